@@ -1,0 +1,83 @@
+/** The one table of errors: code → HTTP status, whether the same request may succeed later, and a title. */
+
+interface ErrorKind {
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly title: string;
+}
+
+export const ERRORS = {
+  malformed_body: { status: 400, retryable: false, title: 'The body is not valid JSON' },
+  body_too_deep: { status: 400, retryable: false, title: 'The body is nested too deeply' },
+  foreign_host: { status: 403, retryable: false, title: 'This host name is not served' },
+  unauthorized: { status: 401, retryable: false, title: 'A valid API key is required' },
+  not_found: { status: 404, retryable: false, title: 'No such resource' },
+  method_not_allowed: { status: 405, retryable: false, title: 'This method is not supported here' },
+  model_not_found: { status: 404, retryable: false, title: 'No such model' },
+  job_not_found: { status: 404, retryable: false, title: 'No such job' },
+  job_gone: { status: 410, retryable: false, title: 'The job of this Idempotency-Key is gone' },
+  body_too_large: { status: 413, retryable: false, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, retryable: false, title: 'The body must be application/json' },
+  invalid_request: { status: 422, retryable: false, title: 'The request is not valid' },
+  input_too_long: { status: 422, retryable: false, title: 'An input is longer than the model accepts' },
+  result_too_large: { status: 422, retryable: false, title: 'The result would be too large' },
+  idempotency_conflict: { status: 422, retryable: false, title: 'This Idempotency-Key was used with another body' },
+  tenant_backlog_full: { status: 429, retryable: true, title: 'Too much of your work is outstanding' },
+  queue_full: { status: 429, retryable: true, title: 'The queue of this model is full' },
+  memory_full: { status: 429, retryable: true, title: 'The memory for results is full' },
+  internal_error: { status: 500, retryable: false, title: 'Something failed that should not have' },
+  inference_failed: { status: 500, retryable: false, title: 'The model could not process this input' },
+  worker_crashed: { status: 500, retryable: false, title: 'The input ended its worker process three times' },
+  device_failed: { status: 500, retryable: true, title: 'The device failed while running the model' },
+  model_invalid: { status: 500, retryable: false, title: 'The model cannot be loaded' },
+  device_unavailable: { status: 500, retryable: false, title: 'The device that was asked for is not there' },
+  redis_unavailable: { status: 503, retryable: true, title: 'The queue cannot be reached' },
+  wait_timeout: { status: 504, retryable: true, title: 'The result was not ready in time' },
+  cancelled: { status: 409, retryable: false, title: 'The job was cancelled' },
+  expired: { status: 409, retryable: false, title: 'The deadline passed before the job ended' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One fault of a request: where it is (`input[3].query`) and what would mend it. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+interface ErrorOptions {
+  /** Every fault found in the request, so that one answer is enough to mend it. */
+  readonly faults?: readonly Fault[];
+  /** Seconds after which a retry can help (the Retry-After header). */
+  readonly retryAfter?: number;
+  readonly cause?: unknown;
+}
+
+/**
+ * An error a caller may see. `detail` says what is wrong and what to do; it never holds inputs, outputs or secrets.
+ */
+export class ShoalError extends Error {
+  readonly code: ErrorCode;
+  readonly faults: readonly Fault[];
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'ShoalError';
+    this.code = code;
+    this.faults = options.faults ?? [];
+    this.retryAfter = options.retryAfter;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+
+  get title(): string {
+    return ERRORS[this.code].title;
+  }
+}

@@ -1,0 +1,39 @@
+export { ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
+export { formatPath, parse } from './faults.js';
+export {
+  type BatchReceipt,
+  BulkRequest,
+  type CloseReason,
+  isTerminal,
+  JOB_STATES,
+  type JobError,
+  JobRequest,
+  JobState,
+  type JobView,
+  MAX_BODY_BYTES,
+  MAX_BODY_DEPTH,
+  MAX_ITEMS,
+  MAX_RESULT_BYTES,
+  MAX_WAIT_SECONDS,
+  PRIORITIES,
+  Priority,
+} from './job.js';
+export { Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
+export { EmbeddingsRequest } from './openai.js';
+export {
+  ELEMENT_TYPES,
+  ElementType,
+  FeatureExtractionParameters,
+  RerankInput,
+  type RerankOutput,
+  RerankParameters,
+  TensorInput,
+  TensorsInput,
+  TensorsParameters,
+  type TextClassificationOutput,
+  TextClassificationParameters,
+  TextInput,
+  type TokenClassificationEntity,
+  TokenClassificationParameters,
+} from './tasks.js';
+export type { TensorsItem, TextItem, WireEntity, WireItem, WireOutput, WireTensor } from './wire.js';

@@ -1,0 +1,109 @@
+/** A job as its caller sees it: what is submitted, and what is told of it. */
+import { z } from 'zod';
+import type { ErrorCode } from './errors.js';
+import { ModelName, Task } from './model.js';
+
+/** Most items of one job, and most jobs of one bulk call. */
+export const MAX_ITEMS = 1000;
+export const MAX_WAIT_SECONDS = 60;
+/** Most bytes of one job's result in Redis. */
+export const MAX_RESULT_BYTES = 8 * 1024 * 1024;
+export const MAX_BODY_BYTES = 2 * 1024 * 1024;
+export const MAX_BODY_DEPTH = 100;
+
+export const JOB_STATES = ['queued', 'running', 'completed', 'failed', 'cancelled', 'expired'] as const;
+export const JobState = z.enum(JOB_STATES);
+export type JobState = z.infer<typeof JobState>;
+
+export function isTerminal(state: JobState): boolean {
+  return state !== 'queued' && state !== 'running';
+}
+
+export const PRIORITIES = ['low', 'normal', 'high'] as const;
+export const Priority = z.enum(PRIORITIES);
+export type Priority = z.infer<typeof Priority>;
+
+const Deadline = z.union(
+  [
+    z
+      .number()
+      .positive()
+      .max(7 * 24 * 3600),
+    z.iso.datetime({ offset: true }),
+  ],
+  {
+    error: 'give seconds from now (at most 604800) or an RFC 3339 time with an offset',
+  },
+);
+
+const Metadata = z
+  .record(z.string().max(64), z.string().max(512))
+  .refine((value) => Object.keys(value).length <= 16, 'at most 16 entries');
+
+/** `POST /v1/jobs`. `input` and `parameters` are checked against the model's task. */
+export const JobRequest = z.strictObject({
+  model: ModelName,
+  input: z.unknown().refine((value) => value !== undefined, 'required'),
+  task: Task.optional(),
+  parameters: z.record(z.string(), z.unknown()).optional(),
+  priority: Priority.default('normal'),
+  deadline: Deadline.optional(),
+  metadata: Metadata.optional(),
+});
+export type JobRequest = z.infer<typeof JobRequest>;
+
+/** `POST /v1/jobs/bulk`. Each entry is a JobRequest, checked and answered by itself. */
+export const BulkRequest = z.strictObject({
+  jobs: z.array(z.unknown()).min(1).max(MAX_ITEMS),
+});
+
+/** One error as it stands inside a job: the same code, title and detail as a problem answer would have. */
+export interface JobError {
+  readonly code: ErrorCode;
+  readonly title: string;
+  readonly detail: string;
+  readonly retryable: boolean;
+}
+
+/** One micro-batch that items of the job ran in. */
+export interface BatchReceipt {
+  readonly size: number;
+  /** Share of the batch's tokens that was padding, 0 to 1. */
+  readonly padded_share: number;
+  readonly closed_by: CloseReason;
+  /** How many of its items were this job's. */
+  readonly items: number;
+}
+
+/** Why a micro-batch stopped growing: the device was idle, it was full (rows or tokens), or it had waited long enough. */
+export type CloseReason = 'idle' | 'size' | 'tokens' | 'delay' | 'alone';
+
+export interface JobView {
+  readonly id: string;
+  readonly object: 'job';
+  readonly status: JobState;
+  readonly model: string;
+  readonly version: string;
+  readonly variant: string;
+  readonly task: Task;
+  readonly priority: Priority;
+  readonly created_at: string;
+  readonly started_at: string | null;
+  readonly ended_at: string | null;
+  readonly expires_at: string | null;
+  readonly deadline: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly items: { readonly total: number; readonly done: number; readonly failed: number };
+  /** One output, or one per item in the order of the input with null where the item failed. Null until terminal. */
+  readonly output: unknown;
+  /** The job's own error (one item, cancelled, expired). */
+  readonly error: JobError | null;
+  /** Errors of single items of an array. */
+  readonly errors: readonly (JobError & { readonly index: number })[];
+  readonly usage: { readonly input_tokens: number };
+  /** Of the item that ended last, in ms: waiting in Redis, waiting for its batch, in the forward pass. */
+  readonly timings: { readonly queued_ms: number; readonly batching_ms: number; readonly running_ms: number } | null;
+  readonly batches: readonly BatchReceipt[];
+  readonly attempts: number;
+  readonly links: { readonly self: string; readonly cancel: string };
+}

@@ -1,0 +1,80 @@
+/** What a model folder declares about itself (`shoal.json`) and what the API tells of it. */
+import { z } from 'zod';
+
+export const TASKS = [
+  'text-classification',
+  'feature-extraction',
+  'rerank',
+  'token-classification',
+  'tensors',
+] as const;
+export const Task = z.enum(TASKS);
+export type Task = z.infer<typeof Task>;
+
+/** Folder names become parts of Redis keys and job ids: lower case, digits, dot, dash and underscore. */
+export const ModelName = z
+  .string()
+  .max(96)
+  .regex(/^[a-z0-9][a-z0-9._-]*$/, 'use lower-case letters, digits, ".", "_" and "-", starting with a letter or digit');
+
+export const Limits = z.strictObject({
+  /** Most rows of one micro-batch. 1 for a model that cannot be batched. */
+  max_batch_size: z.int().min(1).max(4096).optional(),
+  /** Most tokens of one micro-batch, padding included. Left out: measured when the worker starts. */
+  max_batch_tokens: z.int().min(1).optional(),
+  /** Longest time in ms that a batch stays open for more items while the device is busy or warming up. */
+  max_delay_ms: z.number().min(0).max(10_000).optional(),
+  /** Longest input in tokens. Left out: from the tokenizer and config. */
+  max_tokens: z.int().min(1).optional(),
+  /** Most tokens of all unfinished jobs of this model before submissions are answered 429. */
+  max_queued_tokens: z.int().min(1).optional(),
+});
+export type Limits = z.infer<typeof Limits>;
+
+/** `models/<name>/<version>/shoal.json`. Every field is optional: the loader reads the graph and Hugging Face's files. */
+export const ShoalJson = z.strictObject({
+  task: Task.optional(),
+  description: z.string().max(500).optional(),
+  license: z.string().max(200).optional(),
+  limits: Limits.optional(),
+  /** variant name → ONNX file, relative to the folder. Left out: `onnx/model*.onnx` and `model*.onnx` are found. */
+  variants: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]*$/), z.string()).optional(),
+  default_variant: z.string().optional(),
+  pooling: z.enum(['mean', 'cls', 'last']).optional(),
+  normalize: z.boolean().optional(),
+  /** An input to show in the model card and in examples. */
+  example: z.unknown().optional(),
+});
+export type ShoalJson = z.infer<typeof ShoalJson>;
+
+/** `GET /v1/models/{name}`: OpenAI's model object and what Shoal adds to it. */
+export interface ModelCard {
+  readonly id: string;
+  readonly object: 'model';
+  /** Unix seconds. */
+  readonly created: number;
+  readonly owned_by: string;
+  readonly task: Task;
+  readonly version: string;
+  readonly variants: readonly string[];
+  readonly description?: string;
+  readonly license?: string;
+  readonly limits: {
+    readonly max_tokens: number | null;
+    readonly max_items: number;
+    readonly max_batch_size: number | null;
+    readonly max_batch_tokens: number | null;
+  };
+  readonly labels?: readonly string[];
+  readonly dimensions?: number;
+  readonly inputs?: readonly TensorSpec[];
+  readonly outputs?: readonly TensorSpec[];
+  readonly example: { readonly request: unknown; readonly curl: string };
+}
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly type: string;
+  /** A string is a dimension the caller chooses (the name it has in the graph). */
+  readonly shape: readonly (number | string)[];
+}

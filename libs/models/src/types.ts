@@ -1,0 +1,78 @@
+/** What this lib gives to the API (encode, present) and to workers (run). */
+import type { JobError, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
+
+/** One version of a model folder, read and checked without loading the graph's weights. */
+export interface Model {
+  readonly name: string;
+  readonly version: string;
+  /** The variant that a request gets (`shoal.json`'s default, else the only or first one). */
+  readonly variant: string;
+  /** variant → absolute path of its ONNX file. */
+  readonly variants: Readonly<Record<string, string>>;
+  readonly folder: string;
+  readonly task: Task;
+  readonly shoal: ShoalJson;
+  /** Class names by index; empty where the task has none. */
+  readonly labels: readonly string[];
+  /** Longest input in tokens, special tokens included; null for `tensors`. */
+  readonly maxTokens: number | null;
+  readonly dimensions: number | null;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /** False where the graph cannot take several items at once. */
+  readonly batchable: boolean;
+  /** `<name>.<version>.<variant>.0` */
+  readonly queue: string;
+}
+
+/** A checked, tokenised input. */
+export interface EncodedInput {
+  readonly task: Task;
+  /** Parameters with their defaults, as workers and `present` take them. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly items: readonly WireItem[];
+  /** Tokens per item; a `tensors` item counts 64 per row. */
+  readonly tokens: readonly number[];
+  readonly array: boolean;
+  /** Rows per input element where an element makes several. */
+  readonly groups?: readonly number[];
+  /** Upper estimate of the stored output in bytes. */
+  readonly resultBytes: number;
+}
+
+/** The API's side of one model. */
+export interface Encoder {
+  readonly model: Model;
+  /**
+   * Checks and tokenises an input: one item or an array of up to 1,000.
+   * Throws ShoalError `invalid_request` (path of each fault, starting at `input` or `parameters`), `input_too_long`,
+   * `result_too_large`.
+   */
+  encode(request: {
+    readonly input: unknown;
+    readonly task?: Task;
+    readonly parameters?: unknown;
+  }): Promise<EncodedInput>;
+  /** The output as callers see it: one value, or an array with null where an item failed (its group, for rerank). */
+  present(
+    shape: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
+    results: readonly ({ readonly output?: WireOutput | undefined; readonly error?: JobError | undefined } | null)[],
+  ): { readonly output: unknown; readonly errors: readonly (JobError & { readonly index: number })[] };
+  card(origin: string): ModelCard;
+}
+
+/** One item of a micro-batch and what its caller asked for. */
+export interface Row {
+  readonly item: WireItem;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** The worker's side of one model: rows in, one output per row out. */
+export interface ModelRunner {
+  readonly model: Model;
+  /** What must be equal for two items to share a forward pass (for `tensors`: types and inner dimensions). */
+  groupKey(item: WireItem): string;
+  /** One forward pass. Throws where the pass failed as a whole; an Error in a row's place fails that row alone. */
+  run(rows: readonly Row[]): Promise<(WireOutput | Error)[]>;
+  close(): Promise<void>;
+}

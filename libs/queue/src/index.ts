@@ -1,0 +1,12 @@
+export type {
+  Admitted,
+  ItemReceipt,
+  ItemResult,
+  JobFilter,
+  JobMeta,
+  JobPage,
+  JobRecord,
+  JobStore,
+  NewJob,
+  Tenant,
+} from './types.js';
