@@ -1,3 +1,8 @@
+export { type ClaimedItem, Consumer, type ConsumerOptions, type Outcome } from './consumer.js';
+export { toJobError } from './errors.js';
+export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
+export { parseJobId, queueName, queueTag } from './keys.js';
+export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
 export type {
   Admitted,
   ItemReceipt,

@@ -1,0 +1,60 @@
+/** Measures what a forward pass costs on this machine, and derives the limits of a micro-batch from it. */
+
+export interface Measurement {
+  /** Padded tokens of a micro-batch beyond which throughput hardly grows, or falls. */
+  readonly maxBatchTokens: number;
+  /** Fixed cost of a pass in tokens: its time at the best throughput, less the time of its tokens. */
+  readonly passTokens: number;
+  /** Tokens per second at the best point. */
+  readonly tokensPerSecond: number;
+}
+
+export interface CalibrateOptions {
+  /** Runs one pass of `size` items of `length` tokens; resolves to the ms it took. */
+  readonly pass: (size: number, length: number) => Promise<number>;
+  readonly maxBatchSize: number;
+  readonly maxLength: number;
+  /** Ends the measurement early after this many ms of passes. */
+  readonly budgetMs: number;
+}
+
+/** Throughput within this share of the best is as good: the smaller batch answers sooner. */
+const GOOD_ENOUGH = 0.97;
+const MAX_TOKENS = 32_768;
+const REPEATS = 3;
+
+/**
+ * Passes of growing size at a short and a long length. On a GPU throughput grows for long; on a CPU the best batch of long
+ * texts is small, because its activations no longer fit the caches.
+ */
+export async function calibrate(options: CalibrateOptions): Promise<Measurement> {
+  const { pass, maxBatchSize, maxLength, budgetMs } = options;
+  const long = Math.max(1, Math.min(maxLength, 128));
+  const short = Math.max(1, Math.min(16, long));
+  const points: { tokens: number; ms: number }[] = [];
+  let spent = 0;
+  const measure = async (size: number, length: number) => {
+    const times: number[] = [];
+    for (let n = 0; n < REPEATS; n++) {
+      const ms = await pass(size, length);
+      spent += ms;
+      times.push(ms);
+    }
+    points.push({ tokens: size * length, ms: Math.min(...times) });
+  };
+  await pass(1, short);
+  for (let size = 1; size <= maxBatchSize && size * long <= MAX_TOKENS && spent < budgetMs; size *= 2) {
+    await measure(size, short);
+    await measure(size, long);
+  }
+  const rate = (p: { tokens: number; ms: number }) => p.tokens / p.ms;
+  const best = Math.max(...points.map(rate));
+  const smallest = [...points].sort((a, b) => a.tokens - b.tokens).find((p) => rate(p) >= GOOD_ENOUGH * best)!;
+  const single = points[0]!;
+  return {
+    // A batch of the longest single input must fit whatever was measured.
+    maxBatchTokens: Math.max(smallest.tokens, maxLength),
+    passTokens: Math.max(1, Math.round(single.ms * best - single.tokens)),
+    tokensPerSecond: Math.round(best * 1000),
+  };
+}

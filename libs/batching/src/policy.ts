@@ -1,0 +1,72 @@
+/** Which waiting items run together next. Pure: no clock, no queue. */
+import type { CloseReason } from '@shoal/contracts';
+
+export interface BatchLimits {
+  /** Most items of one micro-batch. */
+  readonly maxBatchSize: number;
+  /** Most tokens of one micro-batch, padding included. */
+  readonly maxBatchTokens: number;
+  /** Longest time in ms that an item waits for company while another batch runs. */
+  readonly maxDelayMs: number;
+  /** Fixed cost of one forward pass, in tokens: padding beyond it is dearer than another pass (calibrate.ts). */
+  readonly passTokens: number;
+}
+
+export interface Candidate {
+  /** Length in tokens. */
+  readonly length: number;
+  /** Place in the fair order: lower goes first. */
+  readonly order: number;
+  /** Only items of one group may share a forward pass. */
+  readonly group: string;
+  /** Must run with nothing else in flight. */
+  readonly alone: boolean;
+}
+
+export interface Selection<T> {
+  readonly items: readonly T[];
+  /** The limit that stopped it from growing; null where there was nothing more worth adding. */
+  readonly full: 'size' | 'tokens' | 'alone' | null;
+}
+
+/**
+ * The next micro-batch: the item that is first in the fair order, and its neighbours by length. The first item always
+ * runs, so nothing starves; neighbours by length need the least padding. Growing stops at the limits, and where the
+ * padding that one more item causes would cost more than a pass of its own. `waiting` is in order of arrival.
+ */
+export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: BatchLimits): Selection<T> {
+  const seed = waiting.reduce((first, item) => (item.order < first.order ? item : first));
+  if (seed.alone) return { items: [seed], full: 'alone' };
+  const pool = waiting.filter((item) => item.group === seed.group && !item.alone).sort((a, b) => a.length - b.length);
+  let low = pool.indexOf(seed);
+  let high = low + 1;
+  while (high - low < limits.maxBatchSize) {
+    const size = high - low;
+    const longest = pool[high - 1]!.length;
+    const below = pool[low - 1];
+    const above = pool[high];
+    // One more short item is padded to the longest; one more long item pads all others to itself.
+    const wasteBelow = below ? longest - below.length : Number.POSITIVE_INFINITY;
+    const wasteAbove = above ? (above.length - longest) * size : Number.POSITIVE_INFINITY;
+    const waste = Math.min(wasteBelow, wasteAbove);
+    if (waste > limits.passTokens) return { items: pool.slice(low, high), full: null };
+    const takeAbove = wasteAbove < wasteBelow;
+    if ((size + 1) * (takeAbove ? above!.length : longest) > limits.maxBatchTokens) {
+      return { items: pool.slice(low, high), full: 'tokens' };
+    }
+    if (takeAbove) high++;
+    else low--;
+  }
+  return { items: pool.slice(low, high), full: 'size' };
+}
+
+/** Why a batch stopped growing when it started to run. */
+export function closeReason(full: Selection<unknown>['full'], delayed: boolean): CloseReason {
+  return full ?? (delayed ? 'delay' : 'idle');
+}
+
+/** Share of a batch's tokens that is padding, 0 to 1. */
+export function paddedShare(lengths: readonly number[]): number {
+  const padded = Math.max(...lengths) * lengths.length;
+  return padded === 0 ? 0 : 1 - lengths.reduce((sum, n) => sum + n, 0) / padded;
+}

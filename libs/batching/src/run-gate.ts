@@ -1,0 +1,36 @@
+/** Lets forward passes run side by side, and one alone when it must: an item suspected of ending its process. */
+
+interface Waiting {
+  readonly alone: boolean;
+  readonly enter: () => void;
+}
+
+/** One per process, shared by the micro-batchers of all its models. First come, first served. */
+export class RunGate {
+  readonly #waiting: Waiting[] = [];
+  #running = 0;
+  #alone = false;
+
+  /** Resolves to the function that leaves. */
+  async enter(alone: boolean): Promise<() => void> {
+    await new Promise<void>((resolve) => {
+      this.#waiting.push({ alone, enter: resolve });
+      this.#admit();
+    });
+    return () => {
+      this.#running--;
+      this.#alone = false;
+      this.#admit();
+    };
+  }
+
+  #admit(): void {
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      if (this.#alone || (next.alone && this.#running > 0)) return;
+      this.#waiting.shift();
+      this.#running++;
+      this.#alone = next.alone;
+      next.enter();
+    }
+  }
+}

@@ -1,0 +1,73 @@
+#!lua flags=allow-oom
+-- @include lib
+--[[
+  After a forward pass: stores the outputs of a micro-batch under the fence, ends the jobs that are complete, and announces
+  them. The fence is the chunk's BullMQ lock: whoever lost it writes nothing.
+
+  ARGV[1]  msgpack { chunks, runs, retention, maxBytes }; chunk = { id, token }
+           run = { chunk number, job id, slice, first, last, failed }: a row of neighbouring items of one slice with their
+           results, `failed` of them errors; -1: no results, each is to be tried again (attempts + 1)
+  ARGV[2]  packed JobError for results that are too large
+  ARGV[n]  packed results, in the order of the runs, from the third argument on
+  Output   per run 1: written, 0: the job had ended or the items were done, -1: the lock is lost,
+           -2: some of the items were done: publish them one by one
+]]
+local arg = cmsgpack.unpack(ARGV[1])
+local chunks, runs, retention, max_bytes = arg[1], arg[2], arg[3], arg[4]
+local now, out, held = now_ms(), {}, {}
+for c, chunk in ipairs(chunks) do held[c] = holds(chunk) end
+
+-- Takes back begin's mark of these items.
+local function unstrike(key, struck, marks, first, last)
+  local rest = string.gsub(marks or '', ' ' .. first .. '%-' .. last .. ';', '', 1)
+  if rest == '' then redis.call('HDEL', key, struck) else redis.call('HSET', key, struck, rest) end
+end
+
+for i, run in ipairs(runs) do
+  local id, slice, first, last, failed, result = run[2], run[3], run[4], run[5], run[6], ARGV[i + 2]
+  local key = record(id)
+  local mask_field, struck = 'mask' .. slice, 'struck' .. slice
+  local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, struck, 'done', 'failed', 'bytes', 'marred')
+  if not held[run[1] + 1] then
+    out[i] = -1
+  elseif not r[1] or not is_open(r[1]) then
+    out[i] = 0
+  else
+    local start, count = string.match(r[3], '^(%d+) (%d+)$')
+    start, count = tonumber(start), tonumber(count)
+    local mask = r[4] or string.rep('0', count)
+    local from, to = first - start + 1, last - start + 1
+    local items = to - from + 1
+    local fresh = select(2, string.gsub(string.sub(mask, from, to), '0', ''))
+    if r[9] then
+      for n = first, last do redis.call('HDEL', key, 'strikes' .. n) end
+    end
+    if fresh == 0 then
+      out[i] = 0
+    elseif fresh < items then
+      out[i] = -2
+    elseif failed < 0 then
+      for n = first, last do redis.call('HINCRBY', key, 'attempts' .. n, 1) end
+      redis.call('HSET', key, 'marred', 1)
+      unstrike(key, struck, r[5], first, last)
+      out[i] = 1
+    else
+      out[i] = 1
+      local done, failures = tonumber(r[6] or 0) + items, tonumber(r[7] or 0) + failed
+      local bytes = tonumber(r[8] or 0) + #result
+      if bytes > max_bytes then
+        finish(id, 'failed', now, retention, { 'error', ARGV[2] })
+      elseif done == tonumber(r[2]) then
+        local state = failures == done and 'failed' or 'completed'
+        finish(id, state, now, retention, { 'out' .. first, result, 'done', done, 'failed', failures })
+      else
+        mask = string.sub(mask, 1, from - 1) .. string.rep('1', items) .. string.sub(mask, to + 1)
+        redis.call('HSET', key, 'out' .. first, result, 'done', done, 'failed', failures, 'bytes', bytes, mask_field, mask)
+        unstrike(key, struck, r[5], first, last)
+        if not string.find(mask, '0', 1, true) then redis.call('HDEL', key, 'in' .. slice) end
+      end
+    end
+  end
+end
+settle()
+return out

@@ -1,0 +1,267 @@
+/**
+ * The worker's side of one queue: a few BullMQ Workers fetch chunks, claim what is still to be done, hand each item to
+ * `handle`, and settle the chunk when all of its items are. Fetching stops while enough tokens are held.
+ */
+import type { Task, WireItem } from '@shoal/contracts';
+import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Chunk } from './chunks.js';
+import { unpack } from './codec.js';
+import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
+import { openPatient, openSubscriber } from './redis.js';
+import { runScript } from './scripts.js';
+
+/** Time until a dead worker's chunks are fetched again: lock + 2 checks at most (measured: 14 s). */
+const LOCK_MS = 15_000;
+const STALLED_CHECK_MS = 5000;
+/** A frozen worker may have taken the wake-up of another: idle ones look by themselves every second. */
+const DRAIN_DELAY_SECONDS = 1;
+/** BullMQ fetches one chunk per round trip and Worker: several fill a batch several times faster. */
+const FETCHERS = 4;
+const CHUNKS_PER_FETCHER = 32;
+const RETRY_CHUNK_MS = 2000;
+
+/** The chunk an item came with; its lock token is the fence for everything written about the item. */
+export interface ChunkLock {
+  readonly id: string;
+  readonly token: string;
+  readonly tag: number;
+}
+
+/** One item that this worker holds. */
+export interface ClaimedItem extends ClaimedFields {
+  /** Aborted when the job was cancelled, expired or deleted, or when the lock was lost. */
+  readonly signal: AbortSignal;
+}
+
+interface ClaimedFields {
+  readonly jobId: string;
+  readonly ulid: string;
+  readonly slice: number;
+  readonly n: number;
+  readonly lock: ChunkLock;
+  readonly item: WireItem;
+  readonly length: number;
+  readonly task: Task;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Forward passes that never ended: above 0, the item may have ended a process. */
+  readonly strikes: number;
+  /** Attempts that failed with a retryable error. */
+  readonly attempts: number;
+  /** From creation to claim, by Redis's clock. */
+  readonly queuedMs: number;
+}
+
+/** What became of an item: published (or nothing to publish), to be tried again after a pause, or not started. */
+export type Outcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'retry'; readonly afterMs: number }
+  | { readonly kind: 'unstarted' };
+
+export interface ConsumerOptions {
+  readonly redisUrl: string;
+  readonly queue: string;
+  /** Tokens held (waiting or running) above which nothing more is fetched. */
+  readonly holdTokens: number;
+  readonly handle: (item: ClaimedItem) => Promise<Outcome>;
+  readonly clock: () => number;
+  readonly onError: (error: Error) => void;
+}
+
+/** As lua/claim.lua returns it; empty where nothing is to be done. */
+type ClaimedSlice = [
+  items: Buffer,
+  task: Buffer,
+  first: number,
+  created: number,
+  done: number[],
+  strikes: number[],
+  attempts: number[],
+];
+
+export class Consumer {
+  readonly #options: ConsumerOptions;
+  readonly #redis: Redis;
+  readonly #subscriber: Redis;
+  readonly #fetchers: Fetcher[] = [];
+  /** Who to tell when a job is cancelled: the items of the job that this process holds. */
+  readonly #held = new Map<string, Set<AbortController>>();
+  #heldTokens = 0;
+  #draining = false;
+
+  constructor(options: ConsumerOptions) {
+    this.#options = options;
+    this.#redis = openPatient(options.redisUrl, options.onError);
+    this.#subscriber = openSubscriber(options.redisUrl, options.onError);
+    this.#subscriber.on('ready', () => this.#subscriber.subscribe(DROPPED_CHANNEL).catch(() => undefined));
+    this.#subscriber.on('message', (_channel: string, id: string) => {
+      for (const controller of this.#held.get(id) ?? []) controller.abort();
+    });
+  }
+
+  /** The patient connection, for the publisher of the same queue. */
+  get redis(): Redis {
+    return this.#redis;
+  }
+
+  start(): void {
+    for (let n = 0; n < FETCHERS; n++) this.#fetchers.push(this.#openFetcher());
+  }
+
+  /** No more fetching; `handle` settles what it holds (starting nothing new); resolves when every chunk is settled. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await Promise.all(this.#fetchers.map(({ worker }) => worker.close()));
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+    this.#subscriber.disconnect();
+  }
+
+  #openFetcher(): Fetcher {
+    const fetcher: Fetcher = {
+      active: 0,
+      // Three parameters, not fewer: BullMQ passes the abort signal only to a processor that declares it.
+      worker: new Worker<Chunk>(CHUNKS, (job, token, signal) => this.#process(fetcher, job, token!, signal!), {
+        connection: this.#redis,
+        prefix: queueTag(this.#options.queue),
+        concurrency: CHUNKS_PER_FETCHER,
+        lockDuration: LOCK_MS,
+        stalledInterval: STALLED_CHECK_MS,
+        // Strikes are ours (lua/begin.lua): BullMQ would fail innocent neighbours of a crash.
+        maxStalledCount: Number.MAX_SAFE_INTEGER,
+        drainDelay: DRAIN_DELAY_SECONDS,
+        runRetryDelay: 1000,
+        skipVersionCheck: true,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      }),
+    };
+    fetcher.worker.on('error', this.#options.onError);
+    // A run whose lock is gone must end before this Worker fetches the same chunk again: BullMQ tracks locks by job id
+    // alone, and the end of the stale run would stop the renewal of the fresh one.
+    fetcher.worker.on('lockRenewalFailed', (ids: string[]) => {
+      for (const id of ids) fetcher.worker.cancelJob(id, 'lock lost');
+    });
+    return fetcher;
+  }
+
+  async #process(fetcher: Fetcher, job: Job<Chunk>, token: string, lost: AbortSignal): Promise<void> {
+    if (this.#draining) await handBack(job, token);
+    fetcher.active++;
+    try {
+      const items = await this.#claim(job, token);
+      const outcomes = await this.#handleAll(items, lost);
+      const retries = outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? [outcome.afterMs] : []));
+      // What is left of the chunk is all that a later claim finds: the rest is in the record.
+      if (outcomes.some(({ kind }) => kind === 'unstarted')) await handBack(job, token);
+      if (retries.length > 0) await delay(job, token, this.#options.clock() + Math.min(...retries));
+    } catch (error) {
+      if (lost.aborted || error instanceof WaitingError || error instanceof DelayedError) throw error;
+      // BullMQ would fail and forget the chunk; its items are still to be done.
+      this.#options.onError(new Error('a chunk could not be processed and will be fetched again', { cause: error }));
+      await delay(job, token, this.#options.clock() + RETRY_CHUNK_MS);
+    } finally {
+      fetcher.active--;
+      this.#adjustFetching();
+    }
+  }
+
+  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedFields[]> {
+    const { slices, tag } = job.data;
+    const lock: ChunkLock = { id: job.id!, token, tag };
+    const reply = await runScript(this.#redis, 'claim', this.#options.queue, slices.flat());
+    const [now, claimed] = reply as [number, (ClaimedSlice | [])[]];
+    return slices.flatMap(([ulid, slice], s) => {
+      const found = claimed[s];
+      if (!found || found.length === 0) return [];
+      const [packed, packedTask, first, created, done, strikes, attempts] = found;
+      const [items, lengths] = unpack<[WireItem[], number[]]>(packed);
+      const [task, parameters] = unpack<[Task, Record<string, unknown>]>(packedTask);
+      const jobId = formatJobId({ queue: this.#options.queue, ulid });
+      return items.flatMap((item, i): ClaimedFields[] => {
+        if (done[i] === 1) return [];
+        return [
+          {
+            jobId,
+            ulid,
+            slice,
+            n: first + i,
+            lock,
+            item,
+            length: lengths[i]!,
+            task,
+            parameters,
+            strikes: strikes[i] ?? 0,
+            attempts: attempts[i] ?? 0,
+            queuedMs: Math.max(0, now - created),
+          },
+        ];
+      });
+    });
+  }
+
+  /** Rejects as soon as the lock is lost: the items' own ends no longer matter, the fence refuses them. */
+  async #handleAll(items: readonly ClaimedFields[], lost: AbortSignal): Promise<Outcome[]> {
+    const signals = new Map<string, AbortController>();
+    for (const { jobId } of items) if (!signals.has(jobId)) signals.set(jobId, this.#hold(jobId));
+    const tokens = items.reduce((sum, { length }) => sum + length, 0);
+    this.#heldTokens += tokens;
+    this.#adjustFetching();
+    let onLost = () => {};
+    try {
+      return await new Promise((resolve, reject) => {
+        onLost = () => {
+          for (const controller of signals.values()) controller.abort();
+          reject(new Error('the lock of a chunk was lost'));
+        };
+        if (lost.aborted) onLost();
+        else lost.addEventListener('abort', onLost, { once: true });
+        const handled = items.map((item) => this.#options.handle({ ...item, signal: signals.get(item.jobId)!.signal }));
+        Promise.all(handled).then(resolve, reject);
+      });
+    } finally {
+      lost.removeEventListener('abort', onLost);
+      this.#heldTokens -= tokens;
+      for (const [jobId, controller] of signals) this.#letGo(jobId, controller);
+    }
+  }
+
+  #hold(jobId: string): AbortController {
+    const controller = new AbortController();
+    const set = this.#held.get(jobId) ?? new Set();
+    this.#held.set(jobId, set.add(controller));
+    return controller;
+  }
+
+  #letGo(jobId: string, controller: AbortController): void {
+    const set = this.#held.get(jobId);
+    set?.delete(controller);
+    if (set?.size === 0) this.#held.delete(jobId);
+  }
+
+  /** BullMQ fetches while a Worker has fewer active jobs than its concurrency; lowering it is how fetching stops. */
+  #adjustFetching(): void {
+    const full = this.#heldTokens >= this.#options.holdTokens;
+    for (const { worker, active } of this.#fetchers) {
+      worker.concurrency = full ? Math.max(1, active) : CHUNKS_PER_FETCHER;
+    }
+  }
+}
+
+interface Fetcher {
+  readonly worker: Worker<Chunk>;
+  active: number;
+}
+
+/** Back to where it was in the fair order, without a strike or an attempt; BullMQ knows by the error thrown. */
+async function handBack(job: Job<Chunk>, token: string): Promise<never> {
+  await job.moveToWait(token);
+  throw new WaitingError();
+}
+
+async function delay(job: Job<Chunk>, token: string, until: number): Promise<never> {
+  await job.moveToDelayed(until, token);
+  throw new DelayedError();
+}

@@ -1,0 +1,87 @@
+/**
+ * Idempotency keys: a key is reserved with the body's fingerprint and the id the job will have, before the job is written;
+ * a repeat finds the id and goes on with it, so that however often a call is repeated there is one job.
+ */
+import { ShoalError } from '@shoal/contracts';
+import type { Redis } from 'ioredis';
+import { idempotencyKey } from './keys.js';
+
+const KEEP_SECONDS = 24 * 3600;
+
+/** `<fingerprint> <job id> <reserved|admitted>` */
+interface Reservation {
+  readonly fingerprint: string;
+  readonly id: string;
+  readonly admitted: boolean;
+}
+
+const format = (r: Reservation) => `${r.fingerprint} ${r.id} ${r.admitted ? 'admitted' : 'reserved'}`;
+
+function parseReservation(text: string): Reservation {
+  const [fingerprint, id, state] = text.split(' ') as [string, string, string];
+  return { fingerprint, id, admitted: state === 'admitted' };
+}
+
+export interface KeyUse {
+  readonly tenant: string;
+  readonly key: string;
+  readonly fingerprint: string;
+  /** The id the job gets unless the key already has one. */
+  readonly id: string;
+}
+
+/** Per use: the id to go on with and whether its job was written before; or `idempotency_conflict`. */
+export async function reserve(
+  redis: Redis,
+  uses: readonly KeyUse[],
+): Promise<({ id: string; admitted: boolean } | ShoalError)[]> {
+  if (uses.length === 0) return [];
+  const pipeline = redis.pipeline();
+  for (const use of uses) {
+    pipeline.set(
+      idempotencyKey(use.tenant, use.key),
+      format({ ...use, admitted: false }),
+      'EX',
+      KEEP_SECONDS,
+      'NX',
+      'GET',
+    );
+  }
+  const replies = (await pipeline.exec()) ?? [];
+  return uses.map((use, n) => {
+    const [error, before] = replies[n]!;
+    if (error) throw error;
+    if (before === null) return { id: use.id, admitted: false };
+    const found = parseReservation(String(before));
+    if (found.fingerprint !== use.fingerprint) {
+      return new ShoalError(
+        'idempotency_conflict',
+        'use a new Idempotency-Key for another body, or repeat the first body',
+      );
+    }
+    return { id: found.id, admitted: found.admitted };
+  });
+}
+
+/** After the job is written: a repeat whose record is gone must answer "gone", not run it again. */
+export async function confirm(redis: Redis, uses: readonly KeyUse[]): Promise<void> {
+  if (uses.length === 0) return;
+  const pipeline = redis.pipeline();
+  for (const use of uses) {
+    pipeline.set(idempotencyKey(use.tenant, use.key), format({ ...use, admitted: true }), 'KEEPTTL', 'XX');
+  }
+  await pipeline.exec();
+}
+
+/** A repeat of the same call may have been admitted meanwhile: then the key stays. */
+const DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+
+/** After a definite refusal (429): the key may be used again, also with another body. */
+export async function release(redis: Redis, uses: readonly KeyUse[]): Promise<void> {
+  if (uses.length === 0) return;
+  const pipeline = redis.pipeline();
+  for (const use of uses) {
+    pipeline.eval(DELETE_IF_EQUAL, 1, idempotencyKey(use.tenant, use.key), format({ ...use, admitted: false }));
+  }
+  await pipeline.exec();
+}

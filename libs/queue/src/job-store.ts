@@ -1,0 +1,220 @@
+/** The API's side of the queue: submit, read, wait, cancel, erase, list. */
+import { ShoalError } from '@shoal/contracts';
+import type { Redis } from 'ioredis';
+import { CANCELLED } from './errors.js';
+import { Gauges } from './gauges.js';
+import { formatJobId, type JobId, queueTag } from './keys.js';
+import { Producer } from './producer.js';
+import { knownId, Reader } from './reader.js';
+import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
+import { runScript } from './scripts.js';
+import { Sweeper } from './sweeper.js';
+import type { Admitted, JobFilter, JobPage, JobRecord, JobStore, NewJob } from './types.js';
+import { Waiters } from './waiters.js';
+
+export interface JobStoreOptions {
+  readonly redisUrl: string;
+  /** Every queue this store may see; jobs of others answer `job_not_found`. */
+  readonly queues: readonly string[];
+  /** How long an ended job is kept. */
+  readonly retentionMs: number;
+  readonly tenantCapTokens: number;
+  /** Per queue, where a model sets its own; else `queueCapTokens`. */
+  readonly queueCaps?: Readonly<Record<string, number>>;
+  readonly queueCapTokens: number;
+  /** Bytes for jobs and results where Redis has no `maxmemory`. */
+  readonly memoryBudget: number;
+  readonly clock: () => number;
+  readonly onError: (error: Error) => void;
+}
+
+export type OpenJobStore = JobStore & { close(): Promise<void> };
+
+/** Connects, checks Redis, and starts the sweeper. Throws `redis_unavailable` where Redis does not answer in 5 s. */
+export async function openJobStore(options: JobStoreOptions): Promise<OpenJobStore> {
+  const redis = openFailFast(options.redisUrl, options.onError);
+  const subscriber = openSubscriber(options.redisUrl, options.onError);
+  const gauges = new Gauges({ ...options, redis });
+  try {
+    await checkRedis(redis, 5000);
+    await gauges.start();
+  } catch (error) {
+    redis.disconnect();
+    subscriber.disconnect();
+    throw redisError(error);
+  }
+  return new RedisJobStore(options, redis, subscriber, gauges);
+}
+
+class RedisJobStore implements OpenJobStore {
+  readonly #options: JobStoreOptions;
+  readonly #redis: Redis;
+  readonly #subscriber: Redis;
+  readonly #gauges: Gauges;
+  readonly #waiters: Waiters;
+  readonly #reader: Reader;
+  readonly #producers: ReadonlyMap<string, Producer>;
+  readonly #sweeper: Sweeper;
+
+  constructor(options: JobStoreOptions, redis: Redis, subscriber: Redis, gauges: Gauges) {
+    this.#options = options;
+    this.#redis = redis;
+    this.#subscriber = subscriber;
+    this.#gauges = gauges;
+    this.#waiters = new Waiters(subscriber);
+    this.#reader = new Reader(redis);
+    const { clock, tenantCapTokens: tenantCap } = options;
+    this.#producers = new Map(
+      options.queues.map((queue) => {
+        const queueCap = options.queueCaps?.[queue] ?? options.queueCapTokens;
+        return [queue, new Producer({ redis, queue, gauges, tenantCap, queueCap, clock })];
+      }),
+    );
+    this.#sweeper = new Sweeper({ redis, producers: this.#producers, retentionMs: options.retentionMs });
+    this.#sweeper.start();
+  }
+
+  submit(jobs: readonly NewJob[]): Promise<(Admitted | ShoalError)[]> {
+    return Promise.all(jobs.map((job) => this.#producers.get(job.queue)!.submit(job)));
+  }
+
+  async get(tenant: string, id: string): Promise<JobRecord> {
+    return this.#read(tenant, this.#parse(id));
+  }
+
+  async wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord> {
+    const job = this.#parse(id);
+    const until = performance.now() + ms;
+    while (performance.now() < until && !signal?.aborted) {
+      // Registered before the read: whatever ends between the two wakes it.
+      const wake = this.#nextWake(formatJobId(job), until - performance.now(), signal);
+      try {
+        const record = await this.#try(() => this.#reader.readEnded(job));
+        if (record !== 'open') return owned(record, tenant);
+        await wake.promise;
+      } finally {
+        wake.stop();
+      }
+    }
+    return this.#read(tenant, job);
+  }
+
+  async cancel(tenant: string, id: string): Promise<JobRecord> {
+    const job = this.#parse(id);
+    await this.#cancel(tenant, job, false);
+    return this.#read(tenant, job);
+  }
+
+  async remove(tenant: string, id: string): Promise<void> {
+    await this.#cancel(tenant, this.#parse(id), true);
+  }
+
+  async list(tenant: string, filter: JobFilter): Promise<JobPage> {
+    const queues = this.#options.queues.filter((queue) => !filter.model || parseModel(queue) === filter.model);
+    const records: JobRecord[] = [];
+    let cursor = filter.cursor;
+    while (records.length < filter.limit) {
+      const page = await this.#page(tenant, queues, filter.limit, cursor);
+      for (const { id, record } of page) {
+        cursor = id.ulid;
+        if (record && (!filter.status || record.state === filter.status)) records.push(record);
+        if (records.length === filter.limit) break;
+      }
+      if (page.length === 0 || (page.length < filter.limit && records.length < filter.limit)) {
+        return { records, next: null };
+      }
+    }
+    return { records, next: cursor ?? null };
+  }
+
+  async ping(): Promise<void> {
+    await this.#try(() => this.#redis.ping());
+  }
+
+  async close(): Promise<void> {
+    this.#gauges.stop();
+    await this.#sweeper.stop();
+    await Promise.all([...this.#producers.values()].map((producer) => producer.close()));
+    this.#redis.disconnect();
+    this.#subscriber.disconnect();
+  }
+
+  #parse(id: string): JobId {
+    const job = knownId(id, this.#producers);
+    if (!job) throw notFound();
+    return job;
+  }
+
+  async #read(tenant: string, id: JobId): Promise<JobRecord> {
+    return owned(await this.#try(() => this.#reader.read(id)), tenant);
+  }
+
+  async #cancel(tenant: string, id: JobId, erase: boolean): Promise<void> {
+    const args = [id.ulid, tenant, erase ? '1' : '0', this.#options.retentionMs, CANCELLED];
+    const verdict = await this.#try(() => runScript(this.#redis, 'cancel', id.queue, args));
+    if (verdict === -1) throw notFound();
+  }
+
+  /** One page of ids, newest first over all queues, with their records (null where a record has expired). */
+  async #page(tenant: string, queues: readonly string[], limit: number, cursor: string | undefined) {
+    const max = cursor === undefined ? '+' : `(${cursor}`;
+    return this.#try(async () => {
+      const lists = await Promise.all(
+        queues.map(async (queue) => {
+          const ulids = await this.#redis.zrevrangebylex(
+            `${queueTag(queue)}:index:${tenant}`,
+            max,
+            '-',
+            'LIMIT',
+            0,
+            limit,
+          );
+          return ulids.map((ulid): JobId => ({ queue, ulid }));
+        }),
+      );
+      const ids = lists
+        .flat()
+        .sort((a, b) => (a.ulid < b.ulid ? 1 : -1))
+        .slice(0, limit);
+      return Promise.all(ids.map(async (id) => ({ id, record: await this.#reader.read(id) })));
+    });
+  }
+
+  #nextWake(id: string, ms: number, signal: AbortSignal | undefined): { promise: Promise<void>; stop: () => void } {
+    let stop = () => {};
+    const promise = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => stop(), Math.max(0, ms));
+      const forget = this.#waiters.add(id, () => stop());
+      const onAbort = () => stop();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      stop = () => {
+        clearTimeout(timer);
+        forget();
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+    });
+    return { promise, stop: () => stop() };
+  }
+
+  async #try<T>(command: () => Promise<T>): Promise<T> {
+    try {
+      return await command();
+    } catch (error) {
+      throw redisError(error);
+    }
+  }
+}
+
+function owned(record: JobRecord | null, tenant: string): JobRecord {
+  if (record?.tenant !== tenant) throw notFound();
+  return record;
+}
+
+function parseModel(queue: string): string {
+  return queue.split('.').slice(0, -3).join('.');
+}
+
+function notFound(): ShoalError {
+  return new ShoalError('job_not_found', 'there is no such job, or it has expired');
+}

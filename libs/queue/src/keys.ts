@@ -1,0 +1,63 @@
+/** Names of everything in Redis, and the form of a job id. docs/redis.md tells what stands behind each key. */
+import { randomFillSync } from 'node:crypto';
+import { ulid } from 'ulid';
+
+/** Announces ended jobs (full ids, space-separated) to API replicas. */
+export const ENDED_CHANNEL = 'shoal:ended';
+/** Announces cancelled and expired jobs to workers, which drop what has not started. */
+export const DROPPED_CHANNEL = 'shoal:dropped';
+
+/** BullMQ's queue name; its keys start with the tag as prefix, so they share the queue's Cluster slot. */
+export const CHUNKS = 'chunks';
+
+/** `{shoal:<queue>}`: the hash tag that keeps all keys of one queue in one Cluster slot. */
+export function queueTag(queue: string): string {
+  return `{shoal:${queue}}`;
+}
+
+export function recordKey(queue: string, ulid: string): string {
+  return `${queueTag(queue)}:job:${ulid}`;
+}
+
+/** Its own slot: the key must be found before it is known which queue the job went to. */
+export function idempotencyKey(tenant: string, key: string): string {
+  return `shoal:idempotency:{${tenant} ${key}}`;
+}
+
+export function queueName(model: string, version: string, variant: string, shard = 0): string {
+  return `${model}.${version}.${variant}.${shard}`;
+}
+
+export interface JobId {
+  readonly queue: string;
+  readonly ulid: string;
+}
+
+const JOB_ID = /^([a-z0-9][a-z0-9._-]*\.\d+\.[a-z0-9_-]+\.\d+)\.([0-9a-hjkmnp-tv-z]{26})$/;
+
+/** `<model>.<version>.<variant>.<shard>.<ulid>`: any replica finds the record from the id alone. Null where it is none. */
+export function parseJobId(id: string): JobId | null {
+  const match = JOB_ID.exec(id);
+  return match ? { queue: match[1]!, ulid: match[2]! } : null;
+}
+
+export function formatJobId({ queue, ulid }: JobId): string {
+  return `${queue}.${ulid}`;
+}
+
+const pool = new Uint32Array(1024);
+let next = pool.length;
+
+/** Random numbers in [0, 1) from the system's generator, drawn 1,024 at a time: one system call each would cost 4 µs. */
+function random(): number {
+  if (next === pool.length) {
+    randomFillSync(pool);
+    next = 0;
+  }
+  return pool[next++]! / 0x1_0000_0000;
+}
+
+/** A new ULID in lower case: sorts by `now` (Unix ms), 80 random bits. */
+export function newUlid(now: number): string {
+  return ulid(now, random).toLowerCase();
+}

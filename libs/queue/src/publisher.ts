@@ -1,0 +1,131 @@
+/** What a worker writes about the items it holds, each time under the lock of the chunk they came with. */
+import type { Redis } from 'ioredis';
+import { pack } from './codec.js';
+import type { ChunkLock, ClaimedItem } from './consumer.js';
+import { EXPIRED, TOO_LARGE } from './errors.js';
+import { queueTag } from './keys.js';
+import { packResults } from './records.js';
+import { runScript } from './scripts.js';
+import type { ItemResult } from './types.js';
+
+/** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
+export type Verdict = 1 | 0 | -1;
+/** −2: some items of a run were done before, by another holder of the slice. */
+type RunVerdict = Verdict | -2;
+
+export interface PublisherOptions {
+  readonly redis: Redis;
+  readonly queue: string;
+  readonly retentionMs: number;
+  readonly maxResultBytes: number;
+}
+
+export interface Finished {
+  readonly item: ClaimedItem;
+  /** Left out: a retryable failure, to be counted and tried again. */
+  readonly result?: ItemResult;
+}
+
+/** Neighbouring items of one slice: what scripts mark, store and check at once. `at` are their places in the batch. */
+interface Run {
+  readonly items: ClaimedItem[];
+  readonly at: number[];
+}
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /** Before a forward pass: one verdict per item; those with 1 count a strike if they are never published. */
+  async begin(items: readonly ClaimedItem[]): Promise<Verdict[]> {
+    const { redis, queue, retentionMs } = this.#options;
+    const { locks, numberOf } = distinctLocks(items);
+    const runs = findRuns(items, () => true);
+    const entries = runs.map(({ items: run }) => [
+      numberOf(run[0]!),
+      run[0]!.ulid,
+      run[0]!.slice,
+      run[0]!.n,
+      run.at(-1)!.n,
+    ]);
+    const packedLocks = locks.map(({ id, token, tag }) => [id, token, tag]);
+    const reply = await runScript(redis, 'begin', queue, [pack([packedLocks, entries, retentionMs]), EXPIRED]);
+    return spread(runs, reply as Verdict[], items.length);
+  }
+
+  /** After a forward pass: stores results, ends jobs and announces them; one verdict per item. */
+  async publish(finished: readonly Finished[]): Promise<Verdict[]> {
+    const items = finished.map(({ item }) => item);
+    const retry = finished.map(({ result }) => result === undefined);
+    const runs = findRuns(items, (a, b) => retry[a] === retry[b]);
+    const verdicts = await this.#publishRuns(runs, finished);
+    const torn = runs.filter((_, r) => verdicts[r] === -2);
+    if (torn.length === 0) return spread(runs, verdicts as Verdict[], items.length);
+    const singles = torn.flatMap((run) => run.items.map((item, i): Run => ({ items: [item], at: [run.at[i]!] })));
+    const whole = runs.filter((_, r) => verdicts[r] !== -2);
+    const all = [...verdicts.filter((verdict) => verdict !== -2), ...(await this.#publishRuns(singles, finished))];
+    return spread([...whole, ...singles], all as Verdict[], items.length);
+  }
+
+  async #publishRuns(runs: readonly Run[], finished: readonly Finished[]): Promise<RunVerdict[]> {
+    const { redis, queue, retentionMs, maxResultBytes } = this.#options;
+    const { locks, numberOf } = distinctLocks(runs.map(({ items }) => items[0]!));
+    const blobs: (Buffer | string)[] = [];
+    const entries = runs.map(({ items, at }) => {
+      const results = at.flatMap((place) => finished[place]!.result ?? []);
+      blobs.push(results.length === 0 ? '' : packResults(results));
+      const failed = results.length === 0 ? -1 : results.filter(({ error }) => error).length;
+      return [numberOf(items[0]!), items[0]!.ulid, items[0]!.slice, items[0]!.n, items.at(-1)!.n, failed];
+    });
+    const packedLocks = locks.map(({ id, token }) => [id, token]);
+    const control = pack([packedLocks, entries, retentionMs, maxResultBytes]);
+    return (await runScript(redis, 'publish', queue, [control, TOO_LARGE, ...blobs])) as RunVerdict[];
+  }
+
+  /** Tells the API what a micro-batch of this model holds here, so that chunks are cut to fit. */
+  async announceLimits(batchTokens: number): Promise<void> {
+    await this.#options.redis.hset(`${queueTag(this.#options.queue)}:limits`, { batchTokens });
+  }
+}
+
+/** Rows of neighbours: the same slice, consecutive numbers, and alike. */
+function findRuns(items: readonly ClaimedItem[], alike: (a: number, b: number) => boolean): Run[] {
+  const places = items.map((_, place) => place);
+  places.sort((a, b) => {
+    const [x, y] = [items[a]!, items[b]!];
+    if (x.ulid !== y.ulid) return x.ulid < y.ulid ? -1 : 1;
+    return x.n - y.n;
+  });
+  const runs: Run[] = [];
+  for (const place of places) {
+    const item = items[place]!;
+    const run = runs.at(-1);
+    const last = run?.items.at(-1);
+    const next =
+      last && last.ulid === item.ulid && last.slice === item.slice && last.lock === item.lock && last.n + 1 === item.n;
+    if (run && next && alike(run.at[0]!, place)) {
+      run.items.push(item);
+      run.at.push(place);
+    } else {
+      runs.push({ items: [item], at: [place] });
+    }
+  }
+  return runs;
+}
+
+function spread(runs: readonly Run[], verdicts: readonly Verdict[], length: number): Verdict[] {
+  const out: Verdict[] = new Array(length);
+  runs.forEach(({ at }, r) => {
+    for (const place of at) out[place] = verdicts[r]!;
+  });
+  return out;
+}
+
+function distinctLocks(items: readonly ClaimedItem[]): { locks: ChunkLock[]; numberOf: (item: ClaimedItem) => number } {
+  const numbers = new Map<ChunkLock, number>();
+  for (const { lock } of items) if (!numbers.has(lock)) numbers.set(lock, numbers.size);
+  return { locks: [...numbers.keys()], numberOf: ({ lock }) => numbers.get(lock)! };
+}

@@ -1,0 +1,76 @@
+/** Reads records. Reads asked for in one turn of the event loop share one script call per queue. */
+import type { Redis } from 'ioredis';
+import { type JobId, parseJobId } from './keys.js';
+import { parseRecord } from './records.js';
+import { runScript } from './scripts.js';
+import type { JobRecord } from './types.js';
+
+interface Pending {
+  readonly id: JobId;
+  /** Wants the record only once it has ended. */
+  readonly onlyEnded: boolean;
+  readonly resolve: (record: JobRecord | 'open' | null) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Records per script call: with results of 8 MB each a call must not hold Redis for long. */
+const MAX_RECORDS = 64;
+
+export class Reader {
+  readonly #redis: Redis;
+  readonly #pending = new Map<string, Pending[]>();
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** The record, or null where there is none. */
+  read(id: JobId): Promise<JobRecord | null> {
+    return this.#enqueue(id, false) as Promise<JobRecord | null>;
+  }
+
+  /** The record if it has ended, 'open' if it has not, null where there is none. */
+  readEnded(id: JobId): Promise<JobRecord | 'open' | null> {
+    return this.#enqueue(id, true);
+  }
+
+  #enqueue(id: JobId, onlyEnded: boolean): Promise<JobRecord | 'open' | null> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#pending.get(id.queue);
+      const entry = { id, onlyEnded, resolve, reject };
+      if (waiting) {
+        waiting.push(entry);
+        return;
+      }
+      this.#pending.set(id.queue, [entry]);
+      setImmediate(() => this.#flush(id.queue));
+    });
+  }
+
+  #flush(queue: string): void {
+    const all = this.#pending.get(queue) ?? [];
+    this.#pending.delete(queue);
+    for (let n = 0; n < all.length; n += MAX_RECORDS) void this.#call(queue, all.slice(n, n + MAX_RECORDS));
+  }
+
+  async #call(queue: string, entries: readonly Pending[]): Promise<void> {
+    try {
+      const args = entries.flatMap(({ id, onlyEnded }) => [id.ulid, onlyEnded ? '1' : '0']);
+      const reply = (await runScript(this.#redis, 'read', queue, args)) as (0 | 1 | (Buffer | null)[])[];
+      entries.forEach(({ id, resolve }, n) => {
+        const found = reply[n]!;
+        if (found === 0) resolve(null);
+        else if (found === 1) resolve('open');
+        else resolve(parseRecord(id, found));
+      });
+    } catch (error) {
+      for (const { reject } of entries) reject(error);
+    }
+  }
+}
+
+/** The parsed id, or null where it is none or of a queue that is not served here. */
+export function knownId(id: string, queues: ReadonlySet<string> | ReadonlyMap<string, unknown>): JobId | null {
+  const job = parseJobId(id);
+  return job && queues.has(job.queue) ? job : null;
+}

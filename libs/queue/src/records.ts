@@ -1,0 +1,82 @@
+/** From what lua/read.lua returns to what callers read, and from results to what lua/publish.lua stores. */
+import type { CloseReason, JobError, JobState, WireOutput } from '@shoal/contracts';
+import { pack, unpack } from './codec.js';
+import { formatJobId, type JobId } from './keys.js';
+import type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './types.js';
+
+type PackedBatch = [batchId: string, batchSize: number, paddedShare: number, closedBy: CloseReason, runningMs: number];
+type PackedItem = [queuedMs: number, batchingMs: number, attempts: number, WireOutput | null, JobError | null];
+
+/** Results of neighbouring items that ran in one micro-batch: its receipt once, then what differs by item. */
+export function packResults(results: readonly ItemResult[]): Buffer {
+  const { batchId, batchSize, paddedShare, closedBy, runningMs } = results[0]!.receipt;
+  const batch: PackedBatch = [batchId, batchSize, paddedShare, closedBy, runningMs];
+  const items = results.map(
+    ({ receipt, output, error }): PackedItem => [
+      receipt.queuedMs,
+      receipt.batchingMs,
+      receipt.attempts,
+      output ?? null,
+      error ?? null,
+    ],
+  );
+  return pack([batch, items]);
+}
+
+function unpackResults(bytes: Buffer): ItemResult[] {
+  const [batch, items] = unpack<[PackedBatch, PackedItem[]]>(bytes);
+  const [batchId, batchSize, paddedShare, closedBy, runningMs] = batch;
+  return items.map(([queuedMs, batchingMs, attempts, output, error]) => {
+    const receipt: ItemReceipt = {
+      batchId,
+      batchSize,
+      paddedShare,
+      closedBy,
+      queuedMs,
+      batchingMs,
+      runningMs,
+      attempts,
+    };
+    return error ? { receipt, error } : { receipt, output: output! };
+  });
+}
+
+/** A job's meta data, with the order in which its items are stored where that is not the caller's. */
+export function packMeta(meta: JobMeta, order: readonly number[]): Buffer {
+  return pack(order.length === 1 ? [meta] : [meta, order]);
+}
+
+/** Values in the order of lua/read.lua, followed by name and value of each stored result. */
+export function parseRecord(id: JobId, values: readonly (Buffer | null)[]): JobRecord {
+  const [state, tenant, meta, created, started, ended, expires, deadline, tokens, items, done, failed, error] = values;
+  const number = (value: Buffer | null | undefined) => (value ? Number(value.toString('latin1')) : null);
+  const [jobMeta, order] = unpack<[JobMeta, number[]?]>(meta!);
+  const total = number(items) ?? 0;
+  const results: (ItemResult | null)[] = new Array(total).fill(null);
+  for (let n = 13; n < values.length; n += 2) {
+    if (!values[n + 1]) continue;
+    const first = Number(values[n]!.toString('latin1', 3));
+    unpackResults(values[n + 1]!).forEach((result, i) => {
+      results[order ? order[first + i]! : first + i] = result;
+    });
+  }
+  const jobState = state!.toString('latin1') as JobState;
+  const own = error ? unpack<JobError>(error) : null;
+  return {
+    id: formatJobId(id),
+    tenant: tenant!.toString(),
+    state: jobState,
+    meta: jobMeta,
+    createdAt: number(created) ?? 0,
+    startedAt: number(started),
+    endedAt: number(ended),
+    expiresAt: number(expires),
+    deadline: number(deadline),
+    tokens: number(tokens) ?? 0,
+    total,
+    done: number(done) ?? 0,
+    failed: number(failed) ?? 0,
+    error: own ?? (jobState === 'failed' && total === 1 ? (results[0]?.error ?? null) : null),
+    results,
+  };
+}
