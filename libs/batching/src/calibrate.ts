@@ -1,9 +1,9 @@
-/** Measures what a forward pass costs on this machine, and derives the limits of a micro-batch from it. */
+/** Measures what a micro-batch costs on this machine, and derives its limits. */
 
 export interface Measurement {
   /** Padded tokens of a micro-batch beyond which throughput hardly grows, or falls. */
   readonly maxBatchTokens: number;
-  /** Fixed cost of a pass in tokens: its time at the best throughput, less the time of its tokens. */
+  /** Fixed cost of a batch in tokens: what the best throughput does in the time of one short item, less its tokens. */
   readonly passTokens: number;
   /** Tokens per second at the best point. */
   readonly tokensPerSecond: number;
@@ -18,6 +18,11 @@ export interface CalibrateOptions {
   readonly budgetMs: number;
 }
 
+/**
+ * What a micro-batch costs beside its forward pass, in ms: fetching, claiming, two scripts and the notification
+ * (bench/, per-batch share of Redis's and the worker's CPU time). It makes tiny batches of tiny models not worth it.
+ */
+const BATCH_OVERHEAD_MS = 1;
 /** Throughput within this share of the best is as good: the smaller batch answers sooner. */
 const GOOD_ENOUGH = 0.97;
 const MAX_TOKENS = 32_768;
@@ -40,7 +45,7 @@ export async function calibrate(options: CalibrateOptions): Promise<Measurement>
       spent += ms;
       times.push(ms);
     }
-    points.push({ tokens: size * length, ms: Math.min(...times) });
+    points.push({ tokens: size * length, ms: Math.min(...times) + BATCH_OVERHEAD_MS });
   };
   await pass(1, short);
   for (let size = 1; size <= maxBatchSize && size * long <= MAX_TOKENS && spent < budgetMs; size *= 2) {

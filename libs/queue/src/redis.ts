@@ -78,3 +78,13 @@ export function redisError(error: unknown): ShoalError {
     { cause: error, retryAfter: 1 },
   );
 }
+
+/** Resolves once a Redis that fits answers at `url`; throws `redis_unavailable` where none does in `ms`. */
+export async function waitForRedis(url: string, ms = 5000): Promise<void> {
+  const redis = openFailFast(url, () => undefined);
+  try {
+    await checkRedis(redis, ms);
+  } finally {
+    redis.disconnect();
+  }
+}

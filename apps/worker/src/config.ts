@@ -1,0 +1,41 @@
+/** The environment, as a typed config: the only reader of `process.env` in this app. */
+import { availableParallelism } from 'node:os';
+import { duration, type Environment, integer, list, port, readConfig, text, url } from '@shoal/config';
+import { z } from 'zod';
+
+const DAY_MS = 24 * 3600_000;
+
+const Schema = z.object({
+  REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
+  SHOAL_MODELS_DIR: text().default('./models'),
+  /** Names of the models to serve; all of the folder where left out. */
+  SHOAL_MODELS: list().default([]),
+  /** `cpu`, `cuda:0`, `tensorrt:0`, `webgpu` ... */
+  SHOAL_DEVICE: text().default('cpu'),
+  /** Threads of one forward pass. */
+  SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(availableParallelism()),
+  /** Forward passes of one model that may run at once. */
+  SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 64 }).default(1),
+  /** `c-api` or `worker-thread`, to skip the self-test's choice. */
+  SHOAL_RUNTIME: z.enum(['c-api', 'worker-thread'], { error: 'must be c-api or worker-thread' }).optional(),
+  /** How long an ended job is kept; the same value as the API's. */
+  SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),
+  /** Where measured batch limits are kept between starts. */
+  SHOAL_CACHE_DIR: text().default('./.shoal/cache'),
+  /** Longest time for running batches to end after SIGTERM. */
+  SHOAL_DRAIN_TIMEOUT: duration({ min: 0, max: 3600_000 }).default(25_000),
+  SHOAL_METRICS_HOST: text().default('127.0.0.1'),
+  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'must be debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+});
+
+export type Config = z.output<typeof Schema>;
+
+/** @throws ConfigError with every problem found */
+export function loadConfig(env: Environment = process.env): Config {
+  return readConfig(Schema, env);
+}

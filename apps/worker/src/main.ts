@@ -1,0 +1,129 @@
+/** The worker process: configure, load models, measure, consume, drain. */
+import { RunGate } from '@shoal/batching';
+import { ConfigError, exitWithParent } from '@shoal/config';
+import { ShoalError } from '@shoal/contracts';
+import { loadRunner, type Model, openRepository } from '@shoal/models';
+import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { waitForRedis } from '@shoal/queue';
+import { createLogger, createWorkerMetrics, type Logger, type WorkerMetrics } from '@shoal/telemetry';
+import { Registry } from 'prom-client';
+import { type Config, loadConfig } from './config.js';
+import { findLimits } from './limits.js';
+import { ModelWorker } from './model-worker.js';
+import { servePrivately } from './private-server.js';
+
+async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
+  const models = await chooseModels(config, logger);
+  await waitForRedis(config.REDIS_URL);
+  const runtime = await openRuntime({
+    ...(config.SHOAL_RUNTIME && { prefer: config.SHOAL_RUNTIME }),
+    log: (message) => logger.warn('runtime.fallback', { reason: message }),
+  });
+  logger.info('runtime.ready', { kind: runtime.kind, version: runtime.version, device: config.SHOAL_DEVICE });
+  const registry = new Registry();
+  const metrics = createWorkerMetrics(registry);
+  const gate = new RunGate();
+  let ready = false;
+  const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const workers: ModelWorker[] = [];
+  for (const model of models) workers.push(await loadModel(model, { config, runtime, metrics, gate, logger }));
+  for (const worker of workers) await worker.start();
+  ready = true;
+  logger.info('worker.ready', {
+    metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics`,
+    models: models.map(({ name, version, variant }) => `${name}/${version}/${variant}`),
+  });
+  return async () => {
+    ready = false;
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await server.close();
+  };
+}
+
+/** Every version and variant of the models asked for, so that jobs admitted before an upgrade still find a worker. */
+async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
+  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+  for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
+  const wanted = config.SHOAL_MODELS;
+  const chosen = wanted.length === 0 ? models : models.filter(({ name }) => wanted.includes(name));
+  const missing = wanted.filter((name) => !models.some((model) => model.name === name));
+  if (missing.length > 0) {
+    throw new ShoalError(
+      'model_not_found',
+      `SHOAL_MODELS names ${missing.join(', ')}: not in ${config.SHOAL_MODELS_DIR}`,
+    );
+  }
+  if (chosen.length === 0)
+    throw new ShoalError('model_not_found', `no model could be read from ${config.SHOAL_MODELS_DIR}`);
+  return [...chosen];
+}
+
+interface LoadContext {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly metrics: WorkerMetrics;
+  readonly gate: RunGate;
+  readonly logger: Logger;
+}
+
+async function loadModel(model: Model, { config, runtime, metrics, gate, logger }: LoadContext): Promise<ModelWorker> {
+  const started = performance.now();
+  const { SHOAL_DEVICE: device, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
+  const session = await runtime.createSession(model.variants[model.variant]!, { device, intraOpThreads });
+  const runner = loadRunner(model, session);
+  const limits = await findLimits(runner, { cacheDir: config.SHOAL_CACHE_DIR, device, intraOpThreads });
+  const { name, version, variant } = model;
+  const seconds = (performance.now() - started) / 1000;
+  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
+  logger.info('model.loaded', { model: name, version, variant, seconds: Math.round(seconds * 100) / 100, ...limits });
+  return new ModelWorker({
+    runner,
+    limits,
+    redisUrl: config.REDIS_URL,
+    retentionMs: config.SHOAL_RESULT_TTL,
+    concurrentRuns: config.SHOAL_CONCURRENT_RUNS,
+    gate,
+    metrics,
+    logger,
+    random: Math.random,
+  });
+}
+
+/** The first signal drains, the second ends the process at once; what it held is fetched again elsewhere. */
+function stopOnSignal(stop: () => Promise<void>, drainMs: number, logger: Logger): void {
+  let stopping = false;
+  const onSignal = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info('worker.draining');
+    setTimeout(() => process.exit(1), drainMs).unref();
+    stop().then(
+      () => {
+        logger.info('worker.stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error('worker.stop_failed', {}, error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function main(): Promise<void> {
+  let logger = createLogger({ name: 'worker' });
+  try {
+    const config = loadConfig();
+    logger = createLogger({ name: 'worker', level: config.SHOAL_LOG_LEVEL });
+    stopOnSignal(await start(config, logger), config.SHOAL_DRAIN_TIMEOUT, logger);
+    exitWithParent();
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
+    else logger.fatal('worker.start_failed', {}, error);
+    process.exit(1);
+  }
+}
+
+await main();

@@ -1,0 +1,124 @@
+/** One model on this worker: fetch → micro-batch → forward pass → publish, wired together. */
+import { type BatchLimits, type Candidate, MicroBatcher, NotStarted, type RunGate, systemClock } from '@shoal/batching';
+import type { Model, ModelRunner } from '@shoal/models';
+import { type ClaimedItem, Consumer, type Outcome, Publisher } from '@shoal/queue';
+import type { Logger, WorkerMetrics } from '@shoal/telemetry';
+import { type BatchRun, processBatch } from './process-batch.js';
+
+/**
+ * Micro-batches of items that a worker holds: one runs, the others wait and give the next one neighbours by length to
+ * choose from. More would keep work from idle workers, and a light tenant's item in Redis for longer.
+ */
+const HELD_BATCHES = 4;
+const MAX_RESULT_BYTES = 8 * 1024 * 1024;
+
+export interface ModelWorkerOptions {
+  readonly runner: ModelRunner;
+  readonly limits: BatchLimits;
+  readonly redisUrl: string;
+  readonly retentionMs: number;
+  readonly concurrentRuns: number;
+  readonly gate: RunGate;
+  readonly metrics: WorkerMetrics;
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+export class ModelWorker {
+  readonly #options: ModelWorkerOptions;
+  readonly #consumer: Consumer;
+  readonly #publisher: Publisher;
+  readonly #batcher: MicroBatcher<ClaimedItem, Outcome>;
+
+  constructor(options: ModelWorkerOptions) {
+    this.#options = options;
+    const { runner, limits, redisUrl, retentionMs, logger } = options;
+    const { queue } = runner.model;
+    this.#consumer = new Consumer({
+      redisUrl,
+      queue,
+      holdTokens: HELD_BATCHES * limits.maxBatchTokens,
+      handle: (item) => this.#handle(item),
+      clock: Date.now,
+      onError: (error) => logger.warn('queue.error', { model: runner.model.name }, error),
+    });
+    this.#publisher = new Publisher({
+      redis: this.#consumer.redis,
+      queue,
+      retentionMs,
+      maxResultBytes: MAX_RESULT_BYTES,
+    });
+    this.#batcher = new MicroBatcher({
+      limits,
+      maxRunning: options.concurrentRuns,
+      gate: options.gate,
+      clock: systemClock,
+      run: (batch, deviceFree) =>
+        processBatch(batch, deviceFree, {
+          runner,
+          publisher: this.#publisher,
+          random: options.random,
+          onRun: (ran) => this.#count(ran),
+          onPublished: (ms) => options.metrics.publishDuration.observe(labelsOf(runner.model), ms / 1000),
+        }),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#publisher.announceLimits(this.#options.limits.maxBatchTokens);
+    this.#consumer.start();
+  }
+
+  /** Hands back what has not started, lets running batches end and be published, then frees the model. */
+  async stop(): Promise<void> {
+    const drained = this.#consumer.drain();
+    this.#batcher.drain();
+    await drained;
+    this.#consumer.close();
+    await this.#options.runner.close();
+  }
+
+  async #handle(item: ClaimedItem): Promise<Outcome> {
+    const { runner, metrics } = this.#options;
+    const labels = labelsOf(runner.model);
+    const candidate: Candidate = {
+      length: item.length,
+      order: item.lock.tag,
+      group: runner.groupKey(item.item),
+      alone: item.strikes > 0,
+    };
+    metrics.itemsInFlight.inc(labels);
+    try {
+      return await this.#batcher.add(item, candidate, item.signal);
+    } catch (error) {
+      if (!(error instanceof NotStarted)) throw error;
+      // Dropped items have ended in the record; only a draining worker hands back.
+      return item.signal.aborted ? { kind: 'done' } : { kind: 'unstarted' };
+    } finally {
+      metrics.itemsInFlight.dec(labels);
+    }
+  }
+
+  #count({ closedBy, lengths, runningMs, receipts, errors }: BatchRun): void {
+    const { metrics, runner } = this.#options;
+    const labels = labelsOf(runner.model);
+    const tokens = lengths.reduce((sum, n) => sum + n, 0);
+    const padding = Math.max(...lengths) * lengths.length - tokens;
+    metrics.executions.inc({ ...labels, closed_by: closedBy });
+    metrics.inferences.inc(labels, lengths.length);
+    metrics.batchSize.observe(labels, lengths.length);
+    metrics.batchPaddedShare.observe(labels, padding / (padding + tokens));
+    metrics.tokens.inc(labels, tokens);
+    metrics.paddingTokens.inc(labels, padding);
+    metrics.computeDuration.observe(labels, runningMs / 1000);
+    for (const { queuedMs, batchingMs } of receipts) {
+      metrics.queueDuration.observe(labels, queuedMs / 1000);
+      metrics.batchingDuration.observe(labels, batchingMs / 1000);
+    }
+    for (const { code } of errors) metrics.inferenceFailures.inc({ ...labels, code });
+  }
+}
+
+function labelsOf({ name, version, variant }: Model): { model: string; version: string; variant: string } {
+  return { model: name, version, variant };
+}
