@@ -89,11 +89,11 @@ export class ModelWorker {
     };
     metrics.itemsInFlight.inc(labels);
     try {
-      return await this.#batcher.add(item, candidate, item.signal);
+      return await this.#batcher.add(item, candidate, item.dropped);
     } catch (error) {
       if (!(error instanceof NotStarted)) throw error;
       // Dropped items have ended in the record; only a draining worker hands back.
-      return item.signal.aborted ? { kind: 'done' } : { kind: 'unstarted' };
+      return item.dropped.aborted ? { kind: 'done' } : { kind: 'unstarted' };
     } finally {
       metrics.itemsInFlight.dec(labels);
     }

@@ -42,7 +42,7 @@ interface Entry<T, R> extends Candidate {
   readonly arrived: number;
   readonly resolve: (outcome: R) => void;
   readonly reject: (error: unknown) => void;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: { readonly aborted: boolean } | undefined;
 }
 
 /** An item that was taken back before it ran: its signal was aborted, or the batcher drains. */
@@ -71,7 +71,7 @@ export class MicroBatcher<T, R> {
   }
 
   /** Resolves to the item's outcome; rejects with NotStarted where its signal was aborted before it ran. */
-  add(value: T, item: Candidate, signal?: AbortSignal): Promise<R> {
+  add(value: T, item: Candidate, signal?: { readonly aborted: boolean }): Promise<R> {
     if (this.#draining || signal?.aborted) return Promise.reject(new NotStarted());
     return new Promise<R>((resolve, reject) => {
       const { length, order, group, alone } = item;

@@ -1,13 +1,31 @@
 /** What this lib gives to the API (encode, present) and to workers (run). */
 import type { JobError, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
 
-/** One version of a model folder, read and checked without loading the graph's weights. */
+/** How token vectors become one vector. */
+export type Pooling = 'mean' | 'cls' | 'last';
+export type ScoreFunction = 'softmax' | 'sigmoid' | 'none';
+
+/** What text tasks need to know of a model; read from the folder, not from the graph. */
+export interface TextDetails {
+  /** Longest input in tokens, special tokens included. */
+  readonly maxTokens: number;
+  /** Rows of the embedding table; null where config.json does not say. */
+  readonly vocabSize: number | null;
+  readonly padId: number;
+  /** Position of the first token, for graphs that ask for position ids (RoBERTa counts from its pad id + 1). */
+  readonly firstPosition: number;
+  readonly pooling: Pooling;
+  readonly normalize: boolean;
+  /** What turns logits into scores unless a request says otherwise. */
+  readonly scoreFunction: ScoreFunction;
+}
+
+/** One version of a model folder in one of its variants, read and checked without loading the graph's weights. */
 export interface Model {
   readonly name: string;
   readonly version: string;
-  /** The variant that a request gets (`shoal.json`'s default, else the only or first one). */
   readonly variant: string;
-  /** variant → absolute path of its ONNX file. */
+  /** variant → absolute path of its ONNX file. The first is the one a request gets. */
   readonly variants: Readonly<Record<string, string>>;
   readonly folder: string;
   readonly task: Task;
@@ -17,10 +35,15 @@ export interface Model {
   /** Longest input in tokens, special tokens included; null for `tensors`. */
   readonly maxTokens: number | null;
   readonly dimensions: number | null;
+  /** A shape of `['...']` is one of any rank; a dimension `?` has no name. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
   /** False where the graph cannot take several items at once. */
   readonly batchable: boolean;
+  /** Null for `tensors`. */
+  readonly text: TextDetails | null;
+  /** Unix seconds of the ONNX file's last change. */
+  readonly created: number;
   /** `<name>.<version>.<variant>.0` */
   readonly queue: string;
 }
@@ -40,6 +63,23 @@ export interface EncodedInput {
   readonly resultBytes: number;
 }
 
+export interface EncodeRequest {
+  readonly input: unknown;
+  readonly task?: Task;
+  readonly parameters?: unknown;
+}
+
+/** What became of one item; null where it has no outcome yet. */
+export type ItemResult = {
+  readonly output?: WireOutput | undefined;
+  readonly error?: JobError | undefined;
+} | null;
+
+export interface Presented {
+  readonly output: unknown;
+  readonly errors: readonly (JobError & { readonly index: number })[];
+}
+
 /** The API's side of one model. */
 export interface Encoder {
   readonly model: Model;
@@ -48,16 +88,10 @@ export interface Encoder {
    * Throws ShoalError `invalid_request` (path of each fault, starting at `input` or `parameters`), `input_too_long`,
    * `result_too_large`.
    */
-  encode(request: {
-    readonly input: unknown;
-    readonly task?: Task;
-    readonly parameters?: unknown;
-  }): Promise<EncodedInput>;
+  encode(request: EncodeRequest): Promise<EncodedInput>;
   /** The output as callers see it: one value, or an array with null where an item failed (its group, for rerank). */
-  present(
-    shape: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
-    results: readonly ({ readonly output?: WireOutput | undefined; readonly error?: JobError | undefined } | null)[],
-  ): { readonly output: unknown; readonly errors: readonly (JobError & { readonly index: number })[] };
+  present(shape: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>, results: readonly ItemResult[]): Presented;
+  /** `origin` is where this API answers, e.g. `http://localhost:8080`. */
   card(origin: string): ModelCard;
 }
 

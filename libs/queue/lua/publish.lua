@@ -17,9 +17,16 @@ local chunks, runs, retention, max_bytes = arg[1], arg[2], arg[3], arg[4]
 local now, out, held = now_ms(), {}, {}
 for c, chunk in ipairs(chunks) do held[c] = holds(chunk) end
 
--- Takes back begin's mark of these items.
+-- Takes back begin's mark of these items; where only some of a run failed, it is published in smaller runs than it began.
 local function unstrike(key, struck, marks, first, last)
-  local rest = string.gsub(marks or '', ' ' .. first .. '%-' .. last .. ';', '', 1)
+  local found = false
+  local rest = string.gsub(marks or '', ' (%d+)%-(%d+);', function(from, to)
+    from, to = tonumber(from), tonumber(to)
+    if found or from > first or to < last then return nil end
+    found = true
+    local before = from < first and ' ' .. from .. '-' .. (first - 1) .. ';' or ''
+    return before .. (to > last and ' ' .. (last + 1) .. '-' .. to .. ';' or '')
+  end)
   if rest == '' then redis.call('HDEL', key, struck) else redis.call('HSET', key, struck, rest) end
 end
 

@@ -1,9 +1,10 @@
 #!lua flags=no-writes,allow-stale
 -- @include lib
 --[[
-  Reads records. Who waits for a job wants nothing of it before it has ended.
+  Reads records. Who waits for a job wants nothing of it before it has ended; a list wants no results, but the error of a
+  single item is its job's.
 
-  ARGV     per record: job id, '1' to have it only once it has ended
+  ARGV     per record: job id, '0': all of it, '1': only once it has ended, '2': without results
   Output   per record: 0: not there, 1: not ended (and only then wanted), else its fields' values in the order below, then
            field name and value of each stored result
 ]]
@@ -18,7 +19,10 @@ for i = 1, #ARGV, 2 do
     out[#out + 1] = 1
   else
     local first = table.remove(r)
-    if tonumber(r[10]) == 1 then
+    local single = tonumber(r[10]) == 1
+    if ARGV[i + 1] == '2' and not (single and r[1] == 'failed') then
+      -- No results.
+    elseif single then
       r[#r + 1], r[#r + 2] = 'out0', first
     elseif tonumber(r[11] or 0) > 0 then
       local names = {}

@@ -29,9 +29,21 @@ export interface ChunkLock {
 }
 
 /** One item that this worker holds. */
+/** An AbortSignal in small: a flag, and one listener for who cannot look; the real one costs more than the item. */
+export class Dropped {
+  aborted = false;
+  onAbort: (() => void) | undefined;
+
+  abort(): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.onAbort?.();
+  }
+}
+
 export interface ClaimedItem extends ClaimedFields {
-  /** Aborted when the job was cancelled, expired or deleted, or when the lock was lost. */
-  readonly signal: AbortSignal;
+  /** Set when the job was cancelled, expired or deleted, or when the lock was lost. */
+  readonly dropped: Dropped;
 }
 
 interface ClaimedFields {
@@ -85,7 +97,7 @@ export class Consumer {
   readonly #subscriber: Redis;
   readonly #fetchers: Fetcher[] = [];
   /** Who to tell when a job is cancelled: the items of the job that this process holds. */
-  readonly #held = new Map<string, Set<AbortController>>();
+  readonly #held = new Map<string, Set<Dropped>>();
   #heldTokens = 0;
   #draining = false;
 
@@ -95,7 +107,7 @@ export class Consumer {
     this.#subscriber = openSubscriber(options.redisUrl, options.onError);
     this.#subscriber.on('ready', () => this.#subscriber.subscribe(DROPPED_CHANNEL).catch(() => undefined));
     this.#subscriber.on('message', (_channel: string, id: string) => {
-      for (const controller of this.#held.get(id) ?? []) controller.abort();
+      for (const dropped of this.#held.get(id) ?? []) dropped.abort();
     });
   }
 
@@ -204,8 +216,8 @@ export class Consumer {
 
   /** Rejects as soon as the lock is lost: the items' own ends no longer matter, the fence refuses them. */
   async #handleAll(items: readonly ClaimedFields[], lost: AbortSignal): Promise<Outcome[]> {
-    const signals = new Map<string, AbortController>();
-    for (const { jobId } of items) if (!signals.has(jobId)) signals.set(jobId, this.#hold(jobId));
+    const flags = new Map<string, Dropped>();
+    for (const { jobId } of items) if (!flags.has(jobId)) flags.set(jobId, this.#hold(jobId));
     const tokens = items.reduce((sum, { length }) => sum + length, 0);
     this.#heldTokens += tokens;
     this.#adjustFetching();
@@ -213,32 +225,32 @@ export class Consumer {
     try {
       return await new Promise((resolve, reject) => {
         onLost = () => {
-          for (const controller of signals.values()) controller.abort();
+          for (const dropped of flags.values()) dropped.abort();
           reject(new Error('the lock of a chunk was lost'));
         };
         if (lost.aborted) onLost();
         else lost.addEventListener('abort', onLost, { once: true });
-        const handled = items.map((item) => this.#options.handle({ ...item, signal: signals.get(item.jobId)!.signal }));
+        const handled = items.map((item) => this.#options.handle({ ...item, dropped: flags.get(item.jobId)! }));
         Promise.all(handled).then(resolve, reject);
       });
     } finally {
       lost.removeEventListener('abort', onLost);
       this.#heldTokens -= tokens;
-      for (const [jobId, controller] of signals) this.#letGo(jobId, controller);
+      for (const [jobId, dropped] of flags) this.#letGo(jobId, dropped);
     }
   }
 
-  #hold(jobId: string): AbortController {
-    const controller = new AbortController();
-    const set = this.#held.get(jobId) ?? new Set();
-    this.#held.set(jobId, set.add(controller));
-    return controller;
+  #hold(jobId: string): Dropped {
+    const dropped = new Dropped();
+    const flags = this.#held.get(jobId) ?? new Set();
+    this.#held.set(jobId, flags.add(dropped));
+    return dropped;
   }
 
-  #letGo(jobId: string, controller: AbortController): void {
-    const set = this.#held.get(jobId);
-    set?.delete(controller);
-    if (set?.size === 0) this.#held.delete(jobId);
+  #letGo(jobId: string, dropped: Dropped): void {
+    const flags = this.#held.get(jobId);
+    flags?.delete(dropped);
+    if (flags?.size === 0) this.#held.delete(jobId);
   }
 
   /** BullMQ fetches while a Worker has fewer active jobs than its concurrency; lowering it is how fetching stops. */

@@ -3,7 +3,7 @@ import { ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { CANCELLED } from './errors.js';
 import { Gauges } from './gauges.js';
-import { formatJobId, type JobId, queueTag } from './keys.js';
+import { formatJobId, type JobId, newUlid, queueTag } from './keys.js';
 import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
 import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
@@ -74,8 +74,20 @@ class RedisJobStore implements OpenJobStore {
     this.#sweeper.start();
   }
 
-  submit(jobs: readonly NewJob[]): Promise<(Admitted | ShoalError)[]> {
-    return Promise.all(jobs.map((job) => this.#producers.get(job.queue)!.submit(job)));
+  submit(jobs: readonly NewJob[], { watch = false } = {}): Promise<(Admitted | ShoalError)[]> {
+    return Promise.all(
+      jobs.map((job) => {
+        const id = formatJobId({ queue: job.queue, ulid: newUlid(this.#options.clock()) });
+        return watch ? this.#submitWatched(job, id) : this.#producers.get(job.queue)!.submit(job, id);
+      }),
+    );
+  }
+
+  async #submitWatched(job: NewJob, id: string): Promise<Admitted | ShoalError> {
+    this.#waiters.watch(id);
+    const outcome = await this.#producers.get(job.queue)!.submit(job, id);
+    if (outcome instanceof ShoalError || outcome.id !== id) this.#waiters.endWatch(id);
+    return outcome;
   }
 
   async get(tenant: string, id: string): Promise<JobRecord> {
@@ -85,12 +97,14 @@ class RedisJobStore implements OpenJobStore {
   async wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord> {
     const job = this.#parse(id);
     const until = performance.now() + ms;
+    let mayHaveEnded = !this.#waiters.endWatch(id);
     while (performance.now() < until && !signal?.aborted) {
       // Registered before the read: whatever ends between the two wakes it.
       const wake = this.#nextWake(formatJobId(job), until - performance.now(), signal);
       try {
-        const record = await this.#try(() => this.#reader.readEnded(job));
+        const record = mayHaveEnded ? await this.#try(() => this.#reader.readEnded(job)) : 'open';
         if (record !== 'open') return owned(record, tenant);
+        mayHaveEnded = true;
         await wake.promise;
       } finally {
         wake.stop();
@@ -176,7 +190,7 @@ class RedisJobStore implements OpenJobStore {
         .flat()
         .sort((a, b) => (a.ulid < b.ulid ? 1 : -1))
         .slice(0, limit);
-      return Promise.all(ids.map(async (id) => ({ id, record: await this.#reader.read(id) })));
+      return Promise.all(ids.map(async (id) => ({ id, record: await this.#reader.readSummary(id) })));
     });
   }
 

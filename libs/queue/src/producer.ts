@@ -10,7 +10,7 @@ import { pack } from './codec.js';
 import { MAX_PRIORITY, PRIORITY_WEIGHT, QUANTUM_TOKENS } from './fairness.js';
 import type { Gauges } from './gauges.js';
 import { confirm, type KeyUse, release, reserve } from './idempotency.js';
-import { CHUNKS, formatJobId, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
+import { CHUNKS, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
 import { packMeta } from './records.js';
 import { redisError } from './redis.js';
 import { runScript } from './scripts.js';
@@ -19,8 +19,6 @@ import type { Admitted, NewJob } from './types.js';
 /** Most jobs and bytes of one admission script: it holds Redis for about 20 µs a job. */
 const MAX_COMMIT_JOBS = 256;
 const MAX_COMMIT_BYTES = 4 * 1024 * 1024;
-/** Commits in flight: the next is written while the chunks of the one before are added. */
-const MAX_COMMITS = 2;
 /** Chunk size until a worker has measured its micro-batches; a chunk is half of one. */
 const DEFAULT_BATCH_TOKENS = 2048;
 /** A record costs about this many bytes beside its input and result. */
@@ -59,7 +57,8 @@ export class Producer {
   readonly #options: ProducerOptions;
   readonly #chunks: Queue<Chunk>;
   readonly #pending: Pending[] = [];
-  #commits = 0;
+  /** One at a time: what arrives meanwhile is the next, and the fuller a commit the cheaper each job of it. */
+  #committing = false;
   /** Commits whose chunks BullMQ has taken: the sweeper need not look after them. */
   #sent: string[] = [];
   #sentTimer: NodeJS.Timeout | undefined;
@@ -77,8 +76,8 @@ export class Producer {
     this.#chunks.on('error', () => undefined);
   }
 
-  /** Resolves to what was admitted, or why not; never rejects. */
-  submit(job: NewJob): Promise<Admitted | ShoalError> {
+  /** Resolves to what was admitted (under `id` unless its Idempotency-Key has another), or why not; never rejects. */
+  submit(job: NewJob, id: string): Promise<Admitted | ShoalError> {
     const order = byLength(job.tokens);
     const half = (this.#options.gauges.queue(job.queue).batchTokens ?? DEFAULT_BATCH_TOKENS) / 2;
     const slices = cutSlices(
@@ -88,7 +87,6 @@ export class Producer {
     );
     const packed = slices.map((slice) => pack([slice.items, slice.lengths]));
     const bytes = packed.reduce((sum, blob) => sum + blob.length, RECORD_BYTES);
-    const id = formatJobId({ queue: job.queue, ulid: newUlid(this.#options.clock()) });
     return new Promise((resolve) => {
       this.#pending.push({ job, slices, packed, order, bytes, id, resolve });
       this.#pump();
@@ -102,21 +100,21 @@ export class Producer {
   }
 
   #pump(): void {
-    if (this.#commits === MAX_COMMITS || this.#pending.length === 0) return;
+    if (this.#committing || this.#pending.length === 0) return;
     let bytes = 0;
     let count = 0;
     while (count < this.#pending.length && count < MAX_COMMIT_JOBS && (count === 0 || bytes < MAX_COMMIT_BYTES)) {
       bytes += this.#pending[count++]!.bytes;
     }
     const jobs = this.#pending.splice(0, count);
-    this.#commits++;
+    this.#committing = true;
     this.#commit(jobs)
       .catch((error: unknown) => {
         const refused = redisError(error);
         for (const pending of jobs) pending.resolve(refused);
       })
       .finally(() => {
-        this.#commits--;
+        this.#committing = false;
         this.#pump();
       });
   }

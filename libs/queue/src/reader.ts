@@ -5,10 +5,12 @@ import { parseRecord } from './records.js';
 import { runScript } from './scripts.js';
 import type { JobRecord } from './types.js';
 
+/** What lua/read.lua is asked for: everything, everything but only once the job has ended, or no results. */
+const WANT = { all: '0', ended: '1', summary: '2' } as const;
+
 interface Pending {
   readonly id: JobId;
-  /** Wants the record only once it has ended. */
-  readonly onlyEnded: boolean;
+  readonly want: keyof typeof WANT;
   readonly resolve: (record: JobRecord | 'open' | null) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -26,18 +28,24 @@ export class Reader {
 
   /** The record, or null where there is none. */
   read(id: JobId): Promise<JobRecord | null> {
-    return this.#enqueue(id, false) as Promise<JobRecord | null>;
+    return this.#enqueue(id, 'all') as Promise<JobRecord | null>;
+  }
+
+  /** The record without its results (all null): lists would else carry 8 MB per entry. */
+  async readSummary(id: JobId): Promise<JobRecord | null> {
+    const record = (await this.#enqueue(id, 'summary')) as JobRecord | null;
+    return record && { ...record, results: record.results.map(() => null) };
   }
 
   /** The record if it has ended, 'open' if it has not, null where there is none. */
   readEnded(id: JobId): Promise<JobRecord | 'open' | null> {
-    return this.#enqueue(id, true);
+    return this.#enqueue(id, 'ended');
   }
 
-  #enqueue(id: JobId, onlyEnded: boolean): Promise<JobRecord | 'open' | null> {
+  #enqueue(id: JobId, want: Pending['want']): Promise<JobRecord | 'open' | null> {
     return new Promise((resolve, reject) => {
       const waiting = this.#pending.get(id.queue);
-      const entry = { id, onlyEnded, resolve, reject };
+      const entry = { id, want, resolve, reject };
       if (waiting) {
         waiting.push(entry);
         return;
@@ -55,7 +63,7 @@ export class Reader {
 
   async #call(queue: string, entries: readonly Pending[]): Promise<void> {
     try {
-      const args = entries.flatMap(({ id, onlyEnded }) => [id.ulid, onlyEnded ? '1' : '0']);
+      const args = entries.flatMap(({ id, want }) => [id.ulid, WANT[want]]);
       const reply = (await runScript(this.#redis, 'read', queue, args)) as (0 | 1 | (Buffer | null)[])[];
       entries.forEach(({ id, resolve }, n) => {
         const found = reply[n]!;

@@ -99,8 +99,11 @@ export interface JobPage {
 
 /** The API's side of the queue. Every method throws ShoalError; `redis_unavailable` within 2 s where Redis is away. */
 export interface JobStore {
-  /** Admits jobs; one entry per job, in order: what was admitted or why not. Jobs are independent of each other. */
-  submit(jobs: readonly NewJob[]): Promise<(Admitted | Error)[]>;
+  /**
+   * Admits jobs; one entry per job, in order: what was admitted or why not. Jobs are independent of each other.
+   * `watch`: the caller goes on to `wait` for every admitted job, which then costs one read less.
+   */
+  submit(jobs: readonly NewJob[], options?: { readonly watch?: boolean }): Promise<(Admitted | Error)[]>;
   /** The record, or `job_not_found` where it is not there or not this tenant's. */
   get(tenant: string, id: string): Promise<JobRecord>;
   /** The record as soon as it is terminal, or as it stands after `ms` or when `signal` aborts. */

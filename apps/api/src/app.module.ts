@@ -1,0 +1,55 @@
+/** What the API is made of: every object is built here, once, from what the process was given. */
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Encoder } from '@shoal/models';
+import type { JobStore } from '@shoal/queue';
+import type { ApiMetrics, Logger } from '@shoal/telemetry';
+import { HealthController } from './health/health.controller.js';
+import { Readiness } from './health/readiness.js';
+import { FailureLog } from './http/failure-log.js';
+import type { ApiKey } from './http/tenant.js';
+import { Waits } from './http/waits.js';
+import { BulkController } from './jobs/bulk.controller.js';
+import { JobsController } from './jobs/jobs.controller.js';
+import { JobsService } from './jobs/jobs.service.js';
+import { Catalog } from './models/catalog.js';
+import { ModelsController } from './models/models.controller.js';
+import { EmbeddingsController } from './openai/embeddings.controller.js';
+import { EmbeddingsService } from './openai/embeddings.service.js';
+
+/** What the API needs from outside. */
+export interface Parts {
+  readonly store: JobStore;
+  /** One per version of a model, newer versions first. */
+  readonly encoders: readonly Encoder[];
+  /** None: every request is the sole tenant's, and only this machine is served. */
+  readonly keys: readonly ApiKey[];
+  readonly embeddingsTimeoutMs: number;
+  readonly metrics: ApiMetrics;
+  readonly logger: Logger;
+}
+
+@Module({})
+class AppModule {}
+
+export function appModule({ store, encoders, embeddingsTimeoutMs, metrics, logger }: Parts): DynamicModule {
+  return {
+    module: AppModule,
+    controllers: [BulkController, JobsController, EmbeddingsController, ModelsController, HealthController],
+    providers: [
+      { provide: Catalog, useFactory: () => new Catalog(encoders) },
+      { provide: Waits, useFactory: () => new Waits(metrics) },
+      { provide: FailureLog, useFactory: () => new FailureLog(logger) },
+      {
+        provide: JobsService,
+        useFactory: (catalog: Catalog) => new JobsService(store, catalog, metrics),
+        inject: [Catalog],
+      },
+      {
+        provide: EmbeddingsService,
+        useFactory: (jobs: JobsService) => new EmbeddingsService(jobs, embeddingsTimeoutMs, logger),
+        inject: [JobsService],
+      },
+      { provide: Readiness, useFactory: (catalog: Catalog) => new Readiness(store, catalog), inject: [Catalog] },
+    ],
+  };
+}

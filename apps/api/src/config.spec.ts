@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from './config.js';
+import { authenticate } from './http/tenant.js';
+
+describe('the config', () => {
+  test('has defaults that serve this machine only', () => {
+    expect(loadConfig({})).toMatchObject({ PORT: 8080, SHOAL_HOST: '127.0.0.1', SHOAL_METRICS_HOST: '127.0.0.1' });
+  });
+
+  test('refuses other addresses as long as there are no keys', () => {
+    for (const host of ['0.0.0.0', '::', '10.0.0.1', 'shoal.example', '127.0.0.1.example']) {
+      expect(() => loadConfig({ SHOAL_HOST: host }), host).toThrow(/^SHOAL_HOST: .*$/);
+      expect(loadConfig({ SHOAL_HOST: host, SHOAL_API_KEYS: 'acme:secret' }).SHOAL_HOST).toBe(host);
+    }
+    for (const host of ['localhost', '127.0.0.2', '::1'])
+      expect(loadConfig({ SHOAL_HOST: host }).SHOAL_HOST).toBe(host);
+  });
+
+  test('reads keys with tenants and weights, and keeps only their hashes', () => {
+    const { SHOAL_API_KEYS: keys } = loadConfig({ SHOAL_API_KEYS: 'acme:one:2.5, acme:two\n# comment\nzeta:three' });
+    expect(authenticate(keys, 'Bearer one')).toEqual({ name: 'acme', weight: 2.5 });
+    expect(authenticate(keys, 'bearer two')).toEqual({ name: 'acme', weight: 1 });
+    expect(authenticate(keys, 'Bearer three').name).toBe('zeta');
+    expect(JSON.stringify(keys)).not.toMatch(/one|two|three/);
+  });
+
+  test('refuses keys that are not understood, without showing them', () => {
+    const wrong = [
+      'canary',
+      'acme:',
+      ':canary',
+      'Acme:canary',
+      'acme:canary:0',
+      'acme:canary:x',
+      'acme:canary:1:1',
+      '#',
+    ];
+    for (const value of [...wrong, 'acme:canary,zeta:canary']) {
+      expect(() => loadConfig({ SHOAL_API_KEYS: value }), value).toThrow(/^SHOAL_API_KEYS: /);
+      expect(() => loadConfig({ SHOAL_API_KEYS: value }), value).not.toThrow(/canary/);
+    }
+  });
+});

@@ -1,0 +1,63 @@
+/** The environment, as a typed config: the only reader of `process.env` in this app. */
+import { ConfigError, duration, type Environment, integer, port, readConfig, text, url } from '@shoal/config';
+import { z } from 'zod';
+import { isLoopback } from './http/host.js';
+import { type ApiKey, digestOf } from './http/tenant.js';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const GIB = 1024 ** 3;
+
+/** Tenant names become parts of Redis keys. */
+const TENANT = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+const KEY_FAULT = 'must be entries "tenant:key" or "tenant:key:weight", separated by commas or line breaks';
+
+const ApiKeys = z.string().transform((value, context): ApiKey[] => {
+  const entries = value.split(/[,\n]/).map((entry) => entry.trim());
+  const keys = entries.filter((entry) => entry !== '' && !entry.startsWith('#')).map(parseKey);
+  const valid = keys.filter((key) => key !== null);
+  const distinct = new Set(valid.map((key) => key.digest.toString('hex')));
+  if (valid.length < keys.length || keys.length === 0) context.addIssue(KEY_FAULT);
+  else if (distinct.size < valid.length) context.addIssue('has the same key twice');
+  return valid;
+});
+
+function parseKey(entry: string): ApiKey | null {
+  const [name = '', key = '', weight = '1', ...rest] = entry.split(':');
+  const share = Number(weight);
+  if (!TENANT.test(name) || !/^\S+$/.test(key) || !(share > 0 && share <= 1000) || rest.length > 0) return null;
+  return { tenant: { name, weight: share }, digest: digestOf(key) };
+}
+
+const Schema = z.object({
+  PORT: port().default(8080),
+  SHOAL_HOST: text().default('127.0.0.1'),
+  REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
+  SHOAL_MODELS_DIR: text().default('./models'),
+  SHOAL_API_KEYS: ApiKeys.default([]),
+  SHOAL_METRICS_HOST: text().default('127.0.0.1'),
+  SHOAL_METRICS_PORT: port().default(9464),
+  SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
+  /** How long an ended job is kept. */
+  SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),
+  /** Most tokens of one tenant's unfinished jobs of a model, and of everybody's. */
+  SHOAL_TENANT_MAX_TOKENS: integer({ min: 1 }).default(20_000_000),
+  SHOAL_QUEUE_MAX_TOKENS: integer({ min: 1 }).default(100_000_000),
+  /** Bytes for jobs and results where Redis has no `maxmemory`. */
+  SHOAL_MEMORY_BUDGET: integer({ min: 1 }).default(GIB),
+  SHOAL_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'must be debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+});
+
+export type Config = z.output<typeof Schema>;
+
+/** @throws ConfigError with every problem found */
+export function loadConfig(env: Environment = process.env): Config {
+  const config = readConfig(Schema, env);
+  if (config.SHOAL_API_KEYS.length > 0 || isLoopback(config.SHOAL_HOST)) return config;
+  const message = 'must be a loopback address as long as SHOAL_API_KEYS is not set: anyone could use the models';
+  throw new ConfigError([{ variable: 'SHOAL_HOST', message }]);
+}

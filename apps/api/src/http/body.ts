@@ -1,0 +1,56 @@
+/** Request bodies: JSON of at most 2 MB and 100 levels, refused before it is parsed where it is anything else. */
+import { isUtf8 } from 'node:buffer';
+import { MAX_BODY_BYTES, MAX_BODY_DEPTH, ShoalError } from '@shoal/contracts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import secureJson from 'secure-json-parse';
+import { isDeeperThan } from './depth.js';
+
+/** Makes this the only parser of the server. A request without a body has the body `undefined`. */
+export function parseBodies(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser<Buffer>('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (request, bytes, done) => {
+    try {
+      done(null, parseBody(request, bytes));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+/** Throws `malformed_body` where the request has no body. */
+export function requireBody(body: unknown): void {
+  if (body === undefined) throw new ShoalError('malformed_body', 'The body is empty; send a JSON object.');
+}
+
+function parseBody(request: FastifyRequest, bytes: Buffer): unknown {
+  if (request.headers['content-encoding'] !== undefined) {
+    throw new ShoalError('unsupported_media_type', 'Content-Encoding is not supported; send the body as it is.');
+  }
+  if (bytes.length === 0) return undefined;
+  const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (mediaType !== 'application/json') {
+    throw new ShoalError('unsupported_media_type', 'Send Content-Type: application/json.');
+  }
+  if (!isUtf8(bytes)) throw new ShoalError('malformed_body', 'The body is not UTF-8.');
+  if (isDeeperThan(bytes, MAX_BODY_DEPTH)) {
+    throw new ShoalError('body_too_deep', `Nest at most ${MAX_BODY_DEPTH} levels.`);
+  }
+  return parseJson(bytes.toString('utf8'));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    // `__proto__` and `constructor.prototype` would poison whatever merges the body later.
+    return secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' });
+  } catch (error) {
+    throw new ShoalError('malformed_body', whereJsonBroke(error), { cause: error });
+  }
+}
+
+/** V8's message quotes the text, so only its position is told. */
+function whereJsonBroke(error: unknown): string {
+  const message = error instanceof Error ? error.message : '';
+  if (message.includes('forbidden')) return 'The keys "__proto__" and "constructor.prototype" are refused.';
+  const position = /position (\d+)/.exec(message)?.[1];
+  return position === undefined ? 'The JSON ends early or is not valid.' : `The JSON breaks at character ${position}.`;
+}

@@ -1,0 +1,68 @@
+/** `POST /v1/jobs/bulk`: up to 1,000 jobs in one call, each accepted or refused by itself. */
+import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
+import { BulkRequest, parse, ShoalError } from '@shoal/contracts';
+import type { Admitted, Tenant } from '@shoal/queue';
+import type { FastifyRequest } from 'fastify';
+import { requireBody } from '../http/body.js';
+import { FailureLog } from '../http/failure-log.js';
+import { type Problem, problemOf } from '../http/problem.js';
+import { CurrentTenant } from '../http/tenant.js';
+import { fingerprint, readIdempotencyKey } from './idempotency.js';
+import { JobsService, type Submission } from './jobs.service.js';
+import { type JobReceipt, receiptOf } from './view.js';
+
+export type BulkEntry = { readonly index: number; readonly status: number } & (
+  | { readonly job: JobReceipt }
+  | { readonly error: Problem }
+);
+
+@Controller('v1/jobs/bulk')
+export class BulkController {
+  constructor(
+    @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(FailureLog) private readonly failures: FailureLog,
+  ) {}
+
+  /** 200 with one entry per job, in order. Paths of an entry's faults start at the entry. */
+  @Post()
+  @HttpCode(200)
+  async submit(@CurrentTenant() tenant: Tenant, @Body() body: unknown, @Req() request: FastifyRequest) {
+    requireBody(body);
+    const { jobs } = parse(BulkRequest, body);
+    const outcomes = await this.jobs.submitAll(tenant, submissionsOf(jobs, readIdempotencyKey(request)));
+    throwIfUnreachable(outcomes);
+    const data = await Promise.all(outcomes.map((outcome, index) => this.entryOf(tenant, outcome, index, request)));
+    const accepted = data.filter((entry) => 'job' in entry).length;
+    return { object: 'list', data, accepted, refused: data.length - accepted };
+  }
+
+  private async entryOf(
+    tenant: Tenant,
+    outcome: Admitted | ShoalError,
+    index: number,
+    request: FastifyRequest,
+  ): Promise<BulkEntry> {
+    if (outcome instanceof ShoalError) {
+      this.failures.write(outcome, request);
+      return { index, status: outcome.status, error: problemOf(outcome, request.id) };
+    }
+    const { id, created } = outcome;
+    const status = created ? 'queued' : (await this.jobs.store.get(tenant.name, id)).state;
+    return { index, status: 202, job: receiptOf(id, status) };
+  }
+}
+
+/** Each job has a key of its own, so that a call that was half done is completed by repeating it. */
+function submissionsOf(jobs: readonly unknown[], key: string | undefined): Submission[] {
+  if (key === undefined) return jobs.map((body) => ({ body }));
+  return jobs.map((body, index) => ({
+    body,
+    idempotency: { key: `${key}/${index}`, fingerprint: fingerprint('/v1/jobs/bulk', body) },
+  }));
+}
+
+/** Where Redis could not be asked about any job, the call as a whole is to be repeated, with the same key. */
+function throwIfUnreachable(outcomes: readonly (Admitted | ShoalError)[]): void {
+  const unreachable = outcomes.find((outcome) => outcome instanceof ShoalError && outcome.code === 'redis_unavailable');
+  if (unreachable && outcomes.every((outcome) => outcome instanceof ShoalError)) throw unreachable;
+}

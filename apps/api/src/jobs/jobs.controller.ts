@@ -1,0 +1,78 @@
+/** `/v1/jobs`: one job at a time. */
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { isTerminal, type JobView } from '@shoal/contracts';
+import type { JobRecord, Tenant } from '@shoal/queue';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { requireBody } from '../http/body.js';
+import { readWait } from '../http/prefer.js';
+import { CurrentTenant } from '../http/tenant.js';
+import { Waits } from '../http/waits.js';
+import { fingerprint, readIdempotencyKey } from './idempotency.js';
+import { JobsService } from './jobs.service.js';
+import { readListQuery } from './list-query.js';
+import { type JobReceipt, receiptOf } from './view.js';
+
+@Controller('v1/jobs')
+export class JobsController {
+  constructor(
+    @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(Waits) private readonly waits: Waits,
+  ) {}
+
+  /** 202 with a receipt; 200 with the whole job where it ended in time, or had ended before under the same key. */
+  @Post()
+  @HttpCode(202)
+  async submit(
+    @CurrentTenant() tenant: Tenant,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JobReceipt | JobView> {
+    requireBody(body);
+    const wait = readWait(request, reply);
+    const key = readIdempotencyKey(request);
+    const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprint('/v1/jobs', body) };
+    const { id, created } = await this.jobs.submit(tenant, { body, idempotency }, { watch: wait > 0 });
+    reply.header('Location', `/v1/jobs/${id}`);
+    if (created && wait === 0) return receiptOf(id, 'queued');
+    const record = await this.read(tenant, id, wait, reply);
+    if (!isTerminal(record.state)) return receiptOf(id, record.state);
+    reply.code(200);
+    return this.jobs.view(record);
+  }
+
+  @Get()
+  async list(@CurrentTenant() tenant: Tenant, @Query() query: unknown) {
+    const { records, next } = await this.jobs.store.list(tenant.name, readListQuery(query));
+    const data = records.map((record) => this.jobs.summary(record));
+    return { object: 'list', data, has_more: next !== null, next_cursor: next };
+  }
+
+  /** Always 200: with `wait`, as soon as the job has ended or as it stands when the time is over. */
+  @Get(':id')
+  async get(
+    @CurrentTenant() tenant: Tenant,
+    @Param('id') id: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JobView> {
+    return this.jobs.view(await this.read(tenant, id, readWait(request, reply), reply));
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(200)
+  async cancel(@CurrentTenant() tenant: Tenant, @Param('id') id: string): Promise<JobView> {
+    return this.jobs.view(await this.jobs.store.cancel(tenant.name, id));
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  async remove(@CurrentTenant() tenant: Tenant, @Param('id') id: string): Promise<void> {
+    await this.jobs.store.remove(tenant.name, id);
+  }
+
+  private read(tenant: Tenant, id: string, wait: number, reply: FastifyReply): Promise<JobRecord> {
+    if (wait === 0) return this.jobs.store.get(tenant.name, id);
+    return this.waits.untilStop(reply, (signal) => this.jobs.store.wait(tenant.name, id, wait, signal));
+  }
+}

@@ -1,0 +1,131 @@
+/** The path of a job through the API: check, find the model, encode, admit. */
+import { JobRequest, parse, ShoalError } from '@shoal/contracts';
+import type { EncodedInput, Model } from '@shoal/models';
+import type { Admitted, JobRecord, JobStore, NewJob, Tenant } from '@shoal/queue';
+import type { ApiMetrics } from '@shoal/telemetry';
+import { toShoalError } from '../http/problem.js';
+import type { Catalog } from '../models/catalog.js';
+import type { Idempotency } from './idempotency.js';
+import { type JobSummary, summaryOf, viewOf } from './view.js';
+
+/** One job as it was asked for, not checked yet. */
+export interface Submission {
+  readonly body: unknown;
+  readonly idempotency?: Idempotency | undefined;
+}
+
+export class JobsService {
+  constructor(
+    readonly store: JobStore,
+    private readonly catalog: Catalog,
+    private readonly metrics: ApiMetrics,
+  ) {}
+
+  /** Admits one job; throws why not. `watch`: the caller goes on to wait for it. */
+  async submit(tenant: Tenant, submission: Submission, options: { watch: boolean }): Promise<Admitted> {
+    const [outcome] = await this.submitAll(tenant, [submission], options);
+    if (outcome === undefined || outcome instanceof ShoalError) throw outcome;
+    return outcome;
+  }
+
+  /** Admits each job by itself: what was admitted or why not, in order. */
+  async submitAll(
+    tenant: Tenant,
+    submissions: readonly Submission[],
+    options = { watch: false },
+  ): Promise<(Admitted | ShoalError)[]> {
+    const prepared = await Promise.all(submissions.map((submission) => this.prepare(tenant, submission)));
+    const jobs = prepared.filter((job): job is NewJob => !(job instanceof ShoalError));
+    const admitted = jobs.length === 0 ? [] : await this.store.submit(jobs, options);
+    for (const [n, job] of jobs.entries()) this.countOutcome(job, admitted[n]);
+    let next = 0;
+    return prepared.map((job) => (job instanceof ShoalError ? job : outcomeOf(admitted[next++])));
+  }
+
+  view(record: JobRecord) {
+    return viewOf(record, this.catalog.find(record.meta.model, record.meta.version));
+  }
+
+  summary(record: JobRecord): JobSummary {
+    return summaryOf(record);
+  }
+
+  private async prepare(tenant: Tenant, { body, idempotency }: Submission): Promise<NewJob | ShoalError> {
+    let model: Model | undefined;
+    try {
+      const request = parse(JobRequest, body);
+      const encoder = this.catalog.get(request.model);
+      model = encoder.model;
+      const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
+      const encoded = await encoder.encode({
+        input: request.input,
+        parameters: request.parameters,
+        ...(request.task && { task: request.task }),
+      });
+      stopTimer();
+      return newJob(tenant, request, model, encoded, idempotency);
+    } catch (thrown) {
+      const error = toShoalError(thrown);
+      this.countRefusal(error, model);
+      return error;
+    }
+  }
+
+  private countOutcome({ meta, tokens }: NewJob, outcome: Admitted | Error | undefined): void {
+    const { model, task } = meta;
+    if (outcome === undefined || outcome instanceof Error) {
+      this.countRefusal(toShoalError(outcome), { name: model, task });
+      return;
+    }
+    this.metrics.requests.inc({ model, task });
+    if (!outcome.created) return;
+    this.metrics.requestSuccesses.inc({ model, task });
+    this.metrics.requestTokens.inc({ model }, sum(tokens));
+  }
+
+  /** Names that no model has are one label: callers choose them. */
+  private countRefusal({ code }: ShoalError, model: Pick<Model, 'name' | 'task'> | undefined): void {
+    this.metrics.requests.inc({ model: model?.name ?? 'unknown', task: model?.task ?? 'unknown' });
+    this.metrics.requestFailures.inc({ model: model?.name ?? 'unknown', code });
+  }
+}
+
+function outcomeOf(admitted: Admitted | Error | undefined): Admitted | ShoalError {
+  return admitted === undefined || admitted instanceof Error ? toShoalError(admitted) : admitted;
+}
+
+function newJob(
+  tenant: Tenant,
+  request: JobRequest,
+  model: Model,
+  encoded: EncodedInput,
+  idempotency: Idempotency | undefined,
+): NewJob {
+  const { deadline } = request;
+  return {
+    queue: model.queue,
+    tenant,
+    meta: {
+      model: model.name,
+      version: model.version,
+      variant: model.variant,
+      task: encoded.task,
+      priority: request.priority,
+      parameters: encoded.parameters,
+      metadata: request.metadata ?? {},
+      array: encoded.array,
+      ...(encoded.groups && { groups: encoded.groups }),
+    },
+    items: encoded.items,
+    tokens: encoded.tokens,
+    resultBytes: encoded.resultBytes,
+    ...(deadline !== undefined && {
+      deadline: typeof deadline === 'number' ? { in: deadline * 1000 } : { at: Date.parse(deadline) },
+    }),
+    ...(idempotency && { idempotency }),
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

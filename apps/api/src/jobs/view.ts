@@ -1,0 +1,112 @@
+/** From the record of a job to what its caller is shown. Pure. */
+import type { BatchReceipt, JobError, JobView } from '@shoal/contracts';
+import { ERRORS, isTerminal } from '@shoal/contracts';
+import type { Encoder } from '@shoal/models';
+import type { ItemReceipt, JobRecord } from '@shoal/queue';
+
+/** What the answer to a submission tells; GET tells the rest. */
+export type JobReceipt = Pick<JobView, 'id' | 'object' | 'status' | 'links'>;
+
+/** A job in a list: results are left out, GET has them. */
+export type JobSummary = Omit<JobView, 'output' | 'errors' | 'timings' | 'batches' | 'attempts'>;
+
+export function receiptOf(id: string, status: JobView['status']): JobReceipt {
+  return { id, object: 'job', status, links: linksOf(id) };
+}
+
+/** `encoder` is the one of the job's model and version; undefined where that version is no longer served. */
+export function viewOf(record: JobRecord, encoder: Encoder | undefined): JobView {
+  const shown = isTerminal(record.state) ? present(record, encoder) : NOTHING;
+  const receipts = record.results.flatMap((result) => (result === null ? [] : [result.receipt]));
+  return {
+    ...summaryOf(record),
+    error: record.error ?? shown.error,
+    output: shown.output,
+    errors: shown.errors,
+    timings: timingsOf(receipts),
+    batches: batchesOf(receipts),
+    attempts: receipts.reduce((most, receipt) => Math.max(most, receipt.attempts), 0),
+  };
+}
+
+export function summaryOf(record: JobRecord): JobSummary {
+  const { meta } = record;
+  return {
+    id: record.id,
+    object: 'job',
+    status: record.state,
+    model: meta.model,
+    version: meta.version,
+    variant: meta.variant,
+    task: meta.task,
+    priority: meta.priority,
+    created_at: timeOf(record.createdAt),
+    started_at: record.startedAt === null ? null : timeOf(record.startedAt),
+    ended_at: record.endedAt === null ? null : timeOf(record.endedAt),
+    expires_at: record.expiresAt === null ? null : timeOf(record.expiresAt),
+    deadline: record.deadline === null ? null : timeOf(record.deadline),
+    metadata: meta.metadata,
+    items: { total: record.total, done: record.done, failed: record.failed },
+    error: record.error,
+    usage: { input_tokens: record.tokens },
+    links: linksOf(record.id),
+  };
+}
+
+type Shown = Pick<JobView, 'output' | 'error' | 'errors'>;
+
+const NOTHING: Shown = { output: null, error: null, errors: [] };
+
+function present(record: JobRecord, encoder: Encoder | undefined): Shown {
+  if (encoder === undefined) return { ...NOTHING, error: notServed(record) };
+  const { output, errors } = encoder.present(record.meta, record.results.map(outcomeOf));
+  if (record.meta.array) return { output, error: null, errors };
+  const own = errors[0];
+  if (own === undefined) return { output, error: null, errors: [] };
+  const { index: _, ...error } = own;
+  return { output: null, error, errors: [] };
+}
+
+function outcomeOf(result: JobRecord['results'][number]) {
+  return result === null ? null : { output: result.output, error: result.error };
+}
+
+function notServed({ meta }: JobRecord): JobError {
+  const { title, retryable } = ERRORS.model_not_found;
+  const detail = `version ${meta.version} of ${meta.model} is not served any more, so its output cannot be shown`;
+  return { code: 'model_not_found', title, detail, retryable };
+}
+
+/** All items of a job were admitted together, so the one that ended last took longest. */
+function timingsOf(receipts: readonly ItemReceipt[]): JobView['timings'] {
+  const took = (receipt: ItemReceipt) => receipt.queuedMs + receipt.batchingMs + receipt.runningMs;
+  let last: ItemReceipt | undefined;
+  for (const receipt of receipts) {
+    if (last === undefined || took(receipt) > took(last)) last = receipt;
+  }
+  if (last === undefined) return null;
+  return { queued_ms: round(last.queuedMs), batching_ms: round(last.batchingMs), running_ms: round(last.runningMs) };
+}
+
+function batchesOf(receipts: readonly ItemReceipt[]): BatchReceipt[] {
+  const batches = new Map<string, BatchReceipt>();
+  for (const { batchId, batchSize, paddedShare, closedBy } of receipts) {
+    const items = (batches.get(batchId)?.items ?? 0) + 1;
+    batches.set(batchId, { size: batchSize, padded_share: round(paddedShare), closed_by: closedBy, items });
+  }
+  return [...batches.values()];
+}
+
+function linksOf(id: string): JobView['links'] {
+  const self = `/v1/jobs/${id}`;
+  return { self, cancel: `${self}/cancel` };
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** To three decimals. */
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,122 @@
+/** The API process: configure, connect, listen, drain. */
+import { ConfigError, exitWithParent } from '@shoal/config';
+import { ShoalError } from '@shoal/contracts';
+import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
+import { openJobStore } from '@shoal/queue';
+import { createApiMetrics, createLogger, type Logger } from '@shoal/telemetry';
+import { Registry } from 'prom-client';
+import { type Config, loadConfig } from './config.js';
+import { Readiness } from './health/readiness.js';
+import { Waits } from './http/waits.js';
+import { serveMetrics } from './metrics/metrics-server.js';
+import { logRarely } from './redis-log.js';
+import { createServer } from './server.js';
+
+/** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */
+const DRAIN_MS = 25_000;
+
+async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
+  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+  for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
+  const encoders = await loadEncoders(models, logger);
+  const store = await openJobStore({
+    redisUrl: config.REDIS_URL,
+    queues: models.map((model) => model.queue),
+    retentionMs: config.SHOAL_RESULT_TTL,
+    tenantCapTokens: config.SHOAL_TENANT_MAX_TOKENS,
+    queueCaps: queueCapsOf(models),
+    queueCapTokens: config.SHOAL_QUEUE_MAX_TOKENS,
+    memoryBudget: config.SHOAL_MEMORY_BUDGET,
+    clock: Date.now,
+    onError: logRarely(logger, 'redis.error', Date.now),
+  });
+  const registry = new Registry();
+  const metricsServer = await serveMetrics(registry, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const app = await createServer({
+    store,
+    encoders,
+    keys: config.SHOAL_API_KEYS,
+    embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
+    metrics: createApiMetrics(registry),
+    logger,
+  });
+  await app.listen(config.PORT, config.SHOAL_HOST);
+  logger.info('api.ready', {
+    address: await app.getUrl(),
+    metrics: `http://${config.SHOAL_METRICS_HOST}:${metricsServer.port}/metrics`,
+    models: encoders.map(({ model }) => `${model.name}/${model.version}`),
+  });
+  return async () => {
+    app.get(Readiness).stop();
+    app.get(Waits).end();
+    await app.close();
+    await store.close();
+    await metricsServer.close();
+  };
+}
+
+/** One encoder per version: its variants differ in the graph only. */
+async function loadEncoders(models: readonly Model[], logger: Logger): Promise<Encoder[]> {
+  const versions = new Map<string, Model>();
+  for (const model of models) {
+    const key = `${model.name}/${model.version}`;
+    if (!versions.has(key)) versions.set(key, model);
+  }
+  const encoders = await Promise.all(
+    [...versions].map(([key, model]) =>
+      createEncoder(model).catch((error: unknown) => {
+        logger.warn('model.skipped', { folder: key }, error);
+        return [];
+      }),
+    ),
+  );
+  return encoders.flat();
+}
+
+function queueCapsOf(models: readonly Model[]): Record<string, number> {
+  const caps: Record<string, number> = {};
+  for (const { queue, shoal } of models) {
+    const cap = shoal.limits?.max_queued_tokens;
+    if (cap !== undefined) caps[queue] = cap;
+  }
+  return caps;
+}
+
+/** The first signal finishes what is open, the second ends the process at once. */
+function stopOnSignal(stop: () => Promise<void>, logger: Logger): void {
+  let stopping = false;
+  const onSignal = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info('api.stopping');
+    setTimeout(() => process.exit(1), DRAIN_MS).unref();
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error('api.stop_failed', {}, error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function main(): Promise<void> {
+  exitWithParent();
+  let logger = createLogger({ name: 'api' });
+  try {
+    const config = loadConfig();
+    logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
+    stopOnSignal(await start(config, logger), logger);
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof ShoalError) {
+      process.stderr.write(`${error.message}\n`);
+    } else {
+      logger.fatal('api.start_failed', {}, error);
+    }
+    process.exit(1);
+  }
+}
+
+await main();

@@ -1,0 +1,164 @@
+import { ShoalError } from '@shoal/contracts';
+import OpenAI from 'openai';
+import { afterEach, describe, expect, test } from 'vitest';
+import { digestOf } from '../http/tenant.js';
+import { EmbeddingsSchema, OpenAiErrorSchema } from '../openapi/answers.js';
+import { startTestApi, type TestApi } from '../testing/start.js';
+
+let api: TestApi;
+afterEach(() => api.close());
+
+async function start(options: Parameters<typeof startTestApi>[0] = {}): Promise<OpenAI> {
+  api = await startTestApi(options);
+  return new OpenAI({ baseURL: `${api.url}/v1`, apiKey: 'key', maxRetries: 0 });
+}
+
+/** What the fake model answers for word lengths or token ids. */
+const vector = (...ids: number[]) => [ids.reduce((sum, id) => sum + id, 0), ids.length, expect.closeTo(0.1)];
+
+describe('POST /v1/embeddings through the openai client', () => {
+  test.each([
+    ['a string', 'small fish', [vector(5, 4)]],
+    ['strings', ['small fish', 'shoal'], [vector(5, 4), vector(5)]],
+    ['a token array', [7, 8, 9], [vector(7, 8, 9)]],
+    ['token arrays', [[7], [8, 9]], [vector(7), vector(8, 9)]],
+  ])('embeds %s', async (_, input, expected) => {
+    const client = await start();
+    for (const encoding_format of [undefined, 'float'] as const) {
+      const answer = await client.embeddings.create({
+        model: 'embed',
+        input,
+        ...(encoding_format && { encoding_format }),
+      });
+      expect(answer.data.map((entry) => entry.embedding)).toEqual(expected);
+      expect(answer.data.map((entry) => entry.index)).toEqual(expected.map((_vector, index) => index));
+      expect(answer.usage.total_tokens).toBe(api.store.submitted.at(-1)?.tokens.reduce((sum, count) => sum + count, 0));
+    }
+  });
+
+  test('sends base64 and floats that are the same float32', async () => {
+    await start();
+    const send = async (encoding_format: string) => {
+      const body = { model: 'embed', input: 'small fish', encoding_format };
+      return EmbeddingsSchema.parse(await (await api.request('POST', '/v1/embeddings', body)).json()).data[0]
+        ?.embedding;
+    };
+    expect(await send('float')).toEqual([9, 2, 0.1]);
+    const bytes = Buffer.from(String(await send('base64')), 'base64');
+    expect([0, 4, 8].map((at) => bytes.readFloatLE(at))).toEqual([9, 2, Math.fround(0.1)]);
+  });
+
+  test('hands on dimensions', async () => {
+    const client = await start();
+    await client.embeddings.create({ model: 'embed', input: 'shoal', dimensions: 2 });
+    expect(api.store.submitted[0]?.meta.parameters).toMatchObject({ dimensions: 2 });
+  });
+
+  test('leaves no job behind', async () => {
+    const client = await start();
+    await client.embeddings.create({ model: 'embed', input: 'shoal' });
+    expect(api.store.states()).toEqual([]);
+  });
+
+  test.each([
+    ['an unknown model', { model: 'none' }, OpenAI.NotFoundError, 'model_not_found', 'model'],
+    ['a model of another task', { model: 'topic' }, OpenAI.BadRequestError, 'invalid_request', 'task'],
+    ['an empty input', { input: '' }, OpenAI.BadRequestError, 'invalid_request', 'input'],
+    ['an empty list', { input: [] }, OpenAI.BadRequestError, 'invalid_request', 'input'],
+    [
+      'an input that is too long',
+      { input: ['a', 'a b c d e f g h i'] },
+      OpenAI.BadRequestError,
+      'input_too_long',
+      'input[1]',
+    ],
+    [
+      'tokens that are too many',
+      { input: [[1, 2, 3, 4, 5, 6, 7, 8, 9]] },
+      OpenAI.BadRequestError,
+      'input_too_long',
+      'input[0]',
+    ],
+    ['too many dimensions', { dimensions: 4 }, OpenAI.BadRequestError, 'invalid_request', 'dimensions'],
+    ['an unknown field', { extra: 1 }, OpenAI.BadRequestError, 'invalid_request', 'extra'],
+  ])('refuses %s', async (_, changes, kind, code, param) => {
+    const client = await start();
+    const error = await client.embeddings.create({ model: 'embed', input: 'a', ...changes }).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(kind);
+    expect(error).toMatchObject({ code, param });
+    expect(api.store.submitted).toEqual([]);
+  });
+
+  test.each([
+    ['queue_full', OpenAI.RateLimitError, 429],
+    ['redis_unavailable', OpenAI.InternalServerError, 503],
+  ] as const)('raises the client’s own class for %s', async (code, kind, status) => {
+    const client = await start();
+    api.store.failure = new ShoalError(code, 'later');
+    const error = await client.embeddings.create({ model: 'embed', input: 'a' }).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(kind);
+    expect(error).toMatchObject({ status, code });
+    expect(error.headers.get('retry-after')).toBe('1');
+  });
+
+  test('asks for a key where keys are configured', async () => {
+    const client = await start({ keys: [{ tenant: { name: 'acme', weight: 1 }, digest: digestOf('other') }] });
+    await expect(client.embeddings.create({ model: 'embed', input: 'a' })).rejects.toThrow(OpenAI.AuthenticationError);
+  });
+
+  test('tells why the model failed, and that a repeat would not help', async () => {
+    const client = await start();
+    api.store.immediate = false;
+    api.store.onWait = () => finishAll(new ShoalError('inference_failed', 'the output is not a number'));
+    const error = await client.embeddings.create({ model: 'embed', input: 'a' }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ status: 500, code: 'inference_failed' });
+    expect(error.headers.get('x-should-retry')).toBe('false');
+  });
+});
+
+describe('an embeddings call that takes too long', () => {
+  test('is answered 504 and its job cancelled', async () => {
+    const client = await start({ embeddingsTimeoutMs: 10 });
+    api.store.immediate = false;
+    const error = await client.embeddings.create({ model: 'embed', input: 'a' }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ status: 504, code: 'wait_timeout' });
+    expect(api.store.states()).toEqual(['cancelled']);
+    expect(api.store.submitted[0]?.deadline).toEqual({ in: 10 });
+  });
+
+  test('is answered 504 as well where the deadline was noticed first', async () => {
+    await start();
+    api.store.immediate = false;
+    api.store.onWait = () => finishAll(new ShoalError('expired', 'the deadline passed'));
+    const response = await api.request('POST', '/v1/embeddings', { model: 'embed', input: 'a' });
+    expect(OpenAiErrorSchema.parse(await response.json()).error.code).toBe('wait_timeout');
+  });
+
+  test('has its job cancelled when the caller hangs up', async () => {
+    const client = await start();
+    api.store.immediate = false;
+    const hangUp = new AbortController();
+    api.store.onWait = () => hangUp.abort();
+    const call = client.embeddings.create({ model: 'embed', input: 'a' }, { signal: hangUp.signal });
+    await expect(call).rejects.toThrow(OpenAI.APIUserAbortError);
+    await expect.poll(() => api.store.states()).toEqual(['cancelled']);
+  });
+});
+
+test('answers a running call before the server closes', async () => {
+  const client = await start();
+  api.store.immediate = false;
+  const started = new Promise<void>((resolve) => {
+    api.store.onWait = resolve;
+  });
+  const call = client.embeddings.create({ model: 'embed', input: 'a' });
+  await started;
+  const closed = api.close();
+  finishAll();
+  expect((await call).data).toHaveLength(1);
+  await closed;
+});
+
+function finishAll(error?: ShoalError): void {
+  for (const id of api.store.ids()) api.store.finish(id, error);
+}

@@ -1,0 +1,196 @@
+/** The OpenAPI document: every path, parameter, answer and error. Its examples name models that are served, so they run. */
+import { JOB_STATES, MAX_ITEMS, MAX_WAIT_SECONDS } from '@shoal/contracts';
+import type { Encoder } from '@shoal/models';
+import { componentSchemas } from './components.js';
+import { type Operation, type Parameter, toOpenApi } from './operation.js';
+
+type Method = 'get' | 'post' | 'delete';
+
+const WAIT: Parameter = {
+  in: 'query',
+  name: 'wait',
+  description: `Seconds to wait for the job to end, at most ${MAX_WAIT_SECONDS}.`,
+  schema: { type: 'integer', minimum: 0, maximum: MAX_WAIT_SECONDS },
+};
+const PREFER: Parameter = {
+  in: 'header',
+  name: 'Prefer',
+  description: '`wait=N` does what the query parameter does.',
+  schema: { type: 'string', pattern: '^wait=\\d+$' },
+};
+const IDEMPOTENCY_KEY: Parameter = {
+  in: 'header',
+  name: 'Idempotency-Key',
+  description: 'The same key and body are the same job for 24 hours.',
+  schema: { type: 'string', minLength: 1, maxLength: 200 },
+};
+const ID: Parameter = { in: 'path', name: 'id', description: 'The id of the job.', schema: { type: 'string' } };
+const JOB_ERRORS = ['job_not_found', 'redis_unavailable'] as const;
+const ADMISSION_ERRORS = [
+  'model_not_found',
+  'input_too_long',
+  'result_too_large',
+  'tenant_backlog_full',
+  'queue_full',
+  'memory_full',
+  'redis_unavailable',
+] as const;
+
+function operations(examples: Examples): Record<string, Partial<Record<Method, Operation>>> {
+  return {
+    '/v1/jobs': {
+      post: {
+        id: 'submitJob',
+        tag: 'Jobs',
+        summary: 'Submit a job',
+        parameters: [WAIT, PREFER, IDEMPOTENCY_KEY],
+        body: { schema: 'JobRequest', examples: examples.jobs },
+        answers: {
+          200: { description: 'The job has ended while the caller waited.', schema: 'Job' },
+          202: { description: 'The job is accepted.', schema: 'JobReceipt' },
+        },
+        errors: [...ADMISSION_ERRORS, 'idempotency_conflict', 'job_gone'],
+      },
+      get: {
+        id: 'listJobs',
+        tag: 'Jobs',
+        summary: 'List jobs, newest first',
+        parameters: [
+          query('status', 'Only jobs in this state.', { enum: JOB_STATES }),
+          query('model', 'Only jobs of this model.', { type: 'string' }),
+          query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }),
+          query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }),
+        ],
+        answers: { 200: { description: 'A page of jobs, without their outputs.', schema: 'JobList' } },
+        errors: ['invalid_request', 'redis_unavailable'],
+      },
+    },
+    '/v1/jobs/bulk': {
+      post: {
+        id: 'submitJobs',
+        tag: 'Jobs',
+        summary: `Submit up to ${MAX_ITEMS} jobs, each accepted or refused by itself`,
+        parameters: [IDEMPOTENCY_KEY],
+        body: { schema: 'BulkRequest', examples: { bulk: { jobs: Object.values(examples.jobs) } } },
+        answers: { 200: { description: 'One entry per job, in order.', schema: 'BulkAnswer' } },
+        errors: ['redis_unavailable'],
+      },
+    },
+    '/v1/jobs/{id}': {
+      get: {
+        id: 'getJob',
+        tag: 'Jobs',
+        summary: 'Read a job, or wait for its end',
+        parameters: [ID, WAIT, PREFER],
+        answers: { 200: { description: 'The job as it stands.', schema: 'Job' } },
+        errors: [...JOB_ERRORS, 'invalid_request'],
+      },
+      delete: {
+        id: 'deleteJob',
+        tag: 'Jobs',
+        summary: 'Cancel a job if need be and erase its input and output',
+        parameters: [ID],
+        answers: { 204: { description: 'The job is gone.' } },
+        errors: JOB_ERRORS,
+      },
+    },
+    '/v1/jobs/{id}/cancel': {
+      post: {
+        id: 'cancelJob',
+        tag: 'Jobs',
+        summary: 'Cancel a job and keep its record',
+        description: 'Queued items never run; what is running is discarded. A job that has ended stays as it is.',
+        parameters: [ID],
+        answers: { 200: { description: 'The job as it then stands.', schema: 'Job' } },
+        errors: JOB_ERRORS,
+      },
+    },
+    '/v1/embeddings': {
+      post: {
+        id: 'createEmbeddings',
+        tag: 'OpenAI',
+        summary: 'Embed texts or token arrays, as OpenAI does',
+        body: { schema: 'EmbeddingsRequest', examples: examples.embeddings },
+        answers: { 200: { description: 'One embedding per input, in order.', schema: 'Embeddings' } },
+        errors: [...ADMISSION_ERRORS, 'inference_failed', 'wait_timeout'],
+        openAi: true,
+      },
+    },
+    '/v1/models': {
+      get: {
+        id: 'listModels',
+        tag: 'OpenAI',
+        summary: 'List the models',
+        answers: { 200: { description: 'The newest version of each model.', schema: 'ModelList' } },
+        errors: [],
+        openAi: true,
+      },
+    },
+    '/v1/models/{name}': {
+      get: {
+        id: 'getModel',
+        tag: 'OpenAI',
+        summary: "A model's task, limits and a request that runs",
+        parameters: [{ in: 'path', name: 'name', description: "The model's name.", schema: { type: 'string' } }],
+        answers: { 200: { description: 'The model.', schema: 'ModelCard' } },
+        errors: ['model_not_found'],
+        openAi: true,
+      },
+    },
+    '/healthz': { get: probe('health', 'The process answers', 200) },
+    '/readyz': { get: probe('ready', 'The process can take jobs', 200, 503) },
+  };
+}
+
+function query(name: string, description: string, schema: unknown): Parameter {
+  return { in: 'query', name, description, schema };
+}
+
+function probe(id: string, summary: string, ...statuses: readonly number[]): Operation {
+  const answers = statuses.map((status) => [
+    status,
+    { description: status === 200 ? 'Yes.' : 'No; `reason` says why.' },
+  ]);
+  return { id, tag: 'Health', summary, answers: Object.fromEntries(answers), errors: [] };
+}
+
+interface Examples {
+  readonly jobs: Record<string, unknown>;
+  readonly embeddings: Record<string, unknown>;
+}
+
+function examplesOf(encoders: readonly Encoder[]): Examples {
+  const examples: Examples = { jobs: {}, embeddings: {} };
+  for (const encoder of encoders) {
+    const { name, task } = encoder.model;
+    examples.jobs[name] ??= encoder.card('').example.request;
+    if (task === 'feature-extraction') {
+      examples.embeddings[name] ??= { model: name, input: ['Many small fish', 'in one large shoal'] };
+    }
+  }
+  return examples;
+}
+
+/** `encoders` give the examples; `keys`: whether callers need an API key. */
+export function openApiDocument({ encoders, keys }: { readonly encoders: readonly Encoder[]; readonly keys: boolean }) {
+  const paths = Object.entries(operations(examplesOf(encoders))).map(([path, methods]) => {
+    const entries = Object.entries(methods).map(([method, operation]) => {
+      const errors =
+        keys && path.startsWith('/v1/') ? [...operation.errors, 'unauthorized' as const] : operation.errors;
+      return [method, toOpenApi({ ...operation, errors })];
+    });
+    return [path, Object.fromEntries(entries)];
+  });
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Shoal', version: '1', description: 'Queue-based batch inference for ONNX models.' },
+    servers: [{ url: '/' }],
+    tags: [{ name: 'Jobs' }, { name: 'OpenAI' }, { name: 'Health' }],
+    paths: Object.fromEntries(paths),
+    components: {
+      schemas: componentSchemas(),
+      ...(keys && { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } }),
+    },
+    ...(keys && { security: [{ key: [] }] }),
+  };
+}

@@ -1,0 +1,87 @@
+/** One operation of the document: what it takes and every answer it has, errors from the one table included. */
+import { ERRORS, type ErrorCode, ShoalError } from '@shoal/contracts';
+import { problemOf } from '../http/problem.js';
+import { openAiErrorOf, openAiStatusOf } from '../openai/openai-error.js';
+import { ref, type SchemaName } from './components.js';
+
+export interface Operation {
+  readonly id: string;
+  readonly tag: 'Jobs' | 'OpenAI' | 'Health';
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: readonly Parameter[];
+  readonly body?: { readonly schema: SchemaName; readonly examples: Readonly<Record<string, unknown>> };
+  /** Status → what it means and what it holds. */
+  readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: SchemaName }>>;
+  readonly errors: readonly ErrorCode[];
+  /** OpenAI's shape instead of problem details. */
+  readonly openAi?: boolean;
+}
+
+export interface Parameter {
+  readonly in: 'query' | 'header' | 'path';
+  readonly name: string;
+  readonly description: string;
+  readonly schema: unknown;
+}
+
+/** What any request with a body can be answered with. */
+const BODY_ERRORS: readonly ErrorCode[] = [
+  'malformed_body',
+  'body_too_deep',
+  'body_too_large',
+  'unsupported_media_type',
+  'invalid_request',
+];
+
+export function toOpenApi(operation: Operation) {
+  const { id, tag, summary, description, parameters = [], body } = operation;
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(description && { description }),
+    parameters: parameters.map((parameter) => ({ ...parameter, required: parameter.in === 'path' })),
+    ...(body && { requestBody: { required: true, content: { 'application/json': contentOf(body) } } }),
+    responses: { ...answersOf(operation), ...errorsOf(operation) },
+  };
+}
+
+function contentOf({ schema, examples }: NonNullable<Operation['body']>) {
+  const named = Object.entries(examples).map(([name, value]) => [name, { value }]);
+  return { schema: ref(schema), examples: Object.fromEntries(named) };
+}
+
+function answersOf({ answers }: Operation) {
+  const entries = Object.entries(answers).map(([status, { description, schema }]) => {
+    return [status, { description, ...(schema && { content: { 'application/json': { schema: ref(schema) } } }) }];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Errors by status: several codes share one. */
+function errorsOf({ errors, body, openAi = false }: Operation) {
+  const responses: Record<number, { description: string; content: object }> = {};
+  const byStatus = new Map<number, ShoalError[]>();
+  for (const code of new Set([...errors, ...(body ? BODY_ERRORS : [])])) {
+    const error = new ShoalError(code, ERRORS[code].title);
+    const status = openAi ? openAiStatusOf(error) : error.status;
+    byStatus.set(status, [...(byStatus.get(status) ?? []), error]);
+  }
+  for (const [status, list] of byStatus) {
+    const examples = list.map((error) => [
+      error.code,
+      { value: openAi ? openAiErrorOf(error) : problemOf(error, 'c5f6…') },
+    ]);
+    responses[status] = {
+      description: list.map((error) => `\`${error.code}\`: ${error.title}`).join('; '),
+      content: {
+        [openAi ? 'application/json' : 'application/problem+json']: {
+          schema: ref(openAi ? 'OpenAiError' : 'Problem'),
+          examples: Object.fromEntries(examples),
+        },
+      },
+    };
+  }
+  return responses;
+}

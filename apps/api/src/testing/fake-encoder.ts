@@ -1,0 +1,100 @@
+/** An encoder without a tokenizer: every word is a token, and its id is the word's length. */
+import { type JobError, type ModelCard, ShoalError, type Task, TextInput, type WireItem } from '@shoal/contracts';
+import type { EncodedInput, EncodeRequest, Encoder, Model } from '@shoal/models';
+import { z } from 'zod';
+
+const MAX_TOKENS = 8;
+
+const Parameters = z.strictObject({
+  dimensions: z.int().min(1).max(3).optional(),
+  truncate: z.boolean().default(false),
+});
+
+export function fakeEncoder(name: string, task: Task, version = '1'): Encoder {
+  const model = fakeModel(name, task, version);
+  return {
+    model,
+    encode: async (request) => encode(model, request),
+    present: (shape, results) => {
+      const errors = results.flatMap((result, index): (JobError & { index: number })[] =>
+        result?.error ? [{ ...result.error, index }] : [],
+      );
+      const output = results.map((result) => (result?.output?.kind === 'vector' ? [...result.output.values] : null));
+      return { output: shape.array ? output : output[0], errors };
+    },
+    card: (origin) => cardOf(model, origin),
+  };
+}
+
+function encode(model: Model, { input, task, parameters }: EncodeRequest): EncodedInput {
+  if (task !== undefined && task !== model.task) throw fault('task', `${model.name} serves ${model.task}`);
+  const checked = Parameters.safeParse(parameters ?? {});
+  if (!checked.success) throw fault(`parameters.${String(checked.error.issues[0]?.path[0])}`, 'not valid');
+  const array = Array.isArray(input);
+  const items = (array ? input : [input]).map((element: unknown, index) => {
+    return toItem(element, array ? `input[${index}]` : 'input', checked.data.truncate);
+  });
+  return {
+    task: model.task,
+    parameters: checked.data,
+    items,
+    tokens: items.map((item) => (item.kind === 'text' ? item.ids.length : 0)),
+    array,
+    resultBytes: items.length * 12,
+  };
+}
+
+function toItem(element: unknown, path: string, truncate: boolean): WireItem {
+  const text = TextInput.safeParse(element);
+  if (!text.success) throw fault(path, text.error.issues[0]?.message ?? '');
+  const ids = typeof text.data === 'object' && 'tokens' in text.data ? text.data.tokens : wordLengths(text.data);
+  if (ids.length > MAX_TOKENS && !truncate) {
+    const message = `has ${ids.length} tokens; the model takes ${MAX_TOKENS}`;
+    throw new ShoalError('input_too_long', `${path}: ${message}`, { faults: [{ path, message }] });
+  }
+  return { kind: 'text', ids: Uint32Array.from(ids.slice(0, MAX_TOKENS)) };
+}
+
+function wordLengths(input: string | { readonly text: string }): number[] {
+  return (typeof input === 'string' ? input : input.text).split(' ').map((word) => word.length);
+}
+
+function fault(path: string, message: string): ShoalError {
+  return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }] });
+}
+
+function fakeModel(name: string, task: Task, version: string): Model {
+  return {
+    name,
+    version,
+    variant: 'default',
+    variants: { default: `${name}.onnx` },
+    folder: name,
+    task,
+    shoal: {},
+    labels: [],
+    maxTokens: MAX_TOKENS,
+    dimensions: 3,
+    inputs: [],
+    outputs: [],
+    batchable: true,
+    text: null,
+    created: 1_767_225_600,
+    queue: `${name}.${version}.default.0`,
+  };
+}
+
+function cardOf({ name, task, version, created }: Model, origin: string): ModelCard {
+  const request = { model: name, input: 'many small fish' };
+  return {
+    id: name,
+    object: 'model',
+    created,
+    owned_by: 'shoal',
+    task,
+    version,
+    variants: ['default'],
+    limits: { max_tokens: MAX_TOKENS, max_items: 1000, max_batch_size: null, max_batch_tokens: null },
+    example: { request, curl: `curl -s '${origin}/v1/jobs?wait=30' -d '${JSON.stringify(request)}'` },
+  };
+}

@@ -1,0 +1,176 @@
+/** A JobStore in memory: jobs end when a test says so, or at once. */
+import { isTerminal, type JobState, ShoalError, type WireItem, type WireOutput } from '@shoal/contracts';
+import {
+  type Admitted,
+  type ItemResult,
+  type JobFilter,
+  type JobPage,
+  type JobRecord,
+  type JobStore,
+  type NewJob,
+  toJobError,
+} from '@shoal/queue';
+
+type Running = { -readonly [Field in keyof JobRecord]: JobRecord[Field] } & { readonly items: readonly WireItem[] };
+
+const NOW = Date.UTC(2026, 0, 1);
+
+export class FakeStore implements JobStore {
+  /** False: jobs stay queued until `finish`. */
+  immediate = true;
+  /** Set: every method throws it. */
+  failure: Error | undefined;
+  readonly submitted: NewJob[] = [];
+  readonly #records = new Map<string, Running>();
+  readonly #keys = new Map<string, { readonly id: string; readonly fingerprint: string }>();
+  readonly #wakers = new Set<() => void>();
+  /** Called when somebody starts to wait. */
+  onWait: () => void = () => {};
+
+  async submit(jobs: readonly NewJob[]): Promise<(Admitted | Error)[]> {
+    this.#check();
+    return jobs.map((job) => this.#admit(job));
+  }
+
+  async get(tenant: string, id: string): Promise<JobRecord> {
+    this.#check();
+    const record = this.#records.get(id);
+    if (record?.tenant !== tenant) throw new ShoalError('job_not_found', 'there is no such job');
+    return record;
+  }
+
+  async wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord> {
+    const record = await this.get(tenant, id);
+    this.onWait();
+    let timeUp = signal?.aborted ?? false;
+    const timer = setTimeout(() => stop(), ms);
+    const stop = () => {
+      timeUp = true;
+      this.#wake();
+    };
+    signal?.addEventListener('abort', stop);
+    while (!isTerminal(record.state) && !timeUp) await new Promise<void>((resolve) => this.#wakers.add(resolve));
+    signal?.removeEventListener('abort', stop);
+    clearTimeout(timer);
+    return this.get(tenant, id);
+  }
+
+  async cancel(tenant: string, id: string): Promise<JobRecord> {
+    await this.get(tenant, id);
+    this.#end(id, 'cancelled', new ShoalError('cancelled', 'cancelled before it ended'));
+    return this.get(tenant, id);
+  }
+
+  async remove(tenant: string, id: string): Promise<void> {
+    await this.cancel(tenant, id);
+    this.#records.delete(id);
+  }
+
+  async list(tenant: string, { status, model, limit, cursor }: JobFilter): Promise<JobPage> {
+    this.#check();
+    const all = [...this.#records.values()].reverse().filter((record) => {
+      return (
+        record.tenant === tenant && (!status || record.state === status) && (!model || record.meta.model === model)
+      );
+    });
+    const from = cursor === undefined ? 0 : all.findIndex((record) => record.id === cursor) + 1;
+    const records = all.slice(from, from + limit);
+    return { records, next: from + limit < all.length ? (records.at(-1)?.id ?? null) : null };
+  }
+
+  async ping(): Promise<void> {
+    this.#check();
+  }
+
+  /** Runs a queued job, or ends it with `error`. */
+  finish(id: string, error?: ShoalError): void {
+    const record = this.#records.get(id)!;
+    if (error) {
+      this.#end(id, error.code === 'expired' ? 'expired' : 'failed', error);
+    } else {
+      record.results = record.items.map(resultOf);
+      record.done = record.total;
+      this.#end(id, 'completed');
+    }
+  }
+
+  ids(): string[] {
+    return [...this.#records.keys()];
+  }
+
+  /** State of every job, in the order of their submission. */
+  states(): JobState[] {
+    return [...this.#records.values()].map((record) => record.state);
+  }
+
+  #admit(job: NewJob): Admitted | Error {
+    const { idempotency, tenant } = job;
+    const known = idempotency && this.#keys.get(`${tenant.name} ${idempotency.key}`);
+    if (known && known.fingerprint !== idempotency.fingerprint) {
+      return new ShoalError('idempotency_conflict', 'use a new key for another body');
+    }
+    if (known) return { id: known.id, created: false };
+    const id = `${job.queue}.${String(this.submitted.length).padStart(26, '0')}`;
+    if (idempotency) this.#keys.set(`${tenant.name} ${idempotency.key}`, { id, fingerprint: idempotency.fingerprint });
+    this.submitted.push(job);
+    this.#records.set(id, recordOf(id, job));
+    if (this.immediate) this.finish(id);
+    return { id, created: true };
+  }
+
+  #end(id: string, state: JobState, error?: ShoalError): void {
+    const record = this.#records.get(id)!;
+    if (isTerminal(record.state)) return;
+    Object.assign(record, { state, endedAt: NOW + 20, expiresAt: NOW + 86_400_000 });
+    if (error) record.error = toJobError(error);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#wakers) wake();
+    this.#wakers.clear();
+  }
+
+  #check(): void {
+    if (this.failure) throw this.failure;
+  }
+}
+
+function recordOf(id: string, { tenant, meta, items, tokens, deadline }: NewJob): Running {
+  return {
+    id,
+    tenant: tenant.name,
+    state: 'queued',
+    meta,
+    createdAt: NOW,
+    startedAt: null,
+    endedAt: null,
+    expiresAt: null,
+    deadline: deadline === undefined ? null : 'at' in deadline ? deadline.at : NOW + deadline.in,
+    tokens: tokens.reduce((sum, count) => sum + count, 0),
+    total: items.length,
+    done: 0,
+    failed: 0,
+    error: null,
+    results: items.map(() => null),
+    items,
+  };
+}
+
+/** What the fake models answer: the sum of an item's token ids, in a vector or as a score. */
+function resultOf(item: WireItem): ItemResult {
+  const ids = item.kind === 'text' ? [...item.ids] : [];
+  const sum = ids.reduce((total, id) => total + id, 0);
+  const output: WireOutput = { kind: 'vector', values: Float32Array.of(sum, ids.length, 0.1), dims: [3] };
+  const receipt = {
+    batchId: 'b1',
+    batchSize: 4,
+    paddedShare: 0.25,
+    closedBy: 'idle',
+    queuedMs: 1.5,
+    batchingMs: 0.25,
+    runningMs: 3.0625,
+    attempts: 1,
+  } as const;
+  return { receipt, output };
+}

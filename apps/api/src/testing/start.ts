@@ -1,0 +1,54 @@
+/** The API on a free port, over a store in memory and two models without weights. */
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApiMetrics, createLogger } from '@shoal/telemetry';
+import { Registry } from 'prom-client';
+import type { ApiKey } from '../http/tenant.js';
+import { createServer } from '../server.js';
+import { fakeEncoder } from './fake-encoder.js';
+import { FakeStore } from './fake-store.js';
+
+export interface TestApi {
+  readonly app: NestFastifyApplication;
+  readonly store: FakeStore;
+  readonly registry: Registry;
+  readonly url: string;
+  /** Every line that was logged. */
+  readonly logged: string[];
+  /** `body` that is no string is sent as JSON. */
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  close(): Promise<void>;
+}
+
+interface Options {
+  readonly keys?: readonly ApiKey[];
+  readonly embeddingsTimeoutMs?: number;
+}
+
+export async function startTestApi({ keys = [], embeddingsTimeoutMs = 60_000 }: Options = {}): Promise<TestApi> {
+  const store = new FakeStore();
+  const registry = new Registry();
+  const logged: string[] = [];
+  const app = await createServer({
+    store,
+    encoders: [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
+    keys,
+    embeddingsTimeoutMs,
+    metrics: createApiMetrics(registry),
+    logger: createLogger({ name: 'api', destination: { write: (line) => void logged.push(line) } }),
+  });
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return {
+    app,
+    store,
+    registry,
+    url,
+    logged,
+    request: (method, path, body, headers = {}) => {
+      const sent = body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body);
+      const type = body === undefined ? {} : { 'content-type': 'application/json' };
+      return fetch(`${url}${path}`, { method, body: sent, headers: { ...type, ...headers } });
+    },
+    close: () => app.close(),
+  };
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import { banner } from './banner.js';
+import { parse } from './cli.js';
+import { loadConfig } from './config.js';
+import { addressOf, commandsOf } from './processes.js';
+
+describe('the command line', () => {
+  test('start takes a number of workers, 1 where left out', () => {
+    expect(parse(['start'])).toMatchObject({ command: 'start', workers: 1, help: false });
+    expect(parse(['start', '--workers', '3'])).toMatchObject({ workers: 3 });
+  });
+
+  test('without a command, and with --help anywhere, it is the help', () => {
+    expect(parse([]).help).toBe(true);
+    expect(parse(['start', '--help']).help).toBe(true);
+  });
+
+  test.each([
+    [['stop'], 'unknown command "stop"; see "shoal --help".'],
+    [['start', 'now'], 'unknown command "start now"; see "shoal --help".'],
+    [['start', '--port', '1'], `Unknown option '--port'; see "shoal --help".`],
+    [['start', '--workers', '0'], '--workers takes a number from 1 to 99.'],
+  ])('%j is refused in one line', (args, message) => {
+    expect(() => parse(args)).toThrow(new Error(message));
+  });
+});
+
+describe('the environment of what is started', () => {
+  const env = { SHOAL_MODELS_DIR: '/m', SHOAL_DATA_DIR: '/d', REDIS_URL: 'redis://mine', SHOAL_RESULT_TTL: '1h' };
+
+  test('is the caller’s, with the Redis, the port and the folders that start settled on', () => {
+    const [api, worker] = commandsOf(loadConfig({ ...env, PORT: '9000' }), 'redis://127.0.0.1:7000', 1);
+    const shared = { REDIS_URL: 'redis://127.0.0.1:7000', SHOAL_MODELS_DIR: '/m', SHOAL_CACHE_DIR: '/d/cache' };
+    expect(api?.env).toMatchObject({ ...shared, PORT: '9000', SHOAL_RESULT_TTL: '1h' });
+    expect(worker?.env).toMatchObject({ ...shared, SHOAL_METRICS_PORT: '0', SHOAL_RESULT_TTL: '1h' });
+  });
+
+  test('does not name a file for a variable that is set', () => {
+    const [api] = commandsOf(loadConfig({ ...env, PORT_FILE: undefined }), 'redis://127.0.0.1:7000', 1);
+    expect(api?.env).toHaveProperty('REDIS_URL_FILE', undefined);
+  });
+
+  test('workers have names of their own where there are several', () => {
+    const names = commandsOf(loadConfig(env), 'redis://127.0.0.1:7000', 2).map(({ name }) => name);
+    expect(names).toEqual(['api', 'worker 1', 'worker 2']);
+  });
+
+  test('port 0 is refused: the banner has to name the port', () => {
+    expect(() => loadConfig({ PORT: '0' })).toThrow('PORT: must be a whole number from 1 to 65535');
+  });
+});
+
+test('an API that listens on every interface is reached over the loopback one', () => {
+  expect(addressOf({ SHOAL_HOST: '0.0.0.0', PORT: 80 })).toBe('http://127.0.0.1:80');
+  expect(addressOf({ SHOAL_HOST: '::1', PORT: 80 })).toBe('http://[::1]:80');
+});
+
+describe('the banner', () => {
+  test('lists the models where the bundled one is not there', () => {
+    expect(banner(loadConfig({ SHOAL_MODELS_DIR: '/nowhere' }))).toContain(`curl -s 'http://127.0.0.1:8080/v1/models'`);
+  });
+
+  test('asks for a key where one is needed, and shows none', () => {
+    const text = banner(loadConfig({ SHOAL_MODELS_DIR: '/nowhere', SHOAL_API_KEYS: 'acme:canary' }));
+    expect(text).toContain('authorization: Bearer');
+    expect(text).not.toContain('canary');
+  });
+});

@@ -1,0 +1,34 @@
+/** The environment, as a typed config: the only reader of `process.env` in this app. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Environment, port, readConfig, text, url } from '@shoal/config';
+import { z } from 'zod';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+const Schema = z.object({
+  PORT: port()
+    .refine((value) => value > 0, 'must be a whole number from 1 to 65535')
+    .default(8080),
+  SHOAL_HOST: text().default('127.0.0.1'),
+  /** Left out: a private server is started. */
+  REDIS_URL: url(['redis', 'rediss']).optional(),
+  SHOAL_MODELS_DIR: text().default(join(ROOT, 'models')),
+  /** Of the private Redis and of what workers measured. */
+  SHOAL_DATA_DIR: text().default(join(ROOT, '.shoal')),
+  SHOAL_CACHE_DIR: text().optional(),
+  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_DRAIN_TIMEOUT: text().default('7s'),
+  SHOAL_API_KEYS: text().optional(),
+  SHOAL_LOG: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).default('pretty'),
+});
+
+export interface Config extends z.output<typeof Schema> {
+  /** All of it, for the processes that are started. */
+  readonly environment: Environment;
+}
+
+/** @throws ConfigError with every problem found */
+export function loadConfig(env: Environment = process.env): Config {
+  return { ...readConfig(Schema, env), environment: env };
+}

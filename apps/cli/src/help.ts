@@ -1,0 +1,29 @@
+/** What `shoal --help` prints. */
+
+export const HELP = `Shoal runs ONNX models for many callers at once, through a queue.
+
+Usage
+  shoal start [--workers N]    start everything on this machine: Redis, the API and N workers (1)
+  shoal --help                 show this
+  shoal --version              show the version
+
+  In a clone of the repository, "npm start" is "shoal start" after setting everything up;
+  options go behind two dashes: npm start -- --workers 2
+
+Environment
+  PORT                 port of the API                             8080
+  SHOAL_HOST           address of the API                          127.0.0.1
+  REDIS_URL            a Redis of yours, redis:// or rediss://     a private one is started
+  SHOAL_MODELS_DIR     folder of model folders                     models
+  SHOAL_DATA_DIR       where the private Redis keeps its data      .shoal
+  SHOAL_METRICS_PORT   port of the API's /metrics                  a free one
+  SHOAL_LOG            pretty, or json for log lines as they are   pretty
+
+  SHOAL_API_KEYS and every other variable goes to the API and the workers as it is.
+
+Examples
+  shoal start
+  PORT=9000 shoal start --workers 2
+  REDIS_URL=redis://127.0.0.1:6379 shoal start
+
+Ctrl-C stops everything: running batches end, waiting jobs stay in Redis. A second Ctrl-C stops it at once.`;

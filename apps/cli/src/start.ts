@@ -1,0 +1,78 @@
+/** `shoal start`: Redis, the API and workers on this machine, until Ctrl-C. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatLine } from '@shoal/telemetry';
+import { isPortFree } from '@shoal/tools/ports';
+import { type RedisServer, startRedis } from '@shoal/tools/redis';
+import { pingRedis } from '@shoal/tools/redis-ping';
+import { UserError } from '@shoal/tools/user-error';
+import { banner } from './banner.js';
+import type { Config } from './config.js';
+import { commandsOf } from './processes.js';
+import { onStopSignal } from './signals.js';
+import { Supervisor } from './supervisor.js';
+
+/** Time in ms for the private Redis to flush and end, after everybody else has ended. */
+const REDIS_GRACE_MS = 1500;
+
+/** Runs until a signal asks it to stop (0); throws a UserError where something is missing or Redis ends. */
+export async function start(config: Config, { workers }: { readonly workers: number }): Promise<number> {
+  let redis: RedisServer | undefined;
+  let supervisor: Supervisor | undefined;
+  const stopAsked = onStopSignal(() => {
+    supervisor?.kill();
+    void redis?.stop(0);
+  });
+  try {
+    await checkPort(config);
+    checkModels(config.SHOAL_MODELS_DIR);
+    redis = await findRedis(config);
+    supervisor = new Supervisor(commandsOf(config, redis?.url ?? config.REDIS_URL!, workers), { show: shower(config) });
+    const redisLost = redis ? failWhen(redis.exited) : new Promise<never>(() => {});
+    const over = Promise.race([stopAsked, redisLost]);
+    const stopped = await Promise.race([over, supervisor.start()]);
+    if (stopped === undefined) {
+      console.log(banner(config));
+      await over;
+    }
+    console.log('Stopping...');
+    return 0;
+  } finally {
+    await supervisor?.stop();
+    await redis?.stop(REDIS_GRACE_MS);
+  }
+}
+
+async function checkPort(config: Config): Promise<void> {
+  if (await isPortFree(config.PORT, config.SHOAL_HOST)) return;
+  throw new UserError(
+    `port ${config.PORT} of ${config.SHOAL_HOST} is taken; choose another: PORT=${config.PORT + 1} npm start`,
+  );
+}
+
+function checkModels(folder: string): void {
+  const models = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [];
+  if (models.some((entry) => entry.isDirectory())) return;
+  throw new UserError(`no model in ${folder}: put a model folder there or set SHOAL_MODELS_DIR.`);
+}
+
+/** The private server; undefined where REDIS_URL names one, which then must answer. */
+async function findRedis({ REDIS_URL, SHOAL_DATA_DIR }: Config): Promise<RedisServer | undefined> {
+  if (REDIS_URL !== undefined) {
+    await pingRedis(REDIS_URL);
+    return undefined;
+  }
+  const dir = join(SHOAL_DATA_DIR, 'redis');
+  const redis = await startRedis({ dir, persist: true });
+  console.log(`Redis: a private server on port ${redis.port}, its data in ${dir}`);
+  return redis;
+}
+
+async function failWhen(exited: Promise<string>): Promise<never> {
+  throw new UserError(`Redis ended (${await exited}); everything was stopped. The jobs are kept for the next start.`);
+}
+
+function shower({ SHOAL_LOG }: Config): (name: string, line: string) => void {
+  if (SHOAL_LOG === 'json') return (_, line) => console.log(line);
+  return (name, line) => console.log(`[${name}] ${formatLine(line)}`);
+}

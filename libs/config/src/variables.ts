@@ -1,0 +1,81 @@
+/** Schemas of single environment variables: text in, typed value out, messages that say what to write instead. */
+import { z } from 'zod';
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** Any text but the empty one. */
+export function text() {
+  return z.string().min(1, 'must be set');
+}
+
+interface Bounds {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A whole number within bounds, both included. */
+export function integer({ min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) {
+  const message = `must be a whole number${describeBounds(min, max)}`;
+  return z
+    .string()
+    .regex(/^-?\d+$/, message)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+/** A TCP port; 0 lets the system choose a free one. */
+export function port() {
+  return integer({ min: 0, max: 65_535 });
+}
+
+/** A time span in ms: `250` and `250ms`, `30s`, `5m`, `2h` or `7d`. */
+export function duration({ min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) {
+  const bounds = min === 0 && max === Number.MAX_SAFE_INTEGER ? '' : `${describeBounds(min, max)} ms`;
+  const message = `must be a time span such as 500ms, 30s, 5m, 2h or 7d${bounds}`;
+  return z
+    .string()
+    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)?$/, message)
+    .transform((value) => Number.parseFloat(value) * UNITS[unitOf(value)])
+    .refine((value) => value >= min && value <= max, message);
+}
+
+function unitOf(value: string): keyof typeof UNITS {
+  const unit = value.replace(/^[\d.]+/, '');
+  return unit === '' ? 'ms' : (unit as keyof typeof UNITS);
+}
+
+/** `true`, `1`, `yes` or `on`; `false`, `0`, `no` or `off`; in any case. */
+export function boolean() {
+  return z.stringbool({
+    truthy: ['true', '1', 'yes', 'on'],
+    falsy: ['false', '0', 'no', 'off'],
+    error: 'must be true or false',
+  });
+}
+
+/** Entries separated by commas; spaces around them and empty entries are dropped. */
+export function list() {
+  return z.string().transform((value) =>
+    value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== ''),
+  );
+}
+
+/** An absolute URL of one of `protocols` (without the colon), as it was written. */
+export function url(protocols: readonly string[] = ['http', 'https']) {
+  const message = `must be a URL that starts with ${protocols.map((name) => `${name}://`).join(' or ')}`;
+  return z.string().refine((value) => {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined;
+    return parsed !== undefined && parsed.host !== '' && protocols.includes(parsed.protocol.slice(0, -1));
+  }, message);
+}
+
+function describeBounds(min: number, max: number): string {
+  const above = min !== Number.MIN_SAFE_INTEGER;
+  const below = max !== Number.MAX_SAFE_INTEGER;
+  if (above && below) return ` from ${min} to ${max}`;
+  if (above) return ` of at least ${min}`;
+  return below ? ` of at most ${max}` : '';
+}

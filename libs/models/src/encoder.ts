@@ -1,0 +1,59 @@
+/** The API's side of one model: check and tokenise inputs, show outputs, describe the model. */
+import { MAX_RESULT_BYTES, ShoalError } from '@shoal/contracts';
+import { modelCard } from './card.js';
+import type { TaskPipeline } from './tasks/pipeline.js';
+import { PIPELINES } from './tasks/table.js';
+import { loadTokenizer } from './text/tokenizer.js';
+import type { EncodedInput, EncodeRequest, Encoder, ItemResult, Model, Presented } from './types.js';
+
+/** Loads the tokenizer, where the task has one. Throws `model_invalid`. */
+export async function createEncoder(model: Model): Promise<Encoder> {
+  const pipeline = PIPELINES[model.task];
+  const tokenizer = model.text === null ? null : await loadTokenizer(model, model.text.maxTokens);
+  return {
+    model,
+    encode: async (request) => {
+      checkTask(model, request);
+      const encoded = await pipeline.encode({ model, tokenizer }, request.input, request.parameters);
+      checkResultBytes(encoded.resultBytes);
+      return { task: model.task, ...encoded };
+    },
+    present: (shape, results) => present(model, pipeline, shape, results),
+    card: (origin) => modelCard(model, origin),
+  };
+}
+
+function checkTask(model: Model, { task }: EncodeRequest): void {
+  if (task === undefined || task === model.task) return;
+  const fault = { path: 'task', message: `${model.name} serves ${model.task}` };
+  throw new ShoalError('invalid_request', `${fault.path}: ${fault.message}`, { faults: [fault] });
+}
+
+function checkResultBytes(bytes: number): void {
+  if (bytes <= MAX_RESULT_BYTES) return;
+  throw new ShoalError(
+    'result_too_large',
+    `The result would take ${bytes} bytes; one job's result takes ${MAX_RESULT_BYTES}. Ask for fewer items or values`,
+  );
+}
+
+function present(
+  model: Model,
+  pipeline: TaskPipeline,
+  { parameters, array, groups }: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
+  results: readonly ItemResult[],
+): Presented {
+  const errors: Presented['errors'][number][] = [];
+  const output: unknown[] = [];
+  let from = 0;
+  for (const [index, size] of (groups ?? results.map(() => 1)).entries()) {
+    const rows = results.slice(from, from + size);
+    from += size;
+    const error = rows.find((row) => row?.error !== undefined)?.error;
+    if (error !== undefined) errors.push({ ...error, index });
+    const outputs = rows.flatMap((row) => row?.output ?? []);
+    // Scores of some documents do not rank all of them: a group is whole or null.
+    output.push(outputs.length === size ? pipeline.present(model, parameters, outputs) : null);
+  }
+  return { output: array ? output : (output[0] ?? null), errors };
+}

@@ -1,0 +1,91 @@
+/** What a graph's signature means for serving it: which task, which inputs, whether rows can share a pass. */
+import type { Task, TensorSpec } from '@shoal/contracts';
+import { ELEMENT_TYPES } from '@shoal/contracts';
+import type { OnnxSignature, OnnxValue } from '@shoal/onnx';
+import { invalid } from './files.js';
+
+/** A tensor of unknown rank. */
+export const ANY_RANK = ['...'] as const;
+
+export interface Graph {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/** The signature as tensors. Throws `model_invalid` for sequences, maps and element types that Shoal does not carry. */
+export function tensorGraph(signature: OnnxSignature): Graph {
+  return {
+    inputs: signature.inputs.map((value) => tensorSpec(value, 'input')),
+    outputs: signature.outputs.map((value) => tensorSpec(value, 'output')),
+  };
+}
+
+function tensorSpec(value: OnnxValue, role: string): TensorSpec {
+  if (!(ELEMENT_TYPES as readonly string[]).includes(value.type)) {
+    const hint =
+      value.type === 'sequence' || value.type === 'map' ? ' (export scikit-learn models without ZipMap)' : '';
+    throw invalid(`the graph's ${role} ${value.name} is of type ${value.type}; only plain tensors are served${hint}`);
+  }
+  return { name: value.name, type: value.type, shape: value.shape ?? ANY_RANK };
+}
+
+const TEXT_INPUTS: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
+
+/** Throws `model_invalid` where a text model's graph asks for something that a tokenised text does not give. */
+export function checkTextInputs(graph: Graph, task: Task): void {
+  const ids = graph.inputs.find((input) => input.name === 'input_ids');
+  if (ids === undefined) throw invalid(`${task} needs a graph with the input input_ids`);
+  for (const input of graph.inputs) {
+    if (!TEXT_INPUTS.includes(input.name)) {
+      throw invalid(`the graph's input ${input.name} is not one that ${task} can give (${TEXT_INPUTS.join(', ')})`);
+    }
+    if (input.type !== 'int64' && input.type !== 'int32') {
+      throw invalid(`the graph's input ${input.name} is ${input.type}, not int64 or int32`);
+    }
+  }
+  const rows = ids.shape[0];
+  if (typeof rows === 'number' && rows !== 1)
+    throw invalid(`the graph takes exactly ${rows} rows; export it with 1 or any`);
+}
+
+/**
+ * Whether rows of several items can be joined along the first dimension. For text, `input_ids` decides; for tensors every
+ * input and output has to have a first dimension that the caller chooses, and the inputs the same one.
+ */
+export function isBatchable(graph: Graph, task: Task): boolean {
+  if (task !== 'tensors') {
+    return typeof graph.inputs.find((input) => input.name === 'input_ids')?.shape[0] === 'string';
+  }
+  const free = (spec: TensorSpec) => typeof spec.shape[0] === 'string' && spec.shape[0] !== ANY_RANK[0];
+  const names = new Set(graph.inputs.map((input) => input.shape[0]).filter((name) => name !== '?'));
+  return graph.inputs.length > 0 && graph.inputs.every(free) && graph.outputs.every(free) && names.size <= 1;
+}
+
+/** Rank of an output, or null where the file does not give it. */
+export function rank(spec: TensorSpec): number | null {
+  return spec.shape[0] === ANY_RANK[0] ? null : spec.shape.length;
+}
+
+/** The output that holds class scores: `logits`, else the first one. */
+export function logitsOutput(graph: Graph): TensorSpec {
+  return graph.outputs.find((output) => output.name === 'logits') ?? graph.outputs[0]!;
+}
+
+const POOLED_NAMES: readonly string[] = ['sentence_embedding', 'pooler_output'];
+const TOKEN_NAMES: readonly string[] = ['last_hidden_state', 'token_embeddings'];
+
+export interface EmbeddingOutputs {
+  /** Output of shape [batch, tokens, dimensions]. */
+  readonly tokens: TensorSpec | null;
+  /** Output of shape [batch, dimensions] that the model itself pooled. */
+  readonly pooled: TensorSpec | null;
+  /** The pooled output is the model's embedding; false where it is only BERT's pooler beside the token vectors. */
+  readonly pooledFirst: boolean;
+}
+
+export function embeddingOutputs(graph: Graph): EmbeddingOutputs {
+  const byName = (names: readonly string[]) => graph.outputs.find((output) => names.includes(output.name));
+  const tokens = byName(TOKEN_NAMES) ?? graph.outputs.find((output) => rank(output) === 3) ?? null;
+  const pooled = byName(POOLED_NAMES) ?? graph.outputs.find((output) => rank(output) === 2) ?? null;
+  return { tokens, pooled, pooledFirst: pooled !== null && (tokens === null || pooled.name === 'sentence_embedding') };
+}

@@ -1,0 +1,191 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TensorSpec } from '@shoal/contracts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { BUNDLED_MODELS, type ModelFolders, modelFolders, onnx, TEXT_INPUTS } from '../testing/model-folder.js';
+import { openRepository } from './repository.js';
+
+let folders: ModelFolders;
+beforeEach(() => {
+  folders = modelFolders();
+});
+afterEach(() => folders.remove());
+
+const tensor = (name: string, shape: TensorSpec['shape']): TensorSpec => ({ name, type: 'float32', shape });
+const PLAIN = { 'model.onnx': onnx([tensor('x', ['batch', 4])], [tensor('y', ['batch', 2])]) };
+
+/** The one problem of a repository whose only folder is `m`. */
+async function problemOf(files: Readonly<Record<string, unknown>>): Promise<string> {
+  folders.write('m/1', files);
+  const { problems, models } = await openRepository(folders.root);
+  expect(models).toEqual([]);
+  expect(problems.map(({ folder }) => folder)).toEqual(['m/1']);
+  return problems[0]!.message;
+}
+
+test('the bundled models are read with their task, limits, labels and example', async () => {
+  const { models, problems } = await openRepository(BUNDLED_MODELS);
+  expect(problems).toEqual([]);
+  const [embed, topic] = models;
+  expect(embed).toMatchObject({ task: 'feature-extraction', maxTokens: 128, dimensions: 192, batchable: true });
+  expect(embed!.text).toMatchObject({ pooling: 'mean', normalize: true, vocabSize: 6000, padId: 0 });
+  expect(topic).toMatchObject({ task: 'text-classification', queue: 'wordnet-topic.1.fp32.0' });
+  expect(topic!.labels).toHaveLength(25);
+});
+
+test('a broken folder is reported and hides no other', async () => {
+  folders.write('good', PLAIN);
+  folders.write('broken', { 'model.onnx': 'not a model' });
+  folders.write('Bad Name', PLAIN);
+  folders.write('empty/1', { 'config.json': {} });
+  const { models, problems } = await openRepository(folders.root);
+  expect(models.map(({ name }) => name)).toEqual(['good']);
+  expect(problems.map(({ folder }) => folder)).toEqual(['Bad Name', 'broken', 'empty/1']);
+  expect(problems[1]!.message).toContain('model.onnx is not a usable ONNX file');
+  expect(problems[2]!.message).toContain('no ONNX file');
+});
+
+test('the newest version serves, by number; a folder without versions is version 1', async () => {
+  for (const version of ['9', '10', 'notes']) folders.write(`many/${version}`, PLAIN);
+  folders.write('one', PLAIN);
+  const repository = await openRepository(folders.root);
+  expect(repository.find('many')!.version).toBe('10');
+  expect(repository.find('many', { version: '9' })!.queue).toBe('many.9.fp32.0');
+  expect(repository.find('one')!.version).toBe('1');
+  expect(repository.find('many', { version: '11' })).toBeUndefined();
+});
+
+test('variants are named by the suffixes of transformers.js, Optimum and sentence-transformers', async () => {
+  const model = PLAIN['model.onnx'];
+  const files = ['model', 'model_fp16', 'model_quantized', 'model_q4', 'model_O3', 'model_qint8_avx512_vnni', 'other'];
+  folders.write('m', Object.fromEntries(files.map((name) => [`onnx/${name}.onnx`, model])));
+  const { models, find } = await openRepository(folders.root);
+  expect(models.map(({ variant }) => variant)).toEqual(['fp32', 'fp16', 'int4', 'int8', 'o3', 'qint8_avx512_vnni']);
+  expect(find('m')!.variant).toBe('fp32');
+  expect(find('m', { variant: 'int8' })!.queue).toBe('m.1.int8.0');
+});
+
+test('shoal.json names variants and the default one', async () => {
+  const variants = { small: 'a.onnx', large: 'weights/b.onnx' };
+  const model = PLAIN['model.onnx'];
+  folders.write('m', {
+    'shoal.json': { variants, default_variant: 'large' },
+    'a.onnx': model,
+    'weights/b.onnx': model,
+  });
+  const { find } = await openRepository(folders.root);
+  expect(find('m')!.variant).toBe('large');
+});
+
+test('errors in JSON files name the file and the field', async () => {
+  expect(await problemOf({ ...PLAIN, 'shoal.json': { limits: { max_batch_size: 0 } } })).toMatch(
+    /^shoal\.json: limits\.max_batch_size: /,
+  );
+  expect(await problemOf({ ...PLAIN, 'shoal.json': { tsak: 'tensors' } })).toMatch(/shoal\.json: .*tsak/);
+  expect(await problemOf({ ...PLAIN, 'shoal.json': '{' })).toBe('shoal.json is not valid JSON');
+});
+
+test('symbolic links are refused, as folders, as files and on the way', async () => {
+  folders.write('real', PLAIN);
+  symlinkSync(join(folders.root, 'real'), join(folders.root, 'linked-folder'));
+  folders.write('linked-file', { 'config.json': {} });
+  symlinkSync(join(folders.root, 'real', 'model.onnx'), join(folders.root, 'linked-file', 'model.onnx'));
+  folders.write('linked-inside', { 'config.json': {} });
+  symlinkSync(join(folders.root, 'real'), join(folders.root, 'linked-inside', 'onnx'));
+  const { models, problems } = await openRepository(folders.root);
+  expect(models.map(({ name }) => name)).toEqual(['real']);
+  expect(problems.map(({ message }) => message)).toEqual(
+    ['model.onnx', 'symbolic link', 'onnx/model.onnx'].map(() => expect.stringContaining('symbolic link')),
+  );
+});
+
+test.each(['../secret.bin', '/etc/passwd', 'a/../../secret.bin'])('external data at %s is refused', async (path) => {
+  folders.write('.', { 'secret.bin': 'x' });
+  folders.write('m', { 'model.onnx': onnx([tensor('x', [1])], [tensor('y', [1])], path) });
+  const { models, problems } = await openRepository(folders.root);
+  expect(models).toEqual([]);
+  expect(problems[0]!.message).toMatch(/outside|missing/);
+});
+
+test('external data beside the graph is accepted, missing data is reported', async () => {
+  const graph = onnx([tensor('x', [1])], [tensor('y', [1])], 'model.onnx_data');
+  folders.write('whole', { 'onnx/model.onnx': graph, 'onnx/model.onnx_data': 'x' });
+  folders.write('partial', { 'onnx/model.onnx': graph });
+  const { models, problems } = await openRepository(folders.root);
+  expect(models.map(({ name }) => name)).toEqual(['whole']);
+  expect(problems[0]!.message).toContain('"model.onnx_data", which is missing');
+});
+
+const TEXT = {
+  'tokenizer.json': { added_tokens: [] },
+  'tokenizer_config.json': { model_max_length: 1e30 },
+};
+const logits = (shape: TensorSpec['shape']) => onnx(TEXT_INPUTS, [tensor('logits', shape)]);
+
+test.each([
+  ['text-classification', 'BertForSequenceClassification', logits(['batch', 3])],
+  ['rerank', 'BertForSequenceClassification', logits(['batch', 1])],
+  ['token-classification', 'BertForTokenClassification', logits(['batch', 'sequence', 5])],
+  ['feature-extraction', 'BertModel', onnx(TEXT_INPUTS, [tensor('last_hidden_state', ['batch', 'sequence', 8])])],
+  ['feature-extraction', '', onnx(TEXT_INPUTS, [tensor('sentence_embedding', ['batch', 8])])],
+  ['text-classification', '', logits(['batch', 4])],
+])('%s is recognised from %j and the graph', async (task, architecture, graph) => {
+  folders.write('m', { ...TEXT, 'config.json': { architectures: [architecture] }, 'model.onnx': graph });
+  const { models, problems } = await openRepository(folders.root);
+  expect(problems).toEqual([]);
+  expect(models[0]!.task).toBe(task);
+});
+
+test('what cannot be served says what to do', async () => {
+  const causal = { ...TEXT, 'config.json': { architectures: ['LlamaForCausalLM'] } };
+  expect(await problemOf({ ...causal, 'model.onnx': logits(['batch', 'sequence', 99]) })).toContain('set "task"');
+  const past = onnx([...TEXT_INPUTS, tensor('past_key_values.0.key', [1])], [tensor('logits', ['batch', 2])]);
+  expect(await problemOf({ ...TEXT, 'config.json': {}, 'model.onnx': past })).toContain('past_key_values.0.key');
+  const names = { id2label: { 0: 'a', 1: 'b' } };
+  expect(await problemOf({ ...TEXT, 'config.json': names, 'model.onnx': logits(['batch', 3]) })).toBe(
+    'model.onnx: config.json names 2 labels, the graph gives 3',
+  );
+});
+
+test('RoBERTa counts positions from its padding id, so it has that many fewer', async () => {
+  const config = { model_type: 'roberta', max_position_embeddings: 514, pad_token_id: 1 };
+  folders.write('m', { ...TEXT, 'config.json': config, 'model.onnx': logits(['batch', 2]) });
+  const { models } = await openRepository(folders.root);
+  expect(models[0]).toMatchObject({ maxTokens: 512, text: { padId: 1, firstPosition: 2 } });
+});
+
+test('rows can be joined only where all tensors share a first dimension that the caller chooses', async () => {
+  const graphs = {
+    free: onnx([tensor('x', ['batch', 4]), tensor('z', ['batch'])], [tensor('y', ['rows', 2])]),
+    fixed: onnx([tensor('x', [1, 4])], [tensor('y', ['batch', 2])]),
+    scalar: onnx([tensor('x', ['batch', 4])], [tensor('y', [])]),
+    apart: onnx([tensor('x', ['a', 4]), tensor('z', ['b'])], [tensor('y', ['a', 2])]),
+  };
+  for (const [name, graph] of Object.entries(graphs)) folders.write(name, { 'model.onnx': graph });
+  const { models } = await openRepository(folders.root);
+  const batchable = Object.fromEntries(models.map((model) => [model.name, model.batchable]));
+  expect(batchable).toEqual({ free: true, fixed: false, scalar: false, apart: false });
+});
+
+test('sentence-transformers files set pooling, length and normalising; what only a graph can do is refused', async () => {
+  const graph = onnx(TEXT_INPUTS, [tensor('last_hidden_state', ['batch', 'sequence', 8])]);
+  const modules = [
+    { path: '', type: 'sentence_transformers.models.Transformer' },
+    { path: '1_Pooling', type: 'sentence_transformers.models.Pooling' },
+  ];
+  const files = {
+    ...TEXT,
+    'config.json': { architectures: ['BertModel'], max_position_embeddings: 512 },
+    'model.onnx': graph,
+    'modules.json': modules,
+    'sentence_bert_config.json': { max_seq_length: 256 },
+    '1_Pooling/config.json': { pooling_mode_cls_token: true, pooling_mode_mean_tokens: false },
+  };
+  folders.write('m', files);
+  const { models } = await openRepository(folders.root);
+  expect(models[0]).toMatchObject({ maxTokens: 256, text: { pooling: 'cls', normalize: false } });
+  folders.remove();
+  folders = modelFolders();
+  const dense = [...modules, { path: '2_Dense', type: 'sentence_transformers.models.Dense' }];
+  expect(await problemOf({ ...files, 'modules.json': dense })).toContain('Dense of modules.json');
+});

@@ -1,0 +1,76 @@
+/** What the files of a folder say about texts: the longest one, padding, pooling, how logits become scores. */
+import type { ShoalJson, Task } from '@shoal/contracts';
+import type { ScoreFunction, TextDetails } from '../types.js';
+import { invalid } from './files.js';
+import { embeddingOutputs, type Graph } from './graph.js';
+import type { Config, HuggingFaceFiles } from './hugging-face.js';
+
+/** Where nothing in the folder names a limit. */
+const FALLBACK_MAX_TOKENS = 512;
+
+/** Architectures whose position ids start at pad id + 1, so that they have as many positions fewer. */
+const OFFSET_POSITIONS: readonly string[] = [
+  'roberta',
+  'xlm-roberta',
+  'xlm-roberta-xl',
+  'camembert',
+  'mpnet',
+  'longformer',
+  'data2vec-text',
+  'roberta-prelayernorm',
+  'xmod',
+  'ibert',
+  'luke',
+  'esm',
+];
+
+/** Throws `model_invalid` where shoal.json asks for more than the model has, or pooling cannot be done. */
+export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph): TextDetails {
+  const { config, sentence } = files;
+  // The model's own padding id is the one its graph knows; attention masks hide it either way.
+  const padId = config.pad_token_id ?? files.padToken ?? 0;
+  if (padId < 0) throw invalid(`config.json: pad_token_id: ${padId} is not a token`);
+  const firstPosition = OFFSET_POSITIONS.includes(config.model_type ?? '') ? padId + 1 : 0;
+  if (task === 'feature-extraction') checkEmbeddings(shoal, files, graph);
+  return {
+    maxTokens: maxTokens(shoal, files, graph, firstPosition),
+    vocabSize: config.vocab_size ?? null,
+    padId,
+    firstPosition,
+    pooling: shoal.pooling ?? sentence?.pooling ?? 'mean',
+    // Without sentence-transformers files: unit length, as clients of OpenAI's API expect.
+    normalize: shoal.normalize ?? sentence?.normalize ?? true,
+    scoreFunction: scoreFunction(config, Object.keys(config.id2label ?? {}).length),
+  };
+}
+
+function maxTokens(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph, firstPosition: number): number {
+  const fixed = graph.inputs.find((input) => input.name === 'input_ids')?.shape[1];
+  const positions = files.config.max_position_embeddings ?? null;
+  const hard = Math.min(
+    typeof fixed === 'number' ? fixed : Number.POSITIVE_INFINITY,
+    positions === null ? Number.POSITIVE_INFINITY : positions - firstPosition,
+  );
+  const asked = shoal.limits?.max_tokens;
+  if (asked !== undefined && asked > hard) {
+    throw invalid(`shoal.json: limits.max_tokens: ${asked} is more than the ${hard} positions of the model`);
+  }
+  const soft = asked ?? files.sentence?.maxTokens ?? files.tokenizerMaxTokens ?? Number.POSITIVE_INFINITY;
+  const limit = Math.min(soft, hard);
+  return Number.isFinite(limit) ? limit : FALLBACK_MAX_TOKENS;
+}
+
+function checkEmbeddings(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph): void {
+  const { tokens, pooled, pooledFirst } = embeddingOutputs(graph);
+  if (tokens === null && pooled === null) throw invalid('the graph gives neither token vectors nor a sentence vector');
+  const graphOnly = files.sentence?.inGraphOnly ?? [];
+  if (graphOnly.length > 0 && !pooledFirst && shoal.pooling === undefined) {
+    throw invalid(`${graphOnly.join(' and ')} has to be part of the graph (an output sentence_embedding)`);
+  }
+}
+
+/** As transformers' text-classification pipeline decides. */
+function scoreFunction(config: Config, labels: number): ScoreFunction {
+  if (config.problem_type === 'regression') return 'none';
+  return config.problem_type === 'multi_label_classification' || labels === 1 ? 'sigmoid' : 'softmax';
+}

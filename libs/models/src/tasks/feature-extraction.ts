@@ -1,0 +1,110 @@
+/** feature-extraction: a text → one embedding, or one vector per token (`pooling: none`). */
+import { FeatureExtractionParameters, TextInput, type WireOutput } from '@shoal/contracts';
+import { throwFaults } from '../faults.js';
+import { normalize, pool } from '../numbers/pooling.js';
+import { shortestArray } from '../numbers/shortest.js';
+import { embeddingOutputs } from '../repository/graph.js';
+import type { SessionPort } from '../session.js';
+import { encodeTexts } from '../text/encode-texts.js';
+import type { Model, Pooling, Row } from '../types.js';
+import { type FloatOutput, finiteOr, floatOutput, forwardTexts } from './forward.js';
+import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
+import { checkRequest } from './request.js';
+
+const OVERHEAD_BYTES = 48;
+/** Where neither graph nor config.json gives the length of a vector. */
+const UNKNOWN_DIMENSIONS = 4096;
+
+interface Resolved {
+  /** `graph`: the vector that the graph itself pooled. */
+  readonly pooling: Pooling | 'none' | 'graph';
+  readonly normalize: boolean;
+  /** Leading values to keep; null for all. */
+  readonly dimensions: number | null;
+}
+
+async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
+  const request = checkRequest({ element: TextInput, parameters: FeatureExtractionParameters }, input, parameters);
+  const resolved = resolve(api.model, request.parameters);
+  const { tokenizer, details, vocabSize } = textModel(api);
+  const { truncate } = request.parameters;
+  const rows = request.elements.map(({ path, value }) => ({ path, input: value }));
+  const items = await encodeTexts(tokenizer, rows, { maxTokens: details.maxTokens, vocabSize, truncate });
+  const tokens = items.map(({ ids }) => ids.length);
+  const width = resolved.dimensions ?? api.model.dimensions ?? UNKNOWN_DIMENSIONS;
+  const vectors = resolved.pooling === 'none' ? tokens.reduce((sum, count) => sum + count, 0) : items.length;
+  return {
+    parameters: { ...resolved },
+    items,
+    tokens,
+    array: request.array,
+    resultBytes: items.length * OVERHEAD_BYTES + vectors * width * 4,
+  };
+}
+
+function resolve(model: Model, asked: FeatureExtractionParameters): Resolved {
+  const { tokens, pooledFirst } = embeddingOutputs(model);
+  const details = model.text;
+  if (asked.pooling !== undefined && tokens === null) {
+    throwFaults([{ path: 'parameters.pooling', message: 'the graph of this model pools by itself; leave it out' }]);
+  }
+  if (asked.dimensions !== undefined && asked.dimensions > (model.dimensions ?? asked.dimensions)) {
+    throwFaults([{ path: 'parameters.dimensions', message: `this model's vectors have ${model.dimensions}` }]);
+  }
+  const byGraph = tokens === null || (pooledFirst && model.shoal.pooling === undefined);
+  const pooling = asked.pooling ?? (byGraph ? 'graph' : (details?.pooling ?? 'mean'));
+  return {
+    pooling,
+    normalize: asked.normalize ?? (pooling !== 'none' && (details?.normalize ?? true)),
+    dimensions: asked.dimensions ?? null,
+  };
+}
+
+async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
+  const { items, outputs } = await forwardTexts(model, session, rows);
+  const names = embeddingOutputs(model);
+  let tokens: FloatOutput | undefined;
+  let pooled: FloatOutput | undefined;
+  return rows.map(({ parameters }, row) => {
+    const wanted = parameters as Parameters & Resolved;
+    if (wanted.pooling === 'graph') {
+      const name = names.pooled?.name ?? '';
+      pooled ??= floatOutput(outputs[name], name, rows.length);
+      return finish(pooled.values.slice(row * pooled.stride, (row + 1) * pooled.stride), pooled.stride, wanted);
+    }
+    const name = names.tokens?.name ?? '';
+    tokens ??= floatOutput(outputs[name], name, rows.length);
+    const width = tokens.dims[2]!;
+    const start = row * tokens.stride;
+    const count = items[row]!.ids.length;
+    if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * width), width, wanted);
+    return finish(pool(tokens.values, start, count, width, wanted.pooling), width, wanted);
+  });
+}
+
+/** Keeps the leading dimensions of each vector, then scales it. `values` is this row's own memory. */
+function finish(
+  values: Float32Array,
+  width: number,
+  { dimensions, normalize: unit, pooling }: Resolved,
+): WireOutput | Error {
+  const kept = Math.min(dimensions ?? width, width);
+  const count = values.length / width;
+  const vectors = kept === width ? values : new Float32Array(count * kept);
+  for (let i = 0; i < count; i++) {
+    if (kept !== width) vectors.set(values.subarray(i * width, i * width + kept), i * kept);
+    if (unit) normalize(vectors.subarray(i * kept, (i + 1) * kept));
+  }
+  const dims = pooling === 'none' ? [count, kept] : [kept];
+  return finiteOr(vectors, () => ({ kind: 'vector', values: vectors, dims }));
+}
+
+/** number[] for an embedding, number[][] for token vectors. */
+function present(_model: Model, _parameters: Parameters, outputs: readonly WireOutput[]): number[] | number[][] {
+  const { values, dims } = outputOfKind(outputs[0], 'vector');
+  if (dims.length === 1) return shortestArray(values);
+  const width = dims[1]!;
+  return Array.from({ length: dims[0]! }, (_, i) => shortestArray(values, i * width, (i + 1) * width));
+}
+
+export const featureExtraction = { encode, run, present };

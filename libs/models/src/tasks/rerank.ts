@@ -1,0 +1,88 @@
+/** rerank: a query and documents → the documents by relevance. Each document is a row of its own. */
+import {
+  type Fault,
+  formatPath,
+  MAX_ITEMS,
+  RerankInput,
+  type RerankOutput,
+  RerankParameters,
+  type WireOutput,
+} from '@shoal/contracts';
+import { throwFaults } from '../faults.js';
+import { sigmoid } from '../numbers/scores.js';
+import { shortest } from '../numbers/shortest.js';
+import { logitsOutput } from '../repository/graph.js';
+import type { SessionPort } from '../session.js';
+import { encodeTexts, type TextRow } from '../text/encode-texts.js';
+import type { Model, Row } from '../types.js';
+import { finiteOr, floatOutput, forwardTexts } from './forward.js';
+import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
+import { checkRequest, type Element } from './request.js';
+
+const OVERHEAD_BYTES = 32;
+
+type Resolved = Omit<RerankParameters, 'truncate'>;
+
+/** A score that brings its document along, where the caller asked for it. */
+type ScoreOutput = Extract<WireOutput, { kind: 'score' }> & { readonly text?: string };
+
+async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
+  const request = checkRequest({ element: RerankInput, parameters: RerankParameters }, input, parameters);
+  const { truncate, ...resolved } = request.parameters;
+  const rows = request.elements.flatMap(pairs);
+  checkCount(rows.length);
+  const { tokenizer, details, vocabSize } = textModel(api);
+  const encoded = await encodeTexts(tokenizer, rows, { maxTokens: details.maxTokens, vocabSize, truncate });
+  const documents = resolved.return_documents ? rows.map(({ document }) => document) : null;
+  const items = documents === null ? encoded : encoded.map((item, i) => ({ ...item, text: documents[i]! }));
+  const texts = documents?.reduce((bytes, document) => bytes + Buffer.byteLength(document), 0) ?? 0;
+  return {
+    parameters: resolved,
+    items,
+    tokens: items.map(({ ids }) => ids.length),
+    array: request.array,
+    groups: request.elements.map(({ value }) => value.documents.length),
+    resultBytes: items.length * OVERHEAD_BYTES + texts,
+  };
+}
+
+function pairs({ path, value }: Element<RerankInput>): (TextRow & { readonly document: string })[] {
+  return value.documents.map((document, i) => ({
+    path: `${path}.${formatPath(['documents', i])}`,
+    input: { text: value.query, text_pair: document },
+    document,
+  }));
+}
+
+function checkCount(rows: number): void {
+  const message = `${rows} documents over all queries; one job takes ${MAX_ITEMS}`;
+  const faults: Fault[] = rows > MAX_ITEMS ? [{ path: 'input', message }] : [];
+  throwFaults(faults);
+}
+
+async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
+  const { items, outputs } = await forwardTexts(model, session, rows);
+  const { name } = logitsOutput(model);
+  const { values, stride } = floatOutput(outputs[name], name, rows.length);
+  return rows.map(({ parameters }, row): WireOutput | Error => {
+    const { function_to_apply, return_documents } = parameters as Parameters & Resolved;
+    const logits = values.subarray(row * stride, row * stride + 1);
+    return finiteOr(logits, (): ScoreOutput => {
+      const score = Math.fround(function_to_apply === 'sigmoid' ? sigmoid(logits[0]!) : logits[0]!);
+      const text = items[row]!.text;
+      return { kind: 'score', score, ...(return_documents && text !== undefined && { text }) };
+    });
+  });
+}
+
+/** Best first, `index` counting from the request's first document. */
+function present(_model: Model, parameters: Parameters, outputs: readonly WireOutput[]): RerankOutput {
+  const { top_n, return_documents } = parameters as Parameters & Resolved;
+  const scored = outputs.map((output, index) => {
+    const { score, text }: ScoreOutput = outputOfKind(output, 'score');
+    return { index, score: shortest(score), ...(return_documents && text !== undefined && { document: text }) };
+  });
+  return scored.sort((a, b) => b.score - a.score).slice(0, top_n);
+}
+
+export const rerank = { encode, run, present };

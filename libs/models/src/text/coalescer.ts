@@ -1,0 +1,54 @@
+/** Turns single calls into batches without waiting: what arrives while a batch is under way is the next batch. */
+
+interface Waiting<I, O> {
+  readonly input: I;
+  readonly resolve: (output: O) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Runs `batch` on up to `maxBatch` inputs at a time, at most `lanes` of them at once. Order within a call is kept. */
+export class Coalescer<I, O> {
+  readonly #batch: (inputs: I[]) => Promise<readonly O[]>;
+  readonly #maxBatch: number;
+  #freeLanes: number;
+  #waiting: Waiting<I, O>[] = [];
+
+  constructor(batch: (inputs: I[]) => Promise<readonly O[]>, maxBatch: number, lanes: number) {
+    this.#batch = batch;
+    this.#maxBatch = maxBatch;
+    this.#freeLanes = lanes;
+  }
+
+  run(input: I): Promise<O> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ input, resolve, reject });
+      // One microtask later, so that the items of one array start as one batch.
+      if (this.#waiting.length === 1) queueMicrotask(() => this.#start());
+    });
+  }
+
+  #start(): void {
+    while (this.#freeLanes > 0 && this.#waiting.length > 0) {
+      const taken = this.#waiting.splice(0, this.#maxBatch);
+      this.#freeLanes--;
+      void this.#run(taken);
+    }
+  }
+
+  async #run(taken: readonly Waiting<I, O>[]): Promise<void> {
+    await this.#settle(taken);
+    this.#freeLanes++;
+    this.#start();
+  }
+
+  async #settle(taken: readonly Waiting<I, O>[]): Promise<void> {
+    try {
+      const outputs = await this.#batch(taken.map(({ input }) => input));
+      for (const [i, { resolve }] of taken.entries()) resolve(outputs[i]!);
+    } catch (error) {
+      // One input must not fail the others' calls: each gets an outcome of its own.
+      if (taken.length === 1) taken[0]!.reject(error);
+      else for (const one of taken) await this.#settle([one]);
+    }
+  }
+}

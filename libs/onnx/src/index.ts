@@ -1,0 +1,1 @@
+export { type OnnxSignature, type OnnxValue, readSignature } from './signature.js';

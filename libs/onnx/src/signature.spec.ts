@@ -1,0 +1,138 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ShoalError } from '@shoal/contracts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FileWindow } from './file-window.js';
+import { bytes, externalTensor, model, number, tensorValue, text, varint } from './proto-bytes.testing.js';
+import { type OnnxSignature, readSignature } from './signature.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'shoal-onnx-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function read(content: readonly number[] | Uint8Array): OnnxSignature {
+  const path = join(folder, 'model.onnx');
+  writeFileSync(path, Uint8Array.from(content));
+  return readSignature(path);
+}
+
+function failure(content: readonly number[] | Uint8Array): string {
+  try {
+    read(content);
+  } catch (error) {
+    if (error instanceof ShoalError && error.code === 'model_invalid') return error.message;
+    throw error;
+  }
+  return '';
+}
+
+const output = bytes(12, tensorValue('y', 7, ['batch']));
+const SMALL = model([
+  ...bytes(11, tensorValue('x', 1, ['batch', 3, null])),
+  ...bytes(11, tensorValue('weight', 1, [3])),
+  ...bytes(5, [...text(8, 'weight'), ...bytes(9, [1, 2, 3, 4])]),
+  ...output,
+]);
+
+test('inputs, outputs, operator sets and producer are read; initializers are not inputs', () => {
+  expect(read(SMALL)).toEqual({
+    irVersion: 8,
+    producer: 'spec',
+    opsets: { '': 17 },
+    inputs: [{ name: 'x', type: 'float32', shape: ['batch', 3, '?'] }],
+    outputs: [{ name: 'y', type: 'int64', shape: ['batch'] }],
+    externalFiles: [],
+  });
+});
+
+test('a shape that is not given is null, a scalar has no dimensions, a negative size is not known', () => {
+  const unknown = [...text(1, 'u'), ...bytes(2, bytes(1, number(1, 11)))];
+  const sequence = [...text(1, 's'), ...bytes(2, bytes(4, []))];
+  const { inputs } = read(
+    model([
+      ...bytes(11, unknown),
+      ...bytes(11, tensorValue('scalar', 9, [])),
+      ...bytes(11, tensorValue('negative', 10, [-1])),
+      ...bytes(11, sequence),
+      ...output,
+    ]),
+  );
+  expect(inputs).toEqual([
+    { name: 'u', type: 'float64', shape: null },
+    { name: 'scalar', type: 'bool', shape: [] },
+    { name: 'negative', type: 'float16', shape: ['?'] },
+    { name: 's', type: 'sequence', shape: null },
+  ]);
+});
+
+test('external data is found in initializers, in attributes and in subgraphs', () => {
+  const attribute = bytes(5, [...text(1, 'value'), ...bytes(5, externalTensor('', 'constant.bin'))]);
+  const subgraph = bytes(5, bytes(6, bytes(5, externalTensor('w', '../outside.bin'))));
+  const { externalFiles } = read(
+    model([
+      ...bytes(1, attribute),
+      ...bytes(1, subgraph),
+      ...bytes(5, externalTensor('a', 'weights.bin')),
+      ...bytes(5, externalTensor('b', 'weights.bin')),
+      ...output,
+    ]),
+  );
+  expect(externalFiles).toEqual(['constant.bin', '../outside.bin', 'weights.bin']);
+});
+
+test('weights are skipped: a file of many megabytes costs a few reads', () => {
+  const weights = Array.from({ length: 4 }, (_, i) => {
+    const raw = Buffer.alloc(8 * 1024 * 1024);
+    const head = [...text(8, `w${i}`), ...varint(9 * 8 + 2), ...varint(raw.length)];
+    return Buffer.concat([Buffer.from([...varint(5 * 8 + 2), ...varint(head.length + raw.length), ...head]), raw]);
+  });
+  const graph = Buffer.concat([...weights, Buffer.from(output)]);
+  const opset = bytes(8, [...text(1, ''), ...number(2, 17)]);
+  const file = Buffer.concat([Buffer.from([...varint(7 * 8 + 2), ...varint(graph.length)]), graph, Buffer.from(opset)]);
+  const reads: number[] = [];
+  const close = FileWindow.prototype.close;
+  FileWindow.prototype.close = function (this: FileWindow) {
+    reads.push(this.reads);
+    close.call(this);
+  };
+  try {
+    expect(read(file).outputs).toHaveLength(1);
+  } finally {
+    FileWindow.prototype.close = close;
+  }
+  expect(reads[0]).toBeLessThan(16);
+});
+
+test('a file cut off anywhere is refused, never misread', () => {
+  for (let length = 0; length < SMALL.length; length++) expect(failure(SMALL.slice(0, length))).toContain('model.onnx');
+});
+
+test('a file with any one byte changed is read or refused', () => {
+  for (let at = 0; at < SMALL.length; at++) {
+    for (const value of [0, 0x7f, 0x80, 0xff]) failure(SMALL.with(at, value));
+  }
+});
+
+test('a message that claims more than there is names the place', () => {
+  expect(failure([...varint(7 * 8 + 2), ...varint(2n ** 62n)])).toContain('claims 4611686018427387904 bytes');
+  expect(failure(Array.from({ length: 11 }, () => 0xff))).toContain('more than ten bytes');
+  expect(failure([])).toContain('no graph');
+  expect(failure(Buffer.from('this is not a model'))).toContain('not a usable ONNX file');
+});
+
+test('a graph nested without end is refused', () => {
+  let graph: number[] = [];
+  for (let i = 0; i < 100; i++) graph = bytes(1, bytes(5, bytes(6, graph)));
+  expect(failure(model([...graph, ...output]))).toContain('nested');
+});
+
+test('a name of absurd length is refused', () => {
+  expect(failure(model([...bytes(11, tensorValue('x'.repeat(5000), 1, [])), ...output]))).toContain('longer than');
+});
+
+test('a missing file is an invalid model', () => {
+  expect(() => readSignature(join(folder, 'absent.onnx'))).toThrow(ShoalError);
+});

@@ -1,0 +1,178 @@
+/** Inputs and outputs bound to a session of the C API. */
+import { ShoalError } from '@shoal/contracts';
+import { checkInput, checkTarget, find, missing } from '../check.js';
+import { type Device, parseDevice } from '../device-names.js';
+import { runError } from '../errors.js';
+import { Lifetime } from '../lifetime.js';
+import type { IoBinding, RunOptions, Tensor } from '../types.js';
+import { wordsAt } from './memory.js';
+import type { LoadedModel } from './model-info.js';
+import { terminable } from './termination.js';
+import { readValue, Values } from './values.js';
+
+/** The names by which ONNX Runtime knows the memory of devices; CoreML shares the CPU's. */
+const MEMORY: Record<Device['kind'], string> = {
+  cpu: 'Cpu',
+  cuda: 'Cuda',
+  tensorrt: 'Cuda',
+  webgpu: 'WebGPU_Buf',
+  coreml: 'Cpu',
+  directml: 'DML',
+};
+
+export class CApiBinding implements IoBinding {
+  readonly #model: LoadedModel;
+  readonly #pointer: bigint;
+  readonly #onRelease: () => void;
+  readonly #lifetime = new Lifetime('binding');
+  /** What is bound, in the order of the native binding; it keeps the memory alive. `undefined`: fed back. */
+  readonly #inputs = new Map<string, Tensor | undefined>();
+  readonly #outputs = new Map<string, Tensor | string>();
+  /** The outputs that a run has written since they were bound; the others are values without memory. */
+  readonly #computed = new Set<string>();
+  #running = false;
+
+  constructor(model: LoadedModel, onRelease: () => void) {
+    this.#model = model;
+    this.#onRelease = onRelease;
+    this.#pointer = model.native.api.get('CreateIoBinding', model.session);
+  }
+
+  bindInput(name: string, tensor: Tensor): void {
+    this.#assertIdle();
+    checkInput(this.#model.inputs, name, tensor);
+    this.#bind('BindInput', name, tensor);
+    this.#inputs.set(name, tensor);
+  }
+
+  bindOutput(name: string, target: Tensor | string): void {
+    this.#assertIdle();
+    if (typeof target === 'string') {
+      find(this.#model.outputs, 'output', name);
+      this.#bindToDevice(name, target);
+    } else {
+      checkTarget(this.#model.outputs, name, target);
+      this.#bind('BindOutput', name, target);
+    }
+    this.#outputs.set(name, target);
+    this.#computed.delete(name);
+  }
+
+  feedBack(output: string, input: string): void {
+    this.#assertIdle();
+    find(this.#model.inputs, 'input', input);
+    if (!this.#computed.has(output)) {
+      throw new ShoalError('inference_failed', `Output "${output}" has not been computed`);
+    }
+    const values = this.#outputValues();
+    try {
+      const index = [...this.#outputs.keys()].indexOf(output);
+      this.#model.native.api.call('BindInput', this.#pointer, input, values.pointers[index]!);
+    } catch (error) {
+      throw runError(error);
+    } finally {
+      values.release();
+    }
+    const target = this.#outputs.get(output)!;
+    this.#inputs.set(input, typeof target === 'string' ? undefined : target);
+  }
+
+  run(options: Pick<RunOptions, 'signal'> = {}): Promise<Record<string, Tensor>> {
+    return this.#lifetime.during(async () => {
+      this.#assertIdle();
+      const { api } = this.#model.native;
+      this.#running = true;
+      try {
+        this.#prepare();
+        await terminable(api, options.signal, (runOptions) =>
+          api.callAsync('RunWithBinding', this.#model.session, runOptions, this.#pointer),
+        );
+        for (const name of this.#outputs.keys()) this.#computed.add(name);
+        return this.#results();
+      } catch (error) {
+        throw runError(error, options.signal);
+      } finally {
+        this.#running = false;
+      }
+    });
+  }
+
+  release(): Promise<void> {
+    return this.#lifetime.close(() => {
+      this.#model.native.api.release('IoBinding', this.#pointer);
+      this.#inputs.clear();
+      this.#outputs.clear();
+      this.#onRelease();
+    });
+  }
+
+  #assertIdle(): void {
+    this.#lifetime.assertOpen();
+    if (this.#running) throw new ShoalError('inference_failed', 'The binding is running');
+  }
+
+  #prepare(): void {
+    for (const info of this.#model.inputs) if (!this.#inputs.has(info.name)) throw missing(info);
+    for (const [name, target] of this.#outputs) {
+      // The native binding keeps the last output and would write into it again, whatever the new shape is.
+      if (typeof target === 'string') this.#bindToDevice(name, target);
+    }
+    if (this.#model.device === 'cpu') return;
+    for (const [name, tensor] of this.#inputs) {
+      // Binding copies an input to its device; the caller may have rewritten it since.
+      if (tensor !== undefined) this.#bind('BindInput', name, tensor);
+    }
+  }
+
+  /** The native binding keeps the value; the tensor's memory is kept by the maps above. */
+  #bind(function_: 'BindInput' | 'BindOutput', name: string, tensor: Tensor): void {
+    const values = new Values(this.#model.native);
+    try {
+      this.#model.native.api.call(function_, this.#pointer, name, values.add(tensor));
+    } catch (error) {
+      throw runError(error);
+    } finally {
+      values.release();
+    }
+  }
+
+  #bindToDevice(name: string, device: string): void {
+    const { api } = this.#model.native;
+    const { kind, index } = parseDevice(device, this.#model.installed);
+    const memory = api.get('CreateMemoryInfo', MEMORY[kind], 0, index, 0);
+    try {
+      api.call('BindOutputToDevice', this.#pointer, name, memory);
+    } finally {
+      api.release('MemoryInfo', memory);
+    }
+  }
+
+  #results(): Record<string, Tensor> {
+    const results: Record<string, Tensor> = {};
+    const onCpu = [...this.#outputs.values()].includes('cpu');
+    const values = onCpu ? this.#outputValues() : undefined;
+    try {
+      [...this.#outputs].forEach(([name, target], i) => {
+        if (typeof target !== 'string') results[name] = target;
+        else if (target === 'cpu') results[name] = readValue(this.#model.native, values!.pointers[i]!);
+      });
+    } finally {
+      values?.release();
+    }
+    return results;
+  }
+
+  #outputValues(): { pointers: readonly bigint[]; release: () => void } {
+    const { api, allocator } = this.#model.native;
+    const out = new BigUint64Array(2);
+    api.call('GetBoundOutputValues', this.#pointer, allocator, out.subarray(0, 1), out.subarray(1));
+    const pointers = wordsAt(out[0]!, Number(out[1]));
+    if (out[0] !== 0n) api.call('AllocatorFree', allocator, out[0]!);
+    return {
+      pointers,
+      release: () => {
+        for (const pointer of pointers) api.release('Value', pointer);
+      },
+    };
+  }
+}

@@ -1,0 +1,83 @@
+/** The thread that holds one session of onnxruntime-node, whose `run` blocks whatever thread it is called on. */
+import { parentPort } from 'node:worker_threads';
+import type { ElementType } from '@shoal/contracts';
+import * as ort from 'onnxruntime-node';
+import { arrayOf } from '../element-types.js';
+import type { Tensor, TensorInfo } from '../types.js';
+import type { Reply, Request, Signature } from './protocol.js';
+
+let session: ort.InferenceSession | undefined;
+
+parentPort!.on('message', async (request: Request) => {
+  try {
+    const result = await answer(request);
+    reply({ id: request.id, result });
+    if (request.op === 'release') parentPort!.close();
+  } catch (error) {
+    reply({ id: request.id, error: error instanceof Error ? error.message : String(error) });
+  }
+});
+
+async function answer(request: Request): Promise<Signature | Record<string, Tensor> | undefined> {
+  switch (request.op) {
+    case 'load':
+      session = await load(request.model, request.options);
+      return { inputs: session.inputMetadata.map(requiredInfo), outputs: session.outputMetadata.flatMap(tensorInfo) };
+    case 'run':
+      return run(session!, request.feeds, request.outputs);
+    case 'release':
+      await session?.release();
+      return undefined;
+  }
+}
+
+function load(model: string | Uint8Array, options: ort.InferenceSession.SessionOptions): Promise<ort.InferenceSession> {
+  return typeof model === 'string'
+    ? ort.InferenceSession.create(model, options)
+    : ort.InferenceSession.create(model, options);
+}
+
+function requiredInfo(metadata: ort.InferenceSession.ValueMetadata): TensorInfo {
+  const [info] = tensorInfo(metadata);
+  if (info === undefined) throw new Error(`Input "${metadata.name}" is no tensor of a known element type`);
+  return info;
+}
+
+function tensorInfo(metadata: ort.InferenceSession.ValueMetadata): TensorInfo[] {
+  if (!metadata.isTensor) return [];
+  return [{ name: metadata.name, type: metadata.type as ElementType, shape: metadata.shape }];
+}
+
+async function run(
+  running: ort.InferenceSession,
+  feeds: Readonly<Record<string, Tensor>>,
+  outputs: readonly string[],
+): Promise<Record<string, Tensor>> {
+  const values: Record<string, ort.Tensor> = {};
+  for (const [name, { type, data, dims }] of Object.entries(feeds)) {
+    values[name] = new ort.Tensor(type as ort.Tensor.Type, data as ort.Tensor.DataType, dims);
+  }
+  const results: Record<string, Tensor> = {};
+  for (const [name, { type, dims, data }] of Object.entries(await running.run(values, outputs))) {
+    // Node.js 24 has a Float16Array; here float16 is always its bits.
+    const bits =
+      type === 'string' ? (data as string[]) : asArray(type as Exclude<ElementType, 'string'>, data as ArrayBufferView);
+    results[name] = { type: type as ElementType, dims, data: bits };
+  }
+  return results;
+}
+
+function asArray(type: Exclude<ElementType, 'string'>, { buffer, byteOffset, byteLength }: ArrayBufferView) {
+  const array = arrayOf(type);
+  return new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT);
+}
+
+/** Outputs are the thread's own: they move to the other side instead of being copied. */
+function reply(message: Reply): void {
+  const tensors =
+    'result' in message && message.result && !('inputs' in message.result) ? Object.values(message.result) : [];
+  const buffers = (tensors as Tensor[]).flatMap(({ data }) =>
+    Array.isArray(data) ? [] : [data.buffer as ArrayBuffer],
+  );
+  parentPort!.postMessage(message, [...new Set(buffers)]);
+}
