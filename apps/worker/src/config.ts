@@ -12,10 +12,13 @@ const Schema = z.object({
   SHOAL_MODELS: list().default([]),
   /** `cpu`, `cuda:0`, `tensorrt:0`, `webgpu` ... */
   SHOAL_DEVICE: text().default('cpu'),
-  /** Threads of one forward pass. */
-  SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(availableParallelism()),
-  /** Forward passes of one model that may run at once. */
-  SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 64 }).default(1),
+  /**
+   * Threads of one forward pass. One, with as many passes at once as there are cores, does about 20 % more than all cores
+   * in one pass (docs/benchmarks.md): threads of one pass wait for each other. More answer a lone request sooner.
+   */
+  SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(1),
+  /** Forward passes that may run at once. Left out: the cores divided by the threads of a pass; 1 on other devices. */
+  SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 1024 }).optional(),
   /** `c-api` or `worker-thread`, to skip the self-test's choice. */
   SHOAL_RUNTIME: z.enum(['c-api', 'worker-thread'], { error: 'must be c-api or worker-thread' }).optional(),
   /** How long an ended job is kept; the same value as the API's. */
@@ -33,9 +36,11 @@ const Schema = z.object({
     .default('info'),
 });
 
-export type Config = z.output<typeof Schema>;
+export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number };
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
-  return readConfig(Schema, env);
+  const config = readConfig(Schema, env);
+  const runs = config.SHOAL_DEVICE === 'cpu' ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS) : 1;
+  return { ...config, concurrentRuns: config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs) };
 }

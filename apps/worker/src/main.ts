@@ -19,10 +19,16 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     ...(config.SHOAL_RUNTIME && { prefer: config.SHOAL_RUNTIME }),
     log: (message) => logger.warn('runtime.fallback', { reason: message }),
   });
-  logger.info('runtime.ready', { kind: runtime.kind, version: runtime.version, device: config.SHOAL_DEVICE });
+  logger.info('runtime.ready', {
+    kind: runtime.kind,
+    version: runtime.version,
+    device: config.SHOAL_DEVICE,
+    threads: config.SHOAL_INTRA_OP_THREADS,
+    runs: config.concurrentRuns,
+  });
   const registry = new Registry();
   const metrics = createWorkerMetrics(registry);
-  const gate = new RunGate();
+  const gate = new RunGate(config.concurrentRuns);
   let ready = false;
   const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const workers: ModelWorker[] = [];
@@ -81,7 +87,7 @@ async function loadModel(model: Model, { config, runtime, metrics, gate, logger 
     limits,
     redisUrl: config.REDIS_URL,
     retentionMs: config.SHOAL_RESULT_TTL,
-    concurrentRuns: config.SHOAL_CONCURRENT_RUNS,
+    concurrentRuns: config.concurrentRuns,
     gate,
     metrics,
     logger,

@@ -6,10 +6,10 @@ import type { Logger, WorkerMetrics } from '@shoal/telemetry';
 import { type BatchRun, processBatch } from './process-batch.js';
 
 /**
- * Micro-batches of items that a worker holds: one runs, the others wait and give the next one neighbours by length to
- * choose from. More would keep work from idle workers, and a light tenant's item in Redis for longer.
+ * Micro-batches of items that a worker holds beside those that run: they give the next one neighbours by length to choose
+ * from. More would keep work from idle workers, and a light tenant's item in Redis for longer.
  */
-const HELD_BATCHES = 4;
+const WAITING_BATCHES = 3;
 const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 
 export interface ModelWorkerOptions {
@@ -37,7 +37,7 @@ export class ModelWorker {
     this.#consumer = new Consumer({
       redisUrl,
       queue,
-      holdTokens: HELD_BATCHES * limits.maxBatchTokens,
+      holdTokens: (options.concurrentRuns + WAITING_BATCHES) * limits.maxBatchTokens,
       handle: (item) => this.#handle(item),
       clock: Date.now,
       onError: (error) => logger.warn('queue.error', { model: runner.model.name }, error),

@@ -19,10 +19,10 @@ export interface CalibrateOptions {
 }
 
 /**
- * What a micro-batch costs beside its forward pass, in ms: fetching, claiming, two scripts and the notification
- * (bench/, per-batch share of Redis's and the worker's CPU time). It makes tiny batches of tiny models not worth it.
+ * What a micro-batch costs beside its forward pass, in ms of CPU time: fetching and claiming its chunks, two scripts, the
+ * notification, in the worker and in Redis (docs/benchmarks.md). Small batches of small models are not worth it.
  */
-const BATCH_OVERHEAD_MS = 1;
+const BATCH_OVERHEAD_MS = 3;
 /** Throughput within this share of the best is as good: the smaller batch answers sooner. */
 const GOOD_ENOUGH = 0.97;
 const MAX_TOKENS = 32_768;

@@ -39,7 +39,7 @@ interface Started {
   readonly free: () => void;
 }
 
-function harness(maxRunning = 1, gate = new RunGate()) {
+function harness(maxRunning = 1, gate = new RunGate(8)) {
   const clock = new ManualClock();
   const started: Started[] = [];
   const batcher = new MicroBatcher<string, string>({
@@ -148,7 +148,7 @@ describe('MicroBatcher', () => {
   });
 
   it('runs a suspect with nothing else in flight in the process, also not of other models', async () => {
-    const gate = new RunGate();
+    const gate = new RunGate(8);
     const [one, other] = [harness(1, gate), harness(1, gate)];
     void one.batcher.add('a', candidate(1));
     await settle();
@@ -171,7 +171,7 @@ describe('MicroBatcher', () => {
     const batcher = new MicroBatcher<string, string>({
       limits,
       maxRunning: 1,
-      gate: new RunGate(),
+      gate: new RunGate(8),
       clock: new ManualClock(),
       run: async ({ items }) => {
         if (fail) throw new Error('gone');

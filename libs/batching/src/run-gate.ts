@@ -1,4 +1,4 @@
-/** Lets forward passes run side by side, and one alone when it must: an item suspected of ending its process. */
+/** Lets some forward passes run side by side, and one alone when it must: an item suspected of ending its process. */
 
 interface Waiting {
   readonly alone: boolean;
@@ -7,9 +7,15 @@ interface Waiting {
 
 /** One per process, shared by the micro-batchers of all its models. First come, first served. */
 export class RunGate {
+  readonly #places: number;
   readonly #waiting: Waiting[] = [];
   #running = 0;
   #alone = false;
+
+  /** `places`: passes that may run at once, of all models together. */
+  constructor(places: number) {
+    this.#places = places;
+  }
 
   /** Resolves to the function that leaves. */
   async enter(alone: boolean): Promise<() => void> {
@@ -26,7 +32,7 @@ export class RunGate {
 
   #admit(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
-      if (this.#alone || (next.alone && this.#running > 0)) return;
+      if (this.#alone || this.#running === this.#places || (next.alone && this.#running > 0)) return;
       this.#waiting.shift();
       this.#running++;
       this.#alone = next.alone;
