@@ -37,7 +37,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     encoders,
     keys: config.SHOAL_API_KEYS,
     embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
-    metrics: createApiMetrics(registry),
+    metrics: createApiMetrics(registry, () => store.depths()),
     logger,
   });
   await app.listen(config.PORT, config.SHOAL_HOST);

@@ -1,4 +1,4 @@
-/** What asks this process to stop: Ctrl-C, SIGTERM, or the terminal's end. */
+/** What asks this process to stop: Ctrl-C, SIGTERM, the terminal's end, or the end of the npm that started it. */
 
 /**
  * Time in ms in which a second signal counts as the first: npm passes on the Ctrl-C that the terminal has already sent
@@ -6,8 +6,11 @@
  */
 const SAME_PRESS_MS = 1000;
 
+/** How often in ms to look whether npm is still there: nothing tells a process that its parent was killed. */
+const PARENT_POLL_MS = 500;
+
 /** Resolves to 'stop' at the first signal; each later one calls `hurry`. */
-export function onStopSignal(hurry: () => void): Promise<'stop'> {
+export function onStopSignal(hurry: () => void, { startedByNpm }: { readonly startedByNpm: boolean }): Promise<'stop'> {
   return new Promise((resolve) => {
     let first: number | undefined;
     const onSignal = () => {
@@ -16,5 +19,8 @@ export function onStopSignal(hurry: () => void): Promise<'stop'> {
       resolve('stop');
     };
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+    if (!startedByNpm) return;
+    const npm = process.ppid;
+    setInterval(() => process.ppid !== npm && resolve('stop'), PARENT_POLL_MS).unref();
   });
 }

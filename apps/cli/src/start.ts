@@ -19,10 +19,11 @@ const REDIS_GRACE_MS = 1500;
 export async function start(config: Config, { workers }: { readonly workers: number }): Promise<number> {
   let redis: RedisServer | undefined;
   let supervisor: Supervisor | undefined;
-  const stopAsked = onStopSignal(() => {
+  const hurry = () => {
     supervisor?.kill();
     void redis?.stop(0);
-  });
+  };
+  const stopAsked = onStopSignal(hurry, { startedByNpm: config.environment.npm_lifecycle_event === 'start' });
   try {
     await checkPort(config);
     checkModels(config.SHOAL_MODELS_DIR);

@@ -9,6 +9,8 @@ import type { Model, ModelRunner, Row } from '@shoal/models';
 
 const DEFAULT_MAX_BATCH_SIZE = 64;
 const DEFAULT_MAX_DELAY_MS = 5;
+/** Of the kept file: a change of how limits are measured makes earlier ones void. */
+const FORMAT = 1;
 /** A measurement takes at most about this long; its result is kept for later starts. */
 const MEASURE_MS = 1500;
 /** A `tensors` item counts 64 tokens a row (libs/models): its batches are bounded by their size alone. */
@@ -85,6 +87,15 @@ async function cached(
 async function keyOf(model: Model, { device, intraOpThreads }: MeasureOptions): Promise<string> {
   const path = model.variants[model.variant]!;
   const { size, mtimeMs } = await stat(path);
-  const facts = [path, size, mtimeMs, device, intraOpThreads, cpus()[0]?.model, model.shoal.limits?.max_batch_size];
+  const facts = [
+    FORMAT,
+    path,
+    size,
+    mtimeMs,
+    device,
+    intraOpThreads,
+    cpus()[0]?.model,
+    model.shoal.limits?.max_batch_size,
+  ];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
 }

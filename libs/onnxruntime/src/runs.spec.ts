@@ -1,11 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { doubling, floats, powers, zeros } from './testing/graphs.js';
+import { collectGarbage, memoryGrowth } from './testing/memory.js';
 import { describeRuntimes, rejection } from './testing/runtimes.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 describeRuntimes('runs', ({ load }, kind) => {
   it('timers fire while a long run is in flight', async () => {
@@ -84,17 +80,6 @@ describeRuntimes('runs', ({ load }, kind) => {
     expect(growth).toBeLessThan(12);
   }, 60_000);
 });
-
-/** Mebibytes by which the process grows over `count` calls, after as many to warm up. */
-async function memoryGrowth(count: number, call: (i: number) => Promise<unknown>): Promise<number> {
-  const resident: number[] = [];
-  for (let round = 0; round < 2; round++) {
-    for (let i = 0; i < count; i++) await call(i);
-    collectGarbage();
-    resident.push(process.memoryUsage().rss);
-  }
-  return (resident[1]! - resident[0]!) / 2 ** 20;
-}
 
 describeRuntimes('release', ({ load }) => {
   it('is refused to nobody who asks twice', async () => {

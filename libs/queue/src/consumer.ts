@@ -18,6 +18,7 @@ const STALLED_CHECK_MS = 5000;
 const DRAIN_DELAY_SECONDS = 1;
 /** BullMQ fetches one chunk per round trip and Worker: several fill a batch several times faster. */
 const FETCHERS = 4;
+/** Most chunks that one fetcher holds, however small they are. */
 const CHUNKS_PER_FETCHER = 32;
 const RETRY_CHUNK_MS = 2000;
 
@@ -99,10 +100,15 @@ export class Consumer {
   /** Who to tell when a job is cancelled: the items of the job that this process holds. */
   readonly #held = new Map<string, Set<Dropped>>();
   #heldTokens = 0;
+  /** Chunks that were fetched and whose items are not known yet. */
+  #claiming = 0;
+  /** What the latest chunks held, on average; until one has come, as much as may be held at all. */
+  #chunkTokens: number;
   #draining = false;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
+    this.#chunkTokens = options.holdTokens;
     this.#redis = openPatient(options.redisUrl, options.onError);
     this.#subscriber = openSubscriber(options.redisUrl, options.onError);
     this.#subscriber.on('ready', () => this.#subscriber.subscribe(DROPPED_CHANNEL).catch(() => undefined));
@@ -138,7 +144,7 @@ export class Consumer {
       worker: new Worker<Chunk>(CHUNKS, (job, token, signal) => this.#process(fetcher, job, token!, signal!), {
         connection: this.#redis,
         prefix: queueTag(this.#options.queue),
-        concurrency: CHUNKS_PER_FETCHER,
+        concurrency: 1,
         lockDuration: LOCK_MS,
         stalledInterval: STALLED_CHECK_MS,
         // Strikes are ours (lua/begin.lua): BullMQ would fail innocent neighbours of a crash.
@@ -163,7 +169,8 @@ export class Consumer {
     if (this.#draining) await handBack(job, token);
     fetcher.active++;
     try {
-      const items = await this.#claim(job, token);
+      this.#claiming++;
+      const items = await this.#claim(job, token).finally(() => this.#claiming--);
       const outcomes = await this.#handleAll(items, lost);
       const retries = outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? [outcome.afterMs] : []));
       // What is left of the chunk is all that a later claim finds: the rest is in the record.
@@ -220,6 +227,7 @@ export class Consumer {
     for (const { jobId } of items) if (!flags.has(jobId)) flags.set(jobId, this.#hold(jobId));
     const tokens = items.reduce((sum, { length }) => sum + length, 0);
     this.#heldTokens += tokens;
+    if (tokens > 0) this.#chunkTokens = (this.#chunkTokens + tokens) / 2;
     this.#adjustFetching();
     let onLost = () => {};
     try {
@@ -253,11 +261,15 @@ export class Consumer {
     if (flags?.size === 0) this.#held.delete(jobId);
   }
 
-  /** BullMQ fetches while a Worker has fewer active jobs than its concurrency; lowering it is how fetching stops. */
+  /**
+   * A BullMQ Worker fetches as many chunks as its concurrency allows before it starts any of them, so what may be fetched
+   * is counted beforehand: chunks like the latest ones, for the room that is left, shared by the fetchers.
+   */
   #adjustFetching(): void {
-    const full = this.#heldTokens >= this.#options.holdTokens;
+    const room = this.#options.holdTokens - this.#heldTokens - this.#claiming * this.#chunkTokens;
+    const more = Math.max(0, Math.round(room / this.#chunkTokens / FETCHERS));
     for (const { worker, active } of this.#fetchers) {
-      worker.concurrency = full ? Math.max(1, active) : CHUNKS_PER_FETCHER;
+      worker.concurrency = Math.max(1, Math.min(CHUNKS_PER_FETCHER, active + more));
     }
   }
 }

@@ -11,6 +11,8 @@ const INTERVAL_MS = 200;
 const FULL_SHARE = 0.75;
 
 export interface QueueGauge {
+  /** Unfinished jobs. */
+  readonly jobs: number;
   /** Tokens of unfinished jobs. */
   readonly tokens: number;
   /** Tokens per second that ended, over the last looks. */
@@ -61,7 +63,7 @@ export class Gauges {
   }
 
   queue(name: string): QueueGauge {
-    return this.#queues.get(name) ?? { tokens: 0, rate: 0, batchTokens: null };
+    return this.#queues.get(name) ?? { jobs: 0, tokens: 0, rate: 0, batchTokens: null };
   }
 
   /** Counts `bytes` as used, or throws `memory_full`: checked before anything of the job is written. */
@@ -78,7 +80,7 @@ export class Gauges {
     const { redis, queues, memoryBudget, clock } = this.#options;
     const pipeline = redis.pipeline().info('memory');
     for (const queue of queues) {
-      pipeline.hmget(`${queueTag(queue)}:state`, 'tokens', 'reserved', 'served');
+      pipeline.hmget(`${queueTag(queue)}:state`, 'tokens', 'reserved', 'served', 'jobs');
       pipeline.hget(`${queueTag(queue)}:limits`, 'batchTokens');
     }
     const before = this.#sinceLook;
@@ -91,7 +93,9 @@ export class Gauges {
     this.#sinceLook -= before;
     this.#reserved = 0;
     queues.forEach((queue, n) => {
-      const [tokens = 0, reserved = 0, served = 0] = (replies[1 + 2 * n]![1] as (string | null)[]).map(Number);
+      const [tokens = 0, reserved = 0, served = 0, jobs = 0] = (replies[1 + 2 * n]![1] as (string | null)[]).map(
+        Number,
+      );
       const batchTokens = replies[2 + 2 * n]![1] as string | null;
       this.#reserved += reserved;
       const at = clock();
@@ -100,6 +104,7 @@ export class Gauges {
       // Smoothed over about 2 s, so that one empty look between two micro-batches does not read as a standstill.
       const rate = last ? last.rate * 0.9 + sample * 0.1 : 0;
       this.#queues.set(queue, {
+        jobs,
         tokens,
         rate,
         batchTokens: batchTokens === null ? null : Number(batchTokens),

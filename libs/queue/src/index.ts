@@ -14,5 +14,6 @@ export type {
   JobRecord,
   JobStore,
   NewJob,
+  QueueDepth,
   Tenant,
 } from './types.js';

@@ -9,7 +9,7 @@ import { knownId, Reader } from './reader.js';
 import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
 import { runScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
-import type { Admitted, JobFilter, JobPage, JobRecord, JobStore, NewJob } from './types.js';
+import type { Admitted, JobFilter, JobPage, JobRecord, JobStore, NewJob, QueueDepth } from './types.js';
 import { Waiters } from './waiters.js';
 
 export interface JobStoreOptions {
@@ -139,6 +139,13 @@ class RedisJobStore implements OpenJobStore {
       }
     }
     return { records, next: cursor ?? null };
+  }
+
+  depths(): QueueDepth[] {
+    return this.#options.queues.map((queue) => {
+      const { jobs, tokens } = this.#gauges.queue(queue);
+      return { queue, jobs, tokens };
+    });
   }
 
   async ping(): Promise<void> {

@@ -97,6 +97,12 @@ export interface JobPage {
   readonly next: string | null;
 }
 
+export interface QueueDepth {
+  readonly queue: string;
+  readonly jobs: number;
+  readonly tokens: number;
+}
+
 /** The API's side of the queue. Every method throws ShoalError; `redis_unavailable` within 2 s where Redis is away. */
 export interface JobStore {
   /**
@@ -113,6 +119,8 @@ export interface JobStore {
   /** Cancels if need be, then erases record, input and output. */
   remove(tenant: string, id: string): Promise<void>;
   list(tenant: string, filter: JobFilter): Promise<JobPage>;
+  /** Unfinished jobs and their tokens per queue, at most 200 ms old while Redis answers. */
+  depths(): readonly QueueDepth[];
   /** Rejects where Redis does not answer. */
   ping(): Promise<void>;
 }

@@ -46,7 +46,7 @@ describe('an error in a log line', () => {
     const { logger, last } = capture();
     const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     logger.error('redis.lost', {}, new ShoalError('redis_unavailable', 'The queue is away.', { cause }));
-    expect(last()['error']).toEqual({
+    expect(last().error).toEqual({
       type: 'ShoalError',
       message: 'The queue is away.',
       code: 'redis_unavailable',

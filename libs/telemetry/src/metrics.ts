@@ -22,8 +22,15 @@ const MODEL = ['model', 'version', 'variant'] as const;
 export type ApiMetrics = ReturnType<typeof createApiMetrics>;
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
 
-/** Registers what an API process tells of itself. Call once per registry. */
-export function createApiMetrics(registry: Registry) {
+/** What is unfinished in one queue. */
+export interface Depth {
+  readonly queue: string;
+  readonly jobs: number;
+  readonly tokens: number;
+}
+
+/** Registers what an API process tells of itself; `depths` is asked at each scrape. Call once per registry. */
+export function createApiMetrics(registry: Registry, depths: () => readonly Depth[] = () => []) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   return {
@@ -70,17 +77,23 @@ export function createApiMetrics(registry: Registry) {
       help: 'Requests that wait for a job to end.',
       registers,
     }),
-    queueItems: new Gauge({
-      name: 'shoal_queue_depth_items',
-      help: 'Items that are queued and not yet running.',
-      labelNames: MODEL,
+    queueJobs: new Gauge({
+      name: 'shoal_queue_jobs',
+      help: 'Jobs that have not ended, of all API processes. The label is `<model>.<version>.<variant>.<shard>`.',
+      labelNames: ['queue'],
       registers,
+      collect() {
+        for (const { queue, jobs } of depths()) this.set({ queue }, jobs);
+      },
     }),
     queueTokens: new Gauge({
-      name: 'shoal_queue_depth_tokens',
-      help: 'Tokens that are queued and not yet running.',
-      labelNames: MODEL,
+      name: 'shoal_queue_tokens',
+      help: 'Tokens of jobs that have not ended, of all API processes.',
+      labelNames: ['queue'],
       registers,
+      collect() {
+        for (const { queue, tokens } of depths()) this.set({ queue }, tokens);
+      },
     }),
   };
 }

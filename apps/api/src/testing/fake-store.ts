@@ -8,6 +8,7 @@ import {
   type JobRecord,
   type JobStore,
   type NewJob,
+  type QueueDepth,
   toJobError,
 } from '@shoal/queue';
 
@@ -76,6 +77,10 @@ export class FakeStore implements JobStore {
     const from = cursor === undefined ? 0 : all.findIndex((record) => record.id === cursor) + 1;
     const records = all.slice(from, from + limit);
     return { records, next: from + limit < all.length ? (records.at(-1)?.id ?? null) : null };
+  }
+
+  depths(): readonly QueueDepth[] {
+    return [];
   }
 
   async ping(): Promise<void> {

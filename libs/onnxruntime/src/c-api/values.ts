@@ -73,6 +73,7 @@ export function readValue({ api }: Native, value: bigint): Tensor {
     api.call('GetDimensions', info, shape, shape.length);
     dims = Array.from(shape, Number);
   } finally {
+    api.release('TensorTypeAndShapeInfo', info);
   }
   if (type === undefined)
     throw new ShoalError('inference_failed', 'An output has an element type that Shoal does not carry');
