@@ -1,4 +1,4 @@
-export { type ClaimedItem, Consumer, type ConsumerOptions, type Outcome } from './consumer.js';
+export { type ClaimedItem, Consumer, type ConsumerOptions, Dropped, type Outcome } from './consumer.js';
 export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
 export { parseJobId, queueName, queueTag } from './keys.js';

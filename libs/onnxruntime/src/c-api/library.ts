@@ -25,8 +25,8 @@ export function openLibrary(): bigint {
   const file = FILES[process.platform];
   if (file === undefined) throw new Error(`onnxruntime-node has no library for ${process.platform}`);
   disableTelemetry();
-  
-  const base: bigint = koffi.load(join(libraryFolder(), file)).func('OrtGetApiBase', 'void *', [])();
+  held ??= koffi.load(join(libraryFolder(), file));
+  const base: bigint = held.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = koffi.decode(base, 'void *', 2);
   const version: string = koffi.decode(getVersion, koffi.proto('const char *', []))();
   if (version !== PINNED_VERSION) throw new Error(`ONNX Runtime ${PINNED_VERSION} is needed, found ${version}`);
