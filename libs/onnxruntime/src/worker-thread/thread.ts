@@ -2,9 +2,12 @@
 import { parentPort } from 'node:worker_threads';
 import type { ElementType } from '@shoal/contracts';
 import * as ort from 'onnxruntime-node';
-import { arrayOf } from '../element-types.js';
 import type { Tensor, TensorInfo } from '../types.js';
 import type { Reply, Request, Signature } from './protocol.js';
+
+// Where there is a Float16Array (Node.js 24) onnxruntime-node puts float16 into one, and then cannot read it. Without it, it
+// takes the bits in a Uint16Array. It looks when the first tensor is made.
+Reflect.deleteProperty(globalThis, 'Float16Array');
 
 let session: ort.InferenceSession | undefined;
 
@@ -59,17 +62,9 @@ async function run(
   }
   const results: Record<string, Tensor> = {};
   for (const [name, { type, dims, data }] of Object.entries(await running.run(values, outputs))) {
-    // Node.js 24 has a Float16Array; here float16 is always its bits.
-    const bits =
-      type === 'string' ? (data as string[]) : asArray(type as Exclude<ElementType, 'string'>, data as ArrayBufferView);
-    results[name] = { type: type as ElementType, dims, data: bits };
+    results[name] = { type: type as ElementType, dims, data: data as Tensor['data'] };
   }
   return results;
-}
-
-function asArray(type: Exclude<ElementType, 'string'>, { buffer, byteOffset, byteLength }: ArrayBufferView) {
-  const array = arrayOf(type);
-  return new array(buffer, byteOffset, byteLength / array.BYTES_PER_ELEMENT);
 }
 
 /** Outputs are the thread's own: they move to the other side instead of being copied. */
