@@ -10,7 +10,7 @@ import type { Model, ModelRunner, Row } from '@shoal/models';
 const DEFAULT_MAX_BATCH_SIZE = 64;
 const DEFAULT_MAX_DELAY_MS = 5;
 /** Of the kept file: a change of how limits are measured makes earlier ones void. */
-const FORMAT = 1;
+const FORMAT = 4;
 /** A measurement takes at most about this long; its result is kept for later starts. */
 const MEASURE_MS = 1500;
 /** A `tensors` item counts 64 tokens a row (libs/models): its batches are bounded by their size alone. */

@@ -22,9 +22,11 @@ export interface CalibrateOptions {
  * What a micro-batch costs beside its forward pass, in ms of CPU time: fetching and claiming its chunks, two scripts, the
  * notification, in the worker and in Redis (docs/benchmarks.md). Small batches of small models are not worth it.
  */
-const BATCH_OVERHEAD_MS = 3;
+const BATCH_OVERHEAD_MS = 8;
 /** Throughput within this share of the best is as good: the smaller batch answers sooner. */
 const GOOD_ENOUGH = 0.97;
+/** A longer batch makes everything behind it wait for little gain. */
+const MAX_BATCH_MS = 200;
 const MAX_TOKENS = 32_768;
 const REPEATS = 3;
 
@@ -53,9 +55,11 @@ export async function calibrate(options: CalibrateOptions): Promise<Measurement>
     await measure(size, long);
   }
   const rate = (p: { tokens: number; ms: number }) => p.tokens / p.ms;
-  const best = Math.max(...points.map(rate));
-  const smallest = [...points].sort((a, b) => a.tokens - b.tokens).find((p) => rate(p) >= GOOD_ENOUGH * best)!;
   const single = points[0]!;
+  const quick = points.filter((p) => p.ms <= MAX_BATCH_MS);
+  const candidates = quick.length > 0 ? quick : [single];
+  const best = Math.max(...candidates.map(rate));
+  const smallest = [...candidates].sort((a, b) => a.tokens - b.tokens).find((p) => rate(p) >= GOOD_ENOUGH * best)!;
   return {
     // A batch of the longest single input must fit whatever was measured.
     maxBatchTokens: Math.max(smallest.tokens, maxLength),

@@ -34,9 +34,11 @@ describe('selectBatch', () => {
     expect(full).toBe('tokens');
   });
 
-  it('leaves an item for another pass where its padding would cost more than the pass', () => {
-    const waiting = [item(10, 1), item(10, 2), item(100, 3)];
-    const { items, full } = selectBatch(waiting, { ...limits, passTokens: 50 });
+  it('pads as long as all padding of the batch costs less than another batch', () => {
+    const joined = [item(10, 1), item(40, 2), item(40, 3), item(40, 4)];
+    expect(selectBatch(joined, { ...limits, passTokens: 50 }).items).toHaveLength(4);
+    const apart = [item(10, 1), item(10, 2), item(100, 3)];
+    const { items, full } = selectBatch(apart, { ...limits, passTokens: 50 });
     expect(lengths(items)).toEqual([10, 10]);
     expect(full).toBeNull();
   });

@@ -8,7 +8,7 @@ export interface BatchLimits {
   readonly maxBatchTokens: number;
   /** Longest time in ms that an item waits for company while another batch runs. */
   readonly maxDelayMs: number;
-  /** Fixed cost of one forward pass, in tokens: padding beyond it is dearer than another pass (calibrate.ts). */
+  /** Fixed cost of one micro-batch, in tokens (calibrate.ts): what padding is weighed against. */
   readonly passTokens: number;
 }
 
@@ -31,8 +31,9 @@ export interface Selection<T> {
 
 /**
  * The next micro-batch: the item that is first in the fair order, and its neighbours by length. The first item always
- * runs, so nothing starves; neighbours by length need the least padding. Growing stops at the limits, and where the
- * padding that one more item causes would cost more than a pass of its own. `waiting` is in order of arrival.
+ * runs, so nothing starves; neighbours by length need the least padding. Growing stops at the limits, and where all of the
+ * batch's padding would cost more than another batch: with lengths spread evenly, pass + padding per item is least where
+ * both are equal. `waiting` is in order of arrival.
  */
 export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: BatchLimits): Selection<T> {
   const seed = waiting.reduce((first, item) => (item.order < first.order ? item : first));
@@ -40,6 +41,7 @@ export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: 
   const pool = waiting.filter((item) => item.group === seed.group && !item.alone).sort((a, b) => a.length - b.length);
   let low = pool.indexOf(seed);
   let high = low + 1;
+  let padding = 0;
   while (high - low < limits.maxBatchSize) {
     const size = high - low;
     const longest = pool[high - 1]!.length;
@@ -48,8 +50,8 @@ export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: 
     // One more short item is padded to the longest; one more long item pads all others to itself.
     const wasteBelow = below ? longest - below.length : Number.POSITIVE_INFINITY;
     const wasteAbove = above ? (above.length - longest) * size : Number.POSITIVE_INFINITY;
-    const waste = Math.min(wasteBelow, wasteAbove);
-    if (waste > limits.passTokens) return { items: pool.slice(low, high), full: null };
+    padding += Math.min(wasteBelow, wasteAbove);
+    if (padding > limits.passTokens) return { items: pool.slice(low, high), full: null };
     const takeAbove = wasteAbove < wasteBelow;
     if ((size + 1) * (takeAbove ? above!.length : longest) > limits.maxBatchTokens) {
       return { items: pool.slice(low, high), full: 'tokens' };

@@ -89,7 +89,8 @@ export class Producer {
     const bytes = packed.reduce((sum, blob) => sum + blob.length, RECORD_BYTES);
     return new Promise((resolve) => {
       this.#pending.push({ job, slices, packed, order, bytes, id, resolve });
-      this.#pump();
+      // At the end of the turn: what came in together is admitted together.
+      if (this.#pending.length === 1) setImmediate(() => this.#pump());
     });
   }
 

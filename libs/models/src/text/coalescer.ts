@@ -1,4 +1,4 @@
-/** Turns single calls into batches without waiting: what arrives while a batch is under way is the next batch. */
+/** Turns single calls into batches: what arrives in one turn of the event loop, or while a batch is under way. */
 
 interface Waiting<I, O> {
   readonly input: I;
@@ -22,8 +22,8 @@ export class Coalescer<I, O> {
   run(input: I): Promise<O> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ input, resolve, reject });
-      // One microtask later, so that the items of one array start as one batch.
-      if (this.#waiting.length === 1) queueMicrotask(() => this.#start());
+      // At the end of the turn: requests that came in together, and the items of one array, start as one batch.
+      if (this.#waiting.length === 1) setImmediate(() => this.#start());
     });
   }
 
