@@ -22,7 +22,7 @@ describe.each([
   });
 
   test('have labels of few values only', () => {
-    const allowed = ['model', 'version', 'variant', 'task', 'code', 'closed_by', 'method', 'route', 'status'];
+    const allowed = ['model', 'version', 'variant', 'task', 'code', 'closed_by', 'method', 'route', 'status', 'queue'];
     for (const metric of ours as unknown as { labelNames: string[] }[]) {
       expect(allowed).toEqual(expect.arrayContaining(metric.labelNames));
     }

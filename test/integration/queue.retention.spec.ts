@@ -1,0 +1,54 @@
+import { expect, inject, test } from 'vitest';
+import { NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+
+const redisUrl = inject('redisUrl');
+
+/** What a queue keeps for ever, however many jobs it has seen: its counters, its limits, and BullMQ's own. */
+const LASTING = ['chunks:events', 'chunks:id', 'chunks:meta', 'limits', 'state'];
+/** BullMQ's, gone by themselves or rewritten in place. */
+const PASSING = ['chunks:marker', 'chunks:pc', 'chunks:stalled', 'chunks:stalled-check'];
+
+test('an ended job is forgotten after its retention, which counts from its end', async () => {
+  const bench = await openBench({ redisUrl, retentionMs: 1500 });
+  const id = await bench.submit(1);
+  expect(await bench.redis.pttl(bench.recordKey(id))).toBe(-1);
+  const record = await bench.store.cancel(TENANT, id);
+  expect(record.expiresAt).toBe(record.endedAt! + 1500);
+  await expect.poll(() => bench.redis.exists(bench.recordKey(id)), { timeout: 30_000 }).toBe(0);
+  await expect(bench.store.get(TENANT, id)).rejects.toMatchObject({ code: 'job_not_found' });
+});
+
+test('when all jobs have ended and are forgotten, only the few keys of the queue itself remain', async () => {
+  const bench = await openBench({ redisUrl, retentionMs: 1000 });
+  const { stop } = await bench.startWorker({
+    run: async (values) => values.map((value) => (value === 13 ? new Error('unlucky') : value)),
+  });
+  const completed = Array.from({ length: 50 }, (_, n) =>
+    bench.submit([n, 13], { tenant: `tenant-${n % 5}`, idempotency: { key: `${bench.queue} ${n}`, fingerprint: 'a' } }),
+  );
+  await Promise.all((await Promise.all(completed)).map((id, n) => bench.end(id, `tenant-${n % 5}`)));
+  await bench.end(await bench.submit(13));
+  await stop();
+  await bench.store.cancel(TENANT, await bench.submit(1));
+  await bench.store.remove(TENANT, await bench.submit(2));
+  await bench.end(await bench.submit(3, { deadline: { in: 10 } }));
+  // The chunks of jobs that ended without a worker go when one finds nothing to do for them.
+  const idle = await bench.startWorker();
+  const jobKeys = async () => (await bench.keys()).filter((key) => !LASTING.includes(key) && !PASSING.includes(key));
+  await expect.poll(jobKeys, { timeout: 40_000 }).toEqual([]);
+  await idle.stop();
+  expect(idle.batches).toEqual([]);
+
+  const keys = await bench.keys();
+  expect(keys.filter((key) => !PASSING.includes(key))).toEqual(LASTING);
+  expect(await bench.redis.xlen(`${bench.tag}:chunks:events`)).toBeLessThan(200);
+  expect(Object.keys(await bench.redis.hgetall(`${bench.tag}:state`)).toSorted()).toEqual([
+    'jobs',
+    'reserved',
+    'served',
+    'tokens',
+  ]);
+  expect(await bench.counters()).toEqual(NOTHING_LEFT);
+  const ttl = await bench.redis.ttl(`shoal:idempotency:{tenant-0 ${bench.queue} 0}`);
+  expect(ttl).toBeGreaterThan(23 * 3600);
+});

@@ -1,0 +1,43 @@
+// @ts-check
+/**
+ * A worker process whose model doubles what it is given and ends the process (as a fault in native code would) where the
+ * value is the poison. Arguments: Redis's URL, queue, poison. Says "ready" once it takes jobs.
+ */
+import { RunGate } from '@shoal/batching';
+import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
+import { Registry } from 'prom-client';
+import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
+
+const [redisUrl = '', queue = '', poison = ''] = process.argv.slice(2);
+const model = /** @type {import('@shoal/models').Model} */ ({ name: queue, version: '1', variant: 'fp32', queue });
+
+/** @param {import('@shoal/models').Row} row */
+const resultOf = ({ item }) => (item.kind === 'text' ? (item.ids[0] ?? 0) : 0);
+
+const worker = new ModelWorker({
+  runner: {
+    model,
+    groupKey: () => '',
+    run: async (rows) => {
+      const values = rows.map(resultOf);
+      if (values.includes(Number(poison))) process.kill(process.pid, 'SIGKILL');
+      return values.map((value) => ({ kind: 'score', score: 2 * value }));
+    },
+    close: async () => undefined,
+  },
+  limits: { maxBatchSize: 8, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 },
+  redisUrl,
+  retentionMs: 60_000,
+  concurrentRuns: 1,
+  gate: new RunGate(8),
+  metrics: createWorkerMetrics(new Registry()),
+  logger: createLogger({ name: 'worker', level: 'silent' }),
+  random: Math.random,
+});
+await worker.start();
+process.once('disconnect', () => process.exit(1));
+process.once('message', async () => {
+  await worker.stop();
+  process.exit(0);
+});
+process.send?.('ready');

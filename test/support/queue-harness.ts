@@ -1,0 +1,339 @@
+/**
+ * A queue of one test's own on a real Redis: the API's store, workers whose model is a function, and bare consumers that
+ * hold what they claim until the test settles it. Everything is closed when the test has finished.
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type BatchLimits, RunGate } from '@shoal/batching';
+import type { Priority, WireItem, WireOutput } from '@shoal/contracts';
+import type { Model, Row } from '@shoal/models';
+import {
+  type ClaimedItem,
+  Consumer,
+  type ItemResult,
+  type JobRecord,
+  type JobStoreOptions,
+  type NewJob,
+  type OpenJobStore,
+  openJobStore,
+  Publisher,
+  parseJobId,
+  queueTag,
+} from '@shoal/queue';
+import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
+import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import { Registry } from 'prom-client';
+import { expect, onTestFinished } from 'vitest';
+import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
+import { type Claim, Claims } from './claims.js';
+
+export const TENANT = 'acme';
+/** Longer than any test: a wait that is not woken fails by the test's own time-out. */
+export const FOREVER = 600_000;
+export const NOTHING_LEFT = { tokens: 0, reserved: 0, jobs: 0, outstanding: {} };
+
+const LIMITS: BatchLimits = { maxBatchSize: 64, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 };
+
+/** The scripted model: from the values of a micro-batch to one number, output or Error each. */
+export type Run = (values: readonly number[]) => Promise<readonly (number | WireOutput | Error)[]>;
+export const double: Run = async (values) => values.map((value) => 2 * value);
+
+export interface JobOptions {
+  readonly queue?: string;
+  readonly tenant?: string;
+  readonly weight?: number;
+  readonly priority?: Priority;
+  /** Tokens per item; 4 where left out. */
+  readonly lengths?: readonly number[];
+  readonly resultBytes?: number;
+  readonly deadline?: NewJob['deadline'];
+  readonly idempotency?: NewJob['idempotency'];
+}
+
+export interface WorkerOptions {
+  readonly run?: Run;
+  readonly limits?: Partial<BatchLimits>;
+  readonly queue?: string;
+}
+
+export interface ScriptedWorker {
+  /** The values of each micro-batch, in the order of their starts. */
+  readonly batches: readonly (readonly number[])[];
+  stop(): Promise<void>;
+}
+
+export interface Holder {
+  readonly claims: Claims;
+  readonly publisher: Publisher;
+  /** Fetches no more; what it still holds counts as done. */
+  stop(): Promise<void>;
+}
+
+export interface Bench {
+  readonly queue: string;
+  readonly tag: string;
+  readonly redis: Redis;
+  readonly store: OpenJobStore;
+  /** Another API replica of the same queues. */
+  openStore(options?: Partial<JobStoreOptions>): Promise<OpenJobStore>;
+  /** One value is a job of one item, a list one of several. */
+  job(values: number | readonly number[], options?: JobOptions): NewJob;
+  /** Submits and returns the id, or throws why not. */
+  submit(values: number | readonly number[], options?: JobOptions): Promise<string>;
+  /** The job's end, however long it takes. */
+  end(id: string, tenant?: string): Promise<JobRecord>;
+  startWorker(options?: WorkerOptions): Promise<ScriptedWorker>;
+  /** A consumer that runs nothing: `claims` has what it fetched. */
+  startHolder(): Holder;
+  /** What admission has reserved and not yet got back. */
+  counters(): Promise<unknown>;
+  /** The chunk's worker is taken for dead: its lock is gone, and BullMQ's own stalled check hands it out again. */
+  loseLock(claim: Claim): Promise<void>;
+  /** BullMQ's stalled check, until it has handed out something again. */
+  recoverStalled(): Promise<void>;
+  /** Ends the pauses of chunks that wait to be tried again. */
+  promoteDelayed(): Promise<void>;
+  /** How often each job's end was announced, from now on. */
+  countEndings(): Promise<ReadonlyMap<string, number>>;
+  /** Every key of the queue, without the tag. */
+  keys(): Promise<string[]>;
+  recordKey(id: string): string;
+}
+
+export type BenchOptions = Partial<Omit<JobStoreOptions, 'redisUrl'>> & { readonly redisUrl: string };
+
+export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+/** A queue name that no other test has. */
+export function uniqueQueue(): string {
+  return `t${randomBytes(6).toString('hex')}.1.fp32.0`;
+}
+
+export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Promise<Bench> {
+  const closers: (() => unknown)[] = [];
+  onTestFinished(async () => {
+    for (const close of closers.reverse()) await close();
+  });
+  const queues = storeOptions.queues ?? [uniqueQueue()];
+  const queue = queues[0]!;
+  const tag = queueTag(queue);
+  const retentionMs = storeOptions.retentionMs ?? 60_000;
+  const redis = openClient(redisUrl);
+  closers.push(() => redis.disconnect());
+
+  const openStore = async (changes: Partial<JobStoreOptions> = {}) => {
+    const store = await openJobStore({
+      redisUrl,
+      queues,
+      retentionMs,
+      tenantCapTokens: 10_000_000,
+      queueCapTokens: 10_000_000,
+      memoryBudget: 4 * 1024 ** 3,
+      clock: Date.now,
+      onError: () => undefined,
+      ...storeOptions,
+      ...changes,
+    });
+    closers.push(() => store.close());
+    return store;
+  };
+  const store = await openStore();
+
+  const job = (values: number | readonly number[], options: JobOptions = {}): NewJob => {
+    const list = typeof values === 'number' ? [values] : values;
+    return {
+      queue: options.queue ?? queue,
+      tenant: { name: options.tenant ?? TENANT, weight: options.weight ?? 1 },
+      meta: {
+        model: (options.queue ?? queue).split('.')[0]!,
+        version: '1',
+        variant: 'fp32',
+        task: 'text-classification',
+        priority: options.priority ?? 'normal',
+        parameters: {},
+        metadata: {},
+        array: typeof values !== 'number',
+      },
+      items: list.map((value): WireItem => ({ kind: 'text', ids: Uint32Array.of(value) })),
+      tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
+      resultBytes: options.resultBytes ?? 100 * list.length,
+      ...(options.deadline && { deadline: options.deadline }),
+      ...(options.idempotency && { idempotency: options.idempotency }),
+    };
+  };
+
+  const startWorker = async ({ run = double, limits, queue: own = queue }: WorkerOptions = {}) => {
+    const batches: number[][] = [];
+    const worker = new ModelWorker({
+      runner: {
+        model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
+        groupKey: () => '',
+        async run(rows) {
+          const values = rows.map(resultOf);
+          batches.push(values);
+          return (await run(values)).map((output) =>
+            typeof output === 'number' ? { kind: 'score', score: output } : output,
+          );
+        },
+        close: async () => undefined,
+      },
+      limits: { ...LIMITS, ...limits },
+      redisUrl,
+      retentionMs,
+      concurrentRuns: 1,
+      gate: new RunGate(8),
+      metrics: createWorkerMetrics(new Registry()),
+      logger: createLogger({ name: 'test', level: 'silent' }),
+      random: Math.random,
+    });
+    await worker.start();
+    let stopped: Promise<void> | undefined;
+    const stop = () => {
+      stopped ??= worker.stop();
+      return stopped;
+    };
+    closers.push(stop);
+    return { batches, stop };
+  };
+
+  const startHolder = () => {
+    const claims = new Claims();
+    const consumer = new Consumer({
+      redisUrl,
+      queue,
+      holdTokens: 1_000_000,
+      handle: (item) => claims.take(item),
+      clock: Date.now,
+      onError: () => undefined,
+    });
+    const publisher = new Publisher({ redis: consumer.redis, queue, retentionMs, maxResultBytes: 1024 * 1024 });
+    consumer.start();
+    let stopped: Promise<void> | undefined;
+    const close = async () => {
+      claims.settleAll({ kind: 'done' });
+      await consumer.drain();
+      consumer.close();
+    };
+    const stop = () => {
+      stopped ??= close();
+      return stopped;
+    };
+    closers.push(stop);
+    return { claims, publisher, stop };
+  };
+
+  const recoverStalled = async () => {
+    const checker = new Worker('chunks', async () => undefined, {
+      autorun: false,
+      connection: redis,
+      prefix: tag,
+      stalledInterval: 20,
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      skipVersionCheck: true,
+    });
+    checker.on('error', () => undefined);
+    const found = once(checker, 'stalled');
+    // Else the workers' own check, which is less frequent, would have its turn first.
+    await redis.del(`${tag}:chunks:stalled-check`);
+    await checker.startStalledCheckTimer();
+    await found;
+    await checker.close();
+  };
+
+  const bench: Bench = {
+    queue,
+    tag,
+    redis,
+    store,
+    openStore,
+    job,
+    async submit(values, options) {
+      const [admitted] = await store.submit([job(values, options)]);
+      if (admitted === undefined || admitted instanceof Error) throw admitted;
+      return admitted.id;
+    },
+    end: (id, tenant = TENANT) => store.wait(tenant, id, FOREVER),
+    startWorker,
+    startHolder,
+    async counters() {
+      const [tokens, reserved, jobs] = await redis.hmget(`${tag}:state`, 'tokens', 'reserved', 'jobs');
+      const outstanding = await redis.hgetall(`${tag}:outstanding`);
+      return { tokens: Number(tokens), reserved: Number(reserved), jobs: Number(jobs), outstanding };
+    },
+    async loseLock({ item }) {
+      expect(await redis.del(`${tag}:chunks:${item.lock.id}:lock`)).toBe(1);
+      await recoverStalled();
+    },
+    recoverStalled,
+    async promoteDelayed() {
+      const chunks = new Queue('chunks', { connection: redis, prefix: tag, skipVersionCheck: true });
+      await chunks.promoteJobs();
+      await chunks.close();
+    },
+    async countEndings() {
+      const counts = new Map<string, number>();
+      const subscriber = openClient(redisUrl);
+      closers.push(() => subscriber.disconnect());
+      subscriber.on('message', (_channel: string, ids: string) => {
+        for (const id of ids.split(' ')) counts.set(id, (counts.get(id) ?? 0) + 1);
+      });
+      await subscriber.subscribe('shoal:ended');
+      return counts;
+    },
+    keys: () => scan(redis, tag),
+    recordKey: (id) => `${tag}:job:${parseJobId(id)!.ulid}`,
+  };
+  return bench;
+}
+
+/** Outputs and error codes by item. */
+export function outcomes(record: JobRecord): unknown[] {
+  return record.results.map((result) => {
+    if (result === null) return null;
+    if (result.error) return result.error.code;
+    return result.output.kind === 'score' ? result.output.score : result.output.kind;
+  });
+}
+
+/** What a bare consumer publishes for an item. */
+export function resultOf(score: number): ItemResult {
+  const receipt = {
+    batchId: 'x',
+    batchSize: 1,
+    paddedShare: 0,
+    closedBy: 'idle' as const,
+    queuedMs: 0,
+    batchingMs: 0,
+    runningMs: 0,
+    attempts: 1,
+  };
+  return { receipt, output: { kind: 'score', score } };
+}
+
+export function resultOf({ item }: Row | ClaimedItem): number {
+  if (item.kind !== 'text') throw new TypeError('a scripted model takes text items');
+  return item.ids[0]!;
+}
+
+function openClient(url: string): Redis {
+  const redis = new Redis(url, { maxRetriesPerRequest: null });
+  redis.on('error', () => undefined);
+  return redis;
+}
+
+async function scan(redis: Redis, tag: string): Promise<string[]> {
+  const found = new Set<string>();
+  for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', `${tag}:*`, 'COUNT', 1000);
+    cursor = next;
+    for (const key of keys) found.add(key.slice(tag.length + 1));
+  }
+  return [...found].sort();
+}

@@ -1,0 +1,77 @@
+/** What `npm start` and `npm test` do before anything else. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkNode, isInstalled } from '@shoal/tools/setup';
+import { readCounts } from '@shoal/tools/vitest-counts';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'shoal-setup-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('Node is 20.19 or newer', () => {
+  for (const version of ['20.19.0', '20.20.2', '22.0.0', '24.1.0']) expect(() => checkNode(version)).not.toThrow();
+  expect(() => checkNode('20.18.3')).toThrow('Node 20.19 or newer is needed; this is 20.18.3.');
+  expect(() => checkNode('18.20.0')).toThrow('18.20.0');
+});
+
+describe('isInstalled', () => {
+  const LOCKED = {
+    '': { name: 'shoal' },
+    'libs/config': { version: '0.1.0' },
+    'node_modules/@shoal/config': { link: true },
+    'node_modules/zod': { version: '4.0.0' },
+    'node_modules/binary-for-another-platform': { version: '1.0.0', optional: true },
+  };
+
+  function lay(locked: object, installed?: object): boolean {
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ packages: locked }));
+    if (installed !== undefined) {
+      mkdirSync(join(folder, 'node_modules'), { recursive: true });
+      writeFileSync(join(folder, 'node_modules/.package-lock.json'), JSON.stringify({ packages: installed }));
+    }
+    return isInstalled(folder);
+  }
+
+  const INSTALLED = { 'node_modules/@shoal/config': { link: true }, 'node_modules/zod': { version: '4.0.0' } };
+
+  test('is true where node_modules holds what the lock asks for, for this platform', () => {
+    expect(lay(LOCKED, INSTALLED)).toBe(true);
+  });
+
+  test.each([
+    ['nothing was installed', undefined],
+    ['a package is missing', { 'node_modules/@shoal/config': { link: true } }],
+    ['a package has another version', { ...INSTALLED, 'node_modules/zod': { version: '4.0.1' } }],
+    ['a workspace is new', { 'node_modules/zod': { version: '4.0.0' } }],
+  ])('is false where %s', (_, installed) => {
+    expect(lay(LOCKED, installed)).toBe(false);
+  });
+});
+
+describe('the counts of a test run', () => {
+  function report(passed: number, failed: number, files: { status: string; assertionResults: unknown[] }[] = []) {
+    const file = join(folder, 'report.json');
+    writeFileSync(file, JSON.stringify({ numPassedTests: passed, numFailedTests: failed, testResults: files }));
+    return file;
+  }
+
+  test('are those of its report', () => {
+    expect(readCounts(report(3, 2, [{ status: 'failed', assertionResults: [{}] }]), 1)).toEqual({
+      passed: 3,
+      failed: 2,
+    });
+  });
+
+  test('count a file that could not be loaded as one failure', () => {
+    expect(readCounts(report(3, 0, [{ status: 'failed', assertionResults: [] }]), 1)).toEqual({ passed: 3, failed: 1 });
+  });
+
+  test('have a failure wherever the run ended badly', () => {
+    expect(readCounts(report(3, 0), 1)).toEqual({ passed: 3, failed: 1 });
+    expect(readCounts(join(folder, 'never-written.json'), null)).toEqual({ passed: 0, failed: 1 });
+  });
+});

@@ -1,0 +1,81 @@
+// @ts-check
+/** `npm test`: sets everything up, runs every check, and closes with the line `N passed, N failed`. */
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureRedisServer } from './redis-install.mjs';
+import { ROOT } from './root.mjs';
+import { build, checkNode, ensureInstalled } from './setup.mjs';
+import { runCommand } from './user-error.mjs';
+import { readCounts } from './vitest-counts.mjs';
+
+/** @typedef {{ passed: number, failed: number }} Counts */
+
+/** @type {[title: string, step: () => Promise<Counts>][]} */
+const STEPS = [
+  ['format and lint', () => check(['node_modules/@biomejs/biome/bin/biome', 'ci', '.'])],
+  ['types', compile],
+  ['unit tests and import rules', () => vitest('unit')],
+  ['integration tests', () => vitest('integration')],
+  ['end-to-end tests', () => vitest('e2e')],
+];
+
+async function compile() {
+  const { code, output } = await build();
+  if (code !== 0) console.log(output.trimEnd());
+  return asCounts(code);
+}
+
+/** @param {string[]} command */
+async function check(command) {
+  return asCounts(await runNode(command));
+}
+
+/** @param {string} project */
+async function vitest(project) {
+  const report = join(ROOT, `.shoal/test/${project}.json`);
+  rmSync(report, { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const code = await runNode(['node_modules/vitest/vitest.mjs', 'run', '--project', project, ...reporters]);
+  return readCounts(report, code);
+}
+
+/**
+ * A check that is not made of tests counts as one.
+ *
+ * @param {number | null} code
+ */
+function asCounts(code) {
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+/**
+ * @param {string[]} args
+ * @returns {Promise<number | null>}
+ */
+function runNode(args) {
+  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+  return new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+}
+
+/** @param {number} ms */
+function seconds(ms) {
+  return (ms / 1000).toFixed(1);
+}
+
+await runCommand(async () => {
+  checkNode();
+  await ensureInstalled();
+  if (!process.env.REDIS_URL) ensureRedisServer(console.log);
+  const total = { passed: 0, failed: 0 };
+  for (const [title, step] of STEPS) {
+    console.log(`\n── ${title}`);
+    const start = performance.now();
+    const { passed, failed } = await step();
+    console.log(`── ${title}: ${passed} passed, ${failed} failed in ${seconds(performance.now() - start)} s`);
+    total.passed += passed;
+    total.failed += failed;
+  }
+  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+});
