@@ -12,14 +12,14 @@ const [redisUrl = '', queue = '', poison = ''] = process.argv.slice(2);
 const model = /** @type {import('@shoal/models').Model} */ ({ name: queue, version: '1', variant: 'fp32', queue });
 
 /** @param {import('@shoal/models').Row} row */
-const resultOf = ({ item }) => (item.kind === 'text' ? (item.ids[0] ?? 0) : 0);
+const numberOf = ({ item }) => (item.kind === 'text' ? (item.ids[0] ?? 0) : 0);
 
 const worker = new ModelWorker({
   runner: {
     model,
     groupKey: () => '',
     run: async (rows) => {
-      const values = rows.map(resultOf);
+      const values = rows.map(numberOf);
       if (values.includes(Number(poison))) process.kill(process.pid, 'SIGKILL');
       return values.map((value) => ({ kind: 'score', score: 2 * value }));
     },

@@ -176,7 +176,7 @@ export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Pr
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
         groupKey: () => '',
         async run(rows) {
-          const values = rows.map(resultOf);
+          const values = rows.map(numberOf);
           batches.push(values);
           return (await run(values)).map((output) =>
             typeof output === 'number' ? { kind: 'score', score: output } : output,
@@ -317,7 +317,7 @@ export function resultOf(score: number): ItemResult {
   return { receipt, output: { kind: 'score', score } };
 }
 
-export function resultOf({ item }: Row | ClaimedItem): number {
+export function numberOf({ item }: Row | ClaimedItem): number {
   if (item.kind !== 'text') throw new TypeError('a scripted model takes text items');
   return item.ids[0]!;
 }
