@@ -17,15 +17,19 @@ export function checkNode(version = process.versions.node) {
   }
 }
 
-/** Installs what package-lock.json asks for, unless node_modules holds it already. Quiet unless it fails. */
-export async function ensureInstalled() {
-  if (isInstalled(ROOT)) return;
+/**
+ * Installs what a folder's package-lock.json asks for, unless its node_modules holds it already. Quiet unless it fails.
+ *
+ * @param {string} [folder]
+ */
+export async function ensureInstalled(folder = ROOT) {
+  if (isInstalled(folder)) return;
   console.log('Installing packages (npm ci)...');
   const npm = process.env.npm_execpath ? [process.execPath, process.env.npm_execpath] : ['npm'];
   const quiet = ['--no-progress', '--loglevel=error'];
-  const clean = await run([...npm, 'ci', ...quiet]);
+  const clean = await run([...npm, 'ci', ...quiet], folder);
   if (clean.code === 0) return;
-  const install = await run([...npm, 'install', ...quiet]);
+  const install = await run([...npm, 'install', ...quiet], folder);
   if (install.code !== 0) throw new UserError(`npm install failed:\n${install.output.trimEnd()}`);
 }
 
@@ -72,14 +76,15 @@ export function build(projects = []) {
 }
 
 /**
- * Runs a command in the repository and collects what it prints.
+ * Runs a command in a folder of the repository and collects what it prints.
  *
  * @param {string[]} command
+ * @param {string} [cwd]
  * @returns {Promise<{ code: number | null, output: string }>}
  */
-function run([file = '', ...args]) {
+function run([file = '', ...args], cwd = ROOT) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {

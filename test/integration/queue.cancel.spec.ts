@@ -45,6 +45,19 @@ test('a job cancelled while it waits in a worker never runs', async () => {
   expect(batches).toEqual([[1], [4]]);
 });
 
+test('a worker that holds a job is told when it is cancelled or deleted', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims } = bench.startHolder();
+  for (const end of ['cancel', 'remove'] as const) {
+    const id = await bench.submit(1);
+    const [claim] = await claims.next(1);
+    const { signal } = claim!.item;
+    const told = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    await bench.store[end](TENANT, id);
+    await told;
+  }
+});
+
 test('a job cancelled while it runs is cancelled at once, and its result is dropped', async () => {
   const bench = await openBench({ redisUrl });
   const started = deferred();

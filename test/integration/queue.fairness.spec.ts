@@ -148,3 +148,33 @@ test('a tenant that comes while another has much waiting is served next', async 
   // A worker holds four micro-batches, and with each of its four fetchers at most a chunk (half a micro-batch) more.
   expect(most).toBeLessThanOrEqual(12);
 });
+
+test('a tenant that comes late with much to do gets its share from then on, not what it did not use before', async () => {
+  const bench = await openSmallBatches();
+  const backlog = (jobs: number, tenant: string, from: number) =>
+    bench.store.submit(Array.from({ length: jobs }, (_, n) => bench.job(from + n, { tenant, lengths: [64] })));
+  await backlog(1500, 'first', 1);
+  const half = deferred();
+  const go = deferred();
+  let served = 0;
+  const { batches } = await bench.startWorker({
+    limits: { maxBatchSize: 4, maxBatchTokens: 256 },
+    async run(values) {
+      served += values.length;
+      if (served >= 750) {
+        half.resolve();
+        await go.promise;
+      }
+      return values;
+    },
+  });
+  await half.promise;
+  const late = await backlog(300, 'late', OTHER);
+  const startedBefore = batches.length;
+  go.resolve();
+  await Promise.all(late.map((entry) => bench.end((entry as { id: string }).id, 'late')));
+  const since = batches.slice(startedBefore).flat();
+  const until = since.findLastIndex((value) => value >= OTHER) + 1;
+  expect(300 / until).toBeGreaterThan(0.45);
+  expect(300 / until).toBeLessThan(0.55);
+});

@@ -35,26 +35,27 @@ test('an item whose pass never ended comes back with a strike and runs alone', a
   expect(batches).toHaveLength(3);
 });
 
-test('a pass that ends takes the strike back', async () => {
+test('a pass that ends takes the strikes of its items back, and of no others', async () => {
   const bench = await openBench({ redisUrl });
   const { claims, publisher } = bench.startHolder();
-  const id = await bench.submit([1, 2]);
-  const first = await claims.next(2);
+  const id = await bench.submit([1, 2, 3]);
+  const first = await claims.next(3);
   await publisher.begin(first.map(({ item }) => item));
   await bench.loseLock(first[0]!);
-  const second = await claims.next(2);
-  expect(second.map(({ item }) => item.strikes)).toEqual([1, 1]);
+  const second = await claims.next(3);
+  expect(second.map(({ item }) => item.strikes)).toEqual([1, 1, 1]);
   await publisher.begin(second.map(({ item }) => item));
   // One fails in a way that is worth another attempt: its process lives, so no strike stays.
-  expect(await publisher.publish([{ item: second[0]!.item }])).toEqual([1]);
+  expect(await publisher.publish([{ item: second[1]!.item }])).toEqual([1]);
   await bench.loseLock(second[0]!);
-  const third = await claims.next(2);
+  const third = await claims.next(3);
   expect(third.map(({ item }) => [item.strikes, item.attempts])).toEqual([
+    [2, 0],
     [0, 1],
     [2, 0],
   ]);
   await publisher.publish(third.map(({ item }) => ({ item, result: resultOf(5) })));
-  expect(outcomes(await bench.end(id))).toEqual([5, 5]);
+  expect(outcomes(await bench.end(id))).toEqual([5, 5, 5]);
 });
 
 /** Runs workers, one after the other, until one ends without a crash; resolves to the number of crashes. */
