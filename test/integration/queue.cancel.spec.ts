@@ -51,8 +51,9 @@ test('a worker that holds a job is told when it is cancelled or deleted', async 
   for (const end of ['cancel', 'remove'] as const) {
     const id = await bench.submit(1);
     const [claim] = await claims.next(1);
-    const { signal } = claim!.item;
-    const told = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    const told = new Promise<void>((resolve) => {
+      claim!.item.dropped.onAbort = resolve;
+    });
     await bench.store[end](TENANT, id);
     await told;
   }
