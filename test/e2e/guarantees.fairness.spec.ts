@@ -47,7 +47,7 @@ async function shareOfFirst(first: Backlog, second: Backlog): Promise<number> {
 }
 
 test.each([
-  ['ten times the jobs', { key: 'heavy-key', jobs: 2000 }, { key: 'light-key', jobs: 200 }, 0.5],
+  ['ten times the jobs', { key: 'heavy-key', jobs: 5000 }, { key: 'light-key', jobs: 500 }, 0.5],
   ['three times the weight', { key: 'triple-key', jobs: 450 }, { key: 'light-key', jobs: 450 }, 0.75],
 ] as const)('a tenant with %s gets its share of the tokens', async (name, first, second, share) => {
   const measured = await shareOfFirst(first, second);
