@@ -1,10 +1,13 @@
 /**
  * Requirement B: a model that does nothing, from submission to result, beside plain BullMQ adding and processing as many
  * jobs. Both in one process, and both with the worker in a process of its own. Over REST beside it.
+ *
+ * Two kinds of load, each the same for both: `submit` keeps a number of submissions open and lets results come when they
+ * come; in `ask` every caller waits for its result before it submits again (BullMQ's own way: waitUntilFinished).
  */
 import { once } from 'node:events';
 import { type NewJob, openJobStore } from '@shoal/queue';
-import { Queue } from 'bullmq';
+import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
 import { measure } from './measure.js';
 import { MODELS_DIR, NOOP } from './models.js';
@@ -30,7 +33,10 @@ const SUBMITTERS = [64, 256];
 interface Contestant {
   /** The process beside this one and its Redis. */
   readonly pids: readonly number[];
-  singles(count: number, submitters: number): Promise<void>;
+  /** `open` submissions at once; resolves when all jobs have been processed. */
+  submit(count: number, open: number): Promise<void>;
+  /** `callers` at once, each of which waits for its result before its next job. */
+  ask(count: number, callers: number): Promise<void>;
   bulk(count: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -74,32 +80,42 @@ async function compare(
   const [singles, bulk] = [Math.round(SINGLES * scale), BULK_ITEMS * Math.round((BULK * scale) / BULK_ITEMS)];
   const [few = 0, many = 0] = SUBMITTERS;
   say(`no-op, ${topology}:`);
-  for (const contestant of [shoal, plain]) await contestant.singles(1000, few);
-  const single = (contestant: Contestant, submitters: number) => () =>
-    measure(singles, contestant.pids, () => contestant.singles(singles, submitters));
+  for (const contestant of [shoal, plain]) {
+    await contestant.submit(2000, few);
+    await contestant.ask(2000, few);
+  }
+  const submit = (contestant: Contestant, open: number) => () =>
+    measure(singles, contestant.pids, () => contestant.submit(singles, open));
+  const ask = (contestant: Contestant) => () => measure(singles, contestant.pids, () => contestant.ask(singles, few));
   const results = await playRounds(
     {
-      shoal64: single(shoal, few),
-      plain64: single(plain, few),
-      shoal256: single(shoal, many),
-      plain256: single(plain, many),
+      shoal64: submit(shoal, few),
+      plain64: submit(plain, few),
+      shoal256: submit(shoal, many),
+      plain256: submit(plain, many),
+      shoalAsk: ask(shoal),
+      plainAsk: ask(plain),
       shoalBulk: () => measure(bulk, shoal.pids, () => shoal.bulk(bulk)),
       plainBulk: () => measure(singles, plain.pids, () => plain.bulk(singles)),
     },
     rounds,
     say,
   );
-  const { shoal64, plain64, shoal256, plain256, shoalBulk, plainBulk } = results;
+  const { shoal64, plain64, shoal256, plain256, shoalAsk, plainAsk, shoalBulk, plainBulk } = results;
   return {
     ratios: [
-      ratioRow('B', `singly, ${few} submitters ÷ plain BullMQ, ${topology}`, shoal64, plain64, 0.9),
-      ratioRow('B', `singly, ${many} submitters ÷ plain BullMQ, ${topology}`, shoal256, plain256, 0.9),
-      ratioRow('B', `in bulk ÷ plain BullMQ (${few} submitters), ${topology}`, shoalBulk, plain64, 5),
+      ratioRow('B', `singly, ${few} submissions open ÷ plain BullMQ, ${topology}`, shoal64, plain64, 0.9),
+      ratioRow('B', `singly, ${many} submissions open ÷ plain BullMQ, ${topology}`, shoal256, plain256, 0.9),
+      ratioRow('B', `singly, ${few} callers wait ÷ plain BullMQ, callers wait, ${topology}`, shoalAsk, plainAsk, 0.9),
+      ratioRow('B', `singly, ${few} callers wait ÷ plain BullMQ, nobody waits, ${topology}`, shoalAsk, plain64),
+      ratioRow('B', `in bulk ÷ plain BullMQ (${few} submissions open), ${topology}`, shoalBulk, plain64, 5),
       ratioRow('B', `in bulk ÷ plain BullMQ with addBulk, ${topology}`, shoalBulk, plainBulk),
     ],
     figures: [
-      rateRow('B', `no-op at libs/queue, singly, ${few} submitters, ${topology}`, shoal64, 'jobs/s'),
-      rateRow('B', `plain BullMQ, ${few} submitters, ${topology}`, plain64, 'jobs/s'),
+      rateRow('B', `no-op at libs/queue, singly, ${few} submissions open, ${topology}`, shoal64, 'jobs/s'),
+      rateRow('B', `plain BullMQ, ${few} submissions open, ${topology}`, plain64, 'jobs/s'),
+      rateRow('B', `no-op at libs/queue, singly, ${few} callers wait, ${topology}`, shoalAsk, 'jobs/s'),
+      rateRow('B', `plain BullMQ, ${few} callers wait, ${topology}`, plainAsk, 'jobs/s'),
       rateRow('B', `no-op at libs/queue, in bulk, ${topology}`, shoalBulk, 'items/s'),
       rateRow('B', `plain BullMQ with addBulk, ${topology}`, plainBulk, 'jobs/s'),
     ],
@@ -153,17 +169,26 @@ async function openShoal(topology: Topology): Promise<Contestant> {
     onError: (error) => console.error(error),
   });
   const worker = await workerOf(topology, 'shoal', redis.url, () => startShoalWorker(redis.url));
-  const submit = async (job: NewJob) => {
-    const [admitted] = await store.submit([job]);
+  const admit = async (job: NewJob) => {
+    const [admitted] = await store.submit([job], { watch: true });
     if (!admitted || admitted instanceof Error) throw admitted ?? new Error('no answer');
-    const { state } = await store.wait(TENANT.name, admitted.id, WAIT_MS);
+    return admitted.id;
+  };
+  const result = async (id: string) => {
+    const { state } = await store.wait(TENANT.name, id, WAIT_MS);
     if (state !== 'completed') throw new Error(`a job is ${state}`);
   };
   return {
     pids: [redis.pid, ...worker.pids],
-    singles: (count, submitters) => runBounded(count, submitters, () => submit(newJob(1))),
+    async submit(count, open) {
+      const results: Promise<void>[] = [];
+      await runBounded(count, open, async () => void results.push(result(await admit(newJob(1)))));
+      await Promise.all(results);
+    },
+    ask: (count, callers) => runBounded(count, callers, async () => result(await admit(newJob(1)))),
     async bulk(count) {
-      await Promise.all(Array.from({ length: count / BULK_ITEMS }, () => submit(newJob(BULK_ITEMS))));
+      const jobs = Array.from({ length: count / BULK_ITEMS }, () => newJob(BULK_ITEMS));
+      await Promise.all(jobs.map(async (job) => result(await admit(job))));
     },
     async stop() {
       await worker.stop();
@@ -198,6 +223,10 @@ async function openPlain(topology: Topology): Promise<Contestant> {
   const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
   const queue = new Queue(PLAIN_QUEUE, { connection });
   await queue.waitUntilReady();
+  // Every caller that waits adds one.
+  queue.setMaxListeners(0);
+  const events = new QueueEvents(PLAIN_QUEUE, { connection });
+  await events.waitUntilReady();
   const data = { ids: new Array<number>(TOKENS).fill(7) };
   let processed: (count: number, concurrency: number) => Promise<Promise<void>[]>;
   const worker = await workerOf(topology, 'plain', redis.url, async () => {
@@ -216,10 +245,19 @@ async function openPlain(topology: Topology): Promise<Contestant> {
   }
   return {
     pids: [redis.pid, ...worker.pids],
-    async singles(count, submitters) {
-      const [all] = await processed(count, submitters);
-      await runBounded(count, submitters, async () => {
+    async submit(count, open) {
+      const [all] = await processed(count, open);
+      await runBounded(count, open, async () => {
         await queue.add('noop', data);
+      });
+      await all;
+    },
+    async ask(count, callers) {
+      const [all] = await processed(count, callers);
+      await runBounded(count, callers, async () => {
+        // Its result must still be there when it is asked for.
+        const job = await queue.add('noop', data, { removeOnComplete: { count: 1000 } });
+        await job.waitUntilFinished(events, WAIT_MS);
       });
       await all;
     },
@@ -233,6 +271,7 @@ async function openPlain(topology: Topology): Promise<Contestant> {
     },
     async stop() {
       await worker.stop();
+      await events.close();
       await queue.close();
       connection.disconnect();
       await redis.stop();

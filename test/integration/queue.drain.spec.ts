@@ -1,5 +1,6 @@
 import { parseJobId } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
+import { startOwnRedis } from '../support/own-redis.js';
 import { deferred, NOTHING_LEFT, openBench, outcomes } from '../support/queue-harness.js';
 
 const redisUrl = inject('redisUrl');
@@ -67,4 +68,16 @@ test('an array that is half done when its worker drains is ended by another', as
   const record = await bench.end(id);
   expect(outcomes(record)).toEqual(values.map((value) => (ran.includes(value) ? value + 0.5 : value)));
   expect(second.batches.flat()).toHaveLength(24);
+});
+
+test('a worker stops although Redis is away', async () => {
+  const bench = await openBench({ redisUrl: await startOwnRedis() });
+  const { stop } = await bench.startWorker();
+  await bench.end(await bench.submit(1));
+  bench.redis.call('SHUTDOWN', 'NOSAVE').catch(() => undefined);
+  // After the second attempt of this connection, the worker's are trying too.
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await new Promise((resolve) => bench.redis.once('reconnecting', resolve));
+  }
+  await stop();
 });

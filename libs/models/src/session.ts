@@ -22,7 +22,10 @@ export interface SessionTensor {
 }
 
 export interface SessionPort {
-  /** Outputs by name. Their data may be overwritten by the next run, so it is copied before that. */
-  run(feeds: Readonly<Record<string, SessionTensor>>): Promise<Readonly<Record<string, SessionTensor>>>;
+  /** Outputs by name; those in `preallocated` are written in place (memory of the exact type and shape). */
+  run(
+    feeds: Readonly<Record<string, SessionTensor>>,
+    options?: { readonly preallocated?: Readonly<Record<string, SessionTensor>> },
+  ): Promise<Readonly<Record<string, SessionTensor>>>;
   release(): Promise<void>;
 }

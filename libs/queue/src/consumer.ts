@@ -2,6 +2,7 @@
  * The worker's side of one queue: a few BullMQ Workers fetch chunks, claim what is still to be done, hand each item to
  * `handle`, and settle the chunk when all of its items are. Fetching stops while enough tokens are held.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Task, WireItem } from '@shoal/contracts';
 import { DelayedError, type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -21,6 +22,8 @@ const FETCHERS = 4;
 /** Most chunks that one fetcher holds, however small they are. */
 const CHUNKS_PER_FETCHER = 32;
 const RETRY_CHUNK_MS = 2000;
+/** Longest time for BullMQ's Workers to close once none of them has a chunk any more. */
+const CLOSE_MS = 2000;
 
 /** The chunk an item came with; its lock token is the fence for everything written about the item. */
 export interface ChunkLock {
@@ -29,7 +32,6 @@ export interface ChunkLock {
   readonly tag: number;
 }
 
-/** One item that this worker holds. */
 /** An AbortSignal in small: a flag, and one listener for who cannot look; the real one costs more than the item. */
 export class Dropped {
   aborted = false;
@@ -42,6 +44,7 @@ export class Dropped {
   }
 }
 
+/** One item that this worker holds. */
 export interface ClaimedItem extends ClaimedFields {
   /** Set when the job was cancelled, expired or deleted, or when the lock was lost. */
   readonly dropped: Dropped;
@@ -105,6 +108,7 @@ export class Consumer {
   /** What the latest chunks held, on average; until one has come, as much as may be held at all. */
   #chunkTokens: number;
   #draining = false;
+  #onSettled = () => {};
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -129,7 +133,22 @@ export class Consumer {
   /** No more fetching; `handle` settles what it holds (starting nothing new); resolves when every chunk is settled. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await Promise.all(this.#fetchers.map(({ worker }) => worker.close()));
+    const closed = Promise.all(this.#fetchers.map(({ worker }) => worker.close()));
+    // ioredis never settles a command of a connection that is closed while it reconnects, and an idle Worker waits for one.
+    const calledOff = new AbortController();
+    const idle = this.#idle().then(() => pause(CLOSE_MS, undefined, { signal: calledOff.signal }));
+    await Promise.race([closed, idle]);
+    calledOff.abort();
+    await idle.catch(() => undefined);
+  }
+
+  /** Resolves when no chunk is held. */
+  async #idle(): Promise<void> {
+    while (this.#fetchers.some(({ active }) => active > 0)) {
+      await new Promise<void>((resolve) => {
+        this.#onSettled = resolve;
+      });
+    }
   }
 
   close(): void {
@@ -183,6 +202,7 @@ export class Consumer {
       await delay(job, token, this.#options.clock() + RETRY_CHUNK_MS);
     } finally {
       fetcher.active--;
+      this.#onSettled();
       this.#adjustFetching();
     }
   }

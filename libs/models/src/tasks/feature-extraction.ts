@@ -61,24 +61,25 @@ function resolve(model: Model, asked: FeatureExtractionParameters): Resolved {
 }
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
-  const { items, outputs } = await forwardTexts(model, session, rows);
-  const names = embeddingOutputs(model);
-  let tokens: FloatOutput | undefined;
-  let pooled: FloatOutput | undefined;
-  return rows.map(({ parameters }, row) => {
-    const wanted = parameters as Parameters & Resolved;
-    if (wanted.pooling === 'graph') {
-      const name = names.pooled?.name ?? '';
-      pooled ??= floatOutput(outputs[name], name, rows.length);
-      return finish(pooled.values.slice(row * pooled.stride, (row + 1) * pooled.stride), pooled.stride, wanted);
-    }
-    const name = names.tokens?.name ?? '';
-    tokens ??= floatOutput(outputs[name], name, rows.length);
-    const width = tokens.dims[2]!;
-    const start = row * tokens.stride;
-    const count = items[row]!.ids.length;
-    if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * width), width, wanted);
-    return finish(pool(tokens.values, start, count, width, wanted.pooling), width, wanted);
+  return forwardTexts(model, session, rows, ({ items, outputs }) => {
+    const names = embeddingOutputs(model);
+    let tokens: FloatOutput | undefined;
+    let pooled: FloatOutput | undefined;
+    return rows.map(({ parameters }, row) => {
+      const wanted = parameters as Parameters & Resolved;
+      if (wanted.pooling === 'graph') {
+        const name = names.pooled?.name ?? '';
+        pooled ??= floatOutput(outputs[name], name, rows.length);
+        return finish(pooled.values.slice(row * pooled.stride, (row + 1) * pooled.stride), pooled.stride, wanted);
+      }
+      const name = names.tokens?.name ?? '';
+      tokens ??= floatOutput(outputs[name], name, rows.length);
+      const width = tokens.dims[2]!;
+      const start = row * tokens.stride;
+      const count = items[row]!.ids.length;
+      if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * width), width, wanted);
+      return finish(pool(tokens.values, start, count, width, wanted.pooling), width, wanted);
+    });
   });
 }
 

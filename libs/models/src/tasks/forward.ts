@@ -1,8 +1,9 @@
 /** The forward pass of text models, and taking its outputs apart row by row. */
-import { ShoalError, type TextItem } from '@shoal/contracts';
+import { ShoalError, type TensorSpec, type TextItem } from '@shoal/contracts';
 import { toFloat32 } from '../numbers/half.js';
 import { isFiniteArray } from '../numbers/scores.js';
 import type { SessionPort, SessionTensor } from '../session.js';
+import { withScratch } from '../tensors/scratch.js';
 import { collate } from '../text/collate.js';
 import type { Model, Row } from '../types.js';
 import { textDetailsOf } from './pipeline.js';
@@ -12,9 +13,46 @@ export interface ForwardPass {
   readonly outputs: Readonly<Record<string, SessionTensor>>;
 }
 
-export async function forwardTexts(model: Model, session: SessionPort, rows: readonly Row[]): Promise<ForwardPass> {
+/** `read` gets the outputs in memory that the next pass overwrites: what it returns is its own. */
+export async function forwardTexts<T>(
+  model: Model,
+  session: SessionPort,
+  rows: readonly Row[],
+  read: (pass: ForwardPass) => T,
+): Promise<T> {
   const items = rows.map(({ item }) => textItem(item));
-  return { items, outputs: await session.run(collate(model.inputs, items, textDetailsOf(model))) };
+  const feeds = collate(model.inputs, items, textDetailsOf(model));
+  const shapes = tokenShapes(model, feeds);
+  const byteLength = shapes.reduce((sum, { dims }) => sum + bytesOf(dims), 0);
+  if (byteLength === 0) return read({ items, outputs: await session.run(feeds) });
+  return withScratch(byteLength, async (memory) => {
+    const preallocated: Record<string, SessionTensor> = {};
+    let start = 0;
+    for (const { name, dims } of shapes) {
+      preallocated[name] = { type: 'float32', dims, data: new Float32Array(memory, start, bytesOf(dims) / 4) };
+      start += bytesOf(dims);
+    }
+    return read({ items, outputs: await session.run(feeds, { preallocated }) });
+  });
+}
+
+/** The outputs that have a vector per token, and so are large: those that share the names of input_ids' dimensions. */
+function tokenShapes(model: Model, feeds: Readonly<Record<string, SessionTensor>>) {
+  const [rows, width] = feeds.input_ids?.dims ?? [];
+  const names = model.inputs.find(({ name }) => name === 'input_ids')?.shape ?? [];
+  const isShared = (dim: unknown, i: number) =>
+    typeof dim === 'string' && dim !== '?' && dim !== '' && dim === names[i];
+  const perToken = ({ type, shape }: TensorSpec) =>
+    type === 'float32' && shape.length === 3 && isShared(shape[0], 0) && isShared(shape[1], 1) && shape[0] !== shape[1];
+  if (rows === undefined || width === undefined) return [];
+  return model.outputs.flatMap((output) => {
+    const size = output.shape[2];
+    return perToken(output) && typeof size === 'number' ? [{ name: output.name, dims: [rows, width, size] }] : [];
+  });
+}
+
+function bytesOf(dims: readonly number[]): number {
+  return 4 * dims.reduce((product, dim) => product * dim, 1);
 }
 
 function textItem(item: Row['item']): TextItem {

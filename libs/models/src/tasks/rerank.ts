@@ -61,16 +61,17 @@ function checkCount(rows: number): void {
 }
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
-  const { items, outputs } = await forwardTexts(model, session, rows);
-  const { name } = logitsOutput(model);
-  const { values, stride } = floatOutput(outputs[name], name, rows.length);
-  return rows.map(({ parameters }, row): WireOutput | Error => {
-    const { function_to_apply, return_documents } = parameters as Parameters & Resolved;
-    const logits = values.subarray(row * stride, row * stride + 1);
-    return finiteOr(logits, (): ScoreOutput => {
-      const score = Math.fround(function_to_apply === 'sigmoid' ? sigmoid(logits[0]!) : logits[0]!);
-      const text = items[row]!.text;
-      return { kind: 'score', score, ...(return_documents && text !== undefined && { text }) };
+  return forwardTexts(model, session, rows, ({ items, outputs }) => {
+    const { name } = logitsOutput(model);
+    const { values, stride } = floatOutput(outputs[name], name, rows.length);
+    return rows.map(({ parameters }, row): WireOutput | Error => {
+      const { function_to_apply, return_documents } = parameters as Parameters & Resolved;
+      const logits = values.subarray(row * stride, row * stride + 1);
+      return finiteOr(logits, (): ScoreOutput => {
+        const score = Math.fround(function_to_apply === 'sigmoid' ? sigmoid(logits[0]!) : logits[0]!);
+        const text = items[row]!.text;
+        return { kind: 'score', score, ...(return_documents && text !== undefined && { text }) };
+      });
     });
   });
 }

@@ -44,12 +44,13 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
 }
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
-  const { outputs } = await forwardTexts(model, session, rows);
-  const { name } = logitsOutput(model);
-  const { values, stride } = floatOutput(outputs[name], name, rows.length);
-  return rows.map(({ parameters }, row) => {
-    const logits = values.subarray(row * stride, (row + 1) * stride);
-    return finiteOr(logits, () => classify(logits, parameters as Parameters & Resolved));
+  return forwardTexts(model, session, rows, ({ outputs }) => {
+    const { name } = logitsOutput(model);
+    const { values, stride } = floatOutput(outputs[name], name, rows.length);
+    return rows.map(({ parameters }, row) => {
+      const logits = values.subarray(row * stride, (row + 1) * stride);
+      return finiteOr(logits, () => classify(logits, parameters as Parameters & Resolved));
+    });
   });
 }
 

@@ -37,24 +37,25 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
 }
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
-  const { items, outputs } = await forwardTexts(model, session, rows);
-  const { name } = logitsOutput(model);
-  const { values, dims, stride } = floatOutput(outputs[name], name, rows.length);
-  const classes = dims[2]!;
-  return rows.map(({ parameters }, row) => {
-    const { aggregation_strategy, ignore_labels } = parameters as Parameters & Resolved;
-    const { ids, offsets, words, text } = items[row]!;
-    const logits = values.subarray(row * stride, row * stride + ids.length * classes);
-    return finiteOr(logits, (): WireOutput => {
-      const tokens: ScoredToken[] = [];
-      for (let i = 0; i < ids.length; i++) {
-        const word = words?.[i] ?? -1;
-        if (word < 0) continue;
-        const scores = softmax(logits.subarray(i * classes, (i + 1) * classes));
-        tokens.push({ scores, start: offsets?.[2 * i] ?? 0, end: offsets?.[2 * i + 1] ?? 0, word });
-      }
-      const entities = aggregate(tokens, text ?? '', model.labels, aggregation_strategy, ignore_labels);
-      return { kind: 'entities', entities };
+  return forwardTexts(model, session, rows, ({ items, outputs }) => {
+    const { name } = logitsOutput(model);
+    const { values, dims, stride } = floatOutput(outputs[name], name, rows.length);
+    const classes = dims[2]!;
+    return rows.map(({ parameters }, row) => {
+      const { aggregation_strategy, ignore_labels } = parameters as Parameters & Resolved;
+      const { ids, offsets, words, text } = items[row]!;
+      const logits = values.subarray(row * stride, row * stride + ids.length * classes);
+      return finiteOr(logits, (): WireOutput => {
+        const tokens: ScoredToken[] = [];
+        for (let i = 0; i < ids.length; i++) {
+          const word = words?.[i] ?? -1;
+          if (word < 0) continue;
+          const scores = softmax(logits.subarray(i * classes, (i + 1) * classes));
+          tokens.push({ scores, start: offsets?.[2 * i] ?? 0, end: offsets?.[2 * i + 1] ?? 0, word });
+        }
+        const entities = aggregate(tokens, text ?? '', model.labels, aggregation_strategy, ignore_labels);
+        return { kind: 'entities', entities };
+      });
     });
   });
 }
