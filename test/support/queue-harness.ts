@@ -5,13 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type BatchLimits, RunGate } from '@shoal/batching';
-import type { Priority, WireItem, WireOutput } from '@shoal/contracts';
+import type { ItemResult, JobRecord, Priority, WireItem, WireOutput } from '@shoal/contracts';
 import type { Model, Row } from '@shoal/models';
 import {
   type ClaimedItem,
   Consumer,
-  type ItemResult,
-  type JobRecord,
   type JobStoreOptions,
   type NewJob,
   type OpenJobStore,

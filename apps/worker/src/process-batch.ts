@@ -1,17 +1,9 @@
 /** One micro-batch from start to end: begin (strikes), forward pass, publish (the fence). */
 
-import type { Batch } from '@shoal/batching';
-import { paddedShare, runSplitting } from '@shoal/batching';
-import { ShoalError, type WireOutput } from '@shoal/contracts';
+import { type Batch, paddedShare, runSplitting } from '@shoal/batching';
+import { type ItemReceipt, ShoalError, type WireOutput } from '@shoal/contracts';
 import type { ModelRunner } from '@shoal/models';
-import {
-  type ClaimedItem,
-  type Finished,
-  type ItemReceipt,
-  type Outcome,
-  type Publisher,
-  toJobError,
-} from '@shoal/queue';
+import { type ClaimedItem, type Finished, type Outcome, type Publisher, toJobError } from '@shoal/queue';
 import { retryAfterMs } from './retry.js';
 
 /** Forward passes that never ended, after which an item counts as what ends its worker. */

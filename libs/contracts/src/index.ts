@@ -7,19 +7,23 @@ export {
   isTerminal,
   JOB_STATES,
   type JobError,
+  type JobReceipt,
   JobRequest,
   JobState,
+  type JobSummary,
   type JobView,
   MAX_BODY_BYTES,
   MAX_BODY_DEPTH,
   MAX_ITEMS,
   MAX_RESULT_BYTES,
+  MAX_RETENTION_SECONDS,
   MAX_WAIT_SECONDS,
   PRIORITIES,
   Priority,
 } from './job.js';
 export { Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
 export { EmbeddingsRequest } from './openai.js';
+export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
 export {
   ELEMENT_TYPES,
   ElementType,
@@ -36,4 +40,14 @@ export {
   type TokenClassificationEntity,
   TokenClassificationParameters,
 } from './tasks.js';
+export {
+  type JobWebhook,
+  MAX_WEBHOOK_URL,
+  TERMINAL_EVENTS,
+  WEBHOOK_EVENTS,
+  WebhookEvent,
+  WebhookEvents,
+  WebhookRequest,
+  WebhookSecret,
+} from './webhook.js';
 export type { TensorsItem, TextItem, WireEntity, WireItem, WireOutput, WireTensor } from './wire.js';

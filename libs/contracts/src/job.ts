@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from './errors.js';
 import { ModelName, Task } from './model.js';
+import { type WebhookEvent, WebhookRequest } from './webhook.js';
 
 /** Most items of one job, and most jobs of one bulk call. */
 export const MAX_ITEMS = 1000;
@@ -36,6 +37,9 @@ const Deadline = z.union(
   },
 );
 
+/** Longest time in seconds that an ended job is kept. */
+export const MAX_RETENTION_SECONDS = 30 * 24 * 3600;
+
 const Metadata = z
   .record(z.string().max(64), z.string().max(512))
   .refine((value) => Object.keys(value).length <= 16, 'at most 16 entries');
@@ -49,6 +53,9 @@ export const JobRequest = z.strictObject({
   priority: Priority.default('normal'),
   deadline: Deadline.optional(),
   metadata: Metadata.optional(),
+  /** Seconds that the job is kept after its end; the server's default where left out. */
+  retention: z.int().min(60).max(MAX_RETENTION_SECONDS).optional(),
+  webhook: WebhookRequest.optional(),
 });
 export type JobRequest = z.infer<typeof JobRequest>;
 
@@ -93,6 +100,8 @@ export interface JobView {
   readonly expires_at: string | null;
   readonly deadline: string | null;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Where events of this job go, beside the tenant's endpoints. */
+  readonly webhook: { readonly url: string; readonly events: readonly WebhookEvent[] } | null;
   readonly items: { readonly total: number; readonly done: number; readonly failed: number };
   /** One output, or one per item in the order of the input with null where the item failed. Null until terminal. */
   readonly output: unknown;
@@ -105,5 +114,11 @@ export interface JobView {
   readonly timings: { readonly queued_ms: number; readonly batching_ms: number; readonly running_ms: number } | null;
   readonly batches: readonly BatchReceipt[];
   readonly attempts: number;
-  readonly links: { readonly self: string; readonly cancel: string };
+  readonly links: { readonly self: string; readonly cancel: string; readonly events: string };
 }
+
+/** What the answer to a submission tells; GET tells the rest. */
+export type JobReceipt = Pick<JobView, 'id' | 'object' | 'status' | 'links'>;
+
+/** A job in a list or an event: results are left out, GET has them. */
+export type JobSummary = Omit<JobView, 'output' | 'errors' | 'timings' | 'batches' | 'attempts'>;

@@ -4,7 +4,7 @@ import { modelCard } from './card.js';
 import type { TaskPipeline } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
 import { loadTokenizer } from './text/tokenizer.js';
-import type { EncodedInput, EncodeRequest, Encoder, ItemResult, Model, Presented } from './types.js';
+import type { EncodedInput, EncodeRequest, Encoder, ItemOutcome, Model, Presented, Presenter } from './types.js';
 
 /** Loads the tokenizer, where the task has one. Throws `model_invalid`. */
 export async function createEncoder(model: Model): Promise<Encoder> {
@@ -18,9 +18,14 @@ export async function createEncoder(model: Model): Promise<Encoder> {
       checkResultBytes(encoded.resultBytes);
       return { task: model.task, ...encoded };
     },
-    present: (shape, results) => present(model, pipeline, shape, results),
+    ...createPresenter(model),
     card: (origin) => modelCard(model, origin),
   };
+}
+
+export function createPresenter(model: Model): Presenter {
+  const pipeline = PIPELINES[model.task];
+  return { present: (shape, results) => present(model, pipeline, shape, results) };
 }
 
 function checkTask(model: Model, { task }: EncodeRequest): void {
@@ -41,7 +46,7 @@ function present(
   model: Model,
   pipeline: TaskPipeline,
   { parameters, array, groups }: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
-  results: readonly ItemResult[],
+  results: readonly ItemOutcome[],
 ): Presented {
   const errors: Presented['errors'][number][] = [];
   const output: unknown[] = [];

@@ -1,4 +1,4 @@
-export { createEncoder } from './encoder.js';
+export { createEncoder, createPresenter } from './encoder.js';
 export { shortestArray } from './numbers/shortest.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { loadRunner } from './runner.js';
@@ -7,12 +7,14 @@ export type {
   EncodedInput,
   EncodeRequest,
   Encoder,
-  ItemResult,
+  ItemOutcome,
   Model,
   ModelRunner,
   Pooling,
   Presented,
+  Presenter,
   Row,
   ScoreFunction,
   TextDetails,
 } from './types.js';
+export { receiptOf, summaryOf, viewOf } from './view.js';

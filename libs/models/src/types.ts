@@ -70,7 +70,7 @@ export interface EncodeRequest {
 }
 
 /** What became of one item; null where it has no outcome yet. */
-export type ItemResult = {
+export type ItemOutcome = {
   readonly output?: WireOutput | undefined;
   readonly error?: JobError | undefined;
 } | null;
@@ -80,8 +80,14 @@ export interface Presented {
   readonly errors: readonly (JobError & { readonly index: number })[];
 }
 
+/** Shows outputs of one model; needs no tokenizer. */
+export interface Presenter {
+  /** The output as callers see it: one value, or an array with null where an item failed (its group, for rerank). */
+  present(shape: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>, results: readonly ItemOutcome[]): Presented;
+}
+
 /** The API's side of one model. */
-export interface Encoder {
+export interface Encoder extends Presenter {
   readonly model: Model;
   /**
    * Checks and tokenises an input: one item or an array of up to 1,000.
@@ -89,8 +95,6 @@ export interface Encoder {
    * `result_too_large`.
    */
   encode(request: EncodeRequest): Promise<EncodedInput>;
-  /** The output as callers see it: one value, or an array with null where an item failed (its group, for rerank). */
-  present(shape: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>, results: readonly ItemResult[]): Presented;
   /** `origin` is where this API answers, e.g. `http://localhost:8080`. */
   card(origin: string): ModelCard;
 }

@@ -1,6 +1,5 @@
 /** Errors that scripts store in records on their own: packed once. */
-import type { JobError } from '@shoal/contracts';
-import { type ErrorCode, ShoalError } from '@shoal/contracts';
+import { type ErrorCode, type JobError, ShoalError } from '@shoal/contracts';
 import { pack } from './codec.js';
 
 /** What of an error is stored in a job and shown to its caller. */

@@ -6,12 +6,8 @@ export { type Finished, Publisher, type PublisherOptions, type Verdict } from '.
 export { waitForRedis } from './redis.js';
 export type {
   Admitted,
-  ItemReceipt,
-  ItemResult,
   JobFilter,
-  JobMeta,
   JobPage,
-  JobRecord,
   JobStore,
   NewJob,
   QueueDepth,

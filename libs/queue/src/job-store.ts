@@ -1,5 +1,6 @@
 /** The API's side of the queue: submit, read, wait, cancel, erase, list. */
-import { ShoalError } from '@shoal/contracts';
+
+import { type JobRecord, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { CANCELLED } from './errors.js';
 import { Gauges } from './gauges.js';
@@ -9,7 +10,7 @@ import { knownId, Reader } from './reader.js';
 import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
 import { runScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
-import type { Admitted, JobFilter, JobPage, JobRecord, JobStore, NewJob, QueueDepth } from './types.js';
+import type { Admitted, JobFilter, JobPage, JobStore, NewJob, QueueDepth } from './types.js';
 import { Waiters } from './waiters.js';
 
 export interface JobStoreOptions {

@@ -1,4 +1,6 @@
 /** What a worker writes about the items it holds, each time under the lock of the chunk they came with. */
+
+import type { ItemResult } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { pack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './consumer.js';
@@ -6,7 +8,6 @@ import { EXPIRED, TOO_LARGE } from './errors.js';
 import { queueTag } from './keys.js';
 import { packResults } from './records.js';
 import { runScript } from './scripts.js';
-import type { ItemResult } from './types.js';
 
 /** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
 export type Verdict = 1 | 0 | -1;

@@ -1,9 +1,10 @@
 /** Reads records. Reads asked for in one turn of the event loop share one script call per queue. */
+
+import type { JobRecord } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { type JobId, parseJobId } from './keys.js';
 import { parseRecord } from './records.js';
 import { runScript } from './scripts.js';
-import type { JobRecord } from './types.js';
 
 /** What lua/read.lua is asked for: everything, everything but only once the job has ended, or no results. */
 const WANT = { all: '0', ended: '1', summary: '2' } as const;

@@ -1,8 +1,16 @@
 /** From what lua/read.lua returns to what callers read, and from results to what lua/publish.lua stores. */
-import type { CloseReason, JobError, JobState, WireOutput } from '@shoal/contracts';
+import type {
+  CloseReason,
+  ItemReceipt,
+  ItemResult,
+  JobError,
+  JobMeta,
+  JobRecord,
+  JobState,
+  WireOutput,
+} from '@shoal/contracts';
 import { pack, unpack } from './codec.js';
 import { formatJobId, type JobId } from './keys.js';
-import type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './types.js';
 
 type PackedBatch = [batchId: string, batchSize: number, paddedShare: number, closedBy: CloseReason, runningMs: number];
 type PackedItem = [queuedMs: number, batchingMs: number, attempts: number, WireOutput | null, JobError | null];

@@ -1,25 +1,10 @@
 /** What callers of this lib hand in and get back. The Redis layout behind it is docs/redis.md. */
-import type { CloseReason, JobError, JobState, Priority, Task, WireItem, WireOutput } from '@shoal/contracts';
+import type { JobMeta, JobRecord, JobState, WireItem } from '@shoal/contracts';
 
 /** Whoever an API key belongs to. `weight` is its share of the work relative to other tenants. */
 export interface Tenant {
   readonly name: string;
   readonly weight: number;
-}
-
-/** What the API needs to show a job again; workers read `task` and `parameters`. */
-export interface JobMeta {
-  readonly model: string;
-  readonly version: string;
-  readonly variant: string;
-  readonly task: Task;
-  readonly priority: Priority;
-  readonly parameters: Readonly<Record<string, unknown>>;
-  readonly metadata: Readonly<Record<string, string>>;
-  /** True where the input was an array, so that the output is one too. */
-  readonly array: boolean;
-  /** Rows per input element where an element makes several (rerank: one per document). */
-  readonly groups?: readonly number[];
 }
 
 export interface NewJob {
@@ -41,46 +26,6 @@ export interface Admitted {
   readonly id: string;
   /** False where an earlier submission with the same Idempotency-Key made the job. */
   readonly created: boolean;
-}
-
-/** How one item went: what ran it and how long each stage took. */
-export interface ItemReceipt {
-  /** Same number for items of one micro-batch. */
-  readonly batchId: string;
-  readonly batchSize: number;
-  readonly paddedShare: number;
-  readonly closedBy: CloseReason;
-  readonly queuedMs: number;
-  readonly batchingMs: number;
-  readonly runningMs: number;
-  readonly attempts: number;
-}
-
-export type ItemResult = { readonly receipt: ItemReceipt } & (
-  | { readonly output: WireOutput; readonly error?: undefined }
-  | { readonly error: JobError; readonly output?: undefined }
-);
-
-export interface JobRecord {
-  readonly id: string;
-  readonly tenant: string;
-  readonly state: JobState;
-  readonly meta: JobMeta;
-  /** Times are Redis's clock in Unix ms. */
-  readonly createdAt: number;
-  readonly startedAt: number | null;
-  readonly endedAt: number | null;
-  /** When the record is forgotten; null while the job runs. */
-  readonly expiresAt: number | null;
-  readonly deadline: number | null;
-  readonly tokens: number;
-  readonly total: number;
-  readonly done: number;
-  readonly failed: number;
-  /** Set where the job as a whole did not complete. */
-  readonly error: JobError | null;
-  /** By item; null where the item has no result (yet). */
-  readonly results: readonly (ItemResult | null)[];
 }
 
 export interface JobFilter {

@@ -1,6 +1,7 @@
 /** `POST /v1/jobs/bulk`: up to 1,000 jobs in one call, each accepted or refused by itself. */
 import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
-import { BulkRequest, parse, ShoalError } from '@shoal/contracts';
+import { BulkRequest, type JobReceipt, parse, ShoalError } from '@shoal/contracts';
+import { receiptOf } from '@shoal/models';
 import type { Admitted, Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
@@ -9,7 +10,6 @@ import { type Problem, problemOf } from '../http/problem.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
 import { JobsService, type Submission } from './jobs.service.js';
-import { type JobReceipt, receiptOf } from './view.js';
 
 export type BulkEntry = { readonly index: number; readonly status: number } & (
   | { readonly job: JobReceipt }

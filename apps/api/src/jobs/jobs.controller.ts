@@ -1,7 +1,8 @@
 /** `/v1/jobs`: one job at a time. */
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { isTerminal, type JobView } from '@shoal/contracts';
-import type { JobRecord, Tenant } from '@shoal/queue';
+import { isTerminal, type JobReceipt, type JobRecord, type JobView } from '@shoal/contracts';
+import { receiptOf } from '@shoal/models';
+import type { Tenant } from '@shoal/queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { readWait } from '../http/prefer.js';
@@ -10,7 +11,6 @@ import { Waits } from '../http/waits.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
 import { JobsService } from './jobs.service.js';
 import { readListQuery } from './list-query.js';
-import { type JobReceipt, receiptOf } from './view.js';
 
 @Controller('v1/jobs')
 export class JobsController {

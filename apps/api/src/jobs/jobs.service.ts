@@ -1,12 +1,12 @@
 /** The path of a job through the API: check, find the model, encode, admit. */
-import { JobRequest, parse, ShoalError } from '@shoal/contracts';
-import type { EncodedInput, Model } from '@shoal/models';
-import type { Admitted, JobRecord, JobStore, NewJob, Tenant } from '@shoal/queue';
+
+import { type JobRecord, JobRequest, type JobSummary, parse, ShoalError } from '@shoal/contracts';
+import { type EncodedInput, type Model, summaryOf, viewOf } from '@shoal/models';
+import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics } from '@shoal/telemetry';
 import { toShoalError } from '../http/problem.js';
 import type { Catalog } from '../models/catalog.js';
 import type { Idempotency } from './idempotency.js';
-import { type JobSummary, summaryOf, viewOf } from './view.js';
 
 /** One job as it was asked for, not checked yet. */
 export interface Submission {

@@ -1,15 +1,17 @@
 /** An embeddings call as a job: submit, wait, shape. Nobody else knows the job, so it does not outlive the call. */
+
 import {
   EmbeddingsRequest,
   isTerminal,
   type JobError,
+  type JobRecord,
   parse,
   ShoalError,
   type Task,
   type WireOutput,
 } from '@shoal/contracts';
 import { shortestArray } from '@shoal/models';
-import type { JobRecord, Tenant } from '@shoal/queue';
+import type { Tenant } from '@shoal/queue';
 import type { Logger } from '@shoal/telemetry';
 import type { JobsService } from '../jobs/jobs.service.js';
 

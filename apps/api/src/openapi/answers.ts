@@ -1,18 +1,21 @@
 /** Answers as schemas, for the document and for tests. The compiler holds each one to the type that the API sends. */
+
 import {
   ERRORS,
   type ErrorCode,
   type JobError,
+  type JobReceipt,
   JobState,
+  type JobSummary,
   type JobView,
   type ModelCard,
   Priority,
   Task,
+  WebhookEvent,
 } from '@shoal/contracts';
 import { z } from 'zod';
 import type { Problem } from '../http/problem.js';
 import type { BulkEntry } from '../jobs/bulk.controller.js';
-import type { JobReceipt, JobSummary } from '../jobs/view.js';
 import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
 import type { OpenAiError } from '../openai/openai-error.js';
 
@@ -28,7 +31,7 @@ const receipt = {
   id: z.string(),
   object: z.literal('job'),
   status: JobState,
-  links: z.object({ self: z.string(), cancel: z.string() }),
+  links: z.object({ self: z.string(), cancel: z.string(), events: z.string() }),
 };
 export const JobReceiptSchema = z.strictObject(receipt) satisfies z.ZodType<JobReceipt>;
 
@@ -45,6 +48,7 @@ const summary = {
   expires_at: Time.nullable().describe('When the record and its output are forgotten.'),
   deadline: Time.nullable(),
   metadata: z.record(z.string(), z.string()),
+  webhook: z.object({ url: z.string(), events: z.array(WebhookEvent) }).nullable(),
   items: z.object({ total: Count, done: Count, failed: Count }),
   error: JobErrorSchema.nullable().describe("The job's own error; errors of single items of an array are in `errors`."),
   usage: z.object({ input_tokens: Count }),

@@ -1,11 +1,18 @@
 /** A JobStore in memory: jobs end when a test says so, or at once. */
-import { isTerminal, type JobState, ShoalError, type WireItem, type WireOutput } from '@shoal/contracts';
+
+import {
+  type ItemResult,
+  isTerminal,
+  type JobRecord,
+  type JobState,
+  ShoalError,
+  type WireItem,
+  type WireOutput,
+} from '@shoal/contracts';
 import {
   type Admitted,
-  type ItemResult,
   type JobFilter,
   type JobPage,
-  type JobRecord,
   type JobStore,
   type NewJob,
   type QueueDepth,

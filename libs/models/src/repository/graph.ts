@@ -1,6 +1,5 @@
 /** What a graph's signature means for serving it: which task, which inputs, whether rows can share a pass. */
-import type { Task, TensorSpec } from '@shoal/contracts';
-import { ELEMENT_TYPES } from '@shoal/contracts';
+import { ELEMENT_TYPES, type Task, type TensorSpec } from '@shoal/contracts';
 import type { OnnxSignature, OnnxValue } from '@shoal/onnx';
 import { invalid } from './files.js';
 

@@ -1,6 +1,5 @@
 /** What every task consists of: the API's half (encode, present) and the worker's half (run). */
-import type { WireOutput } from '@shoal/contracts';
-import { ShoalError } from '@shoal/contracts';
+import { ShoalError, type WireOutput } from '@shoal/contracts';
 import type { SessionPort } from '../session.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import type { EncodedInput, Model, Row, TextDetails } from '../types.js';

@@ -1,22 +1,24 @@
 /** From the record of a job to what its caller is shown. Pure. */
-import type { BatchReceipt, JobError, JobView } from '@shoal/contracts';
-import { ERRORS, isTerminal } from '@shoal/contracts';
-import type { Encoder } from '@shoal/models';
-import type { ItemReceipt, JobRecord } from '@shoal/queue';
-
-/** What the answer to a submission tells; GET tells the rest. */
-export type JobReceipt = Pick<JobView, 'id' | 'object' | 'status' | 'links'>;
-
-/** A job in a list: results are left out, GET has them. */
-export type JobSummary = Omit<JobView, 'output' | 'errors' | 'timings' | 'batches' | 'attempts'>;
+import {
+  type BatchReceipt,
+  ERRORS,
+  type ItemReceipt,
+  isTerminal,
+  type JobError,
+  type JobReceipt,
+  type JobRecord,
+  type JobSummary,
+  type JobView,
+} from '@shoal/contracts';
+import type { Presenter } from './types.js';
 
 export function receiptOf(id: string, status: JobView['status']): JobReceipt {
   return { id, object: 'job', status, links: linksOf(id) };
 }
 
-/** `encoder` is the one of the job's model and version; undefined where that version is no longer served. */
-export function viewOf(record: JobRecord, encoder: Encoder | undefined): JobView {
-  const shown = isTerminal(record.state) ? present(record, encoder) : NOTHING;
+/** `presenter` is the one of the job's model and version; undefined where that version is no longer served. */
+export function viewOf(record: JobRecord, presenter: Presenter | undefined): JobView {
+  const shown = isTerminal(record.state) ? present(record, presenter) : NOTHING;
   const receipts = record.results.flatMap((result) => (result === null ? [] : [result.receipt]));
   return {
     ...summaryOf(record),
@@ -46,6 +48,7 @@ export function summaryOf(record: JobRecord): JobSummary {
     expires_at: record.expiresAt === null ? null : timeOf(record.expiresAt),
     deadline: record.deadline === null ? null : timeOf(record.deadline),
     metadata: meta.metadata,
+    webhook: meta.webhook ? { url: meta.webhook.url, events: meta.webhook.events } : null,
     items: { total: record.total, done: record.done, failed: record.failed },
     error: record.error,
     usage: { input_tokens: record.tokens },
@@ -57,9 +60,9 @@ type Shown = Pick<JobView, 'output' | 'error' | 'errors'>;
 
 const NOTHING: Shown = { output: null, error: null, errors: [] };
 
-function present(record: JobRecord, encoder: Encoder | undefined): Shown {
-  if (encoder === undefined) return { ...NOTHING, error: notServed(record) };
-  const { output, errors } = encoder.present(record.meta, record.results.map(outcomeOf));
+function present(record: JobRecord, presenter: Presenter | undefined): Shown {
+  if (presenter === undefined) return { ...NOTHING, error: notServed(record) };
+  const { output, errors } = presenter.present(record.meta, record.results.map(outcomeOf));
   if (record.meta.array) return { output, error: null, errors };
   const own = errors[0];
   if (own === undefined) return { output, error: null, errors: [] };
@@ -99,7 +102,7 @@ function batchesOf(receipts: readonly ItemReceipt[]): BatchReceipt[] {
 
 function linksOf(id: string): JobView['links'] {
   const self = `/v1/jobs/${id}`;
-  return { self, cancel: `${self}/cancel` };
+  return { self, cancel: `${self}/cancel`, events: `${self}/events` };
 }
 
 function timeOf(ms: number): string {

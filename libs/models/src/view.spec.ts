@@ -1,7 +1,7 @@
-import type { JobError } from '@shoal/contracts';
-import type { ItemReceipt, ItemResult, JobRecord } from '@shoal/queue';
+import type { ItemReceipt, ItemResult, JobError, JobRecord } from '@shoal/contracts';
 import { describe, expect, test } from 'vitest';
-import { fakeEncoder } from '../testing/fake-encoder.js';
+import { createPresenter } from './encoder.js';
+import { fakeModel } from './testing/fake-model.js';
 import { viewOf } from './view.js';
 
 const FAILED: JobError = { code: 'inference_failed', title: 'Failed', detail: 'not a number', retryable: false };
@@ -52,12 +52,12 @@ function record(results: JobRecord['results'], changes: Partial<JobRecord> = {})
   };
 }
 
-const encoder = fakeEncoder('embed', 'feature-extraction');
+const presenter = createPresenter(fakeModel({ task: 'feature-extraction' }));
 const single = { ...record([]).meta, array: false };
 
 describe('the view of a job', () => {
   test('counts the micro-batches that its items ran in', () => {
-    const view = viewOf(record([vector('x', 1), vector('y', 2), vector('x', 3)]), encoder);
+    const view = viewOf(record([vector('x', 1), vector('y', 2), vector('x', 3)]), presenter);
     expect(view.batches).toEqual([
       { size: 8, padded_share: 0.123, closed_by: 'tokens', items: 2 },
       { size: 8, padded_share: 0.123, closed_by: 'tokens', items: 1 },
@@ -66,24 +66,24 @@ describe('the view of a job', () => {
   });
 
   test('has the timings of the item that ended last and the most attempts of any', () => {
-    const view = viewOf(record([vector('x', 1, 5), vector('y', 2, 50, 2), vector('z', 3, 7, 3)]), encoder);
+    const view = viewOf(record([vector('x', 1, 5), vector('y', 2, 50, 2), vector('z', 3, 7, 3)]), presenter);
     expect(view.timings).toEqual({ queued_ms: 50, batching_ms: 1, running_ms: 2 });
     expect(view.attempts).toBe(3);
   });
 
   test('has null and an error with its index where an item of an array failed', () => {
-    const view = viewOf(record([vector('x', 1), { receipt: receipt('x', 1), error: FAILED }]), encoder);
+    const view = viewOf(record([vector('x', 1), { receipt: receipt('x', 1), error: FAILED }]), presenter);
     expect(view).toMatchObject({ output: [[1], null], error: null, errors: [{ ...FAILED, index: 1 }] });
   });
 
   test('has the error of its only item as its own', () => {
     const failed = record([{ receipt: receipt('x', 1), error: FAILED }], { state: 'failed', meta: single });
-    expect(viewOf(failed, encoder)).toMatchObject({ output: null, error: FAILED, errors: [] });
+    expect(viewOf(failed, presenter)).toMatchObject({ output: null, error: FAILED, errors: [] });
   });
 
   test('shows no output before the end, whatever has been published', () => {
     const running = record([vector('x', 1), null], { state: 'running', endedAt: null, expiresAt: null });
-    expect(viewOf(running, encoder)).toMatchObject({ output: null, errors: [], ended_at: null });
+    expect(viewOf(running, presenter)).toMatchObject({ output: null, errors: [], ended_at: null });
   });
 
   test('says so where its model is not served any more', () => {
