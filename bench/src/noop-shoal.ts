@@ -5,7 +5,6 @@ import { type ClaimedItem, Consumer, type Finished, type Outcome, Publisher } fr
 /** As apps/worker: 64 rows and the limits of a model whose passes cost nothing. */
 const LIMITS = { maxBatchSize: 64, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 };
 const HELD_BATCHES = 4;
-const DAY_MS = 24 * 3600_000;
 const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 
 export const SHOAL_QUEUE = 'noop.1.fp32.0';
@@ -31,7 +30,6 @@ export async function startShoalWorker(redisUrl: string): Promise<() => Promise<
   const publisher = new Publisher({
     redis: consumer.redis,
     queue: SHOAL_QUEUE,
-    retentionMs: DAY_MS,
     maxResultBytes: MAX_RESULT_BYTES,
   });
   let batches = 0;

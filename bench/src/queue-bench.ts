@@ -161,7 +161,6 @@ async function openShoal(topology: Topology): Promise<Contestant> {
   const store = await openJobStore({
     redisUrl: redis.url,
     queues: [SHOAL_QUEUE],
-    retentionMs: DAY_MS,
     tenantCapTokens: 1e9,
     queueCapTokens: 1e9,
     memoryBudget: 8 * 1024 ** 3,
@@ -215,6 +214,7 @@ function newJob(items: number): NewJob {
     items: Array.from({ length: items }, () => ({ kind: 'text', ids: new Uint32Array(TOKENS) })),
     tokens: new Array<number>(items).fill(TOKENS),
     resultBytes: 16 * items,
+    retentionMs: DAY_MS,
   };
 }
 

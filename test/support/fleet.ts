@@ -11,6 +11,10 @@ import { ROOT, type Running, startApi, startWorker } from './processes.js';
 export interface FleetOptions {
   readonly model: 'wordnet-topic' | 'wordnet-embed';
   readonly redis?: Record<string, string>;
+  /** Of a server that the test disturbs; one of the fleet's own where left out. */
+  readonly redisUrl?: string;
+  /** Of every process of the fleet. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly apiKeys?: string;
   /** Limits of micro-batches instead of those of the bundled model and this machine. */
   readonly limits?: Record<string, number>;
@@ -23,11 +27,14 @@ export interface Fleet {
   readonly redis: Redis;
   /** `{shoal:<queue>}`, where all keys of the model's queue start. */
   readonly tag: string;
+  readonly redisUrl: string;
   startApi(): Promise<Api>;
   startWorker(): Promise<Running>;
 }
 
 export interface Api {
+  readonly url: string;
+  readonly process: Running;
   post(path: string, body: unknown, key?: string): Promise<Response>;
   /** Submits inputs with one call; the ids, in order. */
   submitBulk(inputs: readonly unknown[], key?: string): Promise<string[]>;
@@ -37,7 +44,7 @@ export interface Api {
 }
 
 export async function openFleet(options: FleetOptions): Promise<Fleet> {
-  const redisUrl = await startOwnRedis(options.redis);
+  const redisUrl = options.redisUrl ?? (await startOwnRedis(options.redis));
   const redis = new Redis(redisUrl);
   redis.on('error', () => undefined);
   onTestFinished(() => redis.disconnect());
@@ -46,17 +53,19 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     SHOAL_MODELS_DIR: models,
     SHOAL_CACHE_DIR: join(models, '../cache'),
     SHOAL_INTRA_OP_THREADS: '1',
+    ...options.env,
     ...(options.apiKeys && { SHOAL_API_KEYS: options.apiKeys }),
   };
   const { SHOAL_API_KEYS: _, ...workerEnv } = env;
   return {
     model: options.model,
     redis,
+    redisUrl,
     tag: `{shoal:${options.model}.1.fp32.0}`,
     async startApi() {
       const api = await startApi({ redisUrl, env: { ...env, SHOAL_METRICS_PORT: '0' } });
       onTestFinished(async () => void (await api.stop()));
-      return callsTo(api.url, options.model);
+      return callsTo(api, options.model);
     },
     async startWorker() {
       const worker = await startWorker({ redisUrl, env: workerEnv });
@@ -83,7 +92,8 @@ function copyModel({ model, limits, config }: FleetOptions): string {
   return join(dir, 'models');
 }
 
-function callsTo(url: string, model: string): Api {
+function callsTo(api: Running & { readonly url: string }, model: string): Api {
+  const { url } = api;
   const headers = (key?: string) => ({
     'content-type': 'application/json',
     ...(key && { authorization: `Bearer ${key}` }),
@@ -91,6 +101,8 @@ function callsTo(url: string, model: string): Api {
   const post = (path: string, body: unknown, key?: string) =>
     fetch(`${url}${path}`, { method: 'POST', headers: headers(key), body: JSON.stringify(body) });
   return {
+    url,
+    process: api,
     post,
     async submitBulk(inputs, key) {
       const response = await post('/v1/jobs/bulk', { jobs: inputs.map((input) => ({ model, input })) }, key);

@@ -46,7 +46,8 @@ export function startWorker(options: StartOptions): Promise<Running> {
   return startApp('apps/worker/dist/main.js', 'worker.ready', options);
 }
 
-async function startApp(script: string, readyEvent: string, { redisUrl, env }: StartOptions): Promise<Running> {
+/** Any script that prints a log line with the event `readyEvent` once it is ready. */
+export async function startApp(script: string, readyEvent: string, { redisUrl, env }: StartOptions): Promise<Running> {
   // The channel ends the process with this one, however this one ends.
   const child = spawn(process.execPath, [script], {
     cwd: ROOT,

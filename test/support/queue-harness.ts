@@ -45,6 +45,8 @@ export interface JobOptions {
   /** Tokens per item; 4 where left out. */
   readonly lengths?: readonly number[];
   readonly resultBytes?: number;
+  readonly retentionMs?: number;
+  readonly told?: NewJob['told'];
   readonly deadline?: NewJob['deadline'];
   readonly idempotency?: NewJob['idempotency'];
 }
@@ -99,7 +101,11 @@ export interface Bench {
   recordKey(id: string): string;
 }
 
-export type BenchOptions = Partial<Omit<JobStoreOptions, 'redisUrl'>> & { readonly redisUrl: string };
+export type BenchOptions = Partial<Omit<JobStoreOptions, 'redisUrl'>> & {
+  readonly redisUrl: string;
+  /** Of every job that says nothing else. */
+  readonly retentionMs?: number;
+};
 
 export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve = () => {};
@@ -114,7 +120,7 @@ export function uniqueQueue(): string {
   return `t${randomBytes(6).toString('hex')}.1.fp32.0`;
 }
 
-export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Promise<Bench> {
+export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOptions }: BenchOptions): Promise<Bench> {
   const closers: (() => unknown)[] = [];
   onTestFinished(async () => {
     for (const close of closers.reverse()) await close();
@@ -122,7 +128,6 @@ export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Pr
   const queues = storeOptions.queues ?? [uniqueQueue()];
   const queue = queues[0]!;
   const tag = queueTag(queue);
-  const retentionMs = storeOptions.retentionMs ?? 60_000;
   const redis = openClient(redisUrl);
   closers.push(() => redis.disconnect());
 
@@ -130,7 +135,6 @@ export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Pr
     const store = await openJobStore({
       redisUrl,
       queues,
-      retentionMs,
       tenantCapTokens: 10_000_000,
       queueCapTokens: 10_000_000,
       memoryBudget: 4 * 1024 ** 3,
@@ -162,6 +166,8 @@ export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Pr
       items: list.map((value): WireItem => ({ kind: 'text', ids: Uint32Array.of(value) })),
       tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
       resultBytes: options.resultBytes ?? 100 * list.length,
+      retentionMs: options.retentionMs ?? retentionMs,
+      ...(options.told && { told: options.told }),
       ...(options.deadline && { deadline: options.deadline }),
       ...(options.idempotency && { idempotency: options.idempotency }),
     };
@@ -184,7 +190,6 @@ export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Pr
       },
       limits: { ...LIMITS, ...limits },
       redisUrl,
-      retentionMs,
       concurrentRuns: 1,
       gate: new RunGate(8),
       metrics: createWorkerMetrics(new Registry()),
@@ -211,7 +216,7 @@ export async function openBench({ redisUrl, ...storeOptions }: BenchOptions): Pr
       clock: Date.now,
       onError: () => undefined,
     });
-    const publisher = new Publisher({ redis: consumer.redis, queue, retentionMs, maxResultBytes: 1024 * 1024 });
+    const publisher = new Publisher({ redis: consumer.redis, queue, maxResultBytes: 1024 * 1024 });
     consumer.start();
     let stopped: Promise<void> | undefined;
     const close = async () => {

@@ -3,6 +3,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { Encoder } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger } from '@shoal/telemetry';
+import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
 import { FailureLog } from './http/failure-log.js';
@@ -23,6 +24,8 @@ export interface Parts {
   readonly encoders: readonly Encoder[];
   /** None: every request is the sole tenant's, and only this machine is served. */
   readonly keys: readonly ApiKey[];
+  /** How long an ended job is kept unless it says otherwise. */
+  readonly retentionMs: number;
   readonly embeddingsTimeoutMs: number;
   readonly metrics: ApiMetrics;
   readonly logger: Logger;
@@ -31,17 +34,31 @@ export interface Parts {
 @Module({})
 class AppModule {}
 
-export function appModule({ store, encoders, embeddingsTimeoutMs, metrics, logger }: Parts): DynamicModule {
+export function appModule({
+  store,
+  encoders,
+  retentionMs,
+  embeddingsTimeoutMs,
+  metrics,
+  logger,
+}: Parts): DynamicModule {
   return {
     module: AppModule,
-    controllers: [BulkController, JobsController, EmbeddingsController, ModelsController, HealthController],
+    controllers: [
+      BulkController,
+      JobsController,
+      EventsController,
+      EmbeddingsController,
+      ModelsController,
+      HealthController,
+    ],
     providers: [
       { provide: Catalog, useFactory: () => new Catalog(encoders) },
       { provide: Waits, useFactory: () => new Waits(metrics) },
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {
         provide: JobsService,
-        useFactory: (catalog: Catalog) => new JobsService(store, catalog, metrics),
+        useFactory: (catalog: Catalog) => new JobsService(store, catalog, retentionMs, metrics),
         inject: [Catalog],
       },
       {

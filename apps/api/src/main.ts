@@ -22,7 +22,6 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const store = await openJobStore({
     redisUrl: config.REDIS_URL,
     queues: models.map((model) => model.queue),
-    retentionMs: config.SHOAL_RESULT_TTL,
     tenantCapTokens: config.SHOAL_TENANT_MAX_TOKENS,
     queueCaps: queueCapsOf(models),
     queueCapTokens: config.SHOAL_QUEUE_MAX_TOKENS,
@@ -36,6 +35,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     store,
     encoders,
     keys: config.SHOAL_API_KEYS,
+    retentionMs: config.SHOAL_RESULT_TTL,
     embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,

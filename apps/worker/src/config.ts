@@ -3,8 +3,6 @@ import { availableParallelism } from 'node:os';
 import { duration, type Environment, integer, list, port, readConfig, text, url } from '@shoal/config';
 import { z } from 'zod';
 
-const DAY_MS = 24 * 3600_000;
-
 const Schema = z.object({
   REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
   SHOAL_MODELS_DIR: text().default('./models'),
@@ -21,8 +19,6 @@ const Schema = z.object({
   SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 1024 }).optional(),
   /** `c-api` or `worker-thread`, to skip the self-test's choice. */
   SHOAL_RUNTIME: z.enum(['c-api', 'worker-thread'], { error: 'must be c-api or worker-thread' }).optional(),
-  /** How long an ended job is kept; the same value as the API's. */
-  SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),
   /** Where measured batch limits are kept between starts. */
   SHOAL_CACHE_DIR: text().default('./.shoal/cache'),
   /** Longest time for running batches to end after SIGTERM. */

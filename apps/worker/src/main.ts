@@ -86,7 +86,6 @@ async function loadModel(model: Model, { config, runtime, metrics, gate, logger 
     runner,
     limits,
     redisUrl: config.REDIS_URL,
-    retentionMs: config.SHOAL_RESULT_TTL,
     concurrentRuns: config.concurrentRuns,
     gate,
     metrics,

@@ -16,7 +16,6 @@ export interface ModelWorkerOptions {
   readonly runner: ModelRunner;
   readonly limits: BatchLimits;
   readonly redisUrl: string;
-  readonly retentionMs: number;
   readonly concurrentRuns: number;
   readonly gate: RunGate;
   readonly metrics: WorkerMetrics;
@@ -32,7 +31,7 @@ export class ModelWorker {
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
-    const { runner, limits, redisUrl, retentionMs, logger } = options;
+    const { runner, limits, redisUrl, logger } = options;
     const { queue } = runner.model;
     this.#consumer = new Consumer({
       redisUrl,
@@ -45,7 +44,6 @@ export class ModelWorker {
     this.#publisher = new Publisher({
       redis: this.#consumer.redis,
       queue,
-      retentionMs,
       maxResultBytes: MAX_RESULT_BYTES,
     });
     this.#batcher = new MicroBatcher({

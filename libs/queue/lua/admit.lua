@@ -4,7 +4,8 @@
   Writes job records and gives each slice its place in the fair order. A job that is already there is left as it is.
 
   ARGV[1]  msgpack { jobs, tenantCap, queueCap, quantum, maxPriority, commit id }
-           job = { id, tenant, weight, meta, task, deadlineAt|0, deadlineIn|0, items, tokens, reserved, slices }
+           job = { id, tenant, weight, meta, task, deadlineAt|0, deadlineIn|0, items, tokens, reserved, slices,
+                   retention, hears, array }
            slice = { first item, item count, tokens, items }; meta, task and items are numbers of arguments
   ARGV[n]  packed values
   Output   per job: { verdict, tag, priority, tag, priority, ... } with a pair per slice
@@ -80,8 +81,16 @@ for i, job in ipairs(jobs) do
     if job[7] > 0 then deadline = now + job[7] end
     local fields = {
       'state', 'queued', 'tenant', job[2], 'meta', ARGV[job[4]], 'task', ARGV[job[5]], 'created', now,
-      'items', items, 'tokens', tokens, 'reserved', reserved, 'slices', #slices,
+      'items', items, 'tokens', tokens, 'reserved', reserved, 'slices', #slices, 'retention', job[12],
     }
+    if job[13] ~= '' then
+      fields[#fields + 1] = 'hears'
+      fields[#fields + 1] = job[13]
+    end
+    if job[14] then
+      fields[#fields + 1] = 'parts'
+      fields[#fields + 1] = 1
+    end
     if deadline > 0 then
       fields[#fields + 1] = 'deadline'
       fields[#fields + 1] = deadline

@@ -5,13 +5,13 @@
   mark stays have ended their process. Items of chunks whose lock is lost, of jobs that ended, or past their deadline are
   dropped; the latter end as expired.
 
-  ARGV[1]  msgpack { chunks, runs, retention }; chunk = { id, token, tag }; run = { chunk number, job id, slice, first, last }
+  ARGV[1]  msgpack { chunks, runs }; chunk = { id, token, tag }; run = { chunk number, job id, slice, first, last }
            (a run is a row of neighbouring items of one slice)
   ARGV[2]  packed JobError for expired jobs
   Output   per run 1: go, 0: nothing to do any more, -1: the lock is lost
 ]]
 local arg = cmsgpack.unpack(ARGV[1])
-local chunks, runs, retention = arg[1], arg[2], arg[3]
+local chunks, runs = arg[1], arg[2]
 local now, out, held = now_ms(), {}, {}
 local virtual = tonumber(redis.call('HGET', STATE, 'virtual') or 0)
 local before = virtual
@@ -25,16 +25,18 @@ for i, run in ipairs(runs) do
   if not held[run[1] + 1] then
     out[i] = -1
   else
-    local r = redis.call('HMGET', key, 'state', 'deadline', struck)
+    local r = redis.call('HMGET', key, 'state', 'deadline', struck, 'hears', 'tenant')
     if not r[1] or not is_open(r[1]) then
       out[i] = 0
     elseif r[2] and tonumber(r[2]) <= now then
-      finish(id, 'expired', now, retention, { 'error', ARGV[2] })
+      finish(id, 'expired', now, { 'error', ARGV[2] })
       out[i] = 0
     else
       local mark = (r[3] or '') .. ' ' .. run[4] .. '-' .. run[5] .. ';'
       if r[1] == 'queued' then
         redis.call('HSET', key, struck, mark, 'state', 'running', 'started', now)
+        moved[#moved + 1] = full_id(id)
+        if hears(r[4], 's') then tell(id, r[5], 'started', now) end
       else
         redis.call('HSET', key, struck, mark)
       end

@@ -3,20 +3,20 @@
 --[[
   Ends a job as cancelled unless it has ended, and erases it where asked. Needs no lock: the first terminal write wins.
 
-  ARGV     job id, tenant, '1' to erase, retention in ms, packed JobError
+  ARGV     job id, tenant, '1' to erase, packed JobError
   Output   1: cancelled now, 0: it had ended, -1: not there, or not this tenant's
 ]]
-local id, tenant, erase, retention, detail = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4]), ARGV[5]
+local id, tenant, erase, detail = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4]
 local key = record(id)
 local r = redis.call('HMGET', key, 'state', 'tenant')
 if not r[1] or r[2] ~= tenant then return -1 end
 local cancelled = is_open(r[1])
 if cancelled then
-  finish(id, 'cancelled', now_ms(), retention, { 'error', detail })
+  finish(id, 'cancelled', now_ms(), { 'error', detail })
   redis.call('PUBLISH', 'shoal:dropped', full_id(id))
 end
 if erase then
-  redis.call('UNLINK', key)
+  redis.call('UNLINK', key, TAG .. ':parts:' .. id)
   redis.call('ZREM', TAG .. ':index:' .. tenant, id)
   redis.call('ZREM', TAG .. ':forget', tenant .. ' ' .. id)
 end

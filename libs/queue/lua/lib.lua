@@ -19,22 +19,35 @@ local function is_open(state) return state == 'queued' or state == 'running' end
 
 local function holds(chunk) return redis.call('GET', TAG .. ':chunks:' .. chunk[1] .. ':lock') == chunk[2] end
 
--- What the jobs that end in this script give back, written once by settle().
-local ended, released = {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {} }
+-- What the jobs that end in this script give back, who started or has new outputs, and whether webhooks have news: all
+-- written once, by settle().
+local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {} }
+local outbox = false
+
+-- Leaves an event for the webhooks process. `hears` is the record's: s, o, e for started, outputs, ended.
+local function tell(id, tenant, kind, now)
+  local seq = redis.call('HINCRBY', record(id), 'told', 1)
+  redis.call('XADD', TAG .. ':outbox', '*', 'job', id, 'tenant', tenant, 'type', kind, 'seq', seq, 'at', now)
+  outbox = true
+end
+
+local function hears(letters, letter) return letters and string.find(letters, letter, 1, true) end
 
 -- The first terminal write wins: callers check is_open() before. Drops the inputs and starts retention. `fields` are
 -- further fields of the record, as a list of names and values.
-local function finish(id, state, now, retention, fields)
+local function finish(id, state, now, fields)
   local key = record(id)
-  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline')
-  local tenant, tokens = r[1], tonumber(r[2])
+  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', 'hears', 'parts')
+  local tenant, tokens, retention = r[1], tonumber(r[2]), tonumber(r[6])
   redis.call('HSET', key, 'state', state, 'ended', now, 'expires', now + retention, unpack(fields or {}))
   local inputs = {}
   for s = 0, tonumber(r[4]) - 1 do inputs[s + 1] = 'in' .. s end
   redis.call('HDEL', key, unpack(inputs))
   redis.call('PEXPIRE', key, retention)
+  if r[8] then redis.call('PEXPIRE', TAG .. ':parts:' .. id, retention) end
   redis.call('ZADD', TAG .. ':forget', now + retention, tenant .. ' ' .. id)
   if r[5] then redis.call('ZREM', TAG .. ':due', id) end
+  if hears(r[7], 'e') then tell(id, tenant, state, now) end
   released.jobs = released.jobs + 1
   released.tokens = released.tokens + tokens
   released.reserved = released.reserved + tonumber(r[3])
@@ -42,8 +55,10 @@ local function finish(id, state, now, retention, fields)
   ended[#ended + 1] = full_id(id)
 end
 
--- Releases what admission reserved and announces the ended jobs in one message; API replicas wake their waiters.
+-- Releases what admission reserved and announces what happened, in one message each; API replicas wake who waits.
 local function settle()
+  if outbox then redis.call('PUBLISH', 'shoal:outbox', string.sub(TAG, 8, -2)) end
+  if #moved > 0 then redis.call('PUBLISH', 'shoal:moved', table.concat(moved, ' ')) end
   if #ended == 0 then return end
   for tenant, tokens in pairs(released.tenants) do
     if redis.call('HINCRBY', TAG .. ':outstanding', tenant, -tokens) <= 0 then

@@ -4,7 +4,7 @@
   After a forward pass: stores the outputs of a micro-batch under the fence, ends the jobs that are complete, and announces
   them. The fence is the chunk's BullMQ lock: whoever lost it writes nothing.
 
-  ARGV[1]  msgpack { chunks, runs, retention, maxBytes }; chunk = { id, token }
+  ARGV[1]  msgpack { chunks, runs, maxBytes, ms between two events of outputs }; chunk = { id, token }
            run = { chunk number, job id, slice, first, last, failed }: a row of neighbouring items of one slice with their
            results, `failed` of them errors; -1: no results, each is to be tried again (attempts + 1)
   ARGV[2]  packed JobError for results that are too large
@@ -13,7 +13,7 @@
            -2: some of the items were done: publish them one by one
 ]]
 local arg = cmsgpack.unpack(ARGV[1])
-local chunks, runs, retention, max_bytes = arg[1], arg[2], arg[3], arg[4]
+local chunks, runs, max_bytes, pause = arg[1], arg[2], arg[3], arg[4]
 local now, out, held = now_ms(), {}, {}
 for c, chunk in ipairs(chunks) do held[c] = holds(chunk) end
 
@@ -34,7 +34,8 @@ for i, run in ipairs(runs) do
   local id, slice, first, last, failed, result = run[2], run[3], run[4], run[5], run[6], ARGV[i + 2]
   local key = record(id)
   local mask_field, struck = 'mask' .. slice, 'struck' .. slice
-  local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, struck, 'done', 'failed', 'bytes', 'marred')
+  local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, struck, 'done', 'failed', 'bytes', 'marred',
+    'parts', 'hears', 'tenant', 'toldout')
   if not held[run[1] + 1] then
     out[i] = -1
   elseif not r[1] or not is_open(r[1]) then
@@ -62,16 +63,25 @@ for i, run in ipairs(runs) do
       out[i] = 1
       local done, failures = tonumber(r[6] or 0) + items, tonumber(r[7] or 0) + failed
       local bytes = tonumber(r[8] or 0) + #result
+      -- An array's outputs are numbered as they come: this run has the numbers up to `done`.
+      if r[10] and bytes <= max_bytes then
+        redis.call('XADD', TAG .. ':parts:' .. id, done .. '-0', 'first', first, 'last', last)
+      end
       if bytes > max_bytes then
-        finish(id, 'failed', now, retention, { 'error', ARGV[2] })
+        finish(id, 'failed', now, { 'error', ARGV[2] })
       elseif done == tonumber(r[2]) then
         local state = failures == done and 'failed' or 'completed'
-        finish(id, state, now, retention, { 'out' .. first, result, 'done', done, 'failed', failures })
+        finish(id, state, now, { 'out' .. first, result, 'done', done, 'failed', failures })
       else
         mask = string.sub(mask, 1, from - 1) .. string.rep('1', items) .. string.sub(mask, to + 1)
         redis.call('HSET', key, 'out' .. first, result, 'done', done, 'failed', failures, 'bytes', bytes, mask_field, mask)
         unstrike(key, struck, r[5], first, last)
         if not string.find(mask, '0', 1, true) then redis.call('HDEL', key, 'in' .. slice) end
+        if r[10] then moved[#moved + 1] = full_id(id) end
+        if hears(r[11], 'o') and now - tonumber(r[13] or 0) >= pause then
+          redis.call('HSET', key, 'toldout', now)
+          tell(id, r[12], 'output', now)
+        end
       end
     end
   end

@@ -4,15 +4,15 @@
   What time alone must do, by whichever API replica comes first: expires jobs past their deadline (also when no worker
   lives), forgets index entries of records that have expired, and finds jobs that were recorded but never enqueued.
 
-  ARGV     retention in ms, ms after which a recorded job counts as not enqueued, packed JobError for expired jobs
+  ARGV     ms after which a recorded job counts as not enqueued, packed JobError for expired jobs
   Output   virtual time, { commit id, job id, number of slices, job id, number of slices, ... } per commit to enqueue
 ]]
-local retention, patience, expired_error = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local patience, expired_error = tonumber(ARGV[1]), ARGV[2]
 local now = now_ms()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', TAG .. ':due', '-inf', now, 'LIMIT', 0, 500)) do
   local state = redis.call('HGET', record(id), 'state')
   if state and is_open(state) then
-    finish(id, 'expired', now, retention, { 'error', expired_error })
+    finish(id, 'expired', now, { 'error', expired_error })
     redis.call('PUBLISH', 'shoal:dropped', full_id(id))
   else
     redis.call('ZREM', TAG .. ':due', id)

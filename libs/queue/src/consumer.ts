@@ -12,9 +12,12 @@ import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
 import { openPatient, openSubscriber } from './redis.js';
 import { runScript } from './scripts.js';
 
-/** Time until a dead worker's chunks are fetched again: lock + 2 checks at most (measured: 14 s). */
-const LOCK_MS = 15_000;
-const STALLED_CHECK_MS = 5000;
+/**
+ * A dead worker's chunks are fetched again after the lock + 2 checks at most, 14 s; 15 s is promised (docs/reliability.md).
+ * Locks are renewed every quarter: a live worker would have to stand still, or Redis be away, for 5 s to lose one.
+ */
+const LOCK_MS = 10_000;
+const STALLED_CHECK_MS = 2000;
 /** A frozen worker may have taken the wake-up of another: idle ones look by themselves every second. */
 const DRAIN_DELAY_SECONDS = 1;
 /** BullMQ fetches one chunk per round trip and Worker: several fill a batch several times faster. */

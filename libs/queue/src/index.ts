@@ -8,6 +8,8 @@ export type {
   Admitted,
   JobFilter,
   JobPage,
+  JobPart,
+  JobProgress,
   JobStore,
   NewJob,
   QueueDepth,

@@ -3,22 +3,21 @@
 import { type JobRecord, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { CANCELLED } from './errors.js';
+import { Follower } from './follower.js';
 import { Gauges } from './gauges.js';
-import { formatJobId, type JobId, newUlid, queueTag } from './keys.js';
+import { formatJobId, type JobId, newUlid, QUEUES_KEY, queueTag } from './keys.js';
 import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
 import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
 import { runScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
-import type { Admitted, JobFilter, JobPage, JobStore, NewJob, QueueDepth } from './types.js';
+import type { Admitted, JobFilter, JobPage, JobProgress, JobStore, NewJob, QueueDepth } from './types.js';
 import { Waiters } from './waiters.js';
 
 export interface JobStoreOptions {
   readonly redisUrl: string;
   /** Every queue this store may see; jobs of others answer `job_not_found`. */
   readonly queues: readonly string[];
-  /** How long an ended job is kept. */
-  readonly retentionMs: number;
   readonly tenantCapTokens: number;
   /** Per queue, where a model sets its own; else `queueCapTokens`. */
   readonly queueCaps?: Readonly<Record<string, number>>;
@@ -39,6 +38,7 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
   try {
     await checkRedis(redis, 5000);
     await gauges.start();
+    if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
   } catch (error) {
     redis.disconnect();
     subscriber.disconnect();
@@ -54,6 +54,7 @@ class RedisJobStore implements OpenJobStore {
   readonly #gauges: Gauges;
   readonly #waiters: Waiters;
   readonly #reader: Reader;
+  readonly #follower: Follower;
   readonly #producers: ReadonlyMap<string, Producer>;
   readonly #sweeper: Sweeper;
 
@@ -64,6 +65,7 @@ class RedisJobStore implements OpenJobStore {
     this.#gauges = gauges;
     this.#waiters = new Waiters(subscriber);
     this.#reader = new Reader(redis);
+    this.#follower = new Follower(redis, this.#waiters);
     const { clock, tenantCapTokens: tenantCap } = options;
     this.#producers = new Map(
       options.queues.map((queue) => {
@@ -71,7 +73,7 @@ class RedisJobStore implements OpenJobStore {
         return [queue, new Producer({ redis, queue, gauges, tenantCap, queueCap, clock })];
       }),
     );
-    this.#sweeper = new Sweeper({ redis, producers: this.#producers, retentionMs: options.retentionMs });
+    this.#sweeper = new Sweeper({ redis, producers: this.#producers });
     this.#sweeper.start();
   }
 
@@ -112,6 +114,13 @@ class RedisJobStore implements OpenJobStore {
       }
     }
     return this.#read(tenant, job);
+  }
+
+  async *follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void> {
+    for await (const progress of this.#follower.follow(this.#parse(id), after, signal)) {
+      if (progress?.record.tenant !== tenant) throw notFound();
+      yield progress;
+    }
   }
 
   async cancel(tenant: string, id: string): Promise<JobRecord> {
@@ -172,7 +181,7 @@ class RedisJobStore implements OpenJobStore {
   }
 
   async #cancel(tenant: string, id: JobId, erase: boolean): Promise<void> {
-    const args = [id.ulid, tenant, erase ? '1' : '0', this.#options.retentionMs, CANCELLED];
+    const args = [id.ulid, tenant, erase ? '1' : '0', CANCELLED];
     const verdict = await this.#try(() => runScript(this.#redis, 'cancel', id.queue, args));
     if (verdict === -1) throw notFound();
   }

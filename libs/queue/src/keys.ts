@@ -7,6 +7,11 @@ export const ENDED_CHANNEL = 'shoal:ended';
 /** Announces cancelled and expired jobs to workers, which drop what has not started. */
 export const DROPPED_CHANNEL = 'shoal:dropped';
 
+/** Announces jobs that started or have new outputs to API replicas that show them to somebody. */
+export const MOVED_CHANNEL = 'shoal:moved';
+/** Names of the queues that have an outbox to look into. */
+export const QUEUES_KEY = 'shoal:queues';
+
 /** BullMQ's queue name; its keys start with the tag as prefix, so they share the queue's Cluster slot. */
 export const CHUNKS = 'chunks';
 

@@ -195,6 +195,9 @@ export class Producer {
       job.tokens.reduce((sum, n) => sum + n, 0),
       job.resultBytes,
       slices.map((slice, s) => [slice.first, slice.items.length, slice.tokens, argument(packed[s]!)]),
+      job.retentionMs,
+      lettersOf(job.told),
+      job.meta.array,
     ]);
     const control = pack([entries, tenantCap, queueCap, QUANTUM_TOKENS, MAX_PRIORITY, commit]);
     return (await runScript(redis, 'admit', queue, [control, ...blobs])) as Verdict[];
@@ -266,6 +269,12 @@ export class Producer {
           retryAfter,
         });
   }
+}
+
+/** As lua/lib.lua reads them. */
+function lettersOf(told: NewJob['told']): string {
+  if (!told) return '';
+  return `${told.started ? 's' : ''}${told.output ? 'o' : ''}${told.ended ? 'e' : ''}`;
 }
 
 function ulidOf(id: string): string {

@@ -14,10 +14,12 @@ export type Verdict = 1 | 0 | -1;
 /** −2: some items of a run were done before, by another holder of the slice. */
 type RunVerdict = Verdict | -2;
 
+/** Least time between two job.output events of one job in the outbox. */
+const OUTPUT_EVENT_PAUSE_MS = 5000;
+
 export interface PublisherOptions {
   readonly redis: Redis;
   readonly queue: string;
-  readonly retentionMs: number;
   readonly maxResultBytes: number;
 }
 
@@ -42,7 +44,7 @@ export class Publisher {
 
   /** Before a forward pass: one verdict per item; those with 1 count a strike if they are never published. */
   async begin(items: readonly ClaimedItem[]): Promise<Verdict[]> {
-    const { redis, queue, retentionMs } = this.#options;
+    const { redis, queue } = this.#options;
     const { locks, numberOf } = distinctLocks(items);
     const runs = findRuns(items, () => true);
     const entries = runs.map(({ items: run }) => [
@@ -53,7 +55,7 @@ export class Publisher {
       run.at(-1)!.n,
     ]);
     const packedLocks = locks.map(({ id, token, tag }) => [id, token, tag]);
-    const reply = await runScript(redis, 'begin', queue, [pack([packedLocks, entries, retentionMs]), EXPIRED]);
+    const reply = await runScript(redis, 'begin', queue, [pack([packedLocks, entries]), EXPIRED]);
     return spread(runs, reply as Verdict[], items.length);
   }
 
@@ -72,7 +74,7 @@ export class Publisher {
   }
 
   async #publishRuns(runs: readonly Run[], finished: readonly Finished[]): Promise<RunVerdict[]> {
-    const { redis, queue, retentionMs, maxResultBytes } = this.#options;
+    const { redis, queue, maxResultBytes } = this.#options;
     const { locks, numberOf } = distinctLocks(runs.map(({ items }) => items[0]!));
     const blobs: (Buffer | string)[] = [];
     const entries = runs.map(({ items, at }) => {
@@ -82,7 +84,7 @@ export class Publisher {
       return [numberOf(items[0]!), items[0]!.ulid, items[0]!.slice, items[0]!.n, items.at(-1)!.n, failed];
     });
     const packedLocks = locks.map(({ id, token }) => [id, token]);
-    const control = pack([packedLocks, entries, retentionMs, maxResultBytes]);
+    const control = pack([packedLocks, entries, maxResultBytes, OUTPUT_EVENT_PAUSE_MS]);
     return (await runScript(redis, 'publish', queue, [control, TOO_LARGE, ...blobs])) as RunVerdict[];
   }
 

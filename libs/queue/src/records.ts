@@ -54,11 +54,25 @@ export function packMeta(meta: JobMeta, order: readonly number[]): Buffer {
   return pack(order.length === 1 ? [meta] : [meta, order]);
 }
 
+function unpackMeta(values: readonly (Buffer | null)[]): readonly [meta: JobMeta, order?: readonly number[]] {
+  return unpack<[JobMeta, number[]?]>(values[2]!);
+}
+
+/** The results of a run of neighbouring items, by their places in the caller's input. */
+export function placeResults(
+  values: readonly (Buffer | null)[],
+  first: number,
+  packed: Buffer,
+): { readonly index: number; readonly result: ItemResult }[] {
+  const [, order] = unpackMeta(values);
+  return unpackResults(packed).map((result, i) => ({ index: order?.[first + i] ?? first + i, result }));
+}
+
 /** Values in the order of lua/read.lua, followed by name and value of each stored result. */
 export function parseRecord(id: JobId, values: readonly (Buffer | null)[]): JobRecord {
-  const [state, tenant, meta, created, started, ended, expires, deadline, tokens, items, done, failed, error] = values;
+  const [state, tenant, , created, started, ended, expires, deadline, tokens, items, done, failed, error] = values;
   const number = (value: Buffer | null | undefined) => (value ? Number(value.toString('latin1')) : null);
-  const [jobMeta, order] = unpack<[JobMeta, number[]?]>(meta!);
+  const [meta, order] = unpackMeta(values);
   const total = number(items) ?? 0;
   const results: (ItemResult | null)[] = new Array(total).fill(null);
   for (let n = 13; n < values.length; n += 2) {
@@ -74,7 +88,7 @@ export function parseRecord(id: JobId, values: readonly (Buffer | null)[]): JobR
     id: formatJobId(id),
     tenant: tenant!.toString(),
     state: jobState,
-    meta: jobMeta,
+    meta,
     createdAt: number(created) ?? 0,
     startedAt: number(started),
     endedAt: number(ended),

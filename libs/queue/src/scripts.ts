@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { queueTag } from './keys.js';
 
-type ScriptName = 'admit' | 'claim' | 'begin' | 'publish' | 'cancel' | 'sweep' | 'read';
+type ScriptName = 'admit' | 'claim' | 'begin' | 'publish' | 'cancel' | 'sweep' | 'read' | 'events';
 type Argument = string | number | Buffer;
 
 const folder = new URL('../lua/', import.meta.url);

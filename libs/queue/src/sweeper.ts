@@ -16,7 +16,6 @@ type Swept = [virtual: Buffer, unsent: (Buffer | number)[][]];
 export interface SweeperOptions {
   readonly redis: Redis;
   readonly producers: ReadonlyMap<string, Producer>;
-  readonly retentionMs: number;
 }
 
 export class Sweeper {
@@ -46,10 +45,10 @@ export class Sweeper {
   }
 
   async sweep(): Promise<void> {
-    const { redis, producers, retentionMs } = this.#options;
+    const { redis, producers } = this.#options;
     await Promise.all(
       [...producers].map(async ([queue, producer]) => {
-        const reply = await runScript(redis, 'sweep', queue, [retentionMs, UNSENT_MS, EXPIRED]);
+        const reply = await runScript(redis, 'sweep', queue, [UNSENT_MS, EXPIRED]);
         const [virtual, unsent] = reply as Swept;
         await producer.resend(Number(virtual), unsent.map(parseLost));
       }),

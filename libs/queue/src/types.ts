@@ -1,5 +1,5 @@
 /** What callers of this lib hand in and get back. The Redis layout behind it is docs/redis.md. */
-import type { JobMeta, JobRecord, JobState, WireItem } from '@shoal/contracts';
+import type { ItemResult, JobMeta, JobRecord, JobState, WireItem } from '@shoal/contracts';
 
 /** Whoever an API key belongs to. `weight` is its share of the work relative to other tenants. */
 export interface Tenant {
@@ -19,6 +19,10 @@ export interface NewJob {
   readonly resultBytes: number;
   /** Unix ms, or ms from now by Redis's clock. */
   readonly deadline?: { readonly at: number } | { readonly in: number };
+  /** How long the job is kept after its end. */
+  readonly retentionMs: number;
+  /** Which of its events go to the outbox, for webhooks. */
+  readonly told?: { readonly started: boolean; readonly output: boolean; readonly ended: boolean };
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }
 
@@ -48,6 +52,20 @@ export interface QueueDepth {
   readonly tokens: number;
 }
 
+/** An output of an array. `seq` counts the job's items from 1 in the order in which they were published. */
+export interface JobPart {
+  readonly seq: number;
+  /** Place of the item in the caller's input. */
+  readonly index: number;
+  readonly result: ItemResult;
+}
+
+/** How a job stands (results are left out, all null), and the parts that have come since the last look. */
+export interface JobProgress {
+  readonly record: JobRecord;
+  readonly parts: readonly JobPart[];
+}
+
 /** The API's side of the queue. Every method throws ShoalError; `redis_unavailable` within 2 s where Redis is away. */
 export interface JobStore {
   /**
@@ -59,6 +77,12 @@ export interface JobStore {
   get(tenant: string, id: string): Promise<JobRecord>;
   /** The record as soon as it is terminal, or as it stands after `ms` or when `signal` aborts. */
   wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord>;
+  /**
+   * Looks at the job now and whenever it has moved on, until it has ended and all its parts after number `after` were
+   * given (all parts, where an element of the input makes several rows), or `signal` aborts. Reads the next look only when it is asked for, so a slow reader costs no memory. While Redis
+   * is away it waits; throws `job_not_found`, and `redis_unavailable` from the first look only.
+   */
+  follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void>;
   /** Ends the job as cancelled unless it has ended; the record as it then stands. */
   cancel(tenant: string, id: string): Promise<JobRecord>;
   /** Cancels if need be, then erases record, input and output. */

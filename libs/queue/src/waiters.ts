@@ -3,23 +3,44 @@
  * registers first and reads the record after, and every (re)subscription wakes all waiters, so no ending is missed.
  */
 import type { Redis } from 'ioredis';
-import { ENDED_CHANNEL } from './keys.js';
+import { ENDED_CHANNEL, MOVED_CHANNEL } from './keys.js';
 
 export class Waiters {
+  readonly #subscriber: Redis;
   readonly #waiting = new Map<string, Set<() => void>>();
   /** Jobs that this process wrote and will wait for: whether they may have ended since before they were written. */
   readonly #watched = new Map<string, { ended: boolean }>();
+  /** Who follows jobs while they run: only then is there anything to hear between their ends. */
+  #followers = 0;
 
   constructor(subscriber: Redis) {
-    const subscribe = () =>
-      subscriber.subscribe(ENDED_CHANNEL).then(
-        () => this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]),
-        // The connection broke again: its next `ready` subscribes anew.
-        () => undefined,
-      );
-    subscriber.on('ready', subscribe);
-    if (subscriber.status === 'ready') void subscribe();
+    this.#subscriber = subscriber;
+    subscriber.on('ready', () => this.#subscribe());
+    if (subscriber.status === 'ready') void this.#subscribe();
     subscriber.on('message', (_channel: string, ids: string) => this.#wake(ids.split(' ')));
+  }
+
+  async #subscribe(): Promise<void> {
+    try {
+      await this.#subscriber.subscribe(ENDED_CHANNEL, ...(this.#followers > 0 ? [MOVED_CHANNEL] : []));
+      this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
+    } catch {
+      // The connection broke again: its next `ready` subscribes anew.
+    }
+  }
+
+  /** From when it resolves, `add`ed waiters are woken as well when their job starts or has new outputs. */
+  async follow(): Promise<void> {
+    this.#followers++;
+    // While the connection is away, its next `ready` subscribes and wakes everyone.
+    if (this.#subscriber.status !== 'ready') return;
+    await this.#subscriber.subscribe(MOVED_CHANNEL).catch(() => undefined);
+  }
+
+  unfollow(): void {
+    this.#followers--;
+    if (this.#followers > 0 || this.#subscriber.status !== 'ready') return;
+    this.#subscriber.unsubscribe(MOVED_CHANNEL).catch(() => undefined);
   }
 
   /** From before a job is written: its ending is noticed even if nobody waits yet, so a later wait need not read first. */
@@ -34,7 +55,7 @@ export class Waiters {
     return watched?.ended === false;
   }
 
-  /** Calls `wake` whenever the job may have ended, until the returned function is called. */
+  /** Calls `wake` whenever the job may have ended (or moved on, for followers), until the returned function is called. */
   add(id: string, wake: () => void): () => void {
     const set = this.#waiting.get(id) ?? new Set();
     this.#waiting.set(id, set.add(wake));

@@ -1,7 +1,7 @@
 /** The path of a job through the API: check, find the model, encode, admit. */
 
 import { type JobRecord, JobRequest, type JobSummary, parse, ShoalError } from '@shoal/contracts';
-import { type EncodedInput, type Model, summaryOf, viewOf } from '@shoal/models';
+import { type EncodedInput, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
 import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics } from '@shoal/telemetry';
 import { toShoalError } from '../http/problem.js';
@@ -18,6 +18,7 @@ export class JobsService {
   constructor(
     readonly store: JobStore,
     private readonly catalog: Catalog,
+    private readonly retentionMs: number,
     private readonly metrics: ApiMetrics,
   ) {}
 
@@ -43,7 +44,12 @@ export class JobsService {
   }
 
   view(record: JobRecord) {
-    return viewOf(record, this.catalog.find(record.meta.model, record.meta.version));
+    return viewOf(record, this.presenterOf(record));
+  }
+
+  /** Undefined where the version that the job ran on is no longer served. */
+  presenterOf({ meta }: JobRecord): Presenter | undefined {
+    return this.catalog.find(meta.model, meta.version);
   }
 
   summary(record: JobRecord): JobSummary {
@@ -63,7 +69,7 @@ export class JobsService {
         ...(request.task && { task: request.task }),
       });
       stopTimer();
-      return newJob(tenant, request, model, encoded, idempotency);
+      return newJob(tenant, request, model, encoded, this.retentionMs, idempotency);
     } catch (thrown) {
       const error = toShoalError(thrown);
       this.countRefusal(error, model);
@@ -99,9 +105,10 @@ function newJob(
   request: JobRequest,
   model: Model,
   encoded: EncodedInput,
+  retentionMs: number,
   idempotency: Idempotency | undefined,
 ): NewJob {
-  const { deadline } = request;
+  const { deadline, retention } = request;
   return {
     queue: model.queue,
     tenant,
@@ -119,6 +126,7 @@ function newJob(
     items: encoded.items,
     tokens: encoded.tokens,
     resultBytes: encoded.resultBytes,
+    retentionMs: retention === undefined ? retentionMs : retention * 1000,
     ...(deadline !== undefined && {
       deadline: typeof deadline === 'number' ? { in: deadline * 1000 } : { at: Date.parse(deadline) },
     }),

@@ -24,6 +24,12 @@ const IDEMPOTENCY_KEY: Parameter = {
   description: 'The same key and body are the same job for 24 hours.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
+const LAST_EVENT_ID: Parameter = {
+  in: 'header',
+  name: 'Last-Event-ID',
+  description: 'The id of the last event that the reader had. An EventSource sends it by itself.',
+  schema: { type: 'string' },
+};
 const ID: Parameter = { in: 'path', name: 'id', description: 'The id of the job.', schema: { type: 'string' } };
 const JOB_ERRORS = ['job_not_found', 'redis_unavailable'] as const;
 const ADMISSION_ERRORS = [
@@ -103,6 +109,23 @@ function operations(examples: Examples): Record<string, Partial<Record<Method, O
         parameters: [ID],
         answers: { 200: { description: 'The job as it then stands.', schema: 'Job' } },
         errors: JOB_ERRORS,
+      },
+    },
+    '/v1/jobs/{id}/events': {
+      get: {
+        id: 'followJob',
+        tag: 'Jobs',
+        summary: 'Follow a job as server-sent events',
+        description:
+          '`job.queued`, `job.started`, then of an array one `job.output` per element in the order in which they are ready, ' +
+          'with `job.progress` between them, and last `job.completed`, `job.failed`, `job.cancelled` or `job.expired`. ' +
+          'A reader that was cut off goes on at any replica, without a gap or a repeat.',
+        parameters: [ID, LAST_EVENT_ID],
+        answers: {
+          200: { description: 'The events.', mediaType: 'text/event-stream' },
+          204: { description: 'The last event was the last of the job.' },
+        },
+        errors: [...JOB_ERRORS, 'invalid_request'],
       },
     },
     '/v1/embeddings': {

@@ -12,10 +12,18 @@ export interface Operation {
   readonly parameters?: readonly Parameter[];
   readonly body?: { readonly schema: SchemaName; readonly examples: Readonly<Record<string, unknown>> };
   /** Status → what it means and what it holds. */
-  readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: SchemaName }>>;
+  readonly answers: Readonly<Record<number, Answer>>;
   readonly errors: readonly ErrorCode[];
   /** OpenAI's shape instead of problem details. */
   readonly openAi?: boolean;
+}
+
+interface Answer {
+  readonly description: string;
+  /** Of an answer in JSON. */
+  readonly schema?: SchemaName;
+  /** Of any other answer. */
+  readonly mediaType?: string;
 }
 
 export interface Parameter {
@@ -53,8 +61,10 @@ function contentOf({ schema, examples }: NonNullable<Operation['body']>) {
 }
 
 function answersOf({ answers }: Operation) {
-  const entries = Object.entries(answers).map(([status, { description, schema }]) => {
-    return [status, { description, ...(schema && { content: { 'application/json': { schema: ref(schema) } } }) }];
+  const entries = Object.entries(answers).map(([status, { description, schema, mediaType }]) => {
+    const json = schema && { 'application/json': { schema: ref(schema) } };
+    const text = mediaType && { [mediaType]: { schema: { type: 'string' } } };
+    return [status, { description, ...((json || text) && { content: { ...json, ...text } }) }];
   });
   return Object.fromEntries(entries);
 }

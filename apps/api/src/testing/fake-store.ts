@@ -13,6 +13,7 @@ import {
   type Admitted,
   type JobFilter,
   type JobPage,
+  type JobProgress,
   type JobStore,
   type NewJob,
   type QueueDepth,
@@ -61,6 +62,22 @@ export class FakeStore implements JobStore {
     signal?.removeEventListener('abort', stop);
     clearTimeout(timer);
     return this.get(tenant, id);
+  }
+
+  async *follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void> {
+    let seen = after;
+    while (!signal.aborted) {
+      const record = await this.get(tenant, id);
+      const parts = record.results
+        .flatMap((result, index) => (result && record.meta.array ? [{ seq: index + 1, index, result }] : []))
+        .slice(seen);
+      seen += parts.length;
+      yield { record: { ...record, results: record.results.map(() => null) }, parts };
+      if (isTerminal(record.state)) return;
+      const moved = new Promise<void>((resolve) => this.#wakers.add(resolve));
+      const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      await Promise.race([moved, stopped]);
+    }
   }
 
   async cancel(tenant: string, id: string): Promise<JobRecord> {

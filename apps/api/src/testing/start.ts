@@ -32,6 +32,7 @@ export async function startTestApi({ keys = [], embeddingsTimeoutMs = 60_000 }: 
     store,
     encoders: [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
     keys,
+    retentionMs: 86_400_000,
     embeddingsTimeoutMs,
     metrics: createApiMetrics(registry),
     logger: createLogger({ name: 'api', destination: { write: (line) => void logged.push(line) } }),

@@ -1,0 +1,62 @@
+/** `GET /v1/jobs/{id}/events`: what happens to a job, as server-sent events. */
+import { Controller, Get, Headers, Inject, Param, Res } from '@nestjs/common';
+import { ShoalError } from '@shoal/contracts';
+import type { JobProgress, Tenant } from '@shoal/queue';
+import type { FastifyReply } from 'fastify';
+import { EventStream } from '../http/event-stream.js';
+import { CurrentTenant } from '../http/tenant.js';
+import { Waits } from '../http/waits.js';
+import { JobsService } from '../jobs/jobs.service.js';
+import { JobEvents, readPosition } from './job-events.js';
+
+@Controller('v1/jobs')
+export class EventsController {
+  constructor(
+    @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(Waits) private readonly waits: Waits,
+  ) {}
+
+  /** Ends after the job's last event; 204 where that was the last one the reader had, which stops an EventSource. */
+  @Get(':id/events')
+  async events(
+    @CurrentTenant() tenant: Tenant,
+    @Param('id') id: string,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const position = readPosition(lastEventId);
+    if (position === Number.POSITIVE_INFINITY) {
+      reply.code(204).send();
+      return;
+    }
+    await this.waits.untilStop(reply, async (signal) => {
+      const looks = this.jobs.store.follow(tenant.name, id, Math.max(0, position), signal);
+      // Before the head is sent: whatever is wrong is still an answer of its own.
+      const first = await looks.next();
+      const stream = new EventStream(reply, signal);
+      try {
+        if (!first.done) await this.send(stream, first.value, looks, position);
+      } finally {
+        stream.end();
+      }
+    });
+  }
+
+  private async send(
+    stream: EventStream,
+    first: JobProgress,
+    looks: AsyncGenerator<JobProgress, void>,
+    position: number,
+  ): Promise<void> {
+    const events = new JobEvents(this.jobs.presenterOf(first.record), position);
+    try {
+      for (const event of events.next(first)) await stream.send(event);
+      for await (const progress of looks) {
+        for (const event of events.next(progress)) await stream.send(event);
+      }
+    } catch (error) {
+      if (!(error instanceof ShoalError && error.code === 'job_not_found')) throw error;
+      await stream.send({ id: 'end', type: 'job.deleted', data: { id: first.record.id } });
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Follows single jobs: each look reads how a job stands and which of its parts were published since, then waits for word
+ * that it has moved on. What is not asked for is not read, so a slow reader costs the memory of one look.
+ */
+import { ShoalError } from '@shoal/contracts';
+import type { Redis } from 'ioredis';
+import { formatJobId, type JobId } from './keys.js';
+import { parseRecord, placeResults } from './records.js';
+import { redisError } from './redis.js';
+import { runScript } from './scripts.js';
+import type { JobPart, JobProgress } from './types.js';
+import type { Waiters } from './waiters.js';
+
+/** Runs of items per look, and bytes of packed results after the first run. */
+const MAX_RUNS = 64;
+const MAX_BYTES = 256 * 1024;
+/** Between two tries while Redis is away; its return wakes everyone too. */
+const RETRY_MS = 1000;
+
+/** As lua/events.lua returns it. */
+type Look = 0 | [record: (Buffer | null)[], runs: [end: number, first: number, last: number, packed: Buffer][]];
+
+export class Follower {
+  readonly #redis: Redis;
+  readonly #waiters: Waiters;
+
+  constructor(redis: Redis, waiters: Waiters) {
+    this.#redis = redis;
+    this.#waiters = waiters;
+  }
+
+  /** See JobStore.follow. Null where the job is not there (any more). */
+  async *follow(id: JobId, after: number, signal: AbortSignal): AsyncGenerator<JobProgress | null, void> {
+    let seen = after;
+    let first = true;
+    await this.#waiters.follow();
+    try {
+      while (!signal.aborted) {
+        // Registered before the read: whatever happens between the two wakes it.
+        const wake = this.#nextWake(formatJobId(id), signal);
+        try {
+          let progress = await this.#look(id, seen).catch((error: unknown) => {
+            if (first || !isAway(error)) throw redisError(error);
+            return 'away' as const;
+          });
+          if (progress === 'away') {
+            await wake.within(RETRY_MS);
+            continue;
+          }
+          // An element of several rows is whole only with all of its parts.
+          if (first && seen > 0 && progress?.record.meta.groups) progress = await this.#look(id, 0);
+          seen = progress?.parts.at(-1)?.seq ?? seen;
+          first = false;
+          yield progress;
+          if (progress === null) return;
+          const { endedAt, done } = progress.record;
+          const more = progress.record.meta.array && seen < done;
+          if (endedAt !== null && !more) return;
+          if (!more) await wake.promise;
+        } finally {
+          wake.stop();
+        }
+      }
+    } finally {
+      this.#waiters.unfollow();
+    }
+  }
+
+  async #look(id: JobId, after: number): Promise<JobProgress | null> {
+    const look = (await runScript(this.#redis, 'events', id.queue, [id.ulid, after, MAX_RUNS, MAX_BYTES])) as Look;
+    if (look === 0) return null;
+    const [values, runs] = look;
+    const parts = runs.flatMap(([end, first, last, packed]): JobPart[] => {
+      const start = end - (last - first);
+      return placeResults(values, first, packed).map((placed, i) => ({ seq: start + i, ...placed }));
+    });
+    return { record: parseRecord(id, values), parts: parts.filter(({ seq }) => seq > after) };
+  }
+
+  #nextWake(id: string, signal: AbortSignal) {
+    let stop = () => {};
+    const promise = new Promise<void>((resolve) => {
+      const forget = this.#waiters.add(id, () => stop());
+      const onAbort = () => stop();
+      signal.addEventListener('abort', onAbort, { once: true });
+      stop = () => {
+        forget();
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      if (signal.aborted) stop();
+    });
+    const within = async (ms: number) => {
+      const timer = setTimeout(() => stop(), ms);
+      await promise;
+      clearTimeout(timer);
+    };
+    return { promise, within, stop: () => stop() };
+  }
+}
+
+function isAway(error: unknown): boolean {
+  const { code } = redisError(error);
+  return code === 'redis_unavailable' && !(error instanceof ShoalError);
+}
