@@ -52,3 +52,14 @@ test('when all jobs have ended and are forgotten, only the few keys of the queue
   const ttl = await bench.redis.ttl(`shoal:idempotency:{tenant-0 ${bench.queue} 0}`);
   expect(ttl).toBeGreaterThan(23 * 3600);
 });
+
+test('a job says how long it is kept, however it ends', async () => {
+  const bench = await openBench({ redisUrl, retentionMs: 60_000 });
+  await bench.startWorker();
+  const kept = await bench.submit(1, { retentionMs: 7200_000 });
+  await bench.end(kept);
+  const cancelled = await bench.submit(2, { retentionMs: 3600_000, deadline: { in: 1 } });
+  await bench.end(cancelled);
+  const keptFor = async (id: string) => Math.round((await bench.redis.pttl(bench.recordKey(id))) / 3600_000);
+  expect([await keptFor(kept), await keptFor(cancelled)]).toEqual([2, 1]);
+});

@@ -5,6 +5,7 @@
 import { ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { formatJobId, type JobId } from './keys.js';
+import type { Reader } from './reader.js';
 import { parseRecord, placeResults } from './records.js';
 import { redisError } from './redis.js';
 import { runScript } from './scripts.js';
@@ -22,10 +23,12 @@ type Look = 0 | [record: (Buffer | null)[], runs: [end: number, first: number, l
 
 export class Follower {
   readonly #redis: Redis;
+  readonly #reader: Reader;
   readonly #waiters: Waiters;
 
-  constructor(redis: Redis, waiters: Waiters) {
+  constructor(redis: Redis, reader: Reader, waiters: Waiters) {
     this.#redis = redis;
+    this.#reader = reader;
     this.#waiters = waiters;
   }
 
@@ -74,7 +77,12 @@ export class Follower {
       const start = end - (last - first);
       return placeResults(values, first, packed).map((placed, i) => ({ seq: start + i, ...placed }));
     });
-    return { record: parseRecord(id, values), parts: parts.filter(({ seq }) => seq > after) };
+    const record = parseRecord(id, values);
+    if (record.endedAt !== null && !record.meta.array) {
+      const whole = await this.#reader.read(id);
+      return whole && { record: whole, parts: [] };
+    }
+    return { record, parts: parts.filter(({ seq }) => seq > after) };
   }
 
   #nextWake(id: string, signal: AbortSignal) {

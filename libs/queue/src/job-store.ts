@@ -65,7 +65,7 @@ class RedisJobStore implements OpenJobStore {
     this.#gauges = gauges;
     this.#waiters = new Waiters(subscriber);
     this.#reader = new Reader(redis);
-    this.#follower = new Follower(redis, this.#waiters);
+    this.#follower = new Follower(redis, this.#reader, this.#waiters);
     const { clock, tenantCapTokens: tenantCap } = options;
     this.#producers = new Map(
       options.queues.map((queue) => {

@@ -60,7 +60,10 @@ export interface JobPart {
   readonly result: ItemResult;
 }
 
-/** How a job stands (results are left out, all null), and the parts that have come since the last look. */
+/**
+ * How a job stands, and the parts that have come since the last look. Its results are left out (all null), but for the end
+ * of a job that is no array.
+ */
 export interface JobProgress {
   readonly record: JobRecord;
   readonly parts: readonly JobPart[];

@@ -1,0 +1,145 @@
+import type { ItemResult, JobRecord } from '@shoal/contracts';
+import type { JobPart, JobProgress } from '@shoal/queue';
+import { describe, expect, test } from 'vitest';
+import { fakeEncoder } from '../testing/fake-encoder.js';
+import { JobEvents, readPosition } from './job-events.js';
+
+const encoder = fakeEncoder('embed', 'feature-extraction');
+const receipt = {
+  batchId: 'x',
+  batchSize: 1,
+  paddedShare: 0,
+  closedBy: 'idle' as const,
+  queuedMs: 1,
+  batchingMs: 1,
+  runningMs: 1,
+  attempts: 1,
+};
+const output = (value: number): ItemResult => ({
+  receipt,
+  output: { kind: 'vector', values: Float32Array.of(value), dims: [1] },
+});
+const FAILED = { code: 'inference_failed', title: 'Failed', detail: 'not a number', retryable: false } as const;
+
+function record(changes: Partial<JobRecord> = {}, meta: Partial<JobRecord['meta']> = {}): JobRecord {
+  return {
+    id: 'embed.1.fp32.0.a',
+    tenant: 'default',
+    state: 'running',
+    meta: {
+      model: 'embed',
+      version: '1',
+      variant: 'fp32',
+      task: 'feature-extraction',
+      priority: 'normal',
+      parameters: {},
+      metadata: {},
+      array: true,
+      ...meta,
+    },
+    createdAt: 0,
+    startedAt: 1000,
+    endedAt: null,
+    expiresAt: null,
+    deadline: null,
+    tokens: 3,
+    total: 3,
+    done: 0,
+    failed: 0,
+    error: null,
+    results: [null, null, null],
+    ...changes,
+  };
+}
+
+/** Items in the order 2, 0, 1: published as `seq` 1, 2, 3, with the index as their value. */
+const PARTS: readonly JobPart[] = [2, 0, 1].map((index, i) => ({ seq: i + 1, index, result: output(index) }));
+const ENDED = { state: 'completed', endedAt: 2000, expiresAt: 3000, done: 3 } as const;
+
+/** What a reader gets that has had the event `lastEventId`, as `id type` and the output's index. */
+function read(looks: readonly JobProgress[], lastEventId?: string): string[] {
+  const events = new JobEvents(encoder, readPosition(lastEventId));
+  return looks.flatMap((look) =>
+    events.next(look).map(({ id = '-', type, data }) => {
+      const { index } = data as { index?: number };
+      return `${id} ${type}${index === undefined ? '' : ` ${index}`}`;
+    }),
+  );
+}
+
+const WHOLE: readonly JobProgress[] = [
+  { record: record({ state: 'queued', startedAt: null }), parts: [] },
+  { record: record(), parts: [] },
+  { record: record({ done: 2 }), parts: PARTS.slice(0, 2) },
+  { record: record(ENDED), parts: PARTS.slice(2) },
+];
+const ALL = [
+  'queued job.queued',
+  'started job.started',
+  '1 job.output 2',
+  '2 job.output 0',
+  '- job.progress',
+  '3 job.output 1',
+  'end job.completed',
+];
+
+describe('the events of an array', () => {
+  test('are its states, its outputs as they come, and its end', () => {
+    expect(read(WHOLE)).toEqual(ALL);
+  });
+
+  test('are the same from one look as from many, but for the progress between', () => {
+    expect(read([{ record: record(ENDED), parts: PARTS }])).toEqual(ALL.filter((event) => !event.startsWith('-')));
+  });
+
+  const resumable = ALL.filter((event) => !event.startsWith('-'));
+  test.each(resumable.slice(0, -1).map((event, n) => [event, n] as const))('go on after %s', (event, n) => {
+    const [id] = event.split(' ');
+    const after = Math.max(0, readPosition(id));
+    const parts = PARTS.filter(({ seq }) => seq > after);
+    expect(read([{ record: record(ENDED), parts }], id)).toEqual(resumable.slice(n + 1));
+  });
+
+  test('end only when all of its outputs have been given', () => {
+    const looks = [
+      { record: record(ENDED), parts: PARTS.slice(0, 1) },
+      { record: record(ENDED), parts: PARTS.slice(1) },
+    ];
+    expect(read(looks).filter((event) => !event.startsWith('-'))).toEqual(resumable);
+  });
+
+  test('have the error of an item in the place of its output', () => {
+    const parts = [{ seq: 1, index: 0, result: { receipt, error: FAILED } }];
+    const events = new JobEvents(encoder, 0).next({ record: record({ done: 1, failed: 1 }), parts });
+    expect(events[0]).toEqual({ id: '1', type: 'job.output', data: { index: 0, error: { ...FAILED, index: 0 } } });
+  });
+
+  test('end with what was published where the job was cancelled', () => {
+    const cancelled = record({ state: 'cancelled', endedAt: 2000, done: 1 });
+    expect(read([{ record: cancelled, parts: PARTS.slice(0, 1) }], 'started')).toEqual([
+      '1 job.output 2',
+      'end job.cancelled',
+    ]);
+  });
+});
+
+test('an element of several rows comes once, when its last row is there, with its rows in order', () => {
+  const grouped = record({ ...ENDED }, { groups: [1, 2] });
+  expect(read([{ record: grouped, parts: PARTS }], 'started')).toEqual([
+    '2 job.output 0',
+    '3 job.output 1',
+    'end job.completed',
+  ]);
+  // Resumed in the middle of an element, with all of its parts again.
+  expect(read([{ record: grouped, parts: PARTS }], '2')).toEqual(['3 job.output 1', 'end job.completed']);
+});
+
+test('a single job ends with its output', () => {
+  const single = record({ ...ENDED, total: 1, done: 1, results: [output(7)] }, { array: false });
+  const events = new JobEvents(encoder, readPosition('started')).next({ record: single, parts: [] });
+  expect(events).toMatchObject([{ id: 'end', type: 'job.completed', data: { status: 'completed', output: [7] } }]);
+});
+
+test.each(['0', '-1', '1.5', 'x', '1e3', '99999999999'])('%s is no id of an event', (id) => {
+  expect(() => readPosition(id)).toThrow('Last-Event-ID');
+});
