@@ -112,7 +112,9 @@ export class Producer {
     this.#commit(jobs)
       .catch((error: unknown) => {
         const refused = redisError(error);
-        for (const pending of jobs) pending.resolve(refused);
+        // Who came meanwhile has waited for as long as a command may take, and must not wait for another one.
+        const waiting = refused.code === 'redis_unavailable' ? this.#pending.splice(0) : [];
+        for (const pending of [...jobs, ...waiting]) pending.resolve(refused);
       })
       .finally(() => {
         this.#committing = false;
