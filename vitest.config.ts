@@ -27,6 +27,17 @@ export default defineConfig({
           hookTimeout: 120_000,
         },
       },
+      {
+        // Run by tools/faults.mjs. One at a time: each loads the machine and measures how soon it recovers.
+        test: {
+          ...shared,
+          name: 'faults',
+          include: ['test/faults/**/*.spec.ts'],
+          fileParallelism: false,
+          testTimeout: 3_600_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
 });
