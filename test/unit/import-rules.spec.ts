@@ -17,13 +17,16 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   onnxruntime: [],
   models: ['onnx', 'onnxruntime'],
   telemetry: [],
+  webhooks: [],
 };
 
 /** Third-party package → the only workspaces that may depend on it. */
 const OWNERS: readonly [name: RegExp, owners: readonly string[]][] = [
-  [/^(bullmq|ioredis)$/, ['libs/queue']],
+  [/^ioredis$/, ['libs/queue']],
+  // @nestjs/bullmq takes BullMQ from the app that uses it.
+  [/^bullmq$/, ['libs/queue', 'apps/webhooks']],
   [/^(koffi|onnxruntime-node)$/, ['libs/onnxruntime']],
-  [/^@nestjs\//, ['apps/api', 'apps/worker']],
+  [/^@nestjs\//, ['apps/api', 'apps/worker', 'apps/webhooks']],
 ];
 
 /** Setting a variable for a native library is no reading. */

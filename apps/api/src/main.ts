@@ -3,13 +3,12 @@ import { ConfigError, exitWithParent } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
 import { openJobStore } from '@shoal/queue';
-import { createApiMetrics, createLogger, type Logger } from '@shoal/telemetry';
+import { createApiMetrics, createLogger, type Logger, logRarely } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
 import { Waits } from './http/waits.js';
 import { serveMetrics } from './metrics/metrics-server.js';
-import { logRarely } from './redis-log.js';
 import { createServer } from './server.js';
 
 /** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */

@@ -5,12 +5,11 @@ import { ShoalError } from '@shoal/contracts';
 import { loadRunner, type Model, openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
-import { createLogger, createWorkerMetrics, type Logger, type WorkerMetrics } from '@shoal/telemetry';
+import { createLogger, createWorkerMetrics, type Logger, servePrivately, type WorkerMetrics } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { findLimits } from './limits.js';
 import { ModelWorker } from './model-worker.js';
-import { servePrivately } from './private-server.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const models = await chooseModels(config, logger);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { boolean, duration, integer, list, port, url } from './variables.js';
+import { boolean, duration, durations, integer, list, port, url } from './variables.js';
 
 describe('integer', () => {
   test('takes whole numbers within its bounds, both included', () => {
@@ -31,6 +31,11 @@ describe('duration', () => {
     for (const value of ['5 s', '-1s', '1w', 's']) expect(duration().safeParse(value).success).toBe(false);
     expect(duration({ min: 1000 }).safeParse('999ms').success).toBe(false);
   });
+});
+
+test('durations takes time spans, and tells what they are', () => {
+  expect(durations().parse('0, 5s,5m')).toEqual([0, 5000, 300_000]);
+  expect(durations().safeParse('5s,').error?.issues[0]?.message).toContain('must be a time span');
 });
 
 test('boolean takes the usual words in any case and nothing else', () => {

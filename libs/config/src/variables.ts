@@ -39,6 +39,14 @@ export function duration({ min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}
     .refine((value) => value >= min && value <= max, message);
 }
 
+/** Time spans in ms, separated by commas: `0,5s,5m`. */
+export function durations() {
+  return z
+    .string()
+    .transform((value) => value.split(',').map((entry) => entry.trim()))
+    .pipe(z.array(duration()).min(1));
+}
+
 function unitOf(value: string): keyof typeof UNITS {
   const unit = value.replace(/^[\d.]+/, '');
   return unit === '' ? 'ms' : (unit as keyof typeof UNITS);

@@ -50,4 +50,20 @@ export {
   WebhookRequest,
   WebhookSecret,
 } from './webhook.js';
+export {
+  ATTEMPT_ERRORS,
+  type AttemptError,
+  type AttemptView,
+  DISABLED_REASONS,
+  type DisabledReason,
+  EndpointPatch,
+  EndpointRequest,
+  type EndpointView,
+  MAX_ENDPOINTS,
+  MAX_OVERLAPPING_SECRETS,
+  ReplayRequest,
+  RotateRequest,
+  type SecretView,
+  TEST_EVENT,
+} from './webhook-endpoint.js';
 export type { TensorsItem, TextItem, WireEntity, WireItem, WireOutput, WireTensor } from './wire.js';

@@ -15,3 +15,24 @@ export type {
   QueueDepth,
   Tenant,
 } from './types.js';
+export { openWebhookBackend, type WebhookBackend } from './webhooks/delivery.js';
+export { TASKS, WEBHOOKS_TAG } from './webhooks/keys.js';
+export { liveSecrets } from './webhooks/secrets.js';
+export { type OpenWebhookStore, openWebhookStore, type WebhookStore } from './webhooks/store.js';
+export { toldOf, unite } from './webhooks/told.js';
+export {
+  type AttemptPage,
+  type AttemptResult,
+  type Endpoint,
+  type EndpointChanges,
+  JOBS,
+  type LoggedAttempt,
+  type Message,
+  type MessageState,
+  type NewEndpoint,
+  type NewMessage,
+  type OutboxEntry,
+  type SealedSecret,
+  type Told,
+  type WebhookTask,
+} from './webhooks/types.js';

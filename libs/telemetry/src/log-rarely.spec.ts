@@ -1,6 +1,6 @@
-import { createLogger } from '@shoal/telemetry';
 import { expect, test } from 'vitest';
-import { logRarely } from './redis-log.js';
+import { logRarely } from './log-rarely.js';
+import { createLogger } from './logger.js';
 
 test('the first error is logged, then one in 30 s', () => {
   const lines: string[] = [];

@@ -1,5 +1,5 @@
 /** What the log is told while Redis is away: every connection reports each of its attempts, about one a second. */
-import type { Logger } from '@shoal/telemetry';
+import type { Logger } from './logger.js';
 
 const QUIET_MS = 30_000;
 

@@ -1,0 +1,37 @@
+/** The environment, as a typed config: the only reader of `process.env` in this app. */
+import { duration, durations, type Environment, integer, port, readConfig, text, url } from '@shoal/config';
+import { AllowList, ATTEMPT_TIMEOUT_MS, allowList, DEFAULT_SCHEDULE, secretKey } from '@shoal/webhooks';
+import { z } from 'zod';
+
+const Schema = z.object({
+  REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
+  /** To show outputs; jobs of models that are not here are told without theirs. */
+  SHOAL_MODELS_DIR: text().default('./models'),
+  /** Opens the secrets that the API sealed: the same value as the API's. */
+  SHOAL_SECRET_KEY: secretKey(),
+  /** Networks and ports beyond the public internet that may be called: the same value as the API's. */
+  SHOAL_WEBHOOK_ALLOW: allowList().default(new AllowList([])),
+  /** Pauses before each attempt, the first one's included. */
+  SHOAL_WEBHOOK_SCHEDULE: durations().default([...DEFAULT_SCHEDULE]),
+  /** Time of one attempt. */
+  SHOAL_WEBHOOK_TIMEOUT: duration({ min: 1, max: 60_000 }).default(ATTEMPT_TIMEOUT_MS),
+  /** Attempts at once: of this process, and of one receiver. */
+  SHOAL_WEBHOOK_CONCURRENCY: integer({ min: 1, max: 4096 }).default(256),
+  SHOAL_WEBHOOK_RECEIVER_CONCURRENCY: integer({ min: 1, max: 4096 }).default(8),
+  /** Where callers reach the API, for links in messages; relative where left out. */
+  SHOAL_PUBLIC_URL: url().or(z.literal('')).default(''),
+  SHOAL_METRICS_HOST: text().default('127.0.0.1'),
+  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      error: 'must be debug, info, warn, error, fatal or silent',
+    })
+    .default('info'),
+});
+
+export type Config = z.output<typeof Schema>;
+
+/** @throws ConfigError with every problem found */
+export function loadConfig(env: Environment = process.env): Config {
+  return readConfig(Schema, env);
+}

@@ -1,0 +1,115 @@
+/** One attempt to deliver a message: who it goes to, what it holds, how it went, and when the next one is. */
+import { JOBS, liveSecrets, type Message, type WebhookBackend } from '@shoal/queue';
+import type { WebhookMetrics } from '@shoal/telemetry';
+import { type Answer, nextPause, outcomeOf, type SecretBox, type Sender, send } from '@shoal/webhooks';
+import type { Carried } from './dispatcher.js';
+import { type PayloadSource, payloadOf } from './payload.js';
+
+export interface DelivererParts {
+  readonly backend: Pick<WebhookBackend, 'endpoints' | 'messages' | 'tenantSecrets'>;
+  readonly payloads: PayloadSource;
+  readonly box: SecretBox;
+  readonly sender: Sender;
+  /** Pauses before each attempt, in ms. */
+  readonly schedule: readonly number[];
+  /** An endpoint that only failed for this long is disabled. */
+  readonly disableAfterMs: number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly metrics: WebhookMetrics;
+}
+
+/** A message that is to be sent, and where to. */
+export interface Addressed {
+  readonly message: Message;
+  readonly url: string;
+  /** Plain, the newest first. */
+  readonly secrets: readonly string[];
+  /** Names whose attempts are counted together. */
+  readonly receiver: string;
+}
+
+export interface Attempted {
+  /** Unix ms; null where there is nothing more to do. */
+  readonly nextAt: number | null;
+  readonly timedOut: boolean;
+}
+
+export class Deliverer {
+  readonly #parts: DelivererParts;
+
+  constructor(parts: DelivererParts) {
+    this.#parts = parts;
+  }
+
+  /** Null where nothing is to be sent: it is done, somebody else carries it, or its endpoint wants nothing any more. */
+  async address({ tenant, message: id, carrier }: Carried): Promise<Addressed | null> {
+    const { backend, box, sender } = this.#parts;
+    const message = await backend.messages.find(tenant, id);
+    if (message === null || message.state !== 'pending' || message.carrier !== carrier) return null;
+    const now = sender.clock();
+    const open = (sealed: string) => box.open(sealed, tenant);
+    if (message.destination === JOBS) {
+      const { url = '', secret } = message.webhook ?? {};
+      const own = secret === undefined ? liveSecrets(await backend.tenantSecrets(tenant), now) : [{ sealed: secret }];
+      return { message, url, secrets: own.map(({ sealed }) => open(sealed)), receiver: `${tenant} ${originOf(url)}` };
+    }
+    const endpoint = await backend.endpoints.find(tenant, message.destination);
+    if (endpoint === null || endpoint.disabled !== null) {
+      await backend.messages.giveUp(message, now);
+      this.#parts.metrics.messages.inc({ state: 'failed' });
+      return null;
+    }
+    const secrets = liveSecrets(endpoint.secrets, now).map(({ sealed }) => open(sealed));
+    return { message, url: endpoint.url, secrets, receiver: endpoint.id };
+  }
+
+  async attempt({ message, url, secrets }: Addressed): Promise<Attempted> {
+    const { payloads, sender, metrics } = this.#parts;
+    const body = await payloadOf(message, payloads);
+    const at = sender.clock();
+    const started = performance.now();
+    metrics.inFlight.inc();
+    const answer = await send({ url, id: message.id, body, secrets }, sender);
+    metrics.inFlight.dec();
+    const durationMs = performance.now() - started;
+    metrics.attemptDuration.observe(durationMs / 1000);
+    const nextAt = await this.#record(message, answer, at, durationMs);
+    return { nextAt, timedOut: answer.error === 'timeout' };
+  }
+
+  async #record(message: Message, answer: Answer, at: number, durationMs: number): Promise<number | null> {
+    const { backend, schedule, disableAfterMs, random, sender, metrics } = this.#parts;
+    const outcome = outcomeOf(answer);
+    const failure = { throttled: outcome === 'throttled', retryAfterMs: answer.retryAfterMs };
+    const final = outcome === 'delivered' || outcome === 'gone';
+    const pause = final ? null : nextPause(schedule, message.step + 1, failure, random);
+    const nextAt = pause === null ? null : sender.clock() + pause;
+    const recorded = await backend.messages.record(
+      message,
+      {
+        at,
+        durationMs,
+        status: answer.status,
+        error: answer.error,
+        response: answer.body,
+        outcome: outcome === 'delivered' ? 'delivered' : nextAt === null ? 'failed' : 'retry',
+        gone: outcome === 'gone',
+        nextAt,
+      },
+      disableAfterMs,
+    );
+    metrics.attempts.inc({ outcome: outcome === 'delivered' ? 'delivered' : (answer.error ?? 'refused') });
+    if (recorded.disabled) {
+      metrics.endpointsDisabled.inc();
+      await backend.endpoints.noteDisabled(message.tenant, message.destination);
+    }
+    if (recorded.state === 'pending') return nextAt;
+    if (recorded.state !== null) metrics.messages.inc({ state: recorded.state });
+    return null;
+  }
+}
+
+function originOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin : '';
+}

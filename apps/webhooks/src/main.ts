@@ -1,0 +1,107 @@
+/** The process that delivers webhooks: configure, connect, relay and send, drain. */
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import { ConfigError, exitWithParent } from '@shoal/config';
+import { type JobRecord, ShoalError } from '@shoal/contracts';
+import { createPresenter, openRepository, type Presenter } from '@shoal/models';
+import { openWebhookBackend, waitForRedis } from '@shoal/queue';
+import { createLogger, createWebhookMetrics, type Logger, logRarely, servePrivately } from '@shoal/telemetry';
+import { dnsResolve } from '@shoal/webhooks';
+import { Registry } from 'prom-client';
+import { type Config, loadConfig } from './config.js';
+import { DeliveriesProcessor } from './deliveries.processor.js';
+import { Relay } from './relay.js';
+import { webhooksModule } from './webhooks.module.js';
+
+/** Time in ms to stop beside the time that running attempts may take. */
+const DRAIN_MS = 5000;
+
+async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
+  const presenterOf = await loadPresenters(config, logger);
+  await waitForRedis(config.REDIS_URL);
+  const registry = new Registry();
+  let ready = false;
+  const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const backend = openWebhookBackend({
+    redisUrl: config.REDIS_URL,
+    clock: Date.now,
+    onError: logRarely(logger, 'redis.error', Date.now),
+  });
+  const parts = {
+    backend,
+    payloads: { readJob: backend.readJob, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
+    box: config.SHOAL_SECRET_KEY,
+    sender: {
+      resolve: dnsResolve(),
+      allow: config.SHOAL_WEBHOOK_ALLOW,
+      timeoutMs: config.SHOAL_WEBHOOK_TIMEOUT,
+      clock: Date.now,
+    },
+    schedule: config.SHOAL_WEBHOOK_SCHEDULE,
+    concurrency: config.SHOAL_WEBHOOK_CONCURRENCY,
+    receiverConcurrency: config.SHOAL_WEBHOOK_RECEIVER_CONCURRENCY,
+    random: Math.random,
+    metrics: createWebhookMetrics(registry),
+    logger,
+  };
+  const app = await NestFactory.createApplicationContext(webhooksModule(parts), { logger: false, abortOnError: false });
+  const [relay, processor] = [app.get(Relay), app.get(DeliveriesProcessor)];
+  processor.start();
+  relay.start();
+  ready = true;
+  logger.info('webhooks.ready', { metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics` });
+  return async () => {
+    ready = false;
+    await Promise.all([relay.stop(), processor.stop()]);
+    await app.close();
+    backend.close();
+    await server.close();
+  };
+}
+
+/** Outputs are shown as the API shows them; tokenizers are not needed for that. */
+async function loadPresenters(config: Config, logger: Logger): Promise<(record: JobRecord) => Presenter | undefined> {
+  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+  for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
+  const presenters = new Map(models.map((model) => [`${model.name}/${model.version}`, createPresenter(model)]));
+  return ({ meta }) => presenters.get(`${meta.model}/${meta.version}`);
+}
+
+/** The first signal finishes running attempts, the second ends the process at once; what it did is done again. */
+function stopOnSignal(stop: () => Promise<void>, drainMs: number, logger: Logger): void {
+  let stopping = false;
+  const onSignal = () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info('webhooks.draining');
+    setTimeout(() => process.exit(1), drainMs).unref();
+    stop().then(
+      () => {
+        logger.info('webhooks.stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        logger.error('webhooks.stop_failed', {}, error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function main(): Promise<void> {
+  let logger = createLogger({ name: 'webhooks' });
+  try {
+    const config = loadConfig();
+    logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
+    stopOnSignal(await start(config, logger), config.SHOAL_WEBHOOK_TIMEOUT + DRAIN_MS, logger);
+    exitWithParent();
+  } catch (error) {
+    if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
+    else logger.fatal('webhooks.start_failed', {}, error);
+    process.exit(1);
+  }
+}
+
+await main();

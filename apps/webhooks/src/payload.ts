@@ -1,0 +1,46 @@
+/**
+ * What a message holds: made anew for every attempt from the job's record, so that no output lies anywhere else, and none
+ * of a deleted job is sent.
+ */
+import { isTerminal, type JobRecord, type JobView, TERMINAL_EVENTS, type WebhookEvent } from '@shoal/contracts';
+import { type Presenter, summaryOf, viewOf } from '@shoal/models';
+import type { Message } from '@shoal/queue';
+import { bodyOf } from '@shoal/webhooks';
+
+export interface PayloadSource {
+  /** The job's record, without results where `results` is false; null where it is gone. */
+  readJob(id: string, results: boolean): Promise<JobRecord | null>;
+  /** Undefined where the version that the job ran on is not there. */
+  presenterOf(record: JobRecord): Presenter | undefined;
+  /** Where the API answers, without a slash at the end; '' leaves links relative, as the API shows them. */
+  readonly publicUrl: string;
+}
+
+export async function payloadOf(message: Message, source: PayloadSource): Promise<Buffer> {
+  const { type, job, at, sequence, destination } = message;
+  if (job === null) return bodyOf(type, at, [{ object: 'webhook_test', endpoint: destination }]);
+  const ends = TERMINAL_EVENTS.includes(type as WebhookEvent);
+  const record = await source.readJob(job, ends);
+  const status = type === 'job.started' || type === 'job.output' ? 'running' : type.slice('job.'.length);
+  const links = linksOf(job, source.publicUrl);
+  const least = { id: job, object: 'job', status, sequence, thin: true, links };
+  if (record === null) return bodyOf(type, at, [least]);
+  const summary = { ...summaryOf(record), links, sequence, thin: true };
+  const view = ends ? endedView(record, source) : openView(record);
+  return bodyOf(type, at, view ? [{ ...view, links, sequence }, summary, least] : [summary, least]);
+}
+
+function endedView(record: JobRecord, source: PayloadSource): JobView | undefined {
+  const presenter = source.presenterOf(record);
+  return presenter && viewOf(record, presenter);
+}
+
+/** A job that has ended since would be shown with outputs that were not read. */
+function openView(record: JobRecord): JobView | undefined {
+  return isTerminal(record.state) ? undefined : viewOf(record, undefined);
+}
+
+function linksOf(job: string, publicUrl: string): JobView['links'] {
+  const self = `${publicUrl}/v1/jobs/${job}`;
+  return { self, cancel: `${self}/cancel`, events: `${self}/events` };
+}

@@ -1,0 +1,105 @@
+/**
+ * Empties the outboxes: whenever a queue's script says that it left something, and by looking once a second, since such a
+ * word may be missed. An entry is removed when its messages are written and enqueued; what a crash leaves is read again.
+ */
+import { TASKS, type WebhookBackend } from '@shoal/queue';
+import type { Dispatcher } from './dispatcher.js';
+
+const LOOK_MS = 1000;
+/** Looks between two reads of the list of queues. */
+const LOOKS_PER_LIST = 5;
+const BATCH = 100;
+
+export interface RelayOptions {
+  readonly backend: Pick<WebhookBackend, 'outbox' | 'listen'>;
+  readonly dispatcher: Dispatcher;
+  readonly onError: (error: Error) => void;
+}
+
+export class Relay {
+  readonly #options: RelayOptions;
+  /** Streams that are being read. */
+  readonly #reading = new Map<string, Promise<void>>();
+  /** Streams that got entries while they were being read. */
+  readonly #again = new Set<string>();
+  #sources: string[] = [];
+  #looks = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#options.backend.listen((source) => {
+      if (source === undefined) void this.#look();
+      else this.#wake(source);
+    });
+    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
+  }
+
+  /** Resolves when what is being read is done. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+    await Promise.all(this.#reading.values());
+  }
+
+  async #look(): Promise<void> {
+    const { outbox } = this.#options.backend;
+    try {
+      if (this.#looks++ % LOOKS_PER_LIST === 0) this.#sources = await outbox.sources();
+      const lengths = await outbox.lengths(this.#sources);
+      for (const [n, source] of this.#sources.entries()) if (lengths[n]! > 0) this.#wake(source);
+    } catch (error) {
+      this.#options.onError(error as Error);
+    }
+  }
+
+  #wake(source: string): void {
+    if (this.#stopped) return;
+    if (this.#reading.has(source)) {
+      this.#again.add(source);
+      return;
+    }
+    const read = this.#read(source)
+      // The next look tries again.
+      .catch((error: unknown) => this.#options.onError(error as Error))
+      .finally(() => this.#reading.delete(source));
+    this.#reading.set(source, read);
+  }
+
+  async #read(source: string): Promise<void> {
+    const { outbox } = this.#options.backend;
+    if (!(await outbox.lease(source))) return;
+    try {
+      do {
+        this.#again.delete(source);
+        while (!this.#stopped && (await outbox.lease(source)) && (await this.#step(source)));
+      } while (this.#again.has(source) && !this.#stopped);
+    } finally {
+      await outbox.release(source);
+    }
+  }
+
+  /** False where nothing was there. */
+  async #step(source: string): Promise<boolean> {
+    const { dispatcher, backend } = this.#options;
+    if (source === TASKS) {
+      const tasks = await backend.outbox.tasks(BATCH);
+      for (const { id, task } of tasks) {
+        await dispatcher.task(id, task);
+        await backend.outbox.remove(source, [id]);
+      }
+      return tasks.length > 0;
+    }
+    const entries = await backend.outbox.entries(source, BATCH);
+    if (entries.length > 0) await dispatcher.events(entries);
+    await backend.outbox.remove(
+      source,
+      entries.map(({ id }) => id),
+    );
+    return entries.length > 0;
+  }
+}

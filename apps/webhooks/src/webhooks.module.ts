@@ -1,0 +1,98 @@
+/** What delivers webhooks: every object is built here, once, from what the process was given. */
+import { BullModule, getQueueToken } from '@nestjs/bullmq';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { WEBHOOKS_TAG, type WebhookBackend } from '@shoal/queue';
+import { type Logger, logRarely, type WebhookMetrics } from '@shoal/telemetry';
+import { DISABLE_AFTER_MS, type SecretBox, type Sender } from '@shoal/webhooks';
+import type { Queue } from 'bullmq';
+import { Deliverer } from './deliverer.js';
+import { DELIVERIES, DeliveriesProcessor } from './deliveries.processor.js';
+import { type Carried, type Delivery, Dispatcher } from './dispatcher.js';
+import type { PayloadSource } from './payload.js';
+import { Relay } from './relay.js';
+import { Turns } from './turns.js';
+
+/** Messages of one receiver that are called when it is their turn; more come back by themselves. */
+const REMEMBERED = 10_000;
+/** A processor that throws is a fault of ours; the message is tried again. */
+const FAULT_MS = 5000;
+
+/** What it needs from outside. */
+export interface Parts {
+  readonly backend: WebhookBackend;
+  readonly payloads: PayloadSource;
+  readonly box: SecretBox;
+  readonly sender: Sender;
+  readonly schedule: readonly number[];
+  readonly concurrency: number;
+  readonly receiverConcurrency: number;
+  readonly random: () => number;
+  readonly metrics: WebhookMetrics;
+  readonly logger: Logger;
+}
+
+@Module({})
+class WebhooksModule {}
+
+export function webhooksModule(parts: Parts): DynamicModule {
+  const { backend, sender, schedule, metrics, logger, random } = parts;
+  const queue = { provide: 'deliveries', useExisting: getQueueToken(DELIVERIES) };
+  return {
+    module: WebhooksModule,
+    imports: [
+      BullModule.registerQueueAsync({
+        name: DELIVERIES,
+        useFactory: () => ({
+          connection: backend.redis,
+          prefix: WEBHOOKS_TAG,
+          skipVersionCheck: true,
+          streams: { events: { maxLen: 10 } },
+          defaultJobOptions: {
+            attempts: Number.MAX_SAFE_INTEGER,
+            backoff: { type: 'fixed', delay: FAULT_MS },
+            removeOnComplete: true,
+            removeOnFail: true,
+          },
+        }),
+      }),
+    ],
+    providers: [
+      queue,
+      {
+        provide: Relay,
+        useFactory: (deliveries: Queue<Delivery>) => {
+          deliveries.on('error', logRarely(logger, 'redis.error', sender.clock));
+          const enqueue = enqueueTo(deliveries, schedule[0] ?? 0);
+          const dispatcher = new Dispatcher({ backend, enqueue, metrics });
+          return new Relay({ backend, dispatcher, onError: logRarely(logger, 'relay.trouble', sender.clock) });
+        },
+        inject: [queue.provide],
+      },
+      {
+        provide: DeliveriesProcessor,
+        useFactory: (deliveries: Queue<Delivery>) => {
+          return new DeliveriesProcessor({
+            queue: deliveries,
+            deliverer: new Deliverer({ ...parts, disableAfterMs: DISABLE_AFTER_MS }),
+            turns: new Turns(parts.receiverConcurrency, REMEMBERED),
+            concurrency: parts.concurrency,
+            clock: sender.clock,
+            random,
+            metrics,
+            logger,
+          });
+        },
+        inject: [queue.provide],
+      },
+    ],
+  };
+}
+
+function enqueueTo(queue: Queue<Delivery>, delay: number): (deliveries: readonly Carried[]) => Promise<void> {
+  return async (deliveries) => {
+    if (deliveries.length === 0) return;
+    await queue.addBulk(
+      deliveries.map(({ carrier, ...data }) => ({ name: 'delivery', data, opts: { jobId: carrier, delay } })),
+    );
+  };
+}

@@ -1,0 +1,104 @@
+/** Registered webhook endpoints: what callers send and what they are shown. */
+import { z } from 'zod';
+import { WEBHOOK_EVENTS, WebhookEvent, WebhookEvents, WebhookSecret } from './webhook.js';
+
+/** Most endpoints of one tenant. */
+export const MAX_ENDPOINTS = 20;
+/** Seconds that a secret goes on signing after it was replaced: a day, at most a week. */
+export const DEFAULT_OVERLAP_SECONDS = 24 * 3600;
+export const MAX_OVERLAP_SECONDS = 7 * 24 * 3600;
+/** Most replaced secrets of one endpoint that still sign. */
+export const MAX_OVERLAPPING_SECRETS = 10;
+
+const Description = z.string().max(256);
+const Url = z.string();
+
+/** `POST /v1/webhook-endpoints`. */
+export const EndpointRequest = z.strictObject({
+  url: Url,
+  events: WebhookEvents,
+  description: Description.default(''),
+  disabled: z.boolean().default(false),
+  secret: WebhookSecret.optional(),
+});
+export type EndpointRequest = z.infer<typeof EndpointRequest>;
+
+/** `PATCH /v1/webhook-endpoints/{id}`: what is left out stays. */
+export const EndpointPatch = z.strictObject({
+  url: Url.optional(),
+  events: z
+    .array(WebhookEvent)
+    .min(1, 'name at least one event')
+    .transform((events) => WEBHOOK_EVENTS.filter((event) => events.includes(event)))
+    .optional(),
+  description: Description.optional(),
+  disabled: z.boolean().optional(),
+});
+export type EndpointPatch = z.infer<typeof EndpointPatch>;
+
+/** `POST …/rotate-secret` and `POST /v1/webhook-secret/rotate`. */
+export const RotateRequest = z.strictObject({
+  secret: WebhookSecret.optional(),
+  /** Seconds that the secret before goes on signing. */
+  overlap: z.int().min(0).max(MAX_OVERLAP_SECONDS).default(DEFAULT_OVERLAP_SECONDS),
+});
+export type RotateRequest = z.infer<typeof RotateRequest>;
+
+const EITHER = 'give either "message", an id, or "since", an RFC 3339 time with an offset';
+
+/** `POST …/replay`: one message, delivered or not, or all that failed since a time. */
+export const ReplayRequest = z.union(
+  [z.strictObject({ message: z.string().min(1).max(64) }), z.strictObject({ since: z.iso.datetime({ offset: true }) })],
+  { error: EITHER },
+);
+export type ReplayRequest = z.infer<typeof ReplayRequest>;
+
+/** Why an endpoint gets nothing: its owner said so, it answered 410, or it has only failed for days. */
+export const DISABLED_REASONS = ['by_request', 'gone', 'failing'] as const;
+export type DisabledReason = (typeof DISABLED_REASONS)[number];
+
+/** The type of the message that `POST …/test` sends. */
+export const TEST_EVENT = 'webhook.test';
+
+export interface EndpointView {
+  readonly id: string;
+  readonly object: 'webhook_endpoint';
+  readonly url: string;
+  readonly events: readonly WebhookEvent[];
+  readonly description: string;
+  readonly disabled: boolean;
+  readonly disabled_reason: DisabledReason | null;
+  readonly created_at: string;
+}
+
+/** Shown when it is made, and no more for endpoints. */
+export interface SecretView {
+  readonly object: 'webhook_secret';
+  readonly secret: string;
+  /** Secrets before this one that still sign, by when each one ends. */
+  readonly overlapping_until: readonly string[];
+}
+
+export const ATTEMPT_ERRORS = ['timeout', 'connection_failed', 'destination_not_allowed'] as const;
+export type AttemptError = (typeof ATTEMPT_ERRORS)[number];
+
+export interface AttemptView {
+  readonly id: string;
+  readonly object: 'webhook_attempt';
+  readonly message: string;
+  readonly event: string;
+  /** Null for test messages. */
+  readonly job: string | null;
+  /** Of this message, from 1. */
+  readonly attempt: number;
+  readonly at: string;
+  readonly duration_ms: number;
+  readonly delivered: boolean;
+  /** The HTTP status; null where no answer came, and `error` says why. */
+  readonly status: number | null;
+  readonly error: AttemptError | null;
+  /** The first bytes of the answer. */
+  readonly response: string;
+  /** Null where none follows. */
+  readonly next_attempt_at: string | null;
+}

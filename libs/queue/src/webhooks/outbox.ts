@@ -1,0 +1,93 @@
+/**
+ * Reading of outboxes: a stream per queue, written by the scripts that change a job's state, and one of what the API asks
+ * for. An entry is removed once what follows from it is written, so it may be read twice; one process at a time reads a
+ * stream, so that a job's events keep their order.
+ */
+import type { WebhookEvent } from '@shoal/contracts';
+import type { Redis } from 'ioredis';
+import { formatJobId, QUEUES_KEY } from '../keys.js';
+import { leaseKey, OUTBOX_CHANNEL, outboxKey, TASKS } from './keys.js';
+import { runWebhookScript } from './scripts.js';
+import type { OutboxEntry, QueuedTask, WebhookTask } from './types.js';
+
+/** A reader that ended without a word is replaced after this long. */
+const LEASE_MS = 10_000;
+/** Tasks that wait; more are not taken. */
+const MAX_TASKS = 10_000;
+
+export class Outbox {
+  readonly #redis: Redis;
+  readonly #token: string;
+
+  /** `token`: this reader's own. */
+  constructor(redis: Redis, token: string) {
+    this.#redis = redis;
+    this.#token = token;
+  }
+
+  /** Calls `wake` with the name of each stream that has got entries, and with none after every reconnection. */
+  listen(subscriber: Redis, wake: (source?: string) => void): void {
+    const subscribe = () =>
+      subscriber.subscribe(OUTBOX_CHANNEL).then(
+        () => wake(),
+        // The connection broke again: its next `ready` subscribes anew.
+        () => undefined,
+      );
+    subscriber.on('ready', subscribe);
+    if (subscriber.status === 'ready') void subscribe();
+    subscriber.on('message', (_channel: string, source: string) => wake(source));
+  }
+
+  /** All streams that there may be. */
+  async sources(): Promise<string[]> {
+    return [TASKS, ...(await this.#redis.smembers(QUEUES_KEY))];
+  }
+
+  /** Entries of each stream. */
+  lengths(sources: readonly string[]): Promise<number[]> {
+    return Promise.all(sources.map((source) => this.#redis.xlen(outboxKey(source))));
+  }
+
+  /** True where this process is the one that reads the stream, for the next 10 s. */
+  async lease(source: string): Promise<boolean> {
+    return (await runWebhookScript(this.#redis, 'lease', leaseKey(source), [this.#token, LEASE_MS])) === 1;
+  }
+
+  async release(source: string): Promise<void> {
+    if ((await this.#redis.get(leaseKey(source))) === this.#token) await this.#redis.del(leaseKey(source));
+  }
+
+  async entries(queue: string, count: number): Promise<OutboxEntry[]> {
+    const entries = await this.#redis.xrange(outboxKey(queue), '-', '+', 'COUNT', count);
+    return entries.map(([id, list]) => parseEntry(id, queue, list));
+  }
+
+  async tasks(count: number): Promise<QueuedTask[]> {
+    const entries = await this.#redis.xrange(outboxKey(TASKS), '-', '+', 'COUNT', count);
+    return entries.map(([id, [, json]]) => ({ id, task: JSON.parse(json!) as WebhookTask }));
+  }
+
+  async remove(source: string, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.#redis.xdel(outboxKey(source), ...ids);
+  }
+}
+
+/** Hands a task to whoever reads the outboxes. */
+export async function addTask(redis: Redis, task: WebhookTask): Promise<void> {
+  await redis.xadd(outboxKey(TASKS), 'MAXLEN', '~', MAX_TASKS, '*', 'task', JSON.stringify(task));
+  await redis.publish(OUTBOX_CHANNEL, TASKS);
+}
+
+function parseEntry(id: string, queue: string, list: readonly string[]): OutboxEntry {
+  const fields: Record<string, string> = {};
+  for (let n = 0; n < list.length; n += 2) fields[list[n]!] = list[n + 1]!;
+  return {
+    id,
+    queue,
+    tenant: fields.tenant ?? '',
+    job: formatJobId({ queue, ulid: fields.job ?? '' }),
+    type: `job.${fields.type}` as WebhookEvent,
+    sequence: Number(fields.seq),
+    at: Number(fields.at),
+  };
+}

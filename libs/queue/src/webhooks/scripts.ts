@@ -1,0 +1,32 @@
+/** The Lua scripts of webhooks, called by their digest. */
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+type ScriptName = 'add' | 'create-endpoint' | 'lease' | 'record' | 'replay' | 'swap-secrets' | 'update-endpoint';
+type Argument = string | number;
+
+const folder = new URL('../../lua/webhooks/', import.meta.url);
+const source = (name: string) => readFileSync(new URL(`${name}.lua`, folder), 'utf8');
+
+const defined = new WeakMap<Redis, Set<ScriptName>>();
+
+/** Runs a script with one key: a tenant's tag, or a lock. */
+export function runWebhookScript(
+  redis: Redis,
+  name: ScriptName,
+  key: string,
+  args: readonly Argument[],
+): Promise<unknown> {
+  const command = `shoal_webhooks_${name}`;
+  const names = defined.get(redis) ?? new Set();
+  defined.set(redis, names);
+  if (!names.has(name)) {
+    redis.defineCommand(command, {
+      numberOfKeys: 1,
+      lua: source(name).replace('-- @include lib', () => source('lib')),
+    });
+    names.add(name);
+  }
+  const call = Reflect.get(redis, command) as (...args: unknown[]) => Promise<unknown>;
+  return call.call(redis, key, ...args);
+}

@@ -1,0 +1,11 @@
+export { AllowList } from './allow-list.js';
+export { bodyOf, MAX_BODY_BYTES } from './body.js';
+export { type Destination, parseDestination, type Resolve, resolveDestination } from './destination.js';
+export { messageId } from './message-id.js';
+export { type Answer, MAX_ANSWER_BYTES } from './post.js';
+export { dnsResolve, remember } from './resolver.js';
+export { DEFAULT_SCHEDULE, DISABLE_AFTER_MS, type Failure, nextPause } from './schedule.js';
+export { SecretBox } from './secret-box.js';
+export { ATTEMPT_TIMEOUT_MS, type Outgoing, outcomeOf, type Sender, send } from './send.js';
+export { newSecret, signatureOf } from './signature.js';
+export { allowList, secretKey } from './variables.js';
