@@ -39,6 +39,17 @@ test('a follower on another replica is told of the start, of every output once, 
   }
 });
 
+test('many followers of one job are all told of everything', async () => {
+  const bench = await openBench({ redisUrl });
+  const values = Array.from({ length: 50 }, (_, n) => n);
+  const id = await bench.submit(values);
+  const followers = values.slice(0, 5).map(() => bench.store.follow(TENANT, id, 0, never));
+  await Promise.all(followers.map((looks) => looks.next()));
+  const all = Promise.all(followers.map(collect));
+  await bench.startWorker({ limits: { maxBatchSize: 2 } });
+  for (const looks of await all) expect(scores(looks)).toHaveLength(50);
+});
+
 test('a look holds no more than a page, and the next is read when it is asked for', async () => {
   const bench = await openBench({ redisUrl });
   const values = Array.from({ length: 200 }, (_, n) => n);

@@ -61,7 +61,8 @@ export class Waiters {
     this.#waiting.set(id, set.add(wake));
     return () => {
       set.delete(wake);
-      if (set.size === 0) this.#waiting.delete(id);
+      // May be called again when others have begun to wait since: their set is another.
+      if (set.size === 0 && this.#waiting.get(id) === set) this.#waiting.delete(id);
     };
   }
 
