@@ -16,6 +16,8 @@ const Schema = z.object({
   SHOAL_MODELS_DIR: text().default(join(ROOT, 'models')),
   /** Of the private Redis and of what workers measured. */
   SHOAL_DATA_DIR: text().default(join(ROOT, '.shoal')),
+  /** How soon the private Redis writes a change to disk: each second, or before it answers. */
+  SHOAL_REDIS_FSYNC: z.enum(['everysec', 'always'], { error: 'must be everysec or always' }).default('everysec'),
   SHOAL_CACHE_DIR: text().optional(),
   SHOAL_METRICS_PORT: port().default(0),
   SHOAL_DRAIN_TIMEOUT: text().default('7s'),

@@ -16,6 +16,8 @@ Environment
   REDIS_URL            a Redis of yours, redis:// or rediss://     a private one is started
   SHOAL_MODELS_DIR     folder of model folders                     models
   SHOAL_DATA_DIR       where the private Redis keeps its data      .shoal
+  SHOAL_REDIS_FSYNC    everysec, or always: no job is lost    everysec
+                       when the machine fails
   SHOAL_METRICS_PORT   port of the API's /metrics                  a free one
   SHOAL_LOG            pretty, or json for log lines as they are   pretty
 

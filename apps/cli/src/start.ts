@@ -58,13 +58,13 @@ function checkModels(folder: string): void {
 }
 
 /** The private server; undefined where REDIS_URL names one, which then must answer. */
-async function findRedis({ REDIS_URL, SHOAL_DATA_DIR }: Config): Promise<RedisServer | undefined> {
+async function findRedis({ REDIS_URL, SHOAL_DATA_DIR, SHOAL_REDIS_FSYNC }: Config): Promise<RedisServer | undefined> {
   if (REDIS_URL !== undefined) {
     await pingRedis(REDIS_URL);
     return undefined;
   }
   const dir = join(SHOAL_DATA_DIR, 'redis');
-  const redis = await startRedis({ dir, persist: true });
+  const redis = await startRedis({ dir, persist: true, settings: { appendfsync: SHOAL_REDIS_FSYNC } });
   console.log(`Redis: a private server on port ${redis.port}, its data in ${dir}`);
   return redis;
 }

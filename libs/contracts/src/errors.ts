@@ -36,6 +36,7 @@ export const ERRORS = {
   model_invalid: { status: 500, retryable: false, title: 'The model cannot be loaded' },
   device_unavailable: { status: 500, retryable: false, title: 'The device that was asked for is not there' },
   webhooks_unavailable: { status: 501, retryable: false, title: 'Webhooks are not set up on this server' },
+  not_replicated: { status: 503, retryable: true, title: 'Too few replicas of Redis have confirmed the job' },
   redis_unavailable: { status: 503, retryable: true, title: 'The queue cannot be reached' },
   wait_timeout: { status: 504, retryable: true, title: 'The result was not ready in time' },
   cancelled: { status: 409, retryable: false, title: 'The job was cancelled' },

@@ -9,6 +9,7 @@ import { formatJobId, type JobId, newUlid, QUEUES_KEY, queueTag } from './keys.j
 import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
 import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
+import type { Replication } from './replication.js';
 import { runScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
 import type { Admitted, JobFilter, JobPage, JobProgress, JobStore, NewJob, QueueDepth } from './types.js';
@@ -24,9 +25,13 @@ export interface JobStoreOptions {
   readonly queueCapTokens: number;
   /** Bytes for jobs and results where Redis has no `maxmemory`. */
   readonly memoryBudget: number;
+  /** Left out: Redis's own word is enough. */
+  readonly replication?: Replication;
   readonly clock: () => number;
   readonly onError: (error: Error) => void;
 }
+
+const NO_REPLICATION: Replication = { minReplicas: 0, timeoutMs: 0 };
 
 export type OpenJobStore = JobStore & { close(): Promise<void> };
 
@@ -50,6 +55,8 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
 class RedisJobStore implements OpenJobStore {
   readonly #options: JobStoreOptions;
   readonly #redis: Redis;
+  /** Of the producers; the same as the others' unless replicas are waited for. */
+  readonly #writer: Redis;
   readonly #subscriber: Redis;
   readonly #gauges: Gauges;
   readonly #waiters: Waiters;
@@ -66,11 +73,12 @@ class RedisJobStore implements OpenJobStore {
     this.#waiters = new Waiters(subscriber);
     this.#reader = new Reader(redis);
     this.#follower = new Follower(redis, this.#reader, this.#waiters);
-    const { clock, tenantCapTokens: tenantCap } = options;
+    const { clock, tenantCapTokens: tenantCap, replication = NO_REPLICATION } = options;
+    this.#writer = replication.minReplicas === 0 ? redis : openFailFast(options.redisUrl, options.onError);
     this.#producers = new Map(
       options.queues.map((queue) => {
         const queueCap = options.queueCaps?.[queue] ?? options.queueCapTokens;
-        return [queue, new Producer({ redis, queue, gauges, tenantCap, queueCap, clock })];
+        return [queue, new Producer({ redis: this.#writer, queue, gauges, tenantCap, queueCap, replication, clock })];
       }),
     );
     this.#sweeper = new Sweeper({ redis, producers: this.#producers });
@@ -167,6 +175,7 @@ class RedisJobStore implements OpenJobStore {
     await this.#sweeper.stop();
     await Promise.all([...this.#producers.values()].map((producer) => producer.close()));
     this.#redis.disconnect();
+    this.#writer.disconnect();
     this.#subscriber.disconnect();
   }
 

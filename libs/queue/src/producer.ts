@@ -13,6 +13,7 @@ import { confirm, type KeyUse, release, reserve } from './idempotency.js';
 import { CHUNKS, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
 import { packMeta } from './records.js';
 import { redisError } from './redis.js';
+import { awaitReplicas, type Replication } from './replication.js';
 import { runScript } from './scripts.js';
 import type { Admitted, NewJob } from './types.js';
 
@@ -31,6 +32,7 @@ export interface ProducerOptions {
   /** Most tokens of one tenant's unfinished jobs, and of all. */
   readonly tenantCap: number;
   readonly queueCap: number;
+  readonly replication: Replication;
   readonly clock: () => number;
 }
 
@@ -133,6 +135,8 @@ export class Producer {
     await confirm(redis, roomy.filter((_, n) => verdicts[n]![0] >= 0).flatMap(keyUse));
     await release(redis, refused.flatMap(keyUse));
     if (verdicts.some(([verdict]) => verdict === 1)) this.#noteSent([commit]);
+    // Repeats of a job wait as well: its first call may have been answered that too few replicas have it.
+    if (verdicts.some(([verdict]) => verdict >= 0)) await awaitReplicas(redis, this.#options.replication);
     roomy.forEach((pending, n) => {
       const verdict = verdicts[n]![0];
       pending.resolve(verdict < 0 ? this.#refusal(verdict) : { id: pending.id, created: verdict === 1 });
@@ -158,6 +162,7 @@ export class Producer {
         if (!outcome.admitted && other.queue === this.#options.queue) return;
         settled.add(pending);
         const alive = await this.#options.redis.exists(recordKey(other.queue, other.ulid));
+        await awaitReplicas(this.#options.redis, this.#options.replication);
         pending.resolve(
           alive === 1
             ? { id: outcome.id, created: false }
