@@ -16,10 +16,14 @@ import { Catalog } from './models/catalog.js';
 import { ModelsController } from './models/models.controller.js';
 import { EmbeddingsController } from './openai/embeddings.controller.js';
 import { EmbeddingsService } from './openai/embeddings.service.js';
+import { EndpointsController } from './webhooks/endpoints.controller.js';
+import { SecretController } from './webhooks/secret.controller.js';
+import { type WebhookParts, Webhooks } from './webhooks/webhooks.js';
 
 /** What the API needs from outside. */
 export interface Parts {
   readonly store: JobStore;
+  readonly webhooks: WebhookParts;
   /** One per version of a model, newer versions first. */
   readonly encoders: readonly Encoder[];
   /** None: every request is the sole tenant's, and only this machine is served. */
@@ -36,6 +40,7 @@ class AppModule {}
 
 export function appModule({
   store,
+  webhooks,
   encoders,
   retentionMs,
   embeddingsTimeoutMs,
@@ -48,6 +53,8 @@ export function appModule({
       BulkController,
       JobsController,
       EventsController,
+      EndpointsController,
+      SecretController,
       EmbeddingsController,
       ModelsController,
       HealthController,
@@ -55,11 +62,12 @@ export function appModule({
     providers: [
       { provide: Catalog, useFactory: () => new Catalog(encoders) },
       { provide: Waits, useFactory: () => new Waits(metrics) },
+      { provide: Webhooks, useFactory: () => new Webhooks(webhooks) },
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {
         provide: JobsService,
-        useFactory: (catalog: Catalog) => new JobsService(store, catalog, retentionMs, metrics),
-        inject: [Catalog],
+        useFactory: (catalog: Catalog, hooks: Webhooks) => new JobsService(store, catalog, hooks, retentionMs, metrics),
+        inject: [Catalog, Webhooks],
       },
       {
         provide: EmbeddingsService,

@@ -1,5 +1,6 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import { ConfigError, duration, type Environment, integer, port, readConfig, text, url } from '@shoal/config';
+import { AllowList, allowList, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 import { isLoopback } from './http/host.js';
 import { type ApiKey, digestOf } from './http/tenant.js';
@@ -40,11 +41,18 @@ const Schema = z.object({
   SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
   /** How long an ended job is kept. */
   SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),
+  /** Replicas of Redis that must have a job before it is acknowledged, and how long they may take before the answer is 503. */
+  SHOAL_MIN_REPLICAS: integer({ min: 0, max: 16 }).default(0),
+  SHOAL_REPLICA_TIMEOUT: duration({ min: 1, max: 1200 }).default(1000),
   /** Most tokens of one tenant's unfinished jobs of a model, and of everybody's. */
   SHOAL_TENANT_MAX_TOKENS: integer({ min: 1 }).default(20_000_000),
   SHOAL_QUEUE_MAX_TOKENS: integer({ min: 1 }).default(100_000_000),
   /** Bytes for jobs and results where Redis has no `maxmemory`. */
   SHOAL_MEMORY_BUDGET: integer({ min: 1 }).default(GIB),
+  /** Seals the secrets of webhooks; without it there are none. The webhooks process has the same. */
+  SHOAL_SECRET_KEY: secretKey().optional(),
+  /** Networks and ports beyond the public internet that webhooks may call; the webhooks process has the same. */
+  SHOAL_WEBHOOK_ALLOW: allowList().default(new AllowList([])),
   SHOAL_LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       error: 'must be debug, info, warn, error, fatal or silent',

@@ -2,8 +2,9 @@
 import { ConfigError, exitWithParent } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
-import { openJobStore } from '@shoal/queue';
+import { openJobStore, openWebhookStore } from '@shoal/queue';
 import { createApiMetrics, createLogger, type Logger, logRarely } from '@shoal/telemetry';
+import { dnsResolve, remember } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
@@ -13,6 +14,9 @@ import { createServer } from './server.js';
 
 /** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */
 const DRAIN_MS = 25_000;
+/** How long a name's addresses stand while webhooks are registered; each delivery resolves it anew. */
+const NAME_MS = 30_000;
+const NAMES = 1000;
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
@@ -25,6 +29,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     queueCaps: queueCapsOf(models),
     queueCapTokens: config.SHOAL_QUEUE_MAX_TOKENS,
     memoryBudget: config.SHOAL_MEMORY_BUDGET,
+    replication: { minReplicas: config.SHOAL_MIN_REPLICAS, timeoutMs: config.SHOAL_REPLICA_TIMEOUT },
+    clock: Date.now,
+    onError: logRarely(logger, 'redis.error', Date.now),
+  });
+  const webhooks = await openWebhookStore({
+    redisUrl: config.REDIS_URL,
     clock: Date.now,
     onError: logRarely(logger, 'redis.error', Date.now),
   });
@@ -32,6 +42,13 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const metricsServer = await serveMetrics(registry, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const app = await createServer({
     store,
+    webhooks: {
+      store: webhooks,
+      box: config.SHOAL_SECRET_KEY ?? null,
+      allow: config.SHOAL_WEBHOOK_ALLOW,
+      resolve: remember(dnsResolve(), NAME_MS, NAMES, Date.now),
+      clock: Date.now,
+    },
     encoders,
     keys: config.SHOAL_API_KEYS,
     retentionMs: config.SHOAL_RESULT_TTL,
@@ -50,6 +67,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     app.get(Waits).end();
     await app.close();
     await store.close();
+    webhooks.close();
     await metricsServer.close();
   };
 }

@@ -6,6 +6,7 @@ import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics } from '@shoal/telemetry';
 import { toShoalError } from '../http/problem.js';
 import type { Catalog } from '../models/catalog.js';
+import type { PreparedWebhook, Webhooks } from '../webhooks/webhooks.js';
 import type { Idempotency } from './idempotency.js';
 
 /** One job as it was asked for, not checked yet. */
@@ -18,6 +19,7 @@ export class JobsService {
   constructor(
     readonly store: JobStore,
     private readonly catalog: Catalog,
+    private readonly webhooks: Webhooks,
     private readonly retentionMs: number,
     private readonly metrics: ApiMetrics,
   ) {}
@@ -62,6 +64,7 @@ export class JobsService {
       const request = parse(JobRequest, body);
       const encoder = this.catalog.get(request.model);
       model = encoder.model;
+      const hook = await this.webhooks.prepare(tenant.name, request.webhook);
       const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
       const encoded = await encoder.encode({
         input: request.input,
@@ -69,7 +72,7 @@ export class JobsService {
         ...(request.task && { task: request.task }),
       });
       stopTimer();
-      return newJob(tenant, request, model, encoded, this.retentionMs, idempotency);
+      return newJob(tenant, request, model, encoded, hook, this.retentionMs, idempotency);
     } catch (thrown) {
       const error = toShoalError(thrown);
       this.countRefusal(error, model);
@@ -105,6 +108,7 @@ function newJob(
   request: JobRequest,
   model: Model,
   encoded: EncodedInput,
+  { webhook, told }: PreparedWebhook,
   retentionMs: number,
   idempotency: Idempotency | undefined,
 ): NewJob {
@@ -122,10 +126,12 @@ function newJob(
       metadata: request.metadata ?? {},
       array: encoded.array,
       ...(encoded.groups && { groups: encoded.groups }),
+      ...(webhook && { webhook }),
     },
     items: encoded.items,
     tokens: encoded.tokens,
     resultBytes: encoded.resultBytes,
+    told,
     retentionMs: retention === undefined ? retentionMs : retention * 1000,
     ...(deadline !== undefined && {
       deadline: typeof deadline === 'number' ? { in: deadline * 1000 } : { at: Date.parse(deadline) },

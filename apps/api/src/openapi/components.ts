@@ -2,11 +2,15 @@
 import {
   BulkRequest,
   EmbeddingsRequest,
+  EndpointPatch,
+  EndpointRequest,
   FeatureExtractionParameters,
   JobRequest,
   MAX_ITEMS,
+  ReplayRequest,
   RerankInput,
   RerankParameters,
+  RotateRequest,
   TensorsInput,
   TensorsParameters,
   TextClassificationParameters,
@@ -15,11 +19,16 @@ import {
 } from '@shoal/contracts';
 import { z } from 'zod';
 import * as answers from './answers.js';
+import * as webhookAnswers from './webhook-answers.js';
 
 const REQUESTS = {
   JobRequest,
   BulkRequest,
   EmbeddingsRequest,
+  EndpointRequest,
+  EndpointPatch,
+  RotateRequest,
+  ReplayRequest,
   TextInput,
   RerankInput,
   TensorsInput,
@@ -40,6 +49,14 @@ const ANSWERS = {
   OpenAiError: answers.OpenAiErrorSchema,
   ModelList: answers.ModelListSchema,
   ModelCard: answers.ModelCardSchema,
+  WebhookEndpoint: webhookAnswers.EndpointSchema,
+  NewWebhookEndpoint: webhookAnswers.NewEndpointSchema,
+  WebhookEndpointList: webhookAnswers.EndpointListSchema,
+  WebhookSecret: webhookAnswers.SecretSchema,
+  WebhookAttempt: webhookAnswers.AttemptSchema,
+  WebhookAttemptList: webhookAnswers.AttemptListSchema,
+  WebhookReplay: webhookAnswers.ReplayAnswerSchema,
+  WebhookMessage: webhookAnswers.TestAnswerSchema,
 } as const;
 
 export type SchemaName = keyof typeof REQUESTS | keyof typeof ANSWERS;

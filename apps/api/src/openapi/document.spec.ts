@@ -39,14 +39,18 @@ describe('the OpenAPI document', () => {
 
   test('has examples that run', async () => {
     let ran = 0;
+    const made = await api.request('POST', '/v1/webhook-endpoints', { url: 'https://example.com/' });
+    const { id } = (await made.json()) as { id: string };
     for (const [path, methods] of Object.entries(document.paths)) {
-      for (const { value } of Object.values(methods.post?.requestBody?.content['application/json']?.examples ?? {})) {
-        const response = await api.request('POST', path, value);
-        expect(response.ok, `${path} ${JSON.stringify(value)}`).toBe(true);
-        ran += 1;
+      for (const [method, { requestBody }] of Object.entries(methods)) {
+        for (const { value } of Object.values(requestBody?.content['application/json']?.examples ?? {})) {
+          const response = await api.request(method.toUpperCase(), path.replace('{id}', id), value);
+          expect(response.ok, `${method} ${path} ${JSON.stringify(value)}`).toBe(true);
+          ran += 1;
+        }
       }
     }
-    expect(ran).toBe(4);
+    expect(ran).toBe(9);
   });
 
   test('names every error that a request can be answered with', () => {

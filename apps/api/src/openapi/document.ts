@@ -2,9 +2,8 @@
 import { JOB_STATES, MAX_ITEMS, MAX_WAIT_SECONDS } from '@shoal/contracts';
 import type { Encoder } from '@shoal/models';
 import { componentSchemas } from './components.js';
-import { type Operation, type Parameter, toOpenApi } from './operation.js';
-
-type Method = 'get' | 'post' | 'delete';
+import { type Operation, type Operations, type Parameter, query, toOpenApi } from './operation.js';
+import { WEBHOOK_OPERATIONS } from './webhook-operations.js';
 
 const WAIT: Parameter = {
   in: 'query',
@@ -39,10 +38,14 @@ const ADMISSION_ERRORS = [
   'tenant_backlog_full',
   'queue_full',
   'memory_full',
+  'not_replicated',
   'redis_unavailable',
 ] as const;
 
-function operations(examples: Examples): Record<string, Partial<Record<Method, Operation>>> {
+/** Of a job that names a webhook. */
+const WEBHOOK_ERRORS = ['destination_not_allowed', 'webhooks_unavailable'] as const;
+
+function operations(examples: Examples): Operations {
   return {
     '/v1/jobs': {
       post: {
@@ -55,7 +58,7 @@ function operations(examples: Examples): Record<string, Partial<Record<Method, O
           200: { description: 'The job has ended while the caller waited.', schema: 'Job' },
           202: { description: 'The job is accepted.', schema: 'JobReceipt' },
         },
-        errors: [...ADMISSION_ERRORS, 'idempotency_conflict', 'job_gone'],
+        errors: [...ADMISSION_ERRORS, ...WEBHOOK_ERRORS, 'idempotency_conflict', 'job_gone'],
       },
       get: {
         id: 'listJobs',
@@ -128,6 +131,7 @@ function operations(examples: Examples): Record<string, Partial<Record<Method, O
         errors: [...JOB_ERRORS, 'invalid_request'],
       },
     },
+    ...WEBHOOK_OPERATIONS,
     '/v1/embeddings': {
       post: {
         id: 'createEmbeddings',
@@ -163,10 +167,6 @@ function operations(examples: Examples): Record<string, Partial<Record<Method, O
     '/healthz': { get: probe('health', 'The process answers', 200) },
     '/readyz': { get: probe('ready', 'The process can take jobs', 200, 503) },
   };
-}
-
-function query(name: string, description: string, schema: unknown): Parameter {
-  return { in: 'query', name, description, schema };
 }
 
 function probe(id: string, summary: string, ...statuses: readonly number[]): Operation {
@@ -208,7 +208,7 @@ export function openApiDocument({ encoders, keys }: { readonly encoders: readonl
     openapi: '3.1.0',
     info: { title: 'Shoal', version: '1', description: 'Queue-based batch inference for ONNX models.' },
     servers: [{ url: '/' }],
-    tags: [{ name: 'Jobs' }, { name: 'OpenAI' }, { name: 'Health' }],
+    tags: [{ name: 'Jobs' }, { name: 'Webhooks' }, { name: 'OpenAI' }, { name: 'Health' }],
     paths: Object.fromEntries(paths),
     components: {
       schemas: componentSchemas(),

@@ -4,9 +4,14 @@ import { problemOf } from '../http/problem.js';
 import { openAiErrorOf, openAiStatusOf } from '../openai/openai-error.js';
 import { ref, type SchemaName } from './components.js';
 
+export type Method = 'get' | 'post' | 'patch' | 'delete';
+
+/** Path → method → what it does. */
+export type Operations = Readonly<Record<string, Partial<Record<Method, Operation>>>>;
+
 export interface Operation {
   readonly id: string;
-  readonly tag: 'Jobs' | 'OpenAI' | 'Health';
+  readonly tag: 'Jobs' | 'Webhooks' | 'OpenAI' | 'Health';
   readonly summary: string;
   readonly description?: string;
   readonly parameters?: readonly Parameter[];
@@ -31,6 +36,10 @@ export interface Parameter {
   readonly name: string;
   readonly description: string;
   readonly schema: unknown;
+}
+
+export function query(name: string, description: string, schema: unknown): Parameter {
+  return { in: 'query', name, description, schema };
 }
 
 /** What any request with a body can be answered with. */

@@ -1,15 +1,18 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApiMetrics, createLogger } from '@shoal/telemetry';
+import { AllowList, SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { ApiKey } from '../http/tenant.js';
 import { createServer } from '../server.js';
 import { fakeEncoder } from './fake-encoder.js';
 import { FakeStore } from './fake-store.js';
+import { FakeWebhookStore } from './fake-webhook-store.js';
 
 export interface TestApi {
   readonly app: NestFastifyApplication;
   readonly store: FakeStore;
+  readonly webhooks: FakeWebhookStore;
   readonly registry: Registry;
   readonly url: string;
   /** Every line that was logged. */
@@ -22,14 +25,28 @@ export interface TestApi {
 interface Options {
   readonly keys?: readonly ApiKey[];
   readonly embeddingsTimeoutMs?: number;
+  /** False: no key is configured. */
+  readonly secretKey?: boolean;
 }
 
-export async function startTestApi({ keys = [], embeddingsTimeoutMs = 60_000 }: Options = {}): Promise<TestApi> {
+export async function startTestApi({
+  keys = [],
+  embeddingsTimeoutMs = 60_000,
+  secretKey = true,
+}: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
+  const webhooks = new FakeWebhookStore();
   const registry = new Registry();
   const logged: string[] = [];
   const app = await createServer({
     store,
+    webhooks: {
+      store: webhooks,
+      box: secretKey ? new SecretBox(Buffer.alloc(32, 7)) : null,
+      allow: new AllowList(['127.0.0.0/8:9000']),
+      resolve: resolveNames,
+      clock: Date.now,
+    },
     encoders: [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
     keys,
     retentionMs: 86_400_000,
@@ -42,6 +59,7 @@ export async function startTestApi({ keys = [], embeddingsTimeoutMs = 60_000 }: 
   return {
     app,
     store,
+    webhooks,
     registry,
     url,
     logged,
@@ -52,4 +70,11 @@ export async function startTestApi({ keys = [], embeddingsTimeoutMs = 60_000 }: 
     },
     close: () => app.close(),
   };
+}
+
+/** `internal.*` has a private address, `unknown.*` none, and DNS is down for `down.*`. */
+async function resolveNames(host: string): Promise<string[]> {
+  if (host.startsWith('down.')) throw new Error('DNS does not answer');
+  if (host.startsWith('unknown.')) return [];
+  return [host.startsWith('internal.') ? '10.0.0.7' : '1.1.1.1'];
 }

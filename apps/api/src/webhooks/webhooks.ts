@@ -1,0 +1,112 @@
+/** What webhooks ask of a request: a destination that may be called, a secret that is sealed, and who is to be told. */
+import {
+  type EndpointRequest,
+  type JobWebhook,
+  type SecretView,
+  ShoalError,
+  type WebhookRequest,
+} from '@shoal/contracts';
+import { liveSecrets, type SealedSecret, type Told, toldOf, unite, type WebhookStore } from '@shoal/queue';
+import {
+  type AllowList,
+  newSecret,
+  parseDestination,
+  type Resolve,
+  resolveDestination,
+  type SecretBox,
+} from '@shoal/webhooks';
+
+export interface WebhookParts {
+  readonly store: WebhookStore;
+  /** Null where no key is configured: then nothing can be signed. */
+  readonly box: SecretBox | null;
+  readonly allow: AllowList;
+  readonly resolve: Resolve;
+  /** Unix ms. */
+  readonly clock: () => number;
+}
+
+export interface PreparedWebhook {
+  readonly webhook?: JobWebhook;
+  readonly told: Told;
+}
+
+export class Webhooks {
+  readonly #parts: WebhookParts;
+  /** Tenants that are known to have a secret of their own. */
+  readonly #haveSecret = new Set<string>();
+
+  constructor(parts: WebhookParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws `webhooks_unavailable` where none can be delivered. */
+  get store(): WebhookStore {
+    this.#box();
+    return this.#parts.store;
+  }
+
+  now(): number {
+    return this.#parts.clock();
+  }
+
+  /**
+   * The webhook of a new job as its record keeps it, and which of the job's events anybody wants. Throws
+   * `destination_not_allowed`, `webhooks_unavailable`.
+   */
+  async prepare(tenant: string, request: WebhookRequest | undefined): Promise<PreparedWebhook> {
+    const told = this.#parts.store.told(tenant);
+    if (request === undefined) return { told };
+    const { url, events, secret } = request;
+    await this.check(url, 'webhook.url');
+    if (secret === undefined) await this.#ensureSecret(tenant);
+    const sealed = secret === undefined ? {} : { secret: this.seal(tenant, secret) };
+    return { webhook: { url, events, ...sealed }, told: unite(told, toldOf(events)) };
+  }
+
+  /** Throws `destination_not_allowed`, whose fault is at `path`. */
+  async check(url: string, path: string): Promise<void> {
+    const { allow, resolve } = this.#parts;
+    this.#box();
+    try {
+      const destination = parseDestination(url, allow);
+      await resolveDestination(destination, resolve, allow);
+    } catch (error) {
+      // DNS does not answer: every attempt asks again.
+      if (!(error instanceof ShoalError)) return;
+      const faults = error.faults.map(({ message }) => ({ path, message }));
+      throw new ShoalError(error.code, faults.map(({ message }) => `${path} ${message}`).join('; '), { faults });
+    }
+  }
+
+  seal(tenant: string, secret: EndpointRequest['secret']): string {
+    return this.#box().seal(secret ?? newSecret(), tenant);
+  }
+
+  /** The tenant's own secret, made when it is first asked for. */
+  tenantSecrets(tenant: string): Promise<readonly SealedSecret[]> {
+    return this.store.tenantSecrets(tenant, this.seal(tenant, undefined));
+  }
+
+  /** The secret in use and until when those before it sign. */
+  shown(tenant: string, secrets: readonly SealedSecret[]): SecretView {
+    const [inUse, ...before] = liveSecrets(secrets, this.now());
+    return {
+      object: 'webhook_secret',
+      secret: this.#box().open(inUse!.sealed, tenant),
+      overlapping_until: before.map(({ until }) => new Date(until ?? 0).toISOString()),
+    };
+  }
+
+  async #ensureSecret(tenant: string): Promise<void> {
+    if (this.#haveSecret.has(tenant)) return;
+    await this.tenantSecrets(tenant);
+    this.#haveSecret.add(tenant);
+  }
+
+  #box(): SecretBox {
+    const { box } = this.#parts;
+    if (box !== null) return box;
+    throw new ShoalError('webhooks_unavailable', 'Whoever runs this server has to set SHOAL_SECRET_KEY first.');
+  }
+}
