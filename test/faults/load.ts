@@ -14,6 +14,8 @@ export interface LoadOptions {
   /** Whether one more job may be submitted now. */
   readonly room: () => boolean;
   readonly callers?: number;
+  /** False: no Idempotency-Key, which Redis would keep for a day. */
+  readonly keyed?: boolean;
 }
 
 export interface Refusal {
@@ -62,7 +64,8 @@ export class Load {
 
   async #submit(n: number): Promise<void> {
     const body = JSON.stringify(this.#options.body(n));
-    const headers = { 'content-type': 'application/json', 'idempotency-key': `load-${n}` };
+    const key = this.#options.keyed === false ? {} : { 'idempotency-key': `load-${n}` };
+    const headers = { 'content-type': 'application/json', ...key };
     for (let attempt = n; ; attempt++) {
       const response = await this.#fetch(attempt, '/v1/jobs', { method: 'POST', headers, body });
       if (response?.status === 202 || response?.status === 200) {
