@@ -46,6 +46,11 @@ export function startWorker(options: StartOptions): Promise<Running> {
   return startApp('apps/worker/dist/main.js', 'worker.ready', options);
 }
 
+/** A process that delivers webhooks; `env` has its SHOAL_SECRET_KEY. */
+export function startWebhooks(options: StartOptions): Promise<Running> {
+  return startApp('apps/webhooks/dist/main.js', 'webhooks.ready', options);
+}
+
 /** Any script that prints a log line with the event `readyEvent` once it is ready. */
 export async function startApp(script: string, readyEvent: string, { redisUrl, env }: StartOptions): Promise<Running> {
   // The channel ends the process with this one, however this one ends.

@@ -29,10 +29,12 @@ describe('the environment of what is started', () => {
   const env = { SHOAL_MODELS_DIR: '/m', SHOAL_DATA_DIR: '/d', REDIS_URL: 'redis://mine', SHOAL_RESULT_TTL: '1h' };
 
   test('is the caller’s, with the Redis, the port and the folders that start settled on', () => {
-    const [api, worker] = commandsOf(loadConfig({ ...env, PORT: '9000' }), 'redis://127.0.0.1:7000', 1);
+    const [api, webhooks, worker] = commandsOf(loadConfig({ ...env, PORT: '9000' }), 'redis://127.0.0.1:7000', 1);
     const shared = { REDIS_URL: 'redis://127.0.0.1:7000', SHOAL_MODELS_DIR: '/m', SHOAL_CACHE_DIR: '/d/cache' };
     expect(api?.env).toMatchObject({ ...shared, PORT: '9000', SHOAL_RESULT_TTL: '1h' });
-    expect(worker?.env).toMatchObject({ ...shared, SHOAL_METRICS_PORT: '0', SHOAL_RESULT_TTL: '1h' });
+    for (const { env: own } of [webhooks!, worker!]) {
+      expect(own).toMatchObject({ ...shared, SHOAL_METRICS_PORT: '0', SHOAL_RESULT_TTL: '1h' });
+    }
   });
 
   test('does not name a file for a variable that is set', () => {
@@ -42,7 +44,18 @@ describe('the environment of what is started', () => {
 
   test('workers have names of their own where there are several', () => {
     const names = commandsOf(loadConfig(env), 'redis://127.0.0.1:7000', 2).map(({ name }) => name);
-    expect(names).toEqual(['api', 'worker 1', 'worker 2']);
+    expect(names).toEqual(['api', 'webhooks', 'worker 1', 'worker 2']);
+  });
+
+  test('has the key that seals secrets for the API and webhooks, not for workers', () => {
+    const made = commandsOf(loadConfig(env), 'redis://127.0.0.1:7000', 1, '/d/secret-key');
+    expect(made.map((command) => command.env.SHOAL_SECRET_KEY_FILE)).toEqual([
+      '/d/secret-key',
+      '/d/secret-key',
+      undefined,
+    ]);
+    const given = commandsOf(loadConfig({ ...env, SHOAL_SECRET_KEY: 'canary' }), 'redis://127.0.0.1:7000', 1);
+    expect(given.map((command) => command.env.SHOAL_SECRET_KEY)).toEqual(['canary', 'canary', undefined]);
   });
 
   test('port 0 is refused: the banner has to name the port', () => {

@@ -14,7 +14,7 @@ const Schema = z.object({
   /** Left out: a private server is started. */
   REDIS_URL: url(['redis', 'rediss']).optional(),
   SHOAL_MODELS_DIR: text().default(join(ROOT, 'models')),
-  /** Of the private Redis and of what workers measured. */
+  /** Of the private Redis, of what workers measured, and of the key that seals secrets. */
   SHOAL_DATA_DIR: text().default(join(ROOT, '.shoal')),
   /** How soon the private Redis writes a change to disk: each second, or before it answers. */
   SHOAL_REDIS_FSYNC: z.enum(['everysec', 'always'], { error: 'must be everysec or always' }).default('everysec'),

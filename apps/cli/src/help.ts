@@ -3,7 +3,7 @@
 export const HELP = `Shoal runs ONNX models for many callers at once, through a queue.
 
 Usage
-  shoal start [--workers N]    start everything on this machine: Redis, the API and N workers (1)
+  shoal start [--workers N]    start everything on this machine: Redis, the API, webhooks, N workers (1)
   shoal --help                 show this
   shoal --version              show the version
 
@@ -16,12 +16,15 @@ Environment
   REDIS_URL            a Redis of yours, redis:// or rediss://     a private one is started
   SHOAL_MODELS_DIR     folder of model folders                     models
   SHOAL_DATA_DIR       where the private Redis keeps its data      .shoal
-  SHOAL_REDIS_FSYNC    everysec, or always: no job is lost    everysec
+  SHOAL_REDIS_FSYNC    everysec, or always: no job is lost         everysec
                        when the machine fails
+  SHOAL_SECRET_KEY     seals the secrets of webhooks               kept in SHOAL_DATA_DIR
+  SHOAL_WEBHOOK_ALLOW  networks webhooks may call beside the       none
+                       public internet: 127.0.0.0/8:9000
   SHOAL_METRICS_PORT   port of the API's /metrics                  a free one
   SHOAL_LOG            pretty, or json for log lines as they are   pretty
 
-  SHOAL_API_KEYS and every other variable goes to the API and the workers as it is.
+  SHOAL_API_KEYS and every other variable goes to the processes as it is.
 
 Examples
   shoal start

@@ -7,40 +7,54 @@ import type { Config } from './config.js';
 
 const APPS = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The API first, then the workers. */
-export function commandsOf(config: Config, redisUrl: string, workers: number): Command[] {
+/** The API first, then what delivers webhooks, then the workers. `keyFile`: where the environment has no key of its own. */
+export function commandsOf(config: Config, redisUrl: string, workers: number, keyFile?: string): Command[] {
   const shared = {
     REDIS_URL: redisUrl,
     SHOAL_MODELS_DIR: config.SHOAL_MODELS_DIR,
     SHOAL_CACHE_DIR: config.SHOAL_CACHE_DIR ?? join(config.SHOAL_DATA_DIR, 'cache'),
     SHOAL_DRAIN_TIMEOUT: config.SHOAL_DRAIN_TIMEOUT,
   };
+  const key = keyFile === undefined ? {} : { SHOAL_SECRET_KEY_FILE: keyFile };
   const api: Command = {
     name: 'api',
     script: join(APPS, 'api/dist/main.js'),
     env: override(config.environment, {
       ...shared,
+      ...key,
       PORT: String(config.PORT),
       SHOAL_HOST: config.SHOAL_HOST,
       SHOAL_METRICS_PORT: String(config.SHOAL_METRICS_PORT),
     }),
     ready: { url: `${addressOf(config)}/readyz` },
   };
+  const webhooks: Command = {
+    name: 'webhooks',
+    script: join(APPS, 'webhooks/dist/main.js'),
+    env: override(config.environment, { ...shared, ...key, SHOAL_METRICS_PORT: '0' }),
+    ready: { event: 'webhooks.ready' },
+  };
   const worker = (name: string): Command => ({
     name,
     script: join(APPS, 'worker/dist/main.js'),
     // A free port each: several workers on one machine cannot share the one that the environment may name.
-    env: override(config.environment, { ...shared, SHOAL_METRICS_PORT: '0' }),
+    env: override(withoutKey(config.environment), { ...shared, SHOAL_METRICS_PORT: '0' }),
     ready: { event: 'worker.ready' },
   });
-  if (workers === 1) return [api, worker('worker')];
-  return [api, ...Array.from({ length: workers }, (_, index) => worker(`worker ${index + 1}`))];
+  if (workers === 1) return [api, webhooks, worker('worker')];
+  return [api, webhooks, ...Array.from({ length: workers }, (_, index) => worker(`worker ${index + 1}`))];
 }
 
 /** Where this machine reaches the API. */
 export function addressOf({ SHOAL_HOST: host, PORT: port }: Pick<Config, 'SHOAL_HOST' | 'PORT'>): string {
   if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Workers run models and need no secrets. */
+function withoutKey(environment: Environment): Environment {
+  const { SHOAL_SECRET_KEY: _key, SHOAL_SECRET_KEY_FILE: _file, ...rest } = environment;
+  return rest;
 }
 
 /** A variable that is set here must not be given as a file as well. */

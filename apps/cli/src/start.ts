@@ -1,4 +1,4 @@
-/** `shoal start`: Redis, the API and workers on this machine, until Ctrl-C. */
+/** `shoal start`: Redis, the API, webhooks and workers on this machine, until Ctrl-C. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatLine } from '@shoal/telemetry';
@@ -9,6 +9,7 @@ import { UserError } from '@shoal/tools/user-error';
 import { banner } from './banner.js';
 import type { Config } from './config.js';
 import { commandsOf } from './processes.js';
+import { ensureSecretKey } from './secret-key.js';
 import { onStopSignal } from './signals.js';
 import { Supervisor } from './supervisor.js';
 
@@ -28,7 +29,8 @@ export async function start(config: Config, { workers }: { readonly workers: num
     await checkPort(config);
     checkModels(config.SHOAL_MODELS_DIR);
     redis = await findRedis(config);
-    supervisor = new Supervisor(commandsOf(config, redis?.url ?? config.REDIS_URL!, workers), { show: shower(config) });
+    const commands = commandsOf(config, redis?.url ?? config.REDIS_URL!, workers, findSecretKey(config));
+    supervisor = new Supervisor(commands, { show: shower(config) });
     const redisLost = redis ? failWhen(redis.exited) : new Promise<never>(() => {});
     const over = Promise.race([stopAsked, redisLost]);
     const stopped = await Promise.race([over, supervisor.start()]);
@@ -67,6 +69,12 @@ async function findRedis({ REDIS_URL, SHOAL_DATA_DIR, SHOAL_REDIS_FSYNC }: Confi
   const redis = await startRedis({ dir, persist: true, settings: { appendfsync: SHOAL_REDIS_FSYNC } });
   console.log(`Redis: a private server on port ${redis.port}, its data in ${dir}`);
   return redis;
+}
+
+/** The file of this machine's own key; undefined where the environment brings one. */
+function findSecretKey({ environment, SHOAL_DATA_DIR }: Config): string | undefined {
+  const given = environment.SHOAL_SECRET_KEY || environment.SHOAL_SECRET_KEY_FILE;
+  return given ? undefined : ensureSecretKey(SHOAL_DATA_DIR);
 }
 
 async function failWhen(exited: Promise<string>): Promise<never> {

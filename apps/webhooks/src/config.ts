@@ -14,7 +14,9 @@ const Schema = z.object({
   /** Pauses before each attempt, the first one's included. */
   SHOAL_WEBHOOK_SCHEDULE: durations().default([...DEFAULT_SCHEDULE]),
   /** Time of one attempt. */
-  SHOAL_WEBHOOK_TIMEOUT: duration({ min: 1, max: 60_000 }).default(ATTEMPT_TIMEOUT_MS),
+  SHOAL_WEBHOOK_TIMEOUT: duration({ min: 1, max: 25_000 }).default(ATTEMPT_TIMEOUT_MS),
+  /** Longest time for running attempts to end after SIGTERM. */
+  SHOAL_DRAIN_TIMEOUT: duration({ min: 0, max: 3600_000 }).default(20_000),
   /** Attempts at once: of this process, and of one receiver. */
   SHOAL_WEBHOOK_CONCURRENCY: integer({ min: 1, max: 4096 }).default(256),
   SHOAL_WEBHOOK_RECEIVER_CONCURRENCY: integer({ min: 1, max: 4096 }).default(8),

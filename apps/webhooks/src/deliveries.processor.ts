@@ -8,11 +8,12 @@ import { DelayedError, type Job, type Queue, WaitingError } from 'bullmq';
 import type { Addressed, Deliverer } from './deliverer.js';
 import type { Delivery } from './dispatcher.js';
 import type { Turns } from './turns.js';
+import { CLOSE_MS, within } from './within.js';
 
 export const DELIVERIES = 'deliveries';
 
-/** Longer than an attempt may take, so that no attempt depends on its lock being renewed. */
-const LOCK_MS = 60_000;
+/** Longer than an attempt may take (25 s), so that none depends on its lock being renewed. */
+const LOCK_MS = 30_000;
 const STALLED_CHECK_MS = 5000;
 /** Whoever waits for its turn and is not called (the process that would call it ended) comes back after 1 to 2 of these. */
 const UNCALLED_MS = 60_000;
@@ -43,6 +44,8 @@ export class DeliveriesProcessor extends WorkerHost {
   readonly #parts: ProcessorParts;
   readonly #complain: (error: Error) => void;
   #stopping = false;
+  #active = 0;
+  #onIdle = () => {};
 
   constructor(parts: ProcessorParts) {
     super();
@@ -59,10 +62,26 @@ export class DeliveriesProcessor extends WorkerHost {
   /** No new attempts; resolves when those that run are done. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    await this.worker.close();
+    const closed = this.worker.close();
+    if (this.#active > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    await within(closed, CLOSE_MS);
   }
 
   async process(job: Job<Delivery>, token: string): Promise<void> {
+    this.#active += 1;
+    try {
+      await this.#process(job, token);
+    } finally {
+      this.#active -= 1;
+      if (this.#active === 0) this.#onIdle();
+    }
+  }
+
+  async #process(job: Job<Delivery>, token: string): Promise<void> {
     if (this.#stopping) {
       await job.moveToWait(token);
       throw new WaitingError();

@@ -12,9 +12,7 @@ import { type Config, loadConfig } from './config.js';
 import { DeliveriesProcessor } from './deliveries.processor.js';
 import { Relay } from './relay.js';
 import { webhooksModule } from './webhooks.module.js';
-
-/** Time in ms to stop beside the time that running attempts may take. */
-const DRAIN_MS = 5000;
+import { CLOSE_MS, within } from './within.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const presenterOf = await loadPresenters(config, logger);
@@ -52,8 +50,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   logger.info('webhooks.ready', { metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics` });
   return async () => {
     ready = false;
-    await Promise.all([relay.stop(), processor.stop()]);
-    await app.close();
+    await Promise.all([within(relay.stop(), CLOSE_MS), processor.stop()]);
+    await within(app.close(), CLOSE_MS);
     backend.close();
     await server.close();
   };
@@ -95,7 +93,7 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
-    stopOnSignal(await start(config, logger), config.SHOAL_WEBHOOK_TIMEOUT + DRAIN_MS, logger);
+    stopOnSignal(await start(config, logger), config.SHOAL_DRAIN_TIMEOUT, logger);
     exitWithParent();
   } catch (error) {
     if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
