@@ -12,11 +12,15 @@ import { CLOSE_MS, within } from './within.js';
 
 export const DELIVERIES = 'deliveries';
 
-/** Longer than an attempt may take (25 s), so that none depends on its lock being renewed. */
-const LOCK_MS = 30_000;
+/** A process that was killed leaves what it was sending to others within a lock and two checks. */
+const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5000;
-/** Whoever waits for its turn and is not called (the process that would call it ended) comes back after 1 to 2 of these. */
-const UNCALLED_MS = 60_000;
+/**
+ * Whoever waits for its turn and is not called (the process that would call it has ended) comes back by itself, after the
+ * first time and one of the second for each that waits before it: however many wait, at most 50 a second come back.
+ */
+const UNCALLED_MS = 5000;
+const UNCALLED_EACH_MS = 20;
 /** After an error that is no answer of a receiver: Redis, or a secret that cannot be opened. */
 const TROUBLE_MS = 15_000;
 
@@ -119,7 +123,8 @@ export class DeliveriesProcessor extends WorkerHost {
   async #defer(job: Job<Delivery>, token: string, { receiver }: Addressed): Promise<never> {
     const { turns, clock, random, metrics } = this.#parts;
     metrics.deferred.inc();
-    await job.moveToDelayed(clock() + UNCALLED_MS * (1 + random()), token);
+    const pause = (UNCALLED_MS + UNCALLED_EACH_MS * turns.waiting(receiver)) * (1 + random());
+    await job.moveToDelayed(clock() + pause, token);
     // Only now can it be called.
     this.#call(receiver, turns.wait(receiver, job.id!));
     throw new DelayedError();

@@ -34,6 +34,12 @@ export class Turns {
     return true;
   }
 
+  /** How many are remembered. */
+  waiting(receiver: string): number {
+    const state = this.#receivers.get(receiver);
+    return state === undefined ? 0 : state.first.size + state.waiting.size;
+  }
+
   /** Remembers who found no room. Somebody's turn may have come meanwhile: whose is returned. */
   wait(receiver: string, id: string): string[] {
     const state = this.#receivers.get(receiver) ?? this.#add(receiver);
