@@ -66,7 +66,10 @@ export class Relay {
     const read = this.#read(source)
       // The next look tries again.
       .catch((error: unknown) => this.#options.onError(error as Error))
-      .finally(() => this.#reading.delete(source));
+      .finally(() => {
+        this.#reading.delete(source);
+        if (this.#again.delete(source)) this.#wake(source);
+      });
     this.#reading.set(source, read);
   }
 

@@ -102,6 +102,22 @@ test('a connection that is refused or dropped is no answer', async () => {
   expect(outcomeOf(answer)).toBe('failed');
 });
 
+test('https names the host of the URL in its greeting, whatever the address', async () => {
+  let greeting = '';
+  const server = createTcpServer((socket) => {
+    socket.once('data', (bytes) => {
+      greeting = bytes.toString('latin1');
+      socket.destroy();
+    });
+  }).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const answer = await send(outgoing(`https://hooks.example.com:${port}/`), sender(port));
+  expect(answer.error).toBe('connection_failed');
+  expect(greeting).toContain('hooks.example.com');
+});
+
 test('Retry-After is told', async () => {
   const { port } = await receive((_, response) => void response.writeHead(429, { 'retry-after': '7' }).end());
   const answer = await send(outgoing(`http://127.0.0.1:${port}/`), sender(port));
