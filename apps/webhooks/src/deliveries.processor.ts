@@ -86,20 +86,21 @@ export class DeliveriesProcessor extends WorkerHost {
   }
 
   async #process(job: Job<Delivery>, token: string): Promise<void> {
-    if (this.#stopping) {
-      await job.moveToWait(token);
-      throw new WaitingError();
-    }
     const { deliverer, turns, clock, random } = this.#parts;
     let next: number | null;
     try {
-      const addressed = await deliverer.address({ ...job.data, carrier: job.id! });
+      const addressed = this.#stopping ? undefined : await deliverer.address({ ...job.data, carrier: job.id! });
       if (addressed === null) return;
+      // Also where the stop came while the message was read.
+      if (addressed === undefined || this.#stopping) {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
       next = turns.enter(addressed.receiver, job.id!)
         ? await this.#attempt(addressed)
         : await this.#defer(job, token, addressed);
     } catch (error) {
-      if (error instanceof DelayedError) throw error;
+      if (error instanceof DelayedError || error instanceof WaitingError) throw error;
       this.#complain(error as Error);
       next = clock() + TROUBLE_MS * (1 + random());
     }

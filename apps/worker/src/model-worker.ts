@@ -7,10 +7,10 @@ import { type BatchRun, processBatch } from './process-batch.js';
 
 /**
  * Micro-batches of items that a worker holds beside those that run: they give the next one neighbours by length to choose
- * from (single jobs of 8 to 128 tokens: 5.9 % padding with 3, 4.6 % with 6, 3.7 % with 10). More would keep work from idle
- * workers, and a light tenant's item in Redis for longer.
+ * from. More would pad less (single jobs of 8 to 128 tokens: 5.9 % with 3, 4.6 % with 6, 3.7 % with 10), and keep work from
+ * idle workers and the item of a tenant that comes late in Redis for longer.
  */
-const WAITING_BATCHES = 6;
+const WAITING_BATCHES = 3;
 const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 
 export interface ModelWorkerOptions {
