@@ -58,11 +58,14 @@ function readPackages(lock) {
   return JSON.parse(readFileSync(lock, 'utf8')).packages;
 }
 
+/** The command that `npm start` runs, and the processes that it starts. */
+export const STARTED = ['apps/cli', 'apps/api', 'apps/worker', 'apps/webhooks'];
+
 /** Compiles what changed of the apps and the libs they use. Quiet unless it fails. */
 export async function ensureBuilt() {
   const fresh = !existsSync(join(ROOT, 'apps/cli/dist/main.js'));
   if (fresh) console.log('Building (tsc -b)...');
-  const { code, output } = await build(['apps/api', 'apps/worker', 'apps/cli']);
+  const { code, output } = await build(STARTED);
   if (code !== 0) throw new UserError(`the build failed:\n${output.trimEnd()}`);
 }
 

@@ -1,3 +1,4 @@
+import { STARTED } from '@shoal/tools/setup';
 import { describe, expect, test } from 'vitest';
 import { banner } from './banner.js';
 import { parse } from './cli.js';
@@ -78,4 +79,10 @@ describe('the banner', () => {
     expect(text).toContain('authorization: Bearer');
     expect(text).not.toContain('canary');
   });
+});
+
+test('a fresh clone builds every process that it starts', () => {
+  const commands = commandsOf(loadConfig({}), 'redis://127.0.0.1:7000', 2);
+  const apps = commands.map(({ script }) => /(apps\/\w+)\/dist\/main\.js$/.exec(script)![1]!);
+  expect(new Set([...apps, 'apps/cli'])).toEqual(new Set(STARTED));
 });
