@@ -39,6 +39,7 @@ const Deadline = z.union(
 
 /** Longest time in seconds that an ended job is kept. */
 export const MAX_RETENTION_SECONDS = 30 * 24 * 3600;
+const RETENTION_FAULT = `give whole seconds from 60 to ${MAX_RETENTION_SECONDS}`;
 
 const Metadata = z
   .record(z.string().max(64), z.string().max(512))
@@ -54,7 +55,11 @@ export const JobRequest = z.strictObject({
   deadline: Deadline.optional(),
   metadata: Metadata.optional(),
   /** Seconds that the job is kept after its end; the server's default where left out. */
-  retention: z.int().min(60).max(MAX_RETENTION_SECONDS).optional(),
+  retention: z
+    .int({ error: RETENTION_FAULT })
+    .min(60, RETENTION_FAULT)
+    .max(MAX_RETENTION_SECONDS, RETENTION_FAULT)
+    .optional(),
   webhook: WebhookRequest.optional(),
 });
 export type JobRequest = z.infer<typeof JobRequest>;
