@@ -132,7 +132,9 @@ export class Producer {
     const refused = roomy.filter((_, n) => verdicts[n]![0] < 0);
     const { redis } = this.#options;
     await this.#add(roomy, verdicts);
-    await confirm(redis, roomy.filter((_, n) => verdicts[n]![0] >= 0).flatMap(keyUse));
+    // Nobody waits for it: who repeats a call before it is there finds the job all the same. (Were it waited for, a Redis
+    // that is away by now would hold up this commit, and then again the next one with whoever came meanwhile.)
+    confirm(redis, roomy.filter((_, n) => verdicts[n]![0] >= 0).flatMap(keyUse)).catch(() => undefined);
     await release(redis, refused.flatMap(keyUse));
     if (verdicts.some(([verdict]) => verdict === 1)) this.#noteSent([commit]);
     // Repeats of a job wait as well: its first call may have been answered that too few replicas have it.
