@@ -1,5 +1,5 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
-import { ConfigError, duration, type Environment, integer, port, readConfig, text, url } from '@shoal/config';
+import { ConfigError, duration, type Environment, integer, logLevel, port, readConfig, text, url } from '@shoal/config';
 import { AllowList, allowList, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 import { isLoopback } from './http/host.js';
@@ -53,11 +53,7 @@ const Schema = z.object({
   SHOAL_SECRET_KEY: secretKey().optional(),
   /** Networks and ports beyond the public internet that webhooks may call; the webhooks process has the same. */
   SHOAL_WEBHOOK_ALLOW: allowList().default(new AllowList([])),
-  SHOAL_LOG_LEVEL: z
-    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-      error: 'must be debug, info, warn, error, fatal or silent',
-    })
-    .default('info'),
+  SHOAL_LOG_LEVEL: logLevel(),
 });
 
 export type Config = z.output<typeof Schema>;

@@ -1,5 +1,5 @@
 /** The API process: configure, connect, listen, drain. */
-import { ConfigError, exitWithParent } from '@shoal/config';
+import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
@@ -99,33 +99,17 @@ function queueCapsOf(models: readonly Model[]): Record<string, number> {
   return caps;
 }
 
-/** The first signal finishes what is open, the second ends the process at once. */
-function stopOnSignal(stop: () => Promise<void>, logger: Logger): void {
-  let stopping = false;
-  const onSignal = () => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    logger.info('api.stopping');
-    setTimeout(() => process.exit(1), DRAIN_MS).unref();
-    stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error('api.stop_failed', {}, error);
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-}
-
 async function main(): Promise<void> {
   exitWithParent();
   let logger = createLogger({ name: 'api' });
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
-    stopOnSignal(await start(config, logger), logger);
+    stopOnSignal({
+      stop: await start(config, logger),
+      graceMs: DRAIN_MS,
+      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`api.${stage}`, {}, error),
+    });
   } catch (error) {
     if (error instanceof ConfigError || error instanceof ShoalError) {
       process.stderr.write(`${error.message}\n`);

@@ -1,5 +1,5 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
-import { duration, durations, type Environment, integer, port, readConfig, text, url } from '@shoal/config';
+import { duration, durations, type Environment, integer, logLevel, port, readConfig, text, url } from '@shoal/config';
 import { AllowList, ATTEMPT_TIMEOUT_MS, allowList, DEFAULT_SCHEDULE, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 
@@ -24,11 +24,7 @@ const Schema = z.object({
   SHOAL_PUBLIC_URL: url().or(z.literal('')).default(''),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(0),
-  SHOAL_LOG_LEVEL: z
-    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-      error: 'must be debug, info, warn, error, fatal or silent',
-    })
-    .default('info'),
+  SHOAL_LOG_LEVEL: logLevel(),
 });
 
 export type Config = z.output<typeof Schema>;

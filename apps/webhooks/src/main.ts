@@ -1,7 +1,7 @@
 /** The process that delivers webhooks: configure, connect, relay and send, drain. */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { ConfigError, exitWithParent } from '@shoal/config';
+import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { type JobRecord, ShoalError } from '@shoal/contracts';
 import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
@@ -65,35 +65,16 @@ async function loadPresenters(config: Config, logger: Logger): Promise<(record: 
   return ({ meta }) => presenters.get(`${meta.model}/${meta.version}`);
 }
 
-/** The first signal finishes running attempts, the second ends the process at once; what it did is done again. */
-function stopOnSignal(stop: () => Promise<void>, drainMs: number, logger: Logger): void {
-  let stopping = false;
-  const onSignal = () => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    logger.info('webhooks.draining');
-    setTimeout(() => process.exit(1), drainMs).unref();
-    stop().then(
-      () => {
-        logger.info('webhooks.stopped');
-        process.exit(0);
-      },
-      (error: unknown) => {
-        logger.error('webhooks.stop_failed', {}, error);
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-}
-
 async function main(): Promise<void> {
   let logger = createLogger({ name: 'webhooks' });
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
-    stopOnSignal(await start(config, logger), config.SHOAL_DRAIN_TIMEOUT, logger);
+    stopOnSignal({
+      stop: await start(config, logger),
+      graceMs: config.SHOAL_DRAIN_TIMEOUT,
+      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`webhooks.${stage}`, {}, error),
+    });
     exitWithParent();
   } catch (error) {
     if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);

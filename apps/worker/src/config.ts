@@ -1,6 +1,6 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import { availableParallelism } from 'node:os';
-import { duration, type Environment, integer, list, port, readConfig, text, url } from '@shoal/config';
+import { duration, type Environment, integer, list, logLevel, port, readConfig, text, url } from '@shoal/config';
 import { z } from 'zod';
 
 const Schema = z.object({
@@ -25,11 +25,7 @@ const Schema = z.object({
   SHOAL_DRAIN_TIMEOUT: duration({ min: 0, max: 3600_000 }).default(25_000),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(0),
-  SHOAL_LOG_LEVEL: z
-    .enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-      error: 'must be debug, info, warn, error, fatal or silent',
-    })
-    .default('info'),
+  SHOAL_LOG_LEVEL: logLevel(),
 });
 
 export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number };

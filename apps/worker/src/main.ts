@@ -1,6 +1,6 @@
 /** The worker process: configure, load models, measure, consume, drain. */
 import { RunGate } from '@shoal/batching';
-import { ConfigError, exitWithParent } from '@shoal/config';
+import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { loadRunner, type Model, openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
@@ -93,35 +93,16 @@ async function loadModel(model: Model, { config, runtime, metrics, gate, logger 
   });
 }
 
-/** The first signal drains, the second ends the process at once; what it held is fetched again elsewhere. */
-function stopOnSignal(stop: () => Promise<void>, drainMs: number, logger: Logger): void {
-  let stopping = false;
-  const onSignal = () => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    logger.info('worker.draining');
-    setTimeout(() => process.exit(1), drainMs).unref();
-    stop().then(
-      () => {
-        logger.info('worker.stopped');
-        process.exit(0);
-      },
-      (error: unknown) => {
-        logger.error('worker.stop_failed', {}, error);
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-}
-
 async function main(): Promise<void> {
   let logger = createLogger({ name: 'worker' });
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'worker', level: config.SHOAL_LOG_LEVEL });
-    stopOnSignal(await start(config, logger), config.SHOAL_DRAIN_TIMEOUT, logger);
+    stopOnSignal({
+      stop: await start(config, logger),
+      graceMs: config.SHOAL_DRAIN_TIMEOUT,
+      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`worker.${stage}`, {}, error),
+    });
     exitWithParent();
   } catch (error) {
     if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);

@@ -1,3 +1,4 @@
 export { exitWithParent } from './parent.js';
 export { ConfigError, type Environment, type Problem, readConfig } from './read-config.js';
-export { boolean, duration, durations, integer, list, port, text, url } from './variables.js';
+export { type StopOptions, stopOnSignal } from './stop-on-signal.js';
+export { boolean, duration, durations, integer, list, logLevel, port, text, url } from './variables.js';

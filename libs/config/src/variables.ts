@@ -87,3 +87,9 @@ function describeBounds(min: number, max: number): string {
   if (above) return ` of at least ${min}`;
   return below ? ` of at most ${max}` : '';
 }
+
+/** How much is logged; `info` where left out. */
+export function logLevel() {
+  const levels = ['debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+  return z.enum(levels, { error: 'must be debug, info, warn, error, fatal or silent' }).default('info');
+}

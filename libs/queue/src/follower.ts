@@ -40,14 +40,15 @@ export class Follower {
     try {
       while (!signal.aborted) {
         // Registered before the read: whatever happens between the two wakes it.
-        const wake = this.#nextWake(formatJobId(id), signal);
+        const wake = this.#waiters.nextWake(formatJobId(id), { signal });
         try {
           let progress = await this.#look(id, seen).catch((error: unknown) => {
             if (first || !isAway(error)) throw redisError(error);
             return 'away' as const;
           });
           if (progress === 'away') {
-            await wake.within(RETRY_MS);
+            wake.within(RETRY_MS);
+            await wake.promise;
             continue;
           }
           // An element of several rows is whole only with all of its parts.
@@ -83,27 +84,6 @@ export class Follower {
       return whole && { record: whole, parts: [] };
     }
     return { record, parts: parts.filter(({ seq }) => seq > after) };
-  }
-
-  #nextWake(id: string, signal: AbortSignal) {
-    let stop = () => {};
-    const promise = new Promise<void>((resolve) => {
-      const forget = this.#waiters.add(id, () => stop());
-      const onAbort = () => stop();
-      signal.addEventListener('abort', onAbort, { once: true });
-      stop = () => {
-        forget();
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      if (signal.aborted) stop();
-    });
-    const within = async (ms: number) => {
-      const timer = setTimeout(() => stop(), ms);
-      await promise;
-      clearTimeout(timer);
-    };
-    return { promise, within, stop: () => stop() };
   }
 }
 

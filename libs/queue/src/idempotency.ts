@@ -83,5 +83,6 @@ export async function release(redis: Redis, uses: readonly KeyUse[]): Promise<vo
   for (const use of uses) {
     pipeline.eval(DELETE_IF_EQUAL, 1, idempotencyKey(use.tenant, use.key), format({ ...use, admitted: false }));
   }
-  await pipeline.exec();
+  // Whether the key is free must be known before the refusal is told; a failed command does not reject by itself.
+  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }

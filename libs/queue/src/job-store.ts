@@ -111,7 +111,7 @@ class RedisJobStore implements OpenJobStore {
     let mayHaveEnded = !this.#waiters.endWatch(id);
     while (performance.now() < until && !signal?.aborted) {
       // Registered before the read: whatever ends between the two wakes it.
-      const wake = this.#nextWake(formatJobId(job), until - performance.now(), signal);
+      const wake = this.#waiters.nextWake(formatJobId(job), { ms: until - performance.now(), signal });
       try {
         const record = mayHaveEnded ? await this.#try(() => this.#reader.readEnded(job)) : 'open';
         if (record !== 'open') return owned(record, tenant);
@@ -218,23 +218,6 @@ class RedisJobStore implements OpenJobStore {
         .slice(0, limit);
       return Promise.all(ids.map(async (id) => ({ id, record: await this.#reader.readSummary(id) })));
     });
-  }
-
-  #nextWake(id: string, ms: number, signal: AbortSignal | undefined): { promise: Promise<void>; stop: () => void } {
-    let stop = () => {};
-    const promise = new Promise<void>((resolve) => {
-      const timer = setTimeout(() => stop(), Math.max(0, ms));
-      const forget = this.#waiters.add(id, () => stop());
-      const onAbort = () => stop();
-      signal?.addEventListener('abort', onAbort, { once: true });
-      stop = () => {
-        clearTimeout(timer);
-        forget();
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      };
-    });
-    return { promise, stop: () => stop() };
   }
 
   async #try<T>(command: () => Promise<T>): Promise<T> {

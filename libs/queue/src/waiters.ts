@@ -5,6 +5,15 @@
 import type { Redis } from 'ioredis';
 import { ENDED_CHANNEL, MOVED_CHANNEL } from './keys.js';
 
+/** One wait, begun before the record is read. */
+export interface Wake {
+  /** Resolves when the job may have moved on, when the time is over, or when the signal aborts. */
+  readonly promise: Promise<void>;
+  /** Ends the wait within `ms` more. */
+  within(ms: number): void;
+  stop(): void;
+}
+
 export class Waiters {
   readonly #subscriber: Redis;
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -64,6 +73,26 @@ export class Waiters {
       // May be called again when others have begun to wait since: their set is another.
       if (set.size === 0 && this.#waiting.get(id) === set) this.#waiting.delete(id);
     };
+  }
+
+  nextWake(id: string, { ms, signal }: { readonly ms?: number; readonly signal?: AbortSignal | undefined }): Wake {
+    let stop = () => {};
+    const timers: NodeJS.Timeout[] = [];
+    const within = (time: number) => void timers.push(setTimeout(() => stop(), Math.max(0, time)));
+    const promise = new Promise<void>((resolve) => {
+      const forget = this.add(id, () => stop());
+      const onAbort = () => stop();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      stop = () => {
+        for (const timer of timers) clearTimeout(timer);
+        forget();
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+    });
+    if (ms !== undefined) within(ms);
+    if (signal?.aborted) stop();
+    return { promise, within, stop: () => stop() };
   }
 
   #wake(ids: readonly string[]): void {
