@@ -13,7 +13,7 @@ const MAX_RECOVERY_S = 15 * MAX_CRASHES;
 
 for (const batch of [1, 8, 32]) {
   scenario(`poison input, batches of ${batch}`, async (row) => {
-    row.load = `1 in ${ITEMS}, two workers that hold ${7 * batch} items`;
+    row.load = `1 in ${ITEMS}, two workers that hold four micro-batches`;
     row.jobs = 1 + ITEMS / 2;
     const rig = await openRig(SCRIPTED_MODEL);
     const scripted = openScripted(rig, { batch, tokens: ITEM_TOKENS * batch, poison: POISON });
