@@ -41,10 +41,20 @@ export async function startShoalWorker(redisUrl: string): Promise<() => Promise<
     run: async ({ items, closedBy }, deviceFree) => {
       const verdicts = await publisher.begin(items.map(({ value }) => value));
       deviceFree();
-      const batch = { batchId: String(batches++), batchSize: items.length, paddedShare: 0, closedBy, runningMs: 0 };
+      const [batchId, batchSize] = [String(batches++), items.length];
       const finished = items.flatMap(({ value: item, waitedMs: batchingMs }, i): Finished[] => {
         if (verdicts[i] !== 1) return [];
-        const receipt = { ...batch, queuedMs: item.queuedMs, batchingMs, attempts: 1 };
+        const { queuedMs } = item;
+        const receipt = {
+          batchId,
+          batchSize,
+          paddedShare: 0,
+          closedBy,
+          queuedMs,
+          batchingMs,
+          runningMs: 0,
+          attempts: 1,
+        };
         return [{ item, result: { receipt, output: { kind: 'score', score: 1 } } }];
       });
       if (finished.length > 0) await publisher.publish(finished);

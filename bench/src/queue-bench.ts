@@ -83,6 +83,7 @@ async function compare(
   for (const contestant of [shoal, plain]) {
     await contestant.submit(2000, few);
     await contestant.ask(2000, few);
+    await contestant.bulk(10_000);
   }
   const submit = (contestant: Contestant, open: number) => () =>
     measure(singles, contestant.pids, () => contestant.submit(singles, open));

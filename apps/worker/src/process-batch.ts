@@ -60,18 +60,17 @@ async function runBatch(
   const outputs = await runSplitting(live, (rows) => runRows(runner, rows), isDeviceFailure);
   const runningMs = performance.now() - started;
   const lengths = live.map(({ length }) => length);
-  const batchReceipt = {
-    batchId: Math.floor(random() * 2 ** 48).toString(36),
-    batchSize: live.length,
-    paddedShare: paddedShare(lengths),
-    closedBy,
-    runningMs,
-  };
+  const batchId = Math.floor(random() * 2 ** 48).toString(36);
+  const padded = paddedShare(lengths);
   const receipts = live.map(
     ({ value, waitedMs }): ItemReceipt => ({
-      ...batchReceipt,
+      batchId,
+      batchSize: live.length,
+      paddedShare: padded,
+      closedBy,
       queuedMs: value.queuedMs,
       batchingMs: waitedMs,
+      runningMs,
       attempts: value.attempts + 1,
     }),
   );

@@ -48,17 +48,14 @@ export class Dropped {
 }
 
 /** One item that this worker holds. */
-export interface ClaimedItem extends ClaimedFields {
-  /** Set when the job was cancelled, expired or deleted, or when the lock was lost. */
-  readonly dropped: Dropped;
-}
-
-interface ClaimedFields {
+export interface ClaimedItem {
   readonly jobId: string;
   readonly ulid: string;
   readonly slice: number;
   readonly n: number;
   readonly lock: ChunkLock;
+  /** Set when the job was cancelled, expired or deleted, or when the lock was lost: one for all items of a job and chunk. */
+  readonly dropped: Dropped;
   readonly item: WireItem;
   readonly length: number;
   readonly task: Task;
@@ -210,19 +207,22 @@ export class Consumer {
     }
   }
 
-  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedFields[]> {
+  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedItem[]> {
     const { slices, tag } = job.data;
     const lock: ChunkLock = { id: job.id!, token, tag };
     const reply = await runScript(this.#redis, 'claim', this.#options.queue, slices.flat());
     const [now, claimed] = reply as [number, (ClaimedSlice | [])[]];
+    const flags = new Map<string, Dropped>();
     return slices.flatMap(([ulid, slice], s) => {
       const found = claimed[s];
       if (!found || found.length === 0) return [];
+      const dropped = flags.get(ulid) ?? new Dropped();
+      flags.set(ulid, dropped);
       const [packed, packedTask, first, created, done, strikes, attempts] = found;
       const [items, lengths] = unpack<[WireItem[], number[]]>(packed);
       const [task, parameters] = unpack<[Task, Record<string, unknown>]>(packedTask);
       const jobId = formatJobId({ queue: this.#options.queue, ulid });
-      return items.flatMap((item, i): ClaimedFields[] => {
+      return items.flatMap((item, i): ClaimedItem[] => {
         if (done[i] === 1) return [];
         return [
           {
@@ -231,6 +231,7 @@ export class Consumer {
             slice,
             n: first + i,
             lock,
+            dropped,
             item,
             length: lengths[i]!,
             task,
@@ -245,9 +246,8 @@ export class Consumer {
   }
 
   /** Rejects as soon as the lock is lost: the items' own ends no longer matter, the fence refuses them. */
-  async #handleAll(items: readonly ClaimedFields[], lost: AbortSignal): Promise<Outcome[]> {
-    const flags = new Map<string, Dropped>();
-    for (const { jobId } of items) if (!flags.has(jobId)) flags.set(jobId, this.#hold(jobId));
+  async #handleAll(items: readonly ClaimedItem[], lost: AbortSignal): Promise<Outcome[]> {
+    for (const { jobId, dropped } of items) this.#hold(jobId, dropped);
     const tokens = items.reduce((sum, { length }) => sum + length, 0);
     this.#heldTokens += tokens;
     if (tokens > 0) this.#chunkTokens = (this.#chunkTokens + tokens) / 2;
@@ -256,26 +256,24 @@ export class Consumer {
     try {
       return await new Promise((resolve, reject) => {
         onLost = () => {
-          for (const dropped of flags.values()) dropped.abort();
+          for (const { dropped } of items) dropped.abort();
           reject(new Error('the lock of a chunk was lost'));
         };
         if (lost.aborted) onLost();
         else lost.addEventListener('abort', onLost, { once: true });
-        const handled = items.map((item) => this.#options.handle({ ...item, dropped: flags.get(item.jobId)! }));
-        Promise.all(handled).then(resolve, reject);
+        Promise.all(items.map((item) => this.#options.handle(item))).then(resolve, reject);
       });
     } finally {
       lost.removeEventListener('abort', onLost);
       this.#heldTokens -= tokens;
-      for (const [jobId, dropped] of flags) this.#letGo(jobId, dropped);
+      for (const { jobId, dropped } of items) this.#letGo(jobId, dropped);
     }
   }
 
-  #hold(jobId: string): Dropped {
-    const dropped = new Dropped();
-    const flags = this.#held.get(jobId) ?? new Set();
-    this.#held.set(jobId, flags.add(dropped));
-    return dropped;
+  #hold(jobId: string, dropped: Dropped): void {
+    const flags = this.#held.get(jobId);
+    if (flags) flags.add(dropped);
+    else this.#held.set(jobId, new Set([dropped]));
   }
 
   #letGo(jobId: string, dropped: Dropped): void {
