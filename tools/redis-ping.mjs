@@ -8,9 +8,11 @@ import { UserError } from './user-error.mjs';
  * Resolves once the server at `url` answers PING; throws a UserError that says why not, without the URL's password.
  *
  * @param {string} url redis:// or rediss://
- * @param {number} [ms] how long to wait for each answer
+ * @param {object} [options]
+ * @param {string | undefined} [options.ca] certificates (PEM) of the authorities to trust in place of the system's
+ * @param {number} [options.ms] how long to wait for each answer
  */
-export async function pingRedis(url, ms = 5000) {
+export async function pingRedis(url, { ca, ms = 5000 } = {}) {
   if (!URL.canParse(url) || !/^rediss?:$/.test(new URL(url).protocol)) {
     throw new UserError('REDIS_URL must be a URL that starts with redis:// or rediss://.');
   }
@@ -18,7 +20,7 @@ export async function pingRedis(url, ms = 5000) {
   const address = `${protocol}//${hostname}${port ? `:${port}` : ''}`;
   const login = [username || (password && 'default'), password].filter(Boolean).map(decodeURIComponent);
   const commands = [...(password ? [['AUTH', ...login]] : []), ['PING']];
-  const answer = await exchange(new URL(url), commands, ms).catch((error) => {
+  const answer = await exchange(new URL(url), commands, { ca, ms }).catch((error) => {
     throw new UserError(`Redis at ${address} does not answer (${error.code ?? error.message}).`);
   });
   if (answer !== 'PONG') throw new UserError(`Redis at ${address} refuses: ${answer}`);
@@ -29,15 +31,15 @@ export async function pingRedis(url, ms = 5000) {
  *
  * @param {URL} url
  * @param {string[][]} commands
- * @param {number} ms
+ * @param {{ ca: string | undefined, ms: number }} options
  * @returns {Promise<string>}
  */
-function exchange(url, commands, ms) {
+function exchange(url, commands, { ca, ms }) {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const target = { host, port: Number(url.port || 6379) };
   const socket =
     url.protocol === 'rediss:'
-      ? connectTls({ ...target, ...(isIP(host) === 0 && { servername: host }) })
+      ? connectTls({ ...target, ...(isIP(host) === 0 && { servername: host }), ...(ca !== undefined && { ca }) })
       : connect(target);
   return new Promise((resolve, reject) => {
     let buffer = '';

@@ -103,7 +103,7 @@ async function answers(url) {
   const deadline = performance.now() + START_MS;
   for (;;) {
     try {
-      await pingRedis(url, 1000);
+      await pingRedis(url, { ms: 1000 });
       return null;
     } catch (error) {
       if (performance.now() > deadline) return { code: null, words: String(error) };

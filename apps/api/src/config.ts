@@ -1,5 +1,17 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
-import { ConfigError, duration, type Environment, integer, logLevel, port, readConfig, text, url } from '@shoal/config';
+import {
+  ConfigError,
+  duration,
+  type Environment,
+  integer,
+  logLevel,
+  port,
+  type RedisSettings,
+  readConfig,
+  redisSettings,
+  redisVariables,
+  text,
+} from '@shoal/config';
 import { AllowList, allowList, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 import { isLoopback } from './http/host.js';
@@ -33,7 +45,7 @@ function parseKey(entry: string): ApiKey | null {
 const Schema = z.object({
   PORT: port().default(8080),
   SHOAL_HOST: text().default('127.0.0.1'),
-  REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
+  ...redisVariables,
   SHOAL_MODELS_DIR: text().default('./models'),
   SHOAL_API_KEYS: ApiKeys.default([]),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
@@ -56,12 +68,14 @@ const Schema = z.object({
   SHOAL_LOG_LEVEL: logLevel(),
 });
 
-export type Config = z.output<typeof Schema>;
+export type Config = z.output<typeof Schema> & { readonly redis: RedisSettings };
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
-  if (config.SHOAL_API_KEYS.length > 0 || isLoopback(config.SHOAL_HOST)) return config;
+  if (config.SHOAL_API_KEYS.length > 0 || isLoopback(config.SHOAL_HOST)) {
+    return { ...config, redis: redisSettings(config) };
+  }
   const message = 'must be a loopback address as long as SHOAL_API_KEYS is not set: anyone could use the models';
   throw new ConfigError([{ variable: 'SHOAL_HOST', message }]);
 }

@@ -23,7 +23,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
   const encoders = await loadEncoders(models, logger);
   const store = await openJobStore({
-    redisUrl: config.REDIS_URL,
+    ...config.redis,
     queues: models.map((model) => model.queue),
     tenantCapTokens: config.SHOAL_TENANT_MAX_TOKENS,
     queueCaps: queueCapsOf(models),
@@ -34,7 +34,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     onError: logRarely(logger, 'redis.error', Date.now),
   });
   const webhooks = await openWebhookStore({
-    redisUrl: config.REDIS_URL,
+    ...config.redis,
     clock: Date.now,
     onError: logRarely(logger, 'redis.error', Date.now),
   });

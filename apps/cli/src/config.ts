@@ -1,7 +1,7 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Environment, port, readConfig, text, url } from '@shoal/config';
+import { ConfigError, type Environment, port, readConfig, redisSettings, redisVariables, text } from '@shoal/config';
 import { z } from 'zod';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -11,8 +11,8 @@ const Schema = z.object({
     .refine((value) => value > 0, 'must be a whole number from 1 to 65535')
     .default(8080),
   SHOAL_HOST: text().default('127.0.0.1'),
-  /** Left out: a private server is started. */
-  REDIS_URL: url(['redis', 'rediss']).optional(),
+  /** Without REDIS_URL a private server is started. */
+  ...redisVariables,
   SHOAL_MODELS_DIR: text().default(join(ROOT, 'models')),
   /** Of the private Redis, of what workers measured, and of the key that seals secrets. */
   SHOAL_DATA_DIR: text().default(join(ROOT, '.shoal')),
@@ -32,5 +32,12 @@ export interface Config extends z.output<typeof Schema> {
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
-  return { ...readConfig(Schema, env), environment: env };
+  const config = readConfig(Schema, env);
+  if (config.REDIS_URL !== undefined) {
+    redisSettings(config);
+  } else if (config.SHOAL_REDIS_CA !== undefined || config.SHOAL_REDIS_CLUSTER) {
+    const message = 'must be set where SHOAL_REDIS_CA or SHOAL_REDIS_CLUSTER is: the private Redis has neither';
+    throw new ConfigError([{ variable: 'REDIS_URL', message }]);
+  }
+  return { ...config, environment: env };
 }

@@ -14,6 +14,8 @@ Environment
   PORT                 port of the API                             8080
   SHOAL_HOST           address of the API                          127.0.0.1
   REDIS_URL            a Redis of yours, redis:// or rediss://     a private one is started
+  SHOAL_REDIS_CA       PEM file of who may sign its certificate    the system's
+  SHOAL_REDIS_CLUSTER  true where it is a Redis Cluster            false
   SHOAL_MODELS_DIR     folder of model folders                     models
   SHOAL_DATA_DIR       where the private Redis keeps its data      .shoal
   SHOAL_REDIS_FSYNC    everysec, or always: no job is lost         everysec

@@ -60,9 +60,10 @@ function checkModels(folder: string): void {
 }
 
 /** The private server; undefined where REDIS_URL names one, which then must answer. */
-async function findRedis({ REDIS_URL, SHOAL_DATA_DIR, SHOAL_REDIS_FSYNC }: Config): Promise<RedisServer | undefined> {
+async function findRedis(config: Config): Promise<RedisServer | undefined> {
+  const { REDIS_URL, SHOAL_REDIS_CA, SHOAL_DATA_DIR, SHOAL_REDIS_FSYNC } = config;
   if (REDIS_URL !== undefined) {
-    await pingRedis(REDIS_URL);
+    await pingRedis(REDIS_URL, { ca: SHOAL_REDIS_CA });
     return undefined;
   }
   const dir = join(SHOAL_DATA_DIR, 'redis');

@@ -1,10 +1,23 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
-import { duration, durations, type Environment, integer, logLevel, port, readConfig, text, url } from '@shoal/config';
+import {
+  duration,
+  durations,
+  type Environment,
+  integer,
+  logLevel,
+  port,
+  type RedisSettings,
+  readConfig,
+  redisSettings,
+  redisVariables,
+  text,
+  url,
+} from '@shoal/config';
 import { AllowList, ATTEMPT_TIMEOUT_MS, allowList, DEFAULT_SCHEDULE, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 
 const Schema = z.object({
-  REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
+  ...redisVariables,
   /** To show outputs; jobs of models that are not here are told without theirs. */
   SHOAL_MODELS_DIR: text().default('./models'),
   /** Opens the secrets that the API sealed: the same value as the API's. */
@@ -27,9 +40,10 @@ const Schema = z.object({
   SHOAL_LOG_LEVEL: logLevel(),
 });
 
-export type Config = z.output<typeof Schema>;
+export type Config = z.output<typeof Schema> & { readonly redis: RedisSettings };
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
-  return readConfig(Schema, env);
+  const config = readConfig(Schema, env);
+  return { ...config, redis: redisSettings(config) };
 }

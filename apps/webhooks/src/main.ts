@@ -16,12 +16,12 @@ import { CLOSE_MS, within } from './within.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const presenterOf = await loadPresenters(config, logger);
-  await waitForRedis(config.REDIS_URL);
+  await waitForRedis(config.redis);
   const registry = new Registry();
   let ready = false;
   const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const backend = openWebhookBackend({
-    redisUrl: config.REDIS_URL,
+    ...config.redis,
     clock: Date.now,
     onError: logRarely(logger, 'redis.error', Date.now),
   });

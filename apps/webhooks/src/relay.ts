@@ -22,6 +22,8 @@ export class Relay {
   readonly #reading = new Map<string, Promise<void>>();
   /** Streams that got entries while they were being read. */
   readonly #again = new Set<string>();
+  /** Streams that were asked for their length and have not answered. */
+  readonly #asked = new Set<string>();
   #sources: string[] = [];
   #looks = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -50,10 +52,22 @@ export class Relay {
     const { outbox } = this.#options.backend;
     try {
       if (this.#looks++ % LOOKS_PER_LIST === 0) this.#sources = await outbox.sources();
-      const lengths = await outbox.lengths(this.#sources);
-      for (const [n, source] of this.#sources.entries()) if (lengths[n]! > 0) this.#wake(source);
+      for (const source of this.#sources) void this.#lookInto(source);
     } catch (error) {
       this.#options.onError(error as Error);
+    }
+  }
+
+  /** Each by itself: of a Redis Cluster one node may be away, and only its streams must wait for it. */
+  async #lookInto(source: string): Promise<void> {
+    if (this.#asked.has(source)) return;
+    this.#asked.add(source);
+    try {
+      if ((await this.#options.backend.outbox.length(source)) > 0) this.#wake(source);
+    } catch (error) {
+      this.#options.onError(error as Error);
+    } finally {
+      this.#asked.delete(source);
     }
   }
 

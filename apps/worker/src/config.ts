@@ -1,10 +1,22 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import { availableParallelism } from 'node:os';
-import { duration, type Environment, integer, list, logLevel, port, readConfig, text, url } from '@shoal/config';
+import {
+  duration,
+  type Environment,
+  integer,
+  list,
+  logLevel,
+  port,
+  type RedisSettings,
+  readConfig,
+  redisSettings,
+  redisVariables,
+  text,
+} from '@shoal/config';
 import { z } from 'zod';
 
 const Schema = z.object({
-  REDIS_URL: url(['redis', 'rediss']).default('redis://127.0.0.1:6379'),
+  ...redisVariables,
   SHOAL_MODELS_DIR: text().default('./models'),
   /** Names of the models to serve; all of the folder where left out. */
   SHOAL_MODELS: list().default([]),
@@ -28,11 +40,12 @@ const Schema = z.object({
   SHOAL_LOG_LEVEL: logLevel(),
 });
 
-export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number };
+export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number; readonly redis: RedisSettings };
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
   const runs = config.SHOAL_DEVICE === 'cpu' ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS) : 1;
-  return { ...config, concurrentRuns: config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs) };
+  const concurrentRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
+  return { ...config, concurrentRuns, redis: redisSettings(config) };
 }

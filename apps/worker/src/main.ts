@@ -13,7 +13,7 @@ import { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const models = await chooseModels(config, logger);
-  await waitForRedis(config.REDIS_URL);
+  await waitForRedis(config.redis);
   const runtime = await openRuntime({
     ...(config.SHOAL_RUNTIME && { prefer: config.SHOAL_RUNTIME }),
     log: (message) => logger.warn('runtime.fallback', { reason: message }),
@@ -84,7 +84,7 @@ async function loadModel(model: Model, { config, runtime, metrics, gate, logger 
   return new ModelWorker({
     runner,
     limits,
-    redisUrl: config.REDIS_URL,
+    ...config.redis,
     concurrentRuns: config.concurrentRuns,
     gate,
     metrics,

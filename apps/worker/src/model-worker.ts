@@ -1,7 +1,7 @@
 /** One model on this worker: fetch → micro-batch → forward pass → publish, wired together. */
 import { type BatchLimits, type Candidate, MicroBatcher, NotStarted, type RunGate, systemClock } from '@shoal/batching';
 import type { Model, ModelRunner } from '@shoal/models';
-import { type ClaimedItem, Consumer, type Outcome, Publisher } from '@shoal/queue';
+import { type ClaimedItem, Consumer, type Outcome, Publisher, type RedisTarget } from '@shoal/queue';
 import type { Logger, WorkerMetrics } from '@shoal/telemetry';
 import { type BatchRun, processBatch } from './process-batch.js';
 
@@ -13,10 +13,9 @@ import { type BatchRun, processBatch } from './process-batch.js';
 const WAITING_BATCHES = 3;
 const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 
-export interface ModelWorkerOptions {
+export interface ModelWorkerOptions extends RedisTarget {
   readonly runner: ModelRunner;
   readonly limits: BatchLimits;
-  readonly redisUrl: string;
   readonly concurrentRuns: number;
   readonly gate: RunGate;
   readonly metrics: WorkerMetrics;
@@ -32,10 +31,12 @@ export class ModelWorker {
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
-    const { runner, limits, redisUrl, logger } = options;
+    const { runner, limits, redisUrl, redisCa, redisCluster, logger } = options;
     const { queue } = runner.model;
     this.#consumer = new Consumer({
       redisUrl,
+      redisCa,
+      redisCluster,
       queue,
       holdTokens: (options.concurrentRuns + WAITING_BATCHES) * limits.maxBatchTokens,
       handle: (item) => this.#handle(item),

@@ -1,4 +1,6 @@
 /** Schemas of single environment variables: text in, typed value out, messages that say what to write instead. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -78,6 +80,25 @@ export function url(protocols: readonly string[] = ['http', 'https']) {
     const parsed = URL.canParse(value) ? new URL(value) : undefined;
     return parsed !== undefined && parsed.host !== '' && protocols.includes(parsed.protocol.slice(0, -1));
   }, message);
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+
+/** The path of a PEM file with certificates; the value is the file's content. */
+export function certificates() {
+  return z.string().transform((path, context) => {
+    try {
+      const pem = readFileSync(path, 'utf8');
+      const found = pem.match(CERTIFICATE) ?? [];
+      for (const certificate of found) new X509Certificate(certificate);
+      if (found.length > 0) return pem;
+      context.addIssue('must be the path of a PEM file with certificates; this file has none');
+    } catch (error) {
+      const why = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+      context.addIssue(`must be the path of a PEM file with certificates; this one cannot be read${why}`);
+    }
+    return z.NEVER;
+  });
 }
 
 function describeBounds(min: number, max: number): string {

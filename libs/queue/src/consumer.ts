@@ -9,7 +9,7 @@ import type { Redis } from 'ioredis';
 import type { Chunk } from './chunks.js';
 import { unpack } from './codec.js';
 import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
-import { openPatient, openSubscriber } from './redis.js';
+import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
 import { runScript } from './scripts.js';
 
 /**
@@ -74,8 +74,7 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly afterMs: number }
   | { readonly kind: 'unstarted' };
 
-export interface ConsumerOptions {
-  readonly redisUrl: string;
+export interface ConsumerOptions extends RedisTarget {
   readonly queue: string;
   /** Tokens held (waiting or running) above which nothing more is fetched. */
   readonly holdTokens: number;
@@ -97,7 +96,7 @@ type ClaimedSlice = [
 
 export class Consumer {
   readonly #options: ConsumerOptions;
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #subscriber: Redis;
   readonly #fetchers: Fetcher[] = [];
   /** Who to tell when a job is cancelled: the items of the job that this process holds. */
@@ -113,8 +112,8 @@ export class Consumer {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.#chunkTokens = options.holdTokens;
-    this.#redis = openPatient(options.redisUrl, options.onError);
-    this.#subscriber = openSubscriber(options.redisUrl, options.onError);
+    this.#redis = openPatient(options, options.onError);
+    this.#subscriber = openSubscriber(options, this.#redis, options.onError);
     this.#subscriber.on('ready', () => this.#subscriber.subscribe(DROPPED_CHANNEL).catch(() => undefined));
     this.#subscriber.on('message', (_channel: string, id: string) => {
       for (const dropped of this.#held.get(id) ?? []) dropped.abort();
@@ -122,7 +121,7 @@ export class Consumer {
   }
 
   /** The patient connection, for the publisher of the same queue. */
-  get redis(): Redis {
+  get redis(): RedisClient {
     return this.#redis;
   }
 

@@ -3,11 +3,11 @@
  * that it has moved on. What is not asked for is not read, so a slow reader costs the memory of one look.
  */
 import { ShoalError } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
 import { formatJobId, type JobId } from './keys.js';
 import type { Reader } from './reader.js';
 import { parseRecord, placeResults } from './records.js';
-import { redisError } from './redis.js';
+import type { RedisClient } from './redis.js';
+import { redisError } from './redis-errors.js';
 import { runScript } from './scripts.js';
 import type { JobPart, JobProgress } from './types.js';
 import type { Waiters } from './waiters.js';
@@ -22,11 +22,11 @@ const RETRY_MS = 1000;
 type Look = 0 | [record: (Buffer | null)[], runs: [end: number, first: number, last: number, packed: Buffer][]];
 
 export class Follower {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #reader: Reader;
   readonly #waiters: Waiters;
 
-  constructor(redis: Redis, reader: Reader, waiters: Waiters) {
+  constructor(redis: RedisClient, reader: Reader, waiters: Waiters) {
     this.#redis = redis;
     this.#reader = reader;
     this.#waiters = waiters;

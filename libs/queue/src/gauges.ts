@@ -1,10 +1,14 @@
 /**
  * What admission needs to know of Redis between two looks: memory in use, bytes reserved for results, each queue's load
  * and the limits its workers measured. One pipeline every 200 ms for all queues; bytes admitted since then are added.
+ *
+ * Of a cluster every queue is asked for by itself, together with the memory of the node that answers: a queue can take as
+ * much as its own node can, and a node that is away leaves the queues of others as they are.
  */
 import { ShoalError } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import { queueTag } from './keys.js';
+import type { RedisClient } from './redis.js';
 
 const INTERVAL_MS = 200;
 /** Share of Redis's memory that may be in use or promised; the rest is for what publishing and BullMQ add. */
@@ -22,20 +26,36 @@ export interface QueueGauge {
 }
 
 export interface GaugesOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly queues: readonly string[];
   /** Bytes that count as full where Redis has no `maxmemory`. */
   readonly memoryBudget: number;
   readonly clock: () => number;
 }
 
+/** A queue as it was seen last. */
+interface Seen extends QueueGauge {
+  /** Which server has it, by its run id. */
+  readonly server: string;
+  /** Bytes that its unfinished jobs have set aside for their results. */
+  readonly reserved: number;
+  /** Tokens that ended, ever, as of `at` in Unix ms. */
+  readonly served: number;
+  readonly at: number;
+}
+
+/** Bytes in use on one server, and those that count as all of it. */
+interface Memory {
+  readonly used: number;
+  readonly limit: number;
+}
+
 export class Gauges {
   readonly #options: GaugesOptions;
-  readonly #queues = new Map<string, QueueGauge & { served: number; at: number }>();
-  #used = 0;
-  #limit = Number.POSITIVE_INFINITY;
-  #reserved = 0;
-  #sinceLook = 0;
+  readonly #queues = new Map<string, Seen>();
+  readonly #servers = new Map<string, Memory>();
+  /** Bytes admitted since the last look, by queue. */
+  readonly #sinceLook = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: GaugesOptions) {
@@ -66,46 +86,61 @@ export class Gauges {
     return this.#queues.get(name) ?? { jobs: 0, tokens: 0, rate: 0, batchTokens: null };
   }
 
-  /** Counts `bytes` as used, or throws `memory_full`: checked before anything of the job is written. */
-  reserve(bytes: number): void {
-    if (this.#used + this.#reserved + this.#sinceLook + bytes > FULL_SHARE * this.#limit) {
+  /** Counts `bytes` of `queue` as used, or throws `memory_full`: checked before anything of the job is written. */
+  reserve(queue: string, bytes: number): void {
+    const server = this.#queues.get(queue)?.server ?? '';
+    const { used, limit } = this.#servers.get(server) ?? { used: 0, limit: Number.POSITIVE_INFINITY };
+    let promised = bytes;
+    for (const [name, seen] of this.#queues) {
+      if (seen.server === server) promised += seen.reserved + (this.#sinceLook.get(name) ?? 0);
+    }
+    if (used + promised > FULL_SHARE * limit) {
       throw new ShoalError('memory_full', 'the memory for jobs and results is in use; repeat the request later', {
         retryAfter: 2,
       });
     }
-    this.#sinceLook += bytes;
+    this.#count(queue, bytes);
   }
 
+  /** Rejects with the first failure; what could be seen all the same is. */
   async look(): Promise<void> {
-    const { redis, queues, memoryBudget, clock } = this.#options;
-    const pipeline = redis.pipeline().info('memory');
+    const { redis, queues } = this.#options;
+    const groups = redis instanceof Cluster ? queues.map((queue) => [queue]) : [queues];
+    const looks = await Promise.allSettled(groups.map((group) => this.#lookAt(group)));
+    for (const look of looks) if (look.status === 'rejected') throw look.reason;
+  }
+
+  /** Queues that one server has. */
+  async #lookAt(queues: readonly string[]): Promise<void> {
+    const { redis, memoryBudget, clock } = this.#options;
+    const pipeline = redis.pipeline().info('server', 'memory');
     for (const queue of queues) {
       pipeline.hmget(`${queueTag(queue)}:state`, 'tokens', 'reserved', 'served', 'jobs');
       pipeline.hget(`${queueTag(queue)}:limits`, 'batchTokens');
     }
-    const before = this.#sinceLook;
+    const before = queues.map((queue) => this.#sinceLook.get(queue) ?? 0);
     const replies = (await pipeline.exec()) ?? [];
     for (const [error] of replies) if (error) throw error;
     const info = String(replies[0]?.[1]);
-    this.#used = field(info, 'used_memory');
-    const max = field(info, 'maxmemory');
-    this.#limit = max > 0 ? max : memoryBudget;
-    this.#sinceLook -= before;
-    this.#reserved = 0;
+    const server = field(info, 'run_id', '\\w+');
+    const max = Number(field(info, 'maxmemory'));
+    this.#servers.set(server, { used: Number(field(info, 'used_memory')), limit: max > 0 ? max : memoryBudget });
     queues.forEach((queue, n) => {
       const [tokens = 0, reserved = 0, served = 0, jobs = 0] = (replies[1 + 2 * n]![1] as (string | null)[]).map(
         Number,
       );
       const batchTokens = replies[2 + 2 * n]![1] as string | null;
-      this.#reserved += reserved;
+      this.#count(queue, -before[n]!);
       const at = clock();
       const last = this.#queues.get(queue);
       const sample = last && at > last.at ? ((served - last.served) / (at - last.at)) * 1000 : 0;
       // Smoothed over about 2 s, so that one empty look between two micro-batches does not read as a standstill.
       const rate = last ? last.rate * 0.9 + sample * 0.1 : 0;
       this.#queues.set(queue, {
+        server,
         jobs,
         tokens,
+        reserved,
         rate,
         batchTokens: batchTokens === null ? null : Number(batchTokens),
         served,
@@ -113,8 +148,13 @@ export class Gauges {
       });
     });
   }
+
+  #count(queue: string, bytes: number): void {
+    this.#sinceLook.set(queue, (this.#sinceLook.get(queue) ?? 0) + bytes);
+  }
 }
 
-function field(info: string, name: string): number {
-  return Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+/** Of INFO; '' where there is no such field. */
+function field(info: string, name: string, form = '\\d+'): string {
+  return new RegExp(`^${name}:(${form})`, 'm').exec(info)?.[1] ?? '';
 }

@@ -3,8 +3,11 @@
  * a repeat finds the id and goes on with it, so that however often a call is repeated there is one job.
  */
 import { ShoalError } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
+import { Cluster } from 'ioredis';
 import { idempotencyKey } from './keys.js';
+import { sendMany } from './many.js';
+import type { RedisClient } from './redis.js';
+import { redisError } from './redis-errors.js';
 
 const KEEP_SECONDS = 24 * 3600;
 
@@ -30,27 +33,23 @@ export interface KeyUse {
   readonly id: string;
 }
 
-/** Per use: the id to go on with and whether its job was written before; or `idempotency_conflict`. */
+/** Per use: the id to go on with and whether its job was written before; or `idempotency_conflict`, or why not. */
 export async function reserve(
-  redis: Redis,
+  redis: RedisClient,
   uses: readonly KeyUse[],
 ): Promise<({ id: string; admitted: boolean } | ShoalError)[]> {
   if (uses.length === 0) return [];
-  const pipeline = redis.pipeline();
-  for (const use of uses) {
-    pipeline.set(
-      idempotencyKey(use.tenant, use.key),
-      format({ ...use, admitted: false }),
-      'EX',
-      KEEP_SECONDS,
-      'NX',
-      'GET',
-    );
-  }
-  const replies = (await pipeline.exec()) ?? [];
+  const replies = await sendMany(
+    redis,
+    uses.map((use) => ['set', keyOf(use), format({ ...use, admitted: false }), 'EX', KEEP_SECONDS, 'NX', 'GET']),
+  );
   return uses.map((use, n) => {
     const [error, before] = replies[n]!;
-    if (error) throw error;
+    if (error) {
+      // Of a cluster, the node of one key may be away while those of the others answer.
+      if (redis instanceof Cluster) return redisError(error);
+      throw error;
+    }
     if (before === null) return { id: use.id, admitted: false };
     const found = parseReservation(String(before));
     if (found.fingerprint !== use.fingerprint) {
@@ -64,25 +63,28 @@ export async function reserve(
 }
 
 /** After the job is written: a repeat whose record is gone must answer "gone", not run it again. */
-export async function confirm(redis: Redis, uses: readonly KeyUse[]): Promise<void> {
+export async function confirm(redis: RedisClient, uses: readonly KeyUse[]): Promise<void> {
   if (uses.length === 0) return;
-  const pipeline = redis.pipeline();
-  for (const use of uses) {
-    pipeline.set(idempotencyKey(use.tenant, use.key), format({ ...use, admitted: true }), 'KEEPTTL', 'XX');
-  }
-  await pipeline.exec();
+  await sendMany(
+    redis,
+    uses.map((use) => ['set', keyOf(use), format({ ...use, admitted: true }), 'KEEPTTL', 'XX']),
+  );
 }
 
 /** A repeat of the same call may have been admitted meanwhile: then the key stays. */
 const DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
 /** After a definite refusal (429): the key may be used again, also with another body. */
-export async function release(redis: Redis, uses: readonly KeyUse[]): Promise<void> {
+export async function release(redis: RedisClient, uses: readonly KeyUse[]): Promise<void> {
   if (uses.length === 0) return;
-  const pipeline = redis.pipeline();
-  for (const use of uses) {
-    pipeline.eval(DELETE_IF_EQUAL, 1, idempotencyKey(use.tenant, use.key), format({ ...use, admitted: false }));
-  }
+  const replies = await sendMany(
+    redis,
+    uses.map((use) => ['eval', DELETE_IF_EQUAL, 1, keyOf(use), format({ ...use, admitted: false })]),
+  );
   // Whether the key is free must be known before the refusal is told; a failed command does not reject by itself.
-  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+  for (const [error] of replies) if (error) throw error;
+}
+
+function keyOf({ tenant, key }: KeyUse): string {
+  return idempotencyKey(tenant, key);
 }

@@ -2,21 +2,22 @@
 
 import { type JobRecord, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
+import { checkRedis, pingAny } from './check-redis.js';
 import { CANCELLED } from './errors.js';
 import { Follower } from './follower.js';
 import { Gauges } from './gauges.js';
 import { formatJobId, type JobId, newUlid, QUEUES_KEY, queueTag } from './keys.js';
 import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
-import { checkRedis, openFailFast, openSubscriber, redisError } from './redis.js';
+import { openFailFast, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
+import { redisError } from './redis-errors.js';
 import type { Replication } from './replication.js';
 import { runScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
 import type { Admitted, JobFilter, JobPage, JobProgress, JobStore, NewJob, QueueDepth } from './types.js';
 import { Waiters } from './waiters.js';
 
-export interface JobStoreOptions {
-  readonly redisUrl: string;
+export interface JobStoreOptions extends RedisTarget {
   /** Every queue this store may see; jobs of others answer `job_not_found`. */
   readonly queues: readonly string[];
   readonly tenantCapTokens: number;
@@ -37,11 +38,11 @@ export type OpenJobStore = JobStore & { close(): Promise<void> };
 
 /** Connects, checks Redis, and starts the sweeper. Throws `redis_unavailable` where Redis does not answer in 5 s. */
 export async function openJobStore(options: JobStoreOptions): Promise<OpenJobStore> {
-  const redis = openFailFast(options.redisUrl, options.onError);
-  const subscriber = openSubscriber(options.redisUrl, options.onError);
+  const redis = openFailFast(options, options.onError);
+  const subscriber = openSubscriber(options, redis, options.onError);
   const gauges = new Gauges({ ...options, redis });
   try {
-    await checkRedis(redis, 5000);
+    await checkRedis(redis, options, 5000);
     await gauges.start();
     if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
   } catch (error) {
@@ -54,9 +55,9 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
 
 class RedisJobStore implements OpenJobStore {
   readonly #options: JobStoreOptions;
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   /** Of the producers; the same as the others' unless replicas are waited for. */
-  readonly #writer: Redis;
+  readonly #writer: RedisClient;
   readonly #subscriber: Redis;
   readonly #gauges: Gauges;
   readonly #waiters: Waiters;
@@ -65,7 +66,7 @@ class RedisJobStore implements OpenJobStore {
   readonly #producers: ReadonlyMap<string, Producer>;
   readonly #sweeper: Sweeper;
 
-  constructor(options: JobStoreOptions, redis: Redis, subscriber: Redis, gauges: Gauges) {
+  constructor(options: JobStoreOptions, redis: RedisClient, subscriber: Redis, gauges: Gauges) {
     this.#options = options;
     this.#redis = redis;
     this.#subscriber = subscriber;
@@ -74,7 +75,7 @@ class RedisJobStore implements OpenJobStore {
     this.#reader = new Reader(redis);
     this.#follower = new Follower(redis, this.#reader, this.#waiters);
     const { clock, tenantCapTokens: tenantCap, replication = NO_REPLICATION } = options;
-    this.#writer = replication.minReplicas === 0 ? redis : openFailFast(options.redisUrl, options.onError);
+    this.#writer = replication.minReplicas === 0 ? redis : openFailFast(options, options.onError);
     this.#producers = new Map(
       options.queues.map((queue) => {
         const queueCap = options.queueCaps?.[queue] ?? options.queueCapTokens;
@@ -167,7 +168,7 @@ class RedisJobStore implements OpenJobStore {
   }
 
   async ping(): Promise<void> {
-    await this.#try(() => this.#redis.ping());
+    await this.#try(() => pingAny(this.#redis));
   }
 
   async close(): Promise<void> {

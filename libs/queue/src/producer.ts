@@ -4,15 +4,15 @@
  */
 import { ShoalError } from '@shoal/contracts';
 import { Queue } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { byLength, type Chunk, cutSlices, formChunks, type PlacedSlice, type Slice } from './chunks.js';
 import { pack } from './codec.js';
 import { MAX_PRIORITY, PRIORITY_WEIGHT, QUANTUM_TOKENS } from './fairness.js';
 import type { Gauges } from './gauges.js';
 import { confirm, type KeyUse, release, reserve } from './idempotency.js';
-import { CHUNKS, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
+import { CHUNKS, idempotencyKey, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
 import { packMeta } from './records.js';
-import { redisError } from './redis.js';
+import type { RedisClient } from './redis.js';
+import { redisError } from './redis-errors.js';
 import { awaitReplicas, type Replication } from './replication.js';
 import { runScript } from './scripts.js';
 import type { Admitted, NewJob } from './types.js';
@@ -26,7 +26,7 @@ const DEFAULT_BATCH_TOKENS = 2048;
 const RECORD_BYTES = 600;
 
 export interface ProducerOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly queue: string;
   readonly gauges: Gauges;
   /** Most tokens of one tenant's unfinished jobs, and of all. */
@@ -138,7 +138,7 @@ export class Producer {
     await release(redis, refused.flatMap(keyUse));
     if (verdicts.some(([verdict]) => verdict === 1)) this.#noteSent([commit]);
     // Repeats of a job wait as well: its first call may have been answered that too few replicas have it.
-    if (verdicts.some(([verdict]) => verdict >= 0)) await awaitReplicas(redis, this.#options.replication);
+    if (verdicts.some(([verdict]) => verdict >= 0)) await this.#awaitReplicas(roomy);
     roomy.forEach((pending, n) => {
       const verdict = verdicts[n]![0];
       pending.resolve(verdict < 0 ? this.#refusal(verdict) : { id: pending.id, created: verdict === 1 });
@@ -164,7 +164,7 @@ export class Producer {
         if (!outcome.admitted && other.queue === this.#options.queue) return;
         settled.add(pending);
         const alive = await this.#options.redis.exists(recordKey(other.queue, other.ulid));
-        await awaitReplicas(this.#options.redis, this.#options.replication);
+        await this.#awaitReplicas([pending]);
         pending.resolve(
           alive === 1
             ? { id: outcome.id, created: false }
@@ -175,9 +175,18 @@ export class Producer {
     return batch.filter((pending) => !settled.has(pending));
   }
 
+  /** Of the jobs' queues and of their keys. */
+  async #awaitReplicas(jobs: readonly Pending[]): Promise<void> {
+    const { redis, replication } = this.#options;
+    if (replication.minReplicas === 0) return;
+    const keys = jobs.flatMap(keyUse).map(({ tenant, key }) => idempotencyKey(tenant, key));
+    const queues = new Set(jobs.map(({ id }) => queueTag(parseJobId(id)!.queue)));
+    await awaitReplicas(redis, [...queues, ...keys], replication);
+  }
+
   #reserveMemory(pending: Pending): boolean {
     try {
-      this.#options.gauges.reserve(pending.bytes + pending.job.resultBytes);
+      this.#options.gauges.reserve(this.#options.queue, pending.bytes + pending.job.resultBytes);
       return true;
     } catch (error) {
       void release(this.#options.redis, keyUse(pending)).catch(() => undefined);

@@ -1,12 +1,12 @@
 /** What a worker writes about the items it holds, each time under the lock of the chunk they came with. */
 
 import type { ItemResult } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
 import { pack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './consumer.js';
 import { EXPIRED, TOO_LARGE } from './errors.js';
 import { queueTag } from './keys.js';
 import { packResults } from './records.js';
+import type { RedisClient } from './redis.js';
 import { runScript } from './scripts.js';
 
 /** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
@@ -18,7 +18,7 @@ type RunVerdict = Verdict | -2;
 const OUTPUT_EVENT_PAUSE_MS = 5000;
 
 export interface PublisherOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly queue: string;
   readonly maxResultBytes: number;
 }

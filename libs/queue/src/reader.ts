@@ -1,9 +1,9 @@
 /** Reads records. Reads asked for in one turn of the event loop share one script call per queue. */
 
 import type { JobRecord } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
 import { type JobId, parseJobId } from './keys.js';
 import { parseRecord } from './records.js';
+import type { RedisClient } from './redis.js';
 import { runScript } from './scripts.js';
 
 /** What lua/read.lua is asked for: everything, everything but only once the job has ended, or no results. */
@@ -20,10 +20,10 @@ interface Pending {
 const MAX_RECORDS = 64;
 
 export class Reader {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #pending = new Map<string, Pending[]>();
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisClient) {
     this.#redis = redis;
   }
 

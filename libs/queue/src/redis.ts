@@ -1,90 +1,161 @@
-/** Connections to Redis: API-side ones fail fast, worker-side ones wait for Redis to come back. */
-import { ShoalError } from '@shoal/contracts';
-import { Redis, type RedisOptions } from 'ioredis';
+/**
+ * Connections to Redis, one server or a Cluster: API-side ones fail fast, worker-side ones wait for Redis to come back.
+ * Here alone is decided how Redis is reached; everybody else passes a `RedisTarget` on.
+ */
+import { randomInt } from 'node:crypto';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+
+export type RedisClient = Redis | Cluster;
+
+/** Where Redis is, and how it is to be reached. */
+export interface RedisTarget {
+  /** `redis://user:password@host:port`; `rediss://` for TLS. */
+  readonly redisUrl: string;
+  /** Certificates (PEM) of the authorities that may sign Redis's, in place of the system's. */
+  readonly redisCa?: string | undefined;
+  /** True for a Redis Cluster; the URL then names any of its nodes. */
+  readonly redisCluster?: boolean | undefined;
+}
+
+type OnError = (error: Error) => void;
 
 /** A request must be answered within 2 s when Redis is away (reply 503), so a command gets 1.5 s. */
 const COMMAND_TIMEOUT_MS = 1500;
 const MAX_RECONNECT_MS = 1000;
+/** Between two looks at which node of a cluster serves what; a command that finds its slot moved looks at once. */
+const SLOTS_REFRESH_MS = 5000;
+/** A subscriber of a cluster whose node does not answer for this long goes to another node. */
+const PULSE_MS = 2000;
 
 const reconnect = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_MS);
 
-type Profile = Pick<
-  RedisOptions,
-  'enableOfflineQueue' | 'maxRetriesPerRequest' | 'commandTimeout' | 'connectTimeout' | 'autoResubscribe'
->;
+interface Profile {
+  readonly enableOfflineQueue: boolean;
+  /** Of every connection. */
+  readonly connection: Pick<RedisOptions, 'maxRetriesPerRequest' | 'commandTimeout' | 'connectTimeout'>;
+  /** What happens to commands whose node of a cluster is away or has handed their slot over. */
+  readonly redirect: Pick<
+    ClusterOptions,
+    'maxRedirections' | 'retryDelayOnFailover' | 'retryDelayOnClusterDown' | 'retryDelayOnMoved'
+  >;
+}
 
-function open(url: string, options: Profile, onError: (error: Error) => void): Redis {
-  const redis = new Redis(url, { retryStrategy: reconnect, ...options });
+const FAIL_FAST: Profile = {
+  enableOfflineQueue: false,
+  connection: { maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS, connectTimeout: COMMAND_TIMEOUT_MS },
+  redirect: { retryDelayOnFailover: 0, retryDelayOnClusterDown: 0 },
+};
+
+const PATIENT: Profile = {
+  enableOfflineQueue: true,
+  connection: { maxRetriesPerRequest: null },
+  redirect: {
+    maxRedirections: Number.POSITIVE_INFINITY,
+    retryDelayOnFailover: 500,
+    retryDelayOnClusterDown: 500,
+    retryDelayOnMoved: 50,
+  },
+};
+
+/** For callers that wait: commands fail at once while Redis, or the node of a cluster that they are for, is away. */
+export function openFailFast(target: RedisTarget, onError: OnError): RedisClient {
+  return target.redisCluster ? openCluster(target, FAIL_FAST, onError) : openServer(target, FAIL_FAST, onError);
+}
+
+/** For workers: commands wait and are sent again after a reconnect, so every script must bear being run twice. */
+export function openPatient(target: RedisTarget, onError: OnError): RedisClient {
+  return target.redisCluster ? openCluster(target, PATIENT, onError) : openServer(target, PATIENT, onError);
+}
+
+/** One server, or the one node of a cluster that the URL names, for callers that wait. */
+export function openNamedServer(target: RedisTarget, onError: OnError): Redis {
+  return openServer(target, FAIL_FAST, onError);
+}
+
+/**
+ * For pub/sub: the owner subscribes on every `ready`, because it must read again what it missed.
+ *
+ * @param beside a client of the same target; of a cluster it knows the nodes
+ */
+export function openSubscriber(target: RedisTarget, beside: RedisClient, onError: OnError): Redis {
+  const open = (options: Pick<RedisOptions, 'retryStrategy'>) => {
+    const redis = new Redis({ ...optionsOf(target, PATIENT), autoResubscribe: false, ...options });
+    redis.on('error', onError);
+    return redis;
+  };
+  if (!(beside instanceof Cluster)) return open({ retryStrategy: reconnect });
+  // Every node of a cluster hears every message, so any will do, and after a trouble another one may do better.
+  const subscriber: Redis = open({
+    retryStrategy: (attempt) => {
+      const nodes = beside.nodes();
+      const { host, port } = nodes.length > 0 ? nodes[randomInt(nodes.length)]!.options : {};
+      if (host !== undefined && port !== undefined) Object.assign(subscriber.options, { host, port });
+      return reconnect(attempt);
+    },
+  });
+  changeHangingNode(subscriber);
+  return subscriber;
+}
+
+/** A subscriber that hears nothing cannot tell whether nothing is said: it asks. */
+function changeHangingNode(subscriber: Redis): void {
+  let answered = true;
+  const pulse = setInterval(() => {
+    if (subscriber.status !== 'ready') {
+      answered = true;
+    } else if (answered) {
+      answered = false;
+      const noteAnswer = () => {
+        answered = true;
+      };
+      subscriber.ping().then(noteAnswer, noteAnswer);
+    } else {
+      subscriber.disconnect(true);
+    }
+  }, PULSE_MS).unref();
+  subscriber.once('end', () => clearInterval(pulse));
+}
+
+function openServer(target: RedisTarget, profile: Profile, onError: OnError): Redis {
+  const { enableOfflineQueue } = profile;
+  const redis = new Redis({ ...optionsOf(target, profile), retryStrategy: reconnect, enableOfflineQueue });
   redis.on('error', onError);
   return redis;
 }
 
-/** For callers that wait: commands fail at once while Redis is away. */
-export function openFailFast(url: string, onError: (error: Error) => void): Redis {
-  return open(
-    url,
-    { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS, connectTimeout: 1500 },
-    onError,
-  );
+function openCluster(target: RedisTarget, profile: Profile, onError: OnError): Cluster {
+  const { host, port, ...redisOptions } = optionsOf(target, profile);
+  const cluster = new Cluster([{ host, port }], {
+    clusterRetryStrategy: reconnect,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
+    enableOfflineQueue: profile.enableOfflineQueue,
+    ...profile.redirect,
+    // Names stay names, so that TLS can check them.
+    dnsLookup: (address, callback) => callback(null, address),
+    redisOptions,
+  });
+  cluster.on('error', onError);
+  cluster.on('node error', onError);
+  return cluster;
 }
 
-/** For workers: commands wait and are sent again after a reconnect, so every script must bear being run twice. */
-export function openPatient(url: string, onError: (error: Error) => void): Redis {
-  return open(url, { maxRetriesPerRequest: null }, onError);
-}
+type Connection = Profile['connection'] &
+  Pick<RedisOptions, 'username' | 'password' | 'db' | 'tls' | 'disableClientInfo'> & {
+    readonly host: string;
+    readonly port: number;
+  };
 
-/** For pub/sub: the owner subscribes on every `ready`, because it must read again what it missed. */
-export function openSubscriber(url: string, onError: (error: Error) => void): Redis {
-  return open(url, { maxRetriesPerRequest: null, autoResubscribe: false }, onError);
-}
-
-/** Waits until the connection is ready, at most `ms`; then `redis_unavailable`. Refuses servers older than Redis 7. */
-export async function checkRedis(redis: Redis, ms: number): Promise<void> {
-  if (redis.status !== 'ready') {
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        redis.off('ready', ready);
-        reject(new ShoalError('redis_unavailable', `Redis did not answer within ${ms / 1000} s`));
-      }, ms);
-      const ready = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      redis.once('ready', ready);
-    });
-  }
-  const version = /^redis_version:(\d+)/m.exec(await redis.info('server'))?.[1];
-  if (version !== undefined && Number(version) < 7) {
-    throw new ShoalError('redis_unavailable', `Redis 7 or newer is needed (script flags); this one is ${version}`);
-  }
-}
-
-/** What a failed command means to a caller: Redis out of memory, or away. ShoalErrors pass. */
-export function redisError(error: unknown): ShoalError {
-  if (error instanceof ShoalError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  if (/\bOOM\b/.test(message)) {
-    return new ShoalError('memory_full', 'Redis is out of memory; repeat the request later', {
-      cause: error,
-      retryAfter: 5,
-    });
-  }
-  if (/^(ERR|WRONGTYPE|NOPERM|NOSCRIPT|CROSSSLOT|EXECABORT)/.test(message)) {
-    return new ShoalError('internal_error', 'The queue refused a command', { cause: error });
-  }
-  return new ShoalError(
-    'redis_unavailable',
-    'The queue cannot be reached; it is unknown whether the request took effect: repeat it with the same Idempotency-Key',
-    { cause: error, retryAfter: 1 },
-  );
-}
-
-/** Resolves once a Redis that fits answers at `url`; throws `redis_unavailable` where none does in `ms`. */
-export async function waitForRedis(url: string, ms = 5000): Promise<void> {
-  const redis = openFailFast(url, () => undefined);
-  try {
-    await checkRedis(redis, ms);
-  } finally {
-    redis.disconnect();
-  }
+function optionsOf({ redisUrl, redisCa, redisCluster }: RedisTarget, { connection }: Profile): Connection {
+  const { protocol, hostname, port, username, password, pathname } = new URL(redisUrl);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 6379),
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+    ...(!redisCluster && /^\/\d+$/.test(pathname) && { db: Number(pathname.slice(1)) }),
+    ...(protocol === 'rediss:' && { tls: redisCa === undefined ? {} : { ca: redisCa } }),
+    // Else each connection begins with a command that least privilege would have to allow.
+    disableClientInfo: true,
+    ...connection,
+  };
 }

@@ -1,7 +1,7 @@
 /** Loads the Lua scripts beside this lib and calls them by their digest. */
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
 import { queueTag } from './keys.js';
+import type { RedisClient } from './redis.js';
 
 type ScriptName = 'admit' | 'claim' | 'begin' | 'publish' | 'cancel' | 'sweep' | 'read' | 'events';
 type Argument = string | number | Buffer;
@@ -17,10 +17,15 @@ function load(name: ScriptName): string {
   return text;
 }
 
-const defined = new WeakMap<Redis, Set<ScriptName>>();
+const defined = new WeakMap<RedisClient, Set<ScriptName>>();
 
 /** Runs a script on one queue (KEYS[1] is its tag); the reply with Buffers for bulk strings. */
-export function runScript(redis: Redis, name: ScriptName, queue: string, args: readonly Argument[]): Promise<unknown> {
+export function runScript(
+  redis: RedisClient,
+  name: ScriptName,
+  queue: string,
+  args: readonly Argument[],
+): Promise<unknown> {
   const command = `shoal_${name}`;
   const names = defined.get(redis) ?? new Set();
   defined.set(redis, names);

@@ -2,9 +2,9 @@
  * What time alone must do, on every API replica: expire jobs past their deadline, forget expired records' index entries,
  * and enqueue what a crash left recorded but not enqueued. The script does each thing once, whoever calls it first.
  */
-import type { Redis } from 'ioredis';
 import { EXPIRED } from './errors.js';
 import type { LostCommit, Producer } from './producer.js';
+import type { RedisClient } from './redis.js';
 import { runScript } from './scripts.js';
 
 const INTERVAL_MS = 250;
@@ -14,7 +14,7 @@ const UNSENT_MS = 5000;
 type Swept = [virtual: Buffer, unsent: (Buffer | number)[][]];
 
 export interface SweeperOptions {
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly producers: ReadonlyMap<string, Producer>;
 }
 

@@ -1,10 +1,9 @@
 /** What the process that delivers webhooks needs of Redis. */
 import { randomUUID } from 'node:crypto';
 import type { JobRecord } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
 import { parseJobId } from '../keys.js';
 import { Reader } from '../reader.js';
-import { openPatient, openSubscriber } from '../redis.js';
+import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from '../redis.js';
 import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
@@ -13,7 +12,7 @@ import type { SealedSecret } from './types.js';
 
 export interface WebhookBackend {
   /** Waits for Redis where it is away; also for BullMQ. */
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly endpoints: Endpoints;
   readonly messages: Messages;
   readonly outbox: Outbox;
@@ -26,15 +25,15 @@ export interface WebhookBackend {
   close(): void;
 }
 
-export interface WebhookBackendOptions {
-  readonly redisUrl: string;
+export interface WebhookBackendOptions extends RedisTarget {
   readonly clock: () => number;
   readonly onError: (error: Error) => void;
 }
 
-export function openWebhookBackend({ redisUrl, clock, onError }: WebhookBackendOptions): WebhookBackend {
-  const redis = openPatient(redisUrl, onError);
-  const subscriber = openSubscriber(redisUrl, onError);
+export function openWebhookBackend(options: WebhookBackendOptions): WebhookBackend {
+  const { clock, onError } = options;
+  const redis = openPatient(options, onError);
+  const subscriber = openSubscriber(options, redis, onError);
   const reader = new Reader(redis);
   const outbox = new Outbox(redis, randomUUID());
   return {

@@ -4,18 +4,18 @@
  * which the reader of the outbox drops.
  */
 import { type DisabledReason, MAX_ENDPOINTS, ShoalError, type WebhookEvent } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
 import { newUlid } from '../keys.js';
+import type { RedisClient } from '../redis.js';
 import { EVENTS_KEY, tenantTag, VERSION_KEY } from './keys.js';
 import { runWebhookScript } from './scripts.js';
 import { changeSecrets, formatSecrets, parseSecrets, rotate } from './secrets.js';
 import type { Endpoint, EndpointChanges, NewEndpoint, SealedSecret } from './types.js';
 
 export class Endpoints {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #clock: () => number;
 
-  constructor(redis: Redis, clock: () => number) {
+  constructor(redis: RedisClient, clock: () => number) {
     this.#redis = redis;
     this.#clock = clock;
   }

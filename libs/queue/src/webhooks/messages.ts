@@ -1,6 +1,6 @@
 /** Messages: what is to be delivered, how far each one is, and the log of attempts that an endpoint's owner can read. */
 import type { AttemptError } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '../redis.js';
 import { tenantTag } from './keys.js';
 import { runWebhookScript } from './scripts.js';
 import {
@@ -34,9 +34,9 @@ export interface Recorded {
 }
 
 export class Messages {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisClient) {
     this.#redis = redis;
   }
 

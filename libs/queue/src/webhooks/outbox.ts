@@ -6,6 +6,7 @@
 import type { WebhookEvent } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { formatJobId, QUEUES_KEY } from '../keys.js';
+import type { RedisClient } from '../redis.js';
 import { leaseKey, OUTBOX_CHANNEL, outboxKey, TASKS } from './keys.js';
 import { runWebhookScript } from './scripts.js';
 import type { OutboxEntry, QueuedTask, WebhookTask } from './types.js';
@@ -16,11 +17,11 @@ const LEASE_MS = 10_000;
 const MAX_TASKS = 10_000;
 
 export class Outbox {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #token: string;
 
   /** `token`: this reader's own. */
-  constructor(redis: Redis, token: string) {
+  constructor(redis: RedisClient, token: string) {
     this.#redis = redis;
     this.#token = token;
   }
@@ -43,9 +44,9 @@ export class Outbox {
     return [TASKS, ...(await this.#redis.smembers(QUEUES_KEY))];
   }
 
-  /** Entries of each stream. */
-  lengths(sources: readonly string[]): Promise<number[]> {
-    return Promise.all(sources.map((source) => this.#redis.xlen(outboxKey(source))));
+  /** Entries of a stream. */
+  length(source: string): Promise<number> {
+    return this.#redis.xlen(outboxKey(source));
   }
 
   /** True where this process is the one that reads the stream, for the next 10 s. */
@@ -73,7 +74,7 @@ export class Outbox {
 }
 
 /** Hands a task to whoever reads the outboxes. */
-export async function addTask(redis: Redis, task: WebhookTask): Promise<void> {
+export async function addTask(redis: RedisClient, task: WebhookTask): Promise<void> {
   await redis.xadd(outboxKey(TASKS), 'MAXLEN', '~', MAX_TASKS, '*', 'task', JSON.stringify(task));
   await redis.publish(OUTBOX_CHANNEL, TASKS);
 }

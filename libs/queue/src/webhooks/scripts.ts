@@ -1,6 +1,6 @@
 /** The Lua scripts of webhooks, called by their digest. */
 import { readFileSync } from 'node:fs';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '../redis.js';
 
 type ScriptName = 'add' | 'create-endpoint' | 'lease' | 'record' | 'replay' | 'swap-secrets' | 'update-endpoint';
 type Argument = string | number;
@@ -8,11 +8,11 @@ type Argument = string | number;
 const folder = new URL('../../lua/webhooks/', import.meta.url);
 const source = (name: string) => readFileSync(new URL(`${name}.lua`, folder), 'utf8');
 
-const defined = new WeakMap<Redis, Set<ScriptName>>();
+const defined = new WeakMap<RedisClient, Set<ScriptName>>();
 
 /** Runs a script with one key: a tenant's tag, or a lock. */
 export function runWebhookScript(
-  redis: Redis,
+  redis: RedisClient,
   name: ScriptName,
   key: string,
   args: readonly Argument[],

@@ -1,6 +1,6 @@
 /** Lists of sealed secrets: the one in use, and those before it that go on signing for a while. */
 import { MAX_OVERLAPPING_SECRETS, ShoalError } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '../redis.js';
 import { tenantTag } from './keys.js';
 import { runWebhookScript } from './scripts.js';
 import type { SealedSecret } from './types.js';
@@ -43,13 +43,13 @@ export function rotate(
   return [{ sealed, until: null }, ...before];
 }
 
-export async function readSecrets(redis: Redis, tenant: string, key: string): Promise<SealedSecret[]> {
+export async function readSecrets(redis: RedisClient, tenant: string, key: string): Promise<SealedSecret[]> {
   return parseSecrets(await redis.hget(tenantTag(tenant) + key, FIELD));
 }
 
 /** Applies `change` to the list as it then stands, whoever else changes it meanwhile; the list before and after. */
 export async function changeSecrets(
-  redis: Redis,
+  redis: RedisClient,
   tenant: string,
   key: string,
   change: (before: readonly SealedSecret[]) => readonly SealedSecret[],

@@ -1,7 +1,8 @@
 /** The API's side of webhooks: endpoints, secrets, attempts, and what is asked of the process that delivers. */
 import { ShoalError } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
-import { checkRedis, openFailFast, redisError } from '../redis.js';
+import { checkRedis } from '../check-redis.js';
+import { openFailFast, type RedisClient, type RedisTarget } from '../redis.js';
+import { redisError } from '../redis-errors.js';
 import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { addTask } from './outbox.js';
@@ -37,8 +38,7 @@ export interface WebhookStore {
   test(tenant: string, id: string, message: string): Promise<void>;
 }
 
-export interface WebhookStoreOptions {
-  readonly redisUrl: string;
+export interface WebhookStoreOptions extends RedisTarget {
   readonly clock: () => number;
   readonly onError: (error: Error) => void;
 }
@@ -47,10 +47,10 @@ export type OpenWebhookStore = WebhookStore & { close(): void };
 
 /** Connects and reads the view. Throws `redis_unavailable` where Redis does not answer in 5 s. */
 export async function openWebhookStore(options: WebhookStoreOptions): Promise<OpenWebhookStore> {
-  const redis = openFailFast(options.redisUrl, options.onError);
+  const redis = openFailFast(options, options.onError);
   const view = new ToldView(redis);
   try {
-    await checkRedis(redis, 5000);
+    await checkRedis(redis, options, 5000);
     await view.start();
   } catch (error) {
     redis.disconnect();
@@ -60,13 +60,13 @@ export async function openWebhookStore(options: WebhookStoreOptions): Promise<Op
 }
 
 class RedisWebhookStore implements OpenWebhookStore {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #view: ToldView;
   readonly #clock: () => number;
   readonly #endpoints: Endpoints;
   readonly #messages: Messages;
 
-  constructor(redis: Redis, view: ToldView, clock: () => number) {
+  constructor(redis: RedisClient, view: ToldView, clock: () => number) {
     this.#redis = redis;
     this.#view = view;
     this.#clock = clock;

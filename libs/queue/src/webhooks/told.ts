@@ -3,7 +3,7 @@
  * submission asks nobody. A version is looked at five times a second; the view is read when it has changed.
  */
 import { TERMINAL_EVENTS, type WebhookEvent } from '@shoal/contracts';
-import type { Redis } from 'ioredis';
+import type { RedisClient } from '../redis.js';
 import { EVENTS_KEY, VERSION_KEY } from './keys.js';
 import type { Told } from './types.js';
 
@@ -25,12 +25,12 @@ export function unite(a: Told, b: Told): Told {
 }
 
 export class ToldView {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   #version: string | null | undefined;
   #tenants: ReadonlyMap<string, Told> = new Map();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(redis: Redis) {
+  constructor(redis: RedisClient) {
     this.#redis = redis;
   }
 
