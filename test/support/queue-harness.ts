@@ -194,6 +194,7 @@ export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOption
       gate: new RunGate(8),
       metrics: createWorkerMetrics(new Registry()),
       logger: createLogger({ name: 'test', level: 'silent' }),
+      onRedisError: () => undefined,
       random: Math.random,
     });
     await worker.start();

@@ -2,7 +2,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Encoder } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
-import type { ApiMetrics, Logger } from '@shoal/telemetry';
+import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
@@ -33,6 +33,8 @@ export interface Parts {
   readonly embeddingsTimeoutMs: number;
   readonly metrics: ApiMetrics;
   readonly logger: Logger;
+  /** Undefined: requests and jobs are not traced. */
+  readonly tracer: Tracer | undefined;
 }
 
 @Module({})
@@ -46,6 +48,7 @@ export function appModule({
   embeddingsTimeoutMs,
   metrics,
   logger,
+  tracer,
 }: Parts): DynamicModule {
   return {
     module: AppModule,
@@ -66,7 +69,8 @@ export function appModule({
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {
         provide: JobsService,
-        useFactory: (catalog: Catalog, hooks: Webhooks) => new JobsService(store, catalog, hooks, retentionMs, metrics),
+        useFactory: (catalog: Catalog, hooks: Webhooks) =>
+          new JobsService(store, catalog, hooks, retentionMs, metrics, tracer),
         inject: [Catalog, Webhooks],
       },
       {

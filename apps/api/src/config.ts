@@ -11,6 +11,7 @@ import {
   redisSettings,
   redisVariables,
   text,
+  url,
 } from '@shoal/config';
 import { AllowList, allowList, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
@@ -66,6 +67,8 @@ const Schema = z.object({
   /** Networks and ports beyond the public internet that webhooks may call; the webhooks process has the same. */
   SHOAL_WEBHOOK_ALLOW: allowList().default(new AllowList([])),
   SHOAL_LOG_LEVEL: logLevel(),
+  /** Base URL of an OTLP/HTTP receiver, for traces; the SDK reads its other variables by itself. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
 });
 
 export type Config = z.output<typeof Schema> & { readonly redis: RedisSettings };

@@ -3,7 +3,14 @@ import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
-import { createApiMetrics, createLogger, type Logger, logRarely } from '@shoal/telemetry';
+import {
+  createApiMetrics,
+  createLogger,
+  createProcessMetrics,
+  type Logger,
+  logRarely,
+  openTracer,
+} from '@shoal/telemetry';
 import { dnsResolve, remember } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
@@ -22,6 +29,13 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
   const encoders = await loadEncoders(models, logger);
+  const registry = new Registry();
+  const processMetrics = createProcessMetrics(registry);
+  const tellRedisError = logRarely(logger, 'redis.error', Date.now);
+  const onRedisError = (error: Error) => {
+    processMetrics.redisErrors.inc();
+    tellRedisError(error);
+  };
   const store = await openJobStore({
     ...config.redis,
     queues: models.map((model) => model.queue),
@@ -31,14 +45,24 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     memoryBudget: config.SHOAL_MEMORY_BUDGET,
     replication: { minReplicas: config.SHOAL_MIN_REPLICAS, timeoutMs: config.SHOAL_REPLICA_TIMEOUT },
     clock: Date.now,
-    onError: logRarely(logger, 'redis.error', Date.now),
+    onError: onRedisError,
   });
+  processMetrics.watchRedis(() =>
+    store.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
   const webhooks = await openWebhookStore({
     ...config.redis,
     clock: Date.now,
-    onError: logRarely(logger, 'redis.error', Date.now),
+    onError: onRedisError,
   });
-  const registry = new Registry();
+  const tracer = await openTracer({
+    name: 'api',
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    onError: logRarely(logger, 'tracing.error', Date.now),
+  });
   const metricsServer = await serveMetrics(registry, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const app = await createServer({
     store,
@@ -55,6 +79,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
+    tracer,
   });
   await app.listen(config.PORT, config.SHOAL_HOST);
   logger.info('api.ready', {
@@ -68,6 +93,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     await app.close();
     await store.close();
     webhooks.close();
+    await tracer?.close();
     await metricsServer.close();
   };
 }

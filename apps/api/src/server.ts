@@ -11,6 +11,7 @@ import { closeWhenAnswered } from './http/drain.js';
 import { ErrorsFilter } from './http/errors.filter.js';
 import { FailureLog } from './http/failure-log.js';
 import { requireLocalHost } from './http/host.js';
+import { observeRequests } from './http/observe.js';
 import { Routes } from './http/routes.js';
 import { authenticate } from './http/tenant.js';
 import { setUpDocs } from './openapi/docs.js';
@@ -37,8 +38,8 @@ export async function createServer(parts: Parts): Promise<NestFastifyApplication
   routes.watch(server);
   parseBodies(server);
   closeWhenAnswered(server);
+  observeRequests(server, parts);
   guardRequests(server, parts);
-  measureRequests(server, parts);
   const app = await NestFactory.create<NestFastifyApplication>(appModule(parts), adapter, {
     bodyParser: false,
     logger: false,
@@ -72,13 +73,5 @@ function guardRequests(server: FastifyInstance, { keys }: Parts): void {
     } catch (error) {
       done(error as Error);
     }
-  });
-}
-
-function measureRequests(server: FastifyInstance, { metrics }: Parts): void {
-  server.addHook('onResponse', (request, reply, done) => {
-    const labels = { method: request.method, route: request.routeOptions.url ?? 'none', status: reply.statusCode };
-    metrics.httpDuration.observe(labels, reply.elapsedTime / 1000);
-    done();
   });
 }

@@ -1,6 +1,6 @@
 /** One attempt to deliver a message: who it goes to, what it holds, how it went, and when the next one is. */
 import { JOBS, liveSecrets, type Message, type WebhookBackend } from '@shoal/queue';
-import type { WebhookMetrics } from '@shoal/telemetry';
+import type { SpanOptions, Tracer, WebhookMetrics } from '@shoal/telemetry';
 import { type Answer, nextPause, outcomeOf, type SecretBox, type Sender, send } from '@shoal/webhooks';
 import type { Carried } from './dispatcher.js';
 import { type PayloadSource, payloadOf } from './payload.js';
@@ -17,6 +17,8 @@ export interface DelivererParts {
   /** In [0, 1). */
   readonly random: () => number;
   readonly metrics: WebhookMetrics;
+  /** Undefined: attempts are not traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** A message that is to be sent, and where to. */
@@ -65,8 +67,10 @@ export class Deliverer {
   }
 
   async attempt({ message, url, secrets }: Addressed): Promise<Attempted> {
-    const { payloads, sender, metrics } = this.#parts;
-    const body = await payloadOf(message, payloads);
+    const { payloads, sender, metrics, tracer } = this.#parts;
+    const { body, trace } = await payloadOf(message, payloads);
+    // A part of the job's trace, or of none: a process that begins traces of its own would not keep to the API's sampling.
+    const span = trace === undefined ? undefined : tracer?.start(`deliver ${message.type}`, spanOf(message, trace));
     const at = sender.clock();
     const started = performance.now();
     metrics.inFlight.inc();
@@ -74,6 +78,10 @@ export class Deliverer {
     metrics.inFlight.dec();
     const durationMs = performance.now() - started;
     metrics.attemptDuration.observe(durationMs / 1000);
+    span?.end({
+      attributes: { 'http.response.status_code': answer.status ?? undefined },
+      ...(outcomeOf(answer) !== 'delivered' && { error: answer.error ?? 'refused' }),
+    });
     const nextAt = await this.#record(message, answer, at, durationMs);
     return { nextAt, timedOut: answer.error === 'timeout' };
   }
@@ -108,6 +116,15 @@ export class Deliverer {
     if (recorded.state !== null) metrics.messages.inc({ state: recorded.state });
     return null;
   }
+}
+
+/** No URL: it may hold a secret. */
+function spanOf({ id, job, attempts }: Message, parent: string): SpanOptions {
+  return {
+    kind: 'client',
+    parent,
+    attributes: { 'shoal.job.id': job ?? undefined, 'shoal.webhook.id': id, 'shoal.webhook.attempt': attempts + 1 },
+  };
 }
 
 function originOf(url: string): string {

@@ -3,7 +3,7 @@
  * delayed: until the next attempt, or until it is its turn with a receiver that has enough to do.
  */
 import { Processor, WorkerHost } from '@nestjs/bullmq';
-import { type Logger, logRarely, type WebhookMetrics } from '@shoal/telemetry';
+import { type Backlog, type Logger, logRarely, type WebhookMetrics } from '@shoal/telemetry';
 import { DelayedError, type Job, type Queue, WaitingError } from 'bullmq';
 import type { Addressed, Deliverer } from './deliverer.js';
 import type { Delivery } from './dispatcher.js';
@@ -73,6 +73,12 @@ export class DeliveriesProcessor extends WorkerHost {
       });
     }
     await within(closed, CLOSE_MS);
+  }
+
+  /** Messages of all processes that are not settled. */
+  async backlog(): Promise<Backlog> {
+    const { wait = 0, prioritized = 0, delayed = 0, active = 0 } = await this.#parts.queue.getJobCounts();
+    return { due: wait + prioritized, delayed, sending: active };
   }
 
   async process(job: Job<Delivery>, token: string): Promise<void> {

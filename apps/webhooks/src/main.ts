@@ -5,7 +5,15 @@ import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { type JobRecord, ShoalError } from '@shoal/contracts';
 import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
-import { createLogger, createWebhookMetrics, type Logger, logRarely, servePrivately } from '@shoal/telemetry';
+import {
+  createLogger,
+  createProcessMetrics,
+  createWebhookMetrics,
+  type Logger,
+  logRarely,
+  openTracer,
+  servePrivately,
+} from '@shoal/telemetry';
 import { dnsResolve } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
@@ -18,13 +26,25 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const presenterOf = await loadPresenters(config, logger);
   await waitForRedis(config.redis);
   const registry = new Registry();
+  const processMetrics = createProcessMetrics(registry);
+  const tellRedisError = logRarely(logger, 'redis.error', Date.now);
   let ready = false;
   const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const backend = openWebhookBackend({
     ...config.redis,
     clock: Date.now,
-    onError: logRarely(logger, 'redis.error', Date.now),
+    onError: (error) => {
+      processMetrics.redisErrors.inc();
+      tellRedisError(error);
+    },
   });
+  processMetrics.watchRedis(() => backend.redis.status === 'ready');
+  const tracer = await openTracer({
+    name: 'webhooks',
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    onError: logRarely(logger, 'tracing.error', Date.now),
+  });
+  let processor: DeliveriesProcessor | undefined;
   const parts = {
     backend,
     payloads: { readJob: backend.readJob, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
@@ -39,19 +59,26 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     concurrency: config.SHOAL_WEBHOOK_CONCURRENCY,
     receiverConcurrency: config.SHOAL_WEBHOOK_RECEIVER_CONCURRENCY,
     random: Math.random,
-    metrics: createWebhookMetrics(registry),
+    // Where Redis is away it is not asked: a scrape would wait for it.
+    metrics: createWebhookMetrics(registry, async () => {
+      return backend.redis.status === 'ready' ? processor?.backlog() : undefined;
+    }),
     logger,
+    tracer,
   };
   const app = await NestFactory.createApplicationContext(webhooksModule(parts), { logger: false, abortOnError: false });
-  const [relay, processor] = [app.get(Relay), app.get(DeliveriesProcessor)];
-  processor.start();
+  const relay = app.get(Relay);
+  const deliveries = app.get(DeliveriesProcessor);
+  processor = deliveries;
+  deliveries.start();
   relay.start();
   ready = true;
   logger.info('webhooks.ready', { metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics` });
   return async () => {
     ready = false;
-    await Promise.all([within(relay.stop(), CLOSE_MS), processor.stop()]);
+    await Promise.all([within(relay.stop(), CLOSE_MS), deliveries.stop()]);
     await within(app.close(), CLOSE_MS);
+    await tracer?.close();
     backend.close();
     await server.close();
   };

@@ -57,7 +57,7 @@ function source(record: JobRecord | null, output: unknown = 'label', publicUrl =
 }
 
 async function dataOf(...args: Parameters<typeof payloadOf>): Promise<Record<string, unknown>> {
-  const body = await payloadOf(...args);
+  const { body } = await payloadOf(...args);
   expect(body.length).toBeLessThanOrEqual(MAX_BODY_BYTES);
   return (JSON.parse(body.toString()) as { data: Record<string, unknown> }).data;
 }

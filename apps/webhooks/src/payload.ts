@@ -16,18 +16,25 @@ export interface PayloadSource {
   readonly publicUrl: string;
 }
 
-export async function payloadOf(message: Message, source: PayloadSource): Promise<Buffer> {
+export interface Payload {
+  readonly body: Buffer;
+  /** Traceparent of the span that enqueued the job, where its trace is kept. */
+  readonly trace?: string | undefined;
+}
+
+export async function payloadOf(message: Message, source: PayloadSource): Promise<Payload> {
   const { type, job, at, sequence, destination } = message;
-  if (job === null) return bodyOf(type, at, [{ object: 'webhook_test', endpoint: destination }]);
+  if (job === null) return { body: bodyOf(type, at, [{ object: 'webhook_test', endpoint: destination }]) };
   const ends = TERMINAL_EVENTS.includes(type as WebhookEvent);
   const record = await source.readJob(job, ends);
   const status = type === 'job.started' || type === 'job.output' ? 'running' : type.slice('job.'.length);
   const links = linksOf(job, source.publicUrl);
   const least = { id: job, object: 'job', status, sequence, thin: true, links };
-  if (record === null) return bodyOf(type, at, [least]);
+  if (record === null) return { body: bodyOf(type, at, [least]) };
   const summary = { ...summaryOf(record), links, sequence, thin: true };
   const view = ends ? endedView(record, source) : openView(record);
-  return bodyOf(type, at, view ? [{ ...view, links, sequence }, summary, least] : [summary, least]);
+  const body = bodyOf(type, at, view ? [{ ...view, links, sequence }, summary, least] : [summary, least]);
+  return { body, trace: record.meta.trace };
 }
 
 function endedView(record: JobRecord, source: PayloadSource): JobView | undefined {

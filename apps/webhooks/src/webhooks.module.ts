@@ -2,7 +2,7 @@
 import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { WEBHOOKS_TAG, type WebhookBackend } from '@shoal/queue';
-import { type Logger, logRarely, type WebhookMetrics } from '@shoal/telemetry';
+import { type Logger, logRarely, type Tracer, type WebhookMetrics } from '@shoal/telemetry';
 import { DISABLE_AFTER_MS, type SecretBox, type Sender } from '@shoal/webhooks';
 import type { Queue } from 'bullmq';
 import { Deliverer } from './deliverer.js';
@@ -29,6 +29,8 @@ export interface Parts {
   readonly random: () => number;
   readonly metrics: WebhookMetrics;
   readonly logger: Logger;
+  /** Undefined: attempts are not traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
 @Module({})

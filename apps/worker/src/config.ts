@@ -12,6 +12,7 @@ import {
   redisSettings,
   redisVariables,
   text,
+  url,
 } from '@shoal/config';
 import { z } from 'zod';
 
@@ -38,6 +39,8 @@ const Schema = z.object({
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(0),
   SHOAL_LOG_LEVEL: logLevel(),
+  /** Base URL of an OTLP/HTTP receiver, for traces; the SDK reads its other variables by itself. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
 });
 
 export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number; readonly redis: RedisSettings };

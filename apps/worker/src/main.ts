@@ -5,7 +5,17 @@ import { ShoalError } from '@shoal/contracts';
 import { loadRunner, type Model, openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
-import { createLogger, createWorkerMetrics, type Logger, servePrivately, type WorkerMetrics } from '@shoal/telemetry';
+import {
+  createLogger,
+  createProcessMetrics,
+  createWorkerMetrics,
+  type Logger,
+  logRarely,
+  openTracer,
+  servePrivately,
+  type Tracer,
+  type WorkerMetrics,
+} from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { findLimits } from './limits.js';
@@ -26,12 +36,25 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     runs: config.concurrentRuns,
   });
   const registry = new Registry();
+  const processMetrics = createProcessMetrics(registry);
   const metrics = createWorkerMetrics(registry);
+  const tellRedisError = logRarely(logger, 'queue.error', Date.now);
+  const onRedisError = (error: Error) => {
+    processMetrics.redisErrors.inc();
+    tellRedisError(error);
+  };
+  const tracer = await openTracer({
+    name: 'worker',
+    endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+    onError: logRarely(logger, 'tracing.error', Date.now),
+  });
   const gate = new RunGate(config.concurrentRuns);
   let ready = false;
   const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const workers: ModelWorker[] = [];
-  for (const model of models) workers.push(await loadModel(model, { config, runtime, metrics, gate, logger }));
+  const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
+  for (const model of models) workers.push(await loadModel(model, context));
+  processMetrics.watchRedis(() => workers.every(({ connected }) => connected));
   for (const worker of workers) await worker.start();
   ready = true;
   logger.info('worker.ready', {
@@ -41,6 +64,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   return async () => {
     ready = false;
     await Promise.all(workers.map((worker) => worker.stop()));
+    await tracer?.close();
     await server.close();
   };
 }
@@ -69,9 +93,12 @@ interface LoadContext {
   readonly metrics: WorkerMetrics;
   readonly gate: RunGate;
   readonly logger: Logger;
+  readonly tracer: Tracer | undefined;
+  readonly onRedisError: (error: Error) => void;
 }
 
-async function loadModel(model: Model, { config, runtime, metrics, gate, logger }: LoadContext): Promise<ModelWorker> {
+async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
+  const { config, runtime, metrics, gate, logger, tracer, onRedisError } = context;
   const started = performance.now();
   const { SHOAL_DEVICE: device, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
   const session = await runtime.createSession(model.variants[model.variant]!, { device, intraOpThreads });
@@ -80,6 +107,7 @@ async function loadModel(model: Model, { config, runtime, metrics, gate, logger 
   const { name, version, variant } = model;
   const seconds = (performance.now() - started) / 1000;
   metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
+  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device, runtime: runtime.kind }, 1);
   logger.info('model.loaded', { model: name, version, variant, seconds: Math.round(seconds * 100) / 100, ...limits });
   return new ModelWorker({
     runner,
@@ -89,6 +117,8 @@ async function loadModel(model: Model, { config, runtime, metrics, gate, logger 
     gate,
     metrics,
     logger,
+    tracer,
+    onRedisError,
     random: Math.random,
   });
 }

@@ -2,8 +2,9 @@
 import { type BatchLimits, type Candidate, MicroBatcher, NotStarted, type RunGate, systemClock } from '@shoal/batching';
 import type { Model, ModelRunner } from '@shoal/models';
 import { type ClaimedItem, Consumer, type Outcome, Publisher, type RedisTarget } from '@shoal/queue';
-import type { Logger, WorkerMetrics } from '@shoal/telemetry';
+import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import { type BatchRun, processBatch } from './process-batch.js';
+import { traceBatch } from './trace-batch.js';
 
 /**
  * Micro-batches of items that a worker holds beside those that run: they give the next one neighbours by length to choose
@@ -20,6 +21,10 @@ export interface ModelWorkerOptions extends RedisTarget {
   readonly gate: RunGate;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
+  /** Undefined: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
+  /** Told of every error of the connections to Redis. */
+  readonly onRedisError: (error: Error) => void;
   readonly random: () => number;
 }
 
@@ -41,7 +46,7 @@ export class ModelWorker {
       holdTokens: (options.concurrentRuns + WAITING_BATCHES) * limits.maxBatchTokens,
       handle: (item) => this.#handle(item),
       clock: Date.now,
-      onError: (error) => logger.warn('queue.error', { model: runner.model.name }, error),
+      onError: options.onRedisError,
     });
     this.#publisher = new Publisher({
       redis: this.#consumer.redis,
@@ -59,9 +64,14 @@ export class ModelWorker {
           publisher: this.#publisher,
           random: options.random,
           onRun: (ran) => this.#count(ran),
-          onPublished: (ms) => options.metrics.publishDuration.observe(labelsOf(runner.model), ms / 1000),
+          onPublished: (ran, ms) => this.#tellPublished(ran, ms),
         }),
     });
+  }
+
+  /** Whether Redis is reached. */
+  get connected(): boolean {
+    return this.#consumer.redis.status === 'ready';
   }
 
   async start(): Promise<void> {
@@ -115,7 +125,26 @@ export class ModelWorker {
       metrics.queueDuration.observe(labels, queuedMs / 1000);
       metrics.batchingDuration.observe(labels, batchingMs / 1000);
     }
-    for (const { code } of errors) metrics.inferenceFailures.inc({ ...labels, code });
+    for (const error of errors) if (error) metrics.inferenceFailures.inc({ ...labels, code: error.code });
+  }
+
+  #tellPublished(ran: BatchRun, publishMs: number): void {
+    const { metrics, runner, tracer, logger } = this.#options;
+    metrics.publishDuration.observe(labelsOf(runner.model), publishMs / 1000);
+    if (tracer) traceBatch(tracer, runner.model, ran, publishMs, Date.now());
+    if (logger.enabled('debug')) this.#log(ran);
+  }
+
+  /** Which jobs ran, and what failed; the failed items' errors may quote what was in them. */
+  #log({ items, closedBy, lengths, runningMs, errors }: BatchRun): void {
+    const { runner, logger } = this.#options;
+    const { name, version, variant } = runner.model;
+    const jobs = [...new Set(items.map(({ jobId }) => jobId))];
+    const failed = errors.flatMap((error, i) => (error ? [`${items[i]!.jobId}/${items[i]!.n} ${error.code}`] : []));
+    const model = `${name}/${version}/${variant}`;
+    const tokens = lengths.reduce((sum, n) => sum + n, 0);
+    const ms = Math.round(runningMs * 10) / 10;
+    logger.debug('batch.done', { model, items: items.length, tokens, closed_by: closedBy, ms, jobs, failed });
   }
 }
 

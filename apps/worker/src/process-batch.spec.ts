@@ -71,6 +71,7 @@ describe('processBatch', () => {
     expect(published[0]?.result?.receipt).toMatchObject({ batchSize: 3, closedBy: 'size', batchingMs: 3, attempts: 1 });
     expect(outcomes).toEqual([{ kind: 'done' }, { kind: 'done' }, { kind: 'done' }]);
     expect(runs).toHaveLength(1);
+    expect(runs[0]).toMatchObject({ lengths: [1, 1, 1], errors: [undefined, undefined, undefined] });
   });
 
   it('gives 63 results and one error where one of 64 makes every pass fail that it is in', async () => {

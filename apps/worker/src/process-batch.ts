@@ -15,15 +15,20 @@ export interface BatchStages {
   readonly random: () => number;
   /** What ran and how long it took, for metrics. */
   readonly onRun: (ran: BatchRun) => void;
-  readonly onPublished: (ms: number) => void;
+  readonly onPublished: (ran: BatchRun, ms: number) => void;
 }
 
 export interface BatchRun {
+  readonly items: readonly ClaimedItem[];
   readonly closedBy: Batch<unknown>['closedBy'];
   readonly lengths: readonly number[];
+  readonly paddedShare: number;
+  /** From when it was formed to the start of its forward pass: Redis marks what is in it. */
+  readonly beginMs: number;
   readonly runningMs: number;
   readonly receipts: readonly ItemReceipt[];
-  readonly errors: readonly ShoalError[];
+  /** By item; undefined where it has an output. */
+  readonly errors: readonly (ShoalError | undefined)[];
 }
 
 type Waiting = Batch<ClaimedItem>['items'][number];
@@ -34,15 +39,16 @@ export async function processBatch(
   deviceFree: () => void,
   stages: BatchStages,
 ): Promise<Outcome[]> {
+  const formed = performance.now();
   const verdicts = await stages.publisher.begin(batch.items.map(({ value }) => value));
   const live = batch.items.filter((_, i) => verdicts[i] === 1);
   const outcomes = new Map<ClaimedItem, Outcome>();
   if (live.length > 0) {
-    const finished = await runBatch(batch.closedBy, live, stages);
+    const { ran, finished } = await runBatch(batch.closedBy, live, performance.now() - formed, stages);
     deviceFree();
     const started = performance.now();
     await stages.publisher.publish(finished);
-    stages.onPublished(performance.now() - started);
+    stages.onPublished(ran, performance.now() - started);
     for (const { item, result } of finished) {
       const afterMs = result ? null : retryAfterMs(item.attempts, stages.random);
       if (afterMs !== null) outcomes.set(item, { kind: 'retry', afterMs });
@@ -54,14 +60,16 @@ export async function processBatch(
 async function runBatch(
   closedBy: Batch<unknown>['closedBy'],
   live: readonly Waiting[],
+  beginMs: number,
   { runner, random, onRun }: BatchStages,
-): Promise<Finished[]> {
+): Promise<{ readonly ran: BatchRun; readonly finished: readonly Finished[] }> {
   const started = performance.now();
   const outputs = await runSplitting(live, (rows) => runRows(runner, rows), isDeviceFailure);
   const runningMs = performance.now() - started;
   const lengths = live.map(({ length }) => length);
   const batchId = Math.floor(random() * 2 ** 48).toString(36);
   const padded = paddedShare(lengths);
+  const items = live.map(({ value }) => value);
   const receipts = live.map(
     ({ value, waitedMs }): ItemReceipt => ({
       batchId,
@@ -74,9 +82,10 @@ async function runBatch(
       attempts: value.attempts + 1,
     }),
   );
-  const errors = outputs.flatMap((output) => (output instanceof Error ? [asShoalError(output)] : []));
-  onRun({ closedBy, lengths, runningMs, receipts, errors });
-  return live.map(({ value }, i) => finish(value, outputs[i]!, receipts[i]!));
+  const errors = outputs.map((output) => (output instanceof Error ? asShoalError(output) : undefined));
+  const ran: BatchRun = { items, closedBy, lengths, paddedShare: padded, beginMs, runningMs, receipts, errors };
+  onRun(ran);
+  return { ran, finished: items.map((item, i) => finish(item, outputs[i]!, receipts[i]!)) };
 }
 
 function finish(item: ClaimedItem, output: WireOutput | Error, receipt: ItemReceipt): Finished {

@@ -18,6 +18,8 @@ export interface JobMeta {
   /** Rows per input element where an element makes several (rerank: one per document). */
   readonly groups?: readonly number[];
   readonly webhook?: JobWebhook;
+  /** W3C traceparent of the span that enqueued the job, where its trace is kept. */
+  readonly trace?: string;
 }
 
 /** How one item went: what ran it and how long each stage took. */

@@ -9,6 +9,7 @@ import type { Redis } from 'ioredis';
 import type { Chunk } from './chunks.js';
 import { unpack } from './codec.js';
 import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
+import type { PackedTask } from './records.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
 import { runScript } from './scripts.js';
 
@@ -66,6 +67,8 @@ export interface ClaimedItem {
   readonly attempts: number;
   /** From creation to claim, by Redis's clock. */
   readonly queuedMs: number;
+  /** Traceparent of the span that enqueued the job, where its trace is kept. */
+  readonly trace?: string | undefined;
 }
 
 /** What became of an item: published (or nothing to publish), to be tried again after a pause, or not started. */
@@ -219,7 +222,7 @@ export class Consumer {
       flags.set(ulid, dropped);
       const [packed, packedTask, first, created, done, strikes, attempts] = found;
       const [items, lengths] = unpack<[WireItem[], number[]]>(packed);
-      const [task, parameters] = unpack<[Task, Record<string, unknown>]>(packedTask);
+      const [task, parameters, trace] = unpack<PackedTask>(packedTask);
       const jobId = formatJobId({ queue: this.#options.queue, ulid });
       return items.flatMap((item, i): ClaimedItem[] => {
         if (done[i] === 1) return [];
@@ -238,6 +241,7 @@ export class Consumer {
             strikes: strikes[i] ?? 0,
             attempts: attempts[i] ?? 0,
             queuedMs: Math.max(0, now - created),
+            trace,
           },
         ];
       });

@@ -10,7 +10,7 @@ import { MAX_PRIORITY, PRIORITY_WEIGHT, QUANTUM_TOKENS } from './fairness.js';
 import type { Gauges } from './gauges.js';
 import { confirm, type KeyUse, release, reserve } from './idempotency.js';
 import { CHUNKS, idempotencyKey, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
-import { packMeta } from './records.js';
+import { packMeta, packTask } from './records.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
 import { awaitReplicas, type Replication } from './replication.js';
@@ -206,7 +206,7 @@ export class Producer {
       job.tenant.name,
       job.tenant.weight * PRIORITY_WEIGHT[job.meta.priority],
       argument(packMeta(job.meta, order)),
-      argument(pack([job.meta.task, job.meta.parameters])),
+      argument(packTask(job.meta)),
       job.deadline && 'at' in job.deadline ? job.deadline.at : 0,
       job.deadline && 'in' in job.deadline ? job.deadline.in : 0,
       job.items.length,

@@ -7,6 +7,7 @@ import type {
   JobMeta,
   JobRecord,
   JobState,
+  Task,
   WireOutput,
 } from '@shoal/contracts';
 import { pack, unpack } from './codec.js';
@@ -52,6 +53,14 @@ function unpackResults(bytes: Buffer): ItemResult[] {
 /** A job's meta data, with the order in which its items are stored where that is not the caller's. */
 export function packMeta(meta: JobMeta, order: readonly number[]): Buffer {
   return pack(order.length === 1 ? [meta] : [meta, order]);
+}
+
+/** What a worker needs to know of a job; the last only where the job's trace is kept. */
+export type PackedTask = [task: Task, parameters: Readonly<Record<string, unknown>>, trace?: string];
+
+export function packTask({ task, parameters, trace }: JobMeta): Buffer {
+  const packed: PackedTask = trace === undefined ? [task, parameters] : [task, parameters, trace];
+  return pack(packed);
 }
 
 function unpackMeta(values: readonly (Buffer | null)[]): readonly [meta: JobMeta, order?: readonly number[]] {

@@ -8,4 +8,7 @@ export {
   type WorkerMetrics,
 } from './metrics.js';
 export { type PrivateServer, servePrivately } from './private-server.js';
-export { createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.js';
+export { createProcessMetrics, type ProcessMetrics } from './process-metrics.js';
+export { openTracer, type Span, type SpanAttributes, type SpanEnd, type SpanOptions, type Tracer } from './tracer.js';
+export { VERSION } from './version.js';
+export { type Backlog, createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.js';

@@ -26,6 +26,8 @@ export interface Logger {
   readonly warn: LogMethod;
   readonly error: LogMethod;
   readonly fatal: LogMethod;
+  /** Whether lines of this level are written: what is costly to gather need not be. */
+  enabled(level: Exclude<LogLevel, 'silent'>): boolean;
   /** A logger that adds `fields` to every line. */
   child(fields: LogFields): Logger;
 }
@@ -72,6 +74,7 @@ function wrap(logger: PinoLogger): Logger {
     warn: method('warn'),
     error: method('error'),
     fatal: method('fatal'),
+    enabled: (level) => logger.isLevelEnabled(level),
     child: (fields) => wrap(logger.child(fields)),
   };
 }

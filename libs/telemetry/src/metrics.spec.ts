@@ -1,14 +1,25 @@
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { createApiMetrics, createWorkerMetrics } from './metrics.js';
+import { createProcessMetrics } from './process-metrics.js';
+import { VERSION } from './version.js';
+import { createWebhookMetrics } from './webhook-metrics.js';
 
 /** The process's and Node's own metrics keep the names that dashboards know. */
 const FOREIGN = /^(process|nodejs)_/;
 
+/** Labels, each of which has few values however many callers, jobs and texts there are. */
+const ALLOWED = [
+  ...['model', 'version', 'variant', 'task', 'device', 'runtime', 'queue', 'code', 'closed_by'],
+  ...['method', 'route', 'status', 'kind', 'type', 'state', 'outcome'],
+];
+
 describe.each([
   ['API', createApiMetrics],
   ['worker', createWorkerMetrics],
-])('metrics of the %s', (_, create) => {
+  ['webhooks', createWebhookMetrics],
+  ['every process', createProcessMetrics],
+])('metrics of %s', (_, create) => {
   const registry = new Registry();
   create(registry);
   const ours = registry.getMetricsAsArray().filter((metric) => !FOREIGN.test(metric.name));
@@ -21,16 +32,27 @@ describe.each([
     }
   });
 
-  test('have labels of few values only', () => {
-    const allowed = ['model', 'version', 'variant', 'task', 'code', 'closed_by', 'method', 'route', 'status', 'queue'];
-    for (const metric of ours as unknown as { labelNames: string[] }[]) {
-      expect(allowed).toEqual(expect.arrayContaining(metric.labelNames));
-    }
+  test('say what they are in a sentence', () => {
+    for (const { name, help } of ours) expect(help, name).toMatch(/^[A-Z].*\.$/);
   });
 
-  test('include the event loop lag', async () => {
-    expect(await registry.metrics()).toContain('nodejs_eventloop_lag_p99_seconds');
+  test('have labels of few values only', () => {
+    for (const metric of ours as unknown as { labelNames: string[] }[]) {
+      expect(ALLOWED).toEqual(expect.arrayContaining(metric.labelNames));
+    }
   });
+});
+
+test('every process tells its version, whether it reaches Redis, and its event loop’s lag', async () => {
+  const registry = new Registry();
+  const { watchRedis } = createProcessMetrics(registry);
+  watchRedis(async () => true);
+  const text = await registry.metrics();
+  expect(text).toContain(`shoal_build_info{version="${VERSION}"} 1`);
+  expect(text).toContain('shoal_redis_up 1');
+  expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+  watchRedis(() => false);
+  expect(await registry.metrics()).toContain('shoal_redis_up 0');
 });
 
 test('inferences ÷ executions is the average batch size', async () => {

@@ -4,10 +4,10 @@
  * inferences ÷ executions is the average batch size.
  *
  * Names start with `shoal_`, units are seconds, tokens and ratios (0 to 1), counters end in `_total`. Labels have few
- * values: models, tasks, error codes; never a tenant, a job or a caller's text. `process_*` and `nodejs_*` (event loop
- * lag, heap, garbage collection) keep the names that every dashboard knows.
+ * values: models, tasks, error codes; never a tenant, a job or a caller's text. What every process tells is in
+ * process-metrics.ts; webhooks and autoscaling have files of their own.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 /** 1 ms to 65 s, doubling: queueing and waiting. */
 const WAITING_SECONDS = powersOfTwo(0.001, 17);
@@ -32,7 +32,6 @@ export interface Depth {
 /** Registers what an API process tells of itself; `depths` is asked at each scrape. Call once per registry. */
 export function createApiMetrics(registry: Registry, depths: () => readonly Depth[] = () => []) {
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   return {
     requests: new Counter({
       name: 'shoal_requests_total',
@@ -74,7 +73,8 @@ export function createApiMetrics(registry: Registry, depths: () => readonly Dept
     }),
     waiters: new Gauge({
       name: 'shoal_waiters',
-      help: 'Requests that wait for a job to end.',
+      help: 'Open requests that wait for a job: for its result (long polls, embeddings) or for its events (streams).',
+      labelNames: ['kind'],
       registers,
     }),
     queueJobs: new Gauge({
@@ -101,7 +101,6 @@ export function createApiMetrics(registry: Registry, depths: () => readonly Dept
 /** Registers what a worker process tells of itself. Call once per registry. */
 export function createWorkerMetrics(registry: Registry) {
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   return {
     inferences: new Counter({
       name: 'shoal_inferences_total',
@@ -111,7 +110,7 @@ export function createWorkerMetrics(registry: Registry) {
     }),
     inferenceFailures: new Counter({
       name: 'shoal_inference_failure_total',
-      help: 'Items that ended with an error, by error code.',
+      help: 'Items whose pass gave an error, by error code; one that is retryable may run again.',
       labelNames: [...MODEL, 'code'],
       registers,
     }),
@@ -181,9 +180,15 @@ export function createWorkerMetrics(registry: Registry) {
       labelNames: MODEL,
       registers,
     }),
+    modelInfo: new Gauge({
+      name: 'shoal_model_info',
+      help: 'Always 1, for each loaded model: what it runs on.',
+      labelNames: [...MODEL, 'task', 'device', 'runtime'],
+      registers,
+    }),
     modelLoadDuration: new Gauge({
       name: 'shoal_model_load_duration_seconds',
-      help: 'Time to load and warm up a model; there is one series per loaded model.',
+      help: 'Time to load, warm up and measure a model.',
       labelNames: MODEL,
       registers,
     }),

@@ -1,16 +1,27 @@
 /** What the process that delivers webhooks tells of itself; names and units as in metrics.ts. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 /** 5 ms to 20 s, doubling: an attempt may take 15 s. */
 const ATTEMPT_SECONDS = Array.from({ length: 13 }, (_, power) => 0.005 * 2 ** power);
 
 export type WebhookMetrics = ReturnType<typeof createWebhookMetrics>;
 
-/** Call once per registry. */
-export function createWebhookMetrics(registry: Registry) {
+/** Messages that are not settled, by state. */
+export type Backlog = Readonly<Record<'due' | 'delayed' | 'sending', number>>;
+
+/** `backlog` is asked at each scrape. Call once per registry. */
+export function createWebhookMetrics(registry: Registry, backlog?: () => Promise<Backlog | undefined>) {
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
   return {
+    backlog: new Gauge({
+      name: 'shoal_webhook_backlog',
+      help: 'Messages of all webhooks processes that are due, delayed (until their next attempt or turn) or being sent.',
+      labelNames: ['state'],
+      registers,
+      async collect() {
+        for (const [state, count] of Object.entries((await backlog?.()) ?? {})) this.set({ state }, count);
+      },
+    }),
     events: new Counter({
       name: 'shoal_webhook_events_total',
       help: 'Events of jobs that were read from outboxes, by type.',

@@ -29,7 +29,7 @@ export class EventsController {
       reply.code(204).send();
       return;
     }
-    await this.waits.untilStop(reply, async (signal) => {
+    await this.waits.untilStop(reply, 'events', async (signal) => {
       const looks = this.jobs.store.follow(tenant.name, id, Math.max(0, position), signal);
       // Before the head is sent: whatever is wrong is still an answer of its own.
       const first = await looks.next();

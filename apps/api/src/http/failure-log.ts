@@ -7,7 +7,8 @@ export class FailureLog {
   constructor(private readonly logger: Logger) {}
 
   write(error: ShoalError, request: FastifyRequest): void {
-    const fields = { request: request.id, route: request.routeOptions.url, code: error.code };
+    const { id, routeOptions, span } = request;
+    const fields = { request: id, route: routeOptions.url, code: error.code, trace: span?.traceId };
     if (error.code === 'internal_error') this.logger.error('request.failed', fields, error.cause ?? error);
     else if (error.status >= 500) this.logger.debug('request.failed', fields, error.cause);
   }

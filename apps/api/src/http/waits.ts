@@ -4,32 +4,38 @@ import type { FastifyReply } from 'fastify';
 
 type Task<T> = (signal: AbortSignal) => Promise<T>;
 
+/** What is waited for: a job's result, or its events as they come. */
+type Kind = 'result' | 'events';
+
 export class Waits {
   readonly #open = new Set<AbortController>();
   #ended = false;
 
-  constructor(private readonly metrics: ApiMetrics) {}
+  constructor(private readonly metrics: ApiMetrics) {
+    metrics.waiters.set({ kind: 'result' }, 0);
+    metrics.waiters.set({ kind: 'events' }, 0);
+  }
 
   /** Runs `task` with a signal that aborts when the caller hangs up. */
-  async untilHangUp<T>(reply: FastifyReply, task: Task<T>, wait = new AbortController()): Promise<T> {
+  async untilHangUp<T>(reply: FastifyReply, kind: Kind, task: Task<T>, wait = new AbortController()): Promise<T> {
     const abort = () => wait.abort();
     reply.raw.once('close', abort);
-    this.metrics.waiters.inc();
+    this.metrics.waiters.inc({ kind });
     try {
       return await task(wait.signal);
     } finally {
-      this.metrics.waiters.dec();
+      this.metrics.waiters.dec({ kind });
       reply.raw.off('close', abort);
     }
   }
 
   /** Runs `task` with a signal that aborts when the caller hangs up or the server stops. */
-  async untilStop<T>(reply: FastifyReply, task: Task<T>): Promise<T> {
+  async untilStop<T>(reply: FastifyReply, kind: Kind, task: Task<T>): Promise<T> {
     const wait = new AbortController();
     if (this.#ended) wait.abort();
     this.#open.add(wait);
     try {
-      return await this.untilHangUp(reply, task, wait);
+      return await this.untilHangUp(reply, kind, task, wait);
     } finally {
       this.#open.delete(wait);
     }

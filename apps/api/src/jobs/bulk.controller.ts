@@ -29,7 +29,7 @@ export class BulkController {
   async submit(@CurrentTenant() tenant: Tenant, @Body() body: unknown, @Req() request: FastifyRequest) {
     requireBody(body);
     const { jobs } = parse(BulkRequest, body);
-    const outcomes = await this.jobs.submitAll(tenant, submissionsOf(jobs, readIdempotencyKey(request)));
+    const outcomes = await this.jobs.submitAll(tenant, submissionsOf(jobs, request));
     throwIfUnreachable(outcomes);
     const data = await Promise.all(outcomes.map((outcome, index) => this.entryOf(tenant, outcome, index, request)));
     const accepted = data.filter((entry) => 'job' in entry).length;
@@ -53,10 +53,13 @@ export class BulkController {
 }
 
 /** Each job has a key of its own, so that a call that was half done is completed by repeating it. */
-function submissionsOf(jobs: readonly unknown[], key: string | undefined): Submission[] {
-  if (key === undefined) return jobs.map((body) => ({ body }));
+function submissionsOf(jobs: readonly unknown[], request: FastifyRequest): Submission[] {
+  const key = readIdempotencyKey(request);
+  const trace = request.span?.traceparent;
+  if (key === undefined) return jobs.map((body) => ({ body, trace }));
   return jobs.map((body, index) => ({
     body,
+    trace,
     idempotency: { key: `${key}/${index}`, fingerprint: fingerprint('/v1/jobs/bulk', body) },
   }));
 }

@@ -32,7 +32,8 @@ export class JobsController {
     const wait = readWait(request, reply);
     const key = readIdempotencyKey(request);
     const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprint('/v1/jobs', body) };
-    const { id, created } = await this.jobs.submit(tenant, { body, idempotency }, { watch: wait > 0 });
+    const submission = { body, idempotency, trace: request.span?.traceparent };
+    const { id, created } = await this.jobs.submit(tenant, submission, { watch: wait > 0 });
     reply.header('Location', `/v1/jobs/${id}`);
     if (created && wait === 0) return receiptOf(id, 'queued');
     const record = await this.read(tenant, id, wait, reply);
@@ -73,6 +74,6 @@ export class JobsController {
 
   private read(tenant: Tenant, id: string, wait: number, reply: FastifyReply): Promise<JobRecord> {
     if (wait === 0) return this.jobs.store.get(tenant.name, id);
-    return this.waits.untilStop(reply, (signal) => this.jobs.store.wait(tenant.name, id, wait, signal));
+    return this.waits.untilStop(reply, 'result', (signal) => this.jobs.store.wait(tenant.name, id, wait, signal));
   }
 }

@@ -3,16 +3,19 @@
 import { type JobRecord, JobRequest, type JobSummary, parse, ShoalError } from '@shoal/contracts';
 import { type EncodedInput, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
 import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
-import type { ApiMetrics } from '@shoal/telemetry';
+import type { ApiMetrics, Tracer } from '@shoal/telemetry';
 import { toShoalError } from '../http/problem.js';
 import type { Catalog } from '../models/catalog.js';
 import type { PreparedWebhook, Webhooks } from '../webhooks/webhooks.js';
 import type { Idempotency } from './idempotency.js';
+import { submitTraced } from './submit-traced.js';
 
 /** One job as it was asked for, not checked yet. */
 export interface Submission {
   readonly body: unknown;
   readonly idempotency?: Idempotency | undefined;
+  /** Traceparent of the request's span, where tracing is on. */
+  readonly trace?: string | undefined;
 }
 
 export class JobsService {
@@ -22,6 +25,7 @@ export class JobsService {
     private readonly webhooks: Webhooks,
     private readonly retentionMs: number,
     private readonly metrics: ApiMetrics,
+    private readonly tracer: Tracer | undefined,
   ) {}
 
   /** Admits one job; throws why not. `watch`: the caller goes on to wait for it. */
@@ -39,10 +43,16 @@ export class JobsService {
   ): Promise<(Admitted | ShoalError)[]> {
     const prepared = await Promise.all(submissions.map((submission) => this.prepare(tenant, submission)));
     const jobs = prepared.filter((job): job is NewJob => !(job instanceof ShoalError));
-    const admitted = jobs.length === 0 ? [] : await this.store.submit(jobs, options);
+    const admitted = await this.admit(jobs, options);
     for (const [n, job] of jobs.entries()) this.countOutcome(job, admitted[n]);
     let next = 0;
     return prepared.map((job) => (job instanceof ShoalError ? job : outcomeOf(admitted[next++])));
+  }
+
+  private async admit(jobs: readonly NewJob[], options: { watch: boolean }): Promise<(Admitted | Error)[]> {
+    if (jobs.length === 0) return [];
+    const submit = (all: readonly NewJob[]) => this.store.submit(all, options);
+    return this.tracer ? submitTraced(this.tracer, jobs, submit) : submit(jobs);
   }
 
   view(record: JobRecord) {
@@ -58,10 +68,10 @@ export class JobsService {
     return summaryOf(record);
   }
 
-  private async prepare(tenant: Tenant, { body, idempotency }: Submission): Promise<NewJob | ShoalError> {
+  private async prepare(tenant: Tenant, submission: Submission): Promise<NewJob | ShoalError> {
     let model: Model | undefined;
     try {
-      const request = parse(JobRequest, body);
+      const request = parse(JobRequest, submission.body);
       const encoder = this.catalog.get(request.model);
       model = encoder.model;
       const hook = await this.webhooks.prepare(tenant.name, request.webhook);
@@ -72,7 +82,7 @@ export class JobsService {
         ...(request.task && { task: request.task }),
       });
       stopTimer();
-      return newJob(tenant, request, model, encoded, hook, this.retentionMs, idempotency);
+      return newJob(tenant, request, model, encoded, hook, this.retentionMs, submission);
     } catch (thrown) {
       const error = toShoalError(thrown);
       this.countRefusal(error, model);
@@ -110,7 +120,7 @@ function newJob(
   encoded: EncodedInput,
   { webhook, told }: PreparedWebhook,
   retentionMs: number,
-  idempotency: Idempotency | undefined,
+  { idempotency, trace }: Submission,
 ): NewJob {
   const { deadline, retention } = request;
   return {
@@ -127,6 +137,7 @@ function newJob(
       array: encoded.array,
       ...(encoded.groups && { groups: encoded.groups }),
       ...(webhook && { webhook }),
+      ...(trace !== undefined && { trace }),
     },
     items: encoded.items,
     tokens: encoded.tokens,

@@ -1,7 +1,7 @@
 /** `POST /v1/embeddings`, as OpenAI has it. */
-import { Body, Controller, HttpCode, Inject, Post, Res } from '@nestjs/common';
+import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { Tenant } from '@shoal/queue';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { Waits } from '../http/waits.js';
@@ -19,9 +19,11 @@ export class EmbeddingsController {
   async embed(
     @CurrentTenant() tenant: Tenant,
     @Body() body: unknown,
+    @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<EmbeddingsResponse> {
     requireBody(body);
-    return this.waits.untilHangUp(reply, (signal) => this.embeddings.embed(tenant, body, signal));
+    const trace = request.span?.traceparent;
+    return this.waits.untilHangUp(reply, 'result', (signal) => this.embeddings.embed(tenant, body, signal, trace));
   }
 }

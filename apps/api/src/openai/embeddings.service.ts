@@ -36,10 +36,10 @@ export class EmbeddingsService {
   ) {}
 
   /** `signal` aborts when the caller hangs up; the job is cancelled then, as when the time is over. */
-  async embed(tenant: Tenant, body: unknown, signal: AbortSignal): Promise<EmbeddingsResponse> {
+  async embed(tenant: Tenant, body: unknown, signal: AbortSignal, trace?: string): Promise<EmbeddingsResponse> {
     const request = parse(EmbeddingsRequest, body);
     const { id } = await this.jobs
-      .submit(tenant, { body: this.toJob(request) }, { watch: true })
+      .submit(tenant, { body: this.toJob(request), trace }, { watch: true })
       .catch(throwInTheirTerms);
     const waited = await this.jobs.store.wait(tenant.name, id, this.timeoutMs, signal);
     const record = isTerminal(waited.state) ? waited : await this.jobs.store.cancel(tenant.name, id);

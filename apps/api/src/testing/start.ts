@@ -1,6 +1,6 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createApiMetrics, createLogger } from '@shoal/telemetry';
+import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList, SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { ApiKey } from '../http/tenant.js';
@@ -27,12 +27,16 @@ interface Options {
   readonly embeddingsTimeoutMs?: number;
   /** False: no key is configured. */
   readonly secretKey?: boolean;
+  readonly logLevel?: LogLevel;
+  readonly tracer?: Tracer;
 }
 
 export async function startTestApi({
   keys = [],
   embeddingsTimeoutMs = 60_000,
   secretKey = true,
+  logLevel = 'info',
+  tracer,
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
   const webhooks = new FakeWebhookStore();
@@ -52,7 +56,12 @@ export async function startTestApi({
     retentionMs: 86_400_000,
     embeddingsTimeoutMs,
     metrics: createApiMetrics(registry),
-    logger: createLogger({ name: 'api', destination: { write: (line) => void logged.push(line) } }),
+    logger: createLogger({
+      name: 'api',
+      level: logLevel,
+      destination: { write: (line) => void logged.push(line) },
+    }),
+    tracer,
   });
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
