@@ -13,6 +13,7 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   config: [],
   queue: [],
   batching: [],
+  autoscaling: [],
   onnx: [],
   onnxruntime: [],
   models: ['onnx', 'onnxruntime'],
