@@ -36,7 +36,7 @@ export class ModelWorker {
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
-    const { runner, limits, redisUrl, redisCa, redisCluster, logger } = options;
+    const { runner, limits, redisUrl, redisCa, redisCluster } = options;
     const { queue } = runner.model;
     this.#consumer = new Consumer({
       redisUrl,

@@ -21,7 +21,7 @@ local function holds(chunk) return redis.call('GET', TAG .. ':chunks:' .. chunk[
 
 -- What the jobs that end in this script give back, who started or has new outputs, and whether webhooks have news: all
 -- written once, by settle().
-local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {} }
+local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {}, states = {} }
 local outbox = false
 
 -- Leaves an event for the webhooks process. `hears` is the record's: s, o, e for started, outputs, ended.
@@ -49,6 +49,7 @@ local function finish(id, state, now, fields)
   if r[5] then redis.call('ZREM', TAG .. ':due', id) end
   if hears(r[7], 'e') then tell(id, tenant, state, now) end
   released.jobs = released.jobs + 1
+  released.states[state] = (released.states[state] or 0) + 1
   released.tokens = released.tokens + tokens
   released.reserved = released.reserved + tonumber(r[3])
   released.tenants[tenant] = (released.tenants[tenant] or 0) + tokens
@@ -68,6 +69,7 @@ local function settle()
   redis.call('HINCRBY', STATE, 'tokens', -released.tokens)
   redis.call('HINCRBY', STATE, 'reserved', -released.reserved)
   redis.call('HINCRBY', STATE, 'served', released.tokens)
+  for state, jobs in pairs(released.states) do redis.call('HINCRBY', STATE, state, jobs) end
   if redis.call('HINCRBY', STATE, 'jobs', -released.jobs) <= 0 then
     -- The queue is empty: fair queueing starts afresh.
     redis.call('DEL', TAG .. ':tags')

@@ -14,6 +14,9 @@ const INTERVAL_MS = 200;
 /** Share of Redis's memory that may be in use or promised; the rest is for what publishing and BullMQ add. */
 const FULL_SHARE = 0.75;
 
+/** Final states, each a field of a queue's state that counts the jobs that ended so. */
+const ENDS = ['completed', 'failed', 'cancelled', 'expired'] as const;
+
 export interface QueueGauge {
   /** Unfinished jobs. */
   readonly jobs: number;
@@ -23,7 +26,11 @@ export interface QueueGauge {
   readonly rate: number;
   /** Padded tokens of a micro-batch, as a worker of this queue measured; null while none has run. */
   readonly batchTokens: number | null;
+  /** Jobs that have ended, by final state. */
+  readonly ended: Readonly<Record<(typeof ENDS)[number], number>>;
 }
+
+const NONE_ENDED: QueueGauge['ended'] = { completed: 0, failed: 0, cancelled: 0, expired: 0 };
 
 export interface GaugesOptions {
   readonly redis: RedisClient;
@@ -83,7 +90,7 @@ export class Gauges {
   }
 
   queue(name: string): QueueGauge {
-    return this.#queues.get(name) ?? { jobs: 0, tokens: 0, rate: 0, batchTokens: null };
+    return this.#queues.get(name) ?? { jobs: 0, tokens: 0, rate: 0, batchTokens: null, ended: NONE_ENDED };
   }
 
   /** Counts `bytes` of `queue` as used, or throws `memory_full`: checked before anything of the job is written. */
@@ -115,7 +122,7 @@ export class Gauges {
     const { redis, memoryBudget, clock } = this.#options;
     const pipeline = redis.pipeline().info('server', 'memory');
     for (const queue of queues) {
-      pipeline.hmget(`${queueTag(queue)}:state`, 'tokens', 'reserved', 'served', 'jobs');
+      pipeline.hmget(`${queueTag(queue)}:state`, 'tokens', 'reserved', 'served', 'jobs', ...ENDS);
       pipeline.hget(`${queueTag(queue)}:limits`, 'batchTokens');
     }
     const before = queues.map((queue) => this.#sinceLook.get(queue) ?? 0);
@@ -126,9 +133,9 @@ export class Gauges {
     const max = Number(field(info, 'maxmemory'));
     this.#servers.set(server, { used: Number(field(info, 'used_memory')), limit: max > 0 ? max : memoryBudget });
     queues.forEach((queue, n) => {
-      const [tokens = 0, reserved = 0, served = 0, jobs = 0] = (replies[1 + 2 * n]![1] as (string | null)[]).map(
-        Number,
-      );
+      const state = (replies[1 + 2 * n]![1] as (string | null)[]).map(Number);
+      const [tokens = 0, reserved = 0, served = 0, jobs = 0, ...counts] = state;
+      const [completed = 0, failed = 0, cancelled = 0, expired = 0] = counts;
       const batchTokens = replies[2 + 2 * n]![1] as string | null;
       this.#count(queue, -before[n]!);
       const at = clock();
@@ -143,6 +150,7 @@ export class Gauges {
         reserved,
         rate,
         batchTokens: batchTokens === null ? null : Number(batchTokens),
+        ended: { completed, failed, cancelled, expired },
         served,
         at,
       });

@@ -162,8 +162,8 @@ class RedisJobStore implements OpenJobStore {
 
   depths(): QueueDepth[] {
     return this.#options.queues.map((queue) => {
-      const { jobs, tokens } = this.#gauges.queue(queue);
-      return { queue, jobs, tokens };
+      const { jobs, tokens, ended } = this.#gauges.queue(queue);
+      return { queue, jobs, tokens, ended };
     });
   }
 

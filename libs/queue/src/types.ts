@@ -50,6 +50,8 @@ export interface QueueDepth {
   readonly queue: string;
   readonly jobs: number;
   readonly tokens: number;
+  /** Jobs that have ended since the queue was made, by final state. */
+  readonly ended: Readonly<Record<'completed' | 'failed' | 'cancelled' | 'expired', number>>;
 }
 
 /** An output of an array. `seq` counts the job's items from 1 in the order in which they were published. */
@@ -91,7 +93,7 @@ export interface JobStore {
   /** Cancels if need be, then erases record, input and output. */
   remove(tenant: string, id: string): Promise<void>;
   list(tenant: string, filter: JobFilter): Promise<JobPage>;
-  /** Unfinished jobs and their tokens per queue, at most 200 ms old while Redis answers. */
+  /** Unfinished jobs and their tokens per queue, and how many have ended, at most 200 ms old while Redis answers. */
   depths(): readonly QueueDepth[];
   /** Rejects where Redis does not answer. */
   ping(): Promise<void>;

@@ -22,11 +22,12 @@ const MODEL = ['model', 'version', 'variant'] as const;
 export type ApiMetrics = ReturnType<typeof createApiMetrics>;
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
 
-/** What is unfinished in one queue. */
+/** What is unfinished in one queue, and how many of its jobs have ended, by final state. */
 export interface Depth {
   readonly queue: string;
   readonly jobs: number;
   readonly tokens: number;
+  readonly ended: Readonly<Record<string, number>>;
 }
 
 /** Registers what an API process tells of itself; `depths` is asked at each scrape. Call once per registry. */
@@ -84,6 +85,18 @@ export function createApiMetrics(registry: Registry, depths: () => readonly Dept
       registers,
       collect() {
         for (const { queue, jobs } of depths()) this.set({ queue }, jobs);
+      },
+    }),
+    jobsEnded: new Counter({
+      name: 'shoal_jobs_ended_total',
+      help: 'Jobs that have ended, by final state; counted in Redis, so every API process tells the same.',
+      labelNames: ['queue', 'state'],
+      registers,
+      collect() {
+        this.reset();
+        for (const { queue, ended } of depths()) {
+          for (const [state, count] of Object.entries(ended)) this.inc({ queue, state }, count);
+        }
       },
     }),
     queueTokens: new Gauge({
