@@ -1,19 +1,38 @@
 import { STARTED } from '@shoal/tools/setup';
 import { describe, expect, test } from 'vitest';
+import { parse } from './arguments.js';
 import { banner } from './banner.js';
-import { parse } from './cli.js';
 import { loadConfig } from './config.js';
 import { addressOf, commandsOf } from './processes.js';
 
 describe('the command line', () => {
   test('start takes a number of workers, 1 where left out', () => {
-    expect(parse(['start'])).toMatchObject({ command: 'start', workers: 1, help: false });
-    expect(parse(['start', '--workers', '3'])).toMatchObject({ workers: 3 });
+    expect(parse(['start'])).toEqual({ name: 'start', workers: 1 });
+    expect(parse(['start', '--workers', '3'])).toEqual({ name: 'start', workers: 3 });
+  });
+
+  test('fetch-model takes an archive, its hash, a folder and a bound', () => {
+    const args = [
+      'fetch-model',
+      '--url=https://example.com/m.tar.gz?key=a',
+      `--sha256=${'AB'.repeat(32)}`,
+      '--to=/m/x/1',
+    ];
+    const request = {
+      url: 'https://example.com/m.tar.gz?key=a',
+      sha256: 'ab'.repeat(32),
+      to: '/m/x/1',
+      maxBytes: 2 ** 34,
+    };
+    expect(parse(args)).toEqual({ name: 'fetch-model', request });
+    expect(parse([...args, '--max-size', '512Mi'])).toMatchObject({ request: { maxBytes: 2 ** 29 } });
   });
 
   test('without a command, and with --help anywhere, it is the help', () => {
-    expect(parse([]).help).toBe(true);
-    expect(parse(['start', '--help']).help).toBe(true);
+    expect(parse([])).toEqual({ name: 'help' });
+    expect(parse(['help'])).toEqual({ name: 'help' });
+    expect(parse(['start', '--help'])).toEqual({ name: 'help' });
+    expect(parse(['--version'])).toEqual({ name: 'version' });
   });
 
   test.each([
@@ -21,6 +40,22 @@ describe('the command line', () => {
     [['start', 'now'], 'unknown command "start now"; see "shoal --help".'],
     [['start', '--port', '1'], `Unknown option '--port'; see "shoal --help".`],
     [['start', '--workers', '0'], '--workers takes a number from 1 to 99.'],
+    [['start', '--url', 'https://example.com'], `Unknown option '--url'; see "shoal --help".`],
+    [['fetch-model'], '--url takes an http:// or https:// URL without user and password.'],
+    [['fetch-model', '--url=ftp://a/b'], '--url takes an http:// or https:// URL without user and password.'],
+    [
+      ['fetch-model', '--url=https://me:secret@a/b'],
+      '--url takes an http:// or https:// URL without user and password.',
+    ],
+    [['fetch-model', '--url=https://a/b', '--sha256=abc'], '--sha256 takes 64 hexadecimal digits.'],
+    [
+      ['fetch-model', '--url=https://a/b', `--sha256=${'a'.repeat(64)}`],
+      '--to takes the folder of the version: models/<name>/<version>.',
+    ],
+    [
+      ['fetch-model', '--url=https://a/b', `--sha256=${'a'.repeat(64)}`, '--to=m', '--max-size=1GB'],
+      '--max-size takes bytes, or a size such as 512Mi or 4Gi.',
+    ],
   ])('%j is refused in one line', (args, message) => {
     expect(() => parse(args)).toThrow(new Error(message));
   });

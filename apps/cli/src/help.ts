@@ -4,6 +4,9 @@ export const HELP = `Shoal runs ONNX models for many callers at once, through a 
 
 Usage
   shoal start [--workers N]    start everything on this machine: Redis, the API, webhooks, N workers (1)
+  shoal fetch-model --url <url> --sha256 <hash> --to <folder> [--max-size 16Gi]
+                               fetch one version of a model: a .tar or .tar.gz of its folder, unpacked
+                               into <folder> (models/<name>/<version>) once its hash was checked
   shoal --help                 show this
   shoal --version              show the version
 

@@ -1,0 +1,57 @@
+/** `shoal fetch-model`: one version of a model from a server into a folder, checked before it is there. */
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UserError } from '@shoal/tools/user-error';
+import { download, type System, shown } from './download.js';
+import { unpack } from './unpack.js';
+
+export interface FetchRequest {
+  readonly url: string;
+  /** Of the archive; lower-case hexadecimal. */
+  readonly sha256: string;
+  /** The version's folder, `models/<name>/<version>`. It is there when all of it is. */
+  readonly to: string;
+  /** Of the archive and what it holds together. */
+  readonly maxBytes: number;
+}
+
+const SYSTEM: System = { say: (line) => console.log(line), sleep };
+
+/**
+ * Throws a UserError with the folder not there where anything is wrong. Doing it again does nothing where the same archive
+ * was unpacked already, and completes a download that was cut off.
+ */
+export async function fetchModel({ url, sha256, to, maxBytes }: FetchRequest, system: System = SYSTEM): Promise<void> {
+  // Model folders skip names that start with a dot.
+  const beside = (suffix: string) => join(dirname(to), `.${basename(to)}.${suffix}`);
+  const [mark, archive, draft] = [beside('sha256'), beside('archive'), beside('draft')];
+  if (await exists(to)) {
+    const found = await readFile(mark, 'utf8').catch(() => '');
+    if (found.trim() !== sha256) throw new UserError(`${to} is there and came from elsewhere: remove it first.`);
+    system.say(`${to} is there already`);
+    return;
+  }
+  await mkdir(dirname(to), { recursive: true });
+  await rm(draft, { recursive: true, force: true });
+  const size = await download({ url, sha256, file: archive, maxBytes }, system);
+  await mkdir(draft);
+  try {
+    await unpack(archive, draft, maxBytes - size);
+  } catch (error) {
+    await rm(draft, { recursive: true });
+    throw error;
+  } finally {
+    await rm(archive);
+  }
+  await writeFile(mark, `${sha256}\n`);
+  await rename(draft, to);
+  system.say(`${to}: ${size} bytes from ${shown(url)}, as asked for`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}
