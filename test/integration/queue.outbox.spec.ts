@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { parseJobId } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
 import { type Bench, openBench, TENANT } from '../support/queue-harness.js';
@@ -19,7 +20,7 @@ async function told(bench: Bench, id: string): Promise<string[]> {
 test('a job whose events are heard leaves them in the outbox, numbered, outputs at most every few seconds', async () => {
   const bench = await openBench({ redisUrl });
   const news: string[] = [];
-  const subscriber = bench.redis.duplicate();
+  const subscriber = new Redis(redisUrl);
   subscriber.on('message', (_channel: string, queue: string) => news.push(queue));
   await subscriber.subscribe('shoal:outbox');
   const id = await bench.submit([1, 2, 3, 4, 5, 6], { told: ALL });

@@ -17,10 +17,12 @@ import {
   Publisher,
   parseJobId,
   queueTag,
+  type RedisClient,
+  type RedisTarget,
 } from '@shoal/queue';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { expect, onTestFinished } from 'vitest';
 import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
@@ -73,7 +75,7 @@ export interface Holder {
 export interface Bench {
   readonly queue: string;
   readonly tag: string;
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly store: OpenJobStore;
   /** Another API replica of the same queues. */
   openStore(options?: Partial<JobStoreOptions>): Promise<OpenJobStore>;
@@ -105,6 +107,9 @@ export type BenchOptions = Partial<Omit<JobStoreOptions, 'redisUrl'>> & {
   readonly redisUrl: string;
   /** Of every job that says nothing else. */
   readonly retentionMs?: number;
+  /** How workers, and the test itself, log in, where not as the API does. */
+  readonly workerUrl?: string;
+  readonly testUrl?: string;
 };
 
 export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
@@ -120,7 +125,13 @@ export function uniqueQueue(): string {
   return `t${randomBytes(6).toString('hex')}.1.fp32.0`;
 }
 
-export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOptions }: BenchOptions): Promise<Bench> {
+export async function openBench({
+  redisUrl,
+  retentionMs = 60_000,
+  workerUrl = redisUrl,
+  testUrl = redisUrl,
+  ...storeOptions
+}: BenchOptions): Promise<Bench> {
   const closers: (() => unknown)[] = [];
   onTestFinished(async () => {
     for (const close of closers.reverse()) await close();
@@ -128,7 +139,9 @@ export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOption
   const queues = storeOptions.queues ?? [uniqueQueue()];
   const queue = queues[0]!;
   const tag = queueTag(queue);
-  const redis = openClient(redisUrl);
+  const { redisCa, redisCluster } = storeOptions;
+  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster };
+  const redis = openClient({ redisUrl: testUrl, redisCa, redisCluster });
   closers.push(() => redis.disconnect());
 
   const openStore = async (changes: Partial<JobStoreOptions> = {}) => {
@@ -189,7 +202,7 @@ export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOption
         close: async () => undefined,
       },
       limits: { ...LIMITS, ...limits },
-      redisUrl,
+      ...forWorkers,
       concurrentRuns: 1,
       gate: new RunGate(8),
       metrics: createWorkerMetrics(new Registry()),
@@ -210,7 +223,7 @@ export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOption
   const startHolder = () => {
     const claims = new Claims();
     const consumer = new Consumer({
-      redisUrl,
+      ...forWorkers,
       queue,
       holdTokens: 1_000_000,
       handle: (item) => claims.take(item),
@@ -283,7 +296,7 @@ export async function openBench({ redisUrl, retentionMs = 60_000, ...storeOption
     },
     async countEndings() {
       const counts = new Map<string, number>();
-      const subscriber = openClient(redisUrl);
+      const subscriber = openClient({ redisUrl: testUrl, redisCa, redisCluster });
       closers.push(() => subscriber.disconnect());
       subscriber.on('message', (_channel: string, ids: string) => {
         for (const id of ids.split(' ')) counts.set(id, (counts.get(id) ?? 0) + 1);
@@ -326,13 +339,14 @@ export function numberOf({ item }: Row | ClaimedItem): number {
   return item.ids[0]!;
 }
 
-function openClient(url: string): Redis {
-  const redis = new Redis(url, { maxRetriesPerRequest: null });
+function openClient({ redisUrl, redisCa, redisCluster }: RedisTarget): RedisClient {
+  const options = { maxRetriesPerRequest: null, ...(redisCa !== undefined && { tls: { ca: redisCa } }) };
+  const redis = redisCluster ? new Cluster([redisUrl], { redisOptions: options }) : new Redis(redisUrl, options);
   redis.on('error', () => undefined);
   return redis;
 }
 
-async function scan(redis: Redis, tag: string): Promise<string[]> {
+async function scan(redis: RedisClient, tag: string): Promise<string[]> {
   const found = new Set<string>();
   for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
     const [next, keys] = await redis.scan(cursor, 'MATCH', `${tag}:*`, 'COUNT', 1000);

@@ -16,7 +16,7 @@ import { Dispatcher } from '../../apps/webhooks/dist/dispatcher.js';
 import { Relay } from '../../apps/webhooks/dist/relay.js';
 import { type Parts, webhooksModule } from '../../apps/webhooks/dist/webhooks.module.js';
 import { startOwnRedis } from './own-redis.js';
-import { type Bench, type JobOptions, openBench, TENANT } from './queue-harness.js';
+import { type Bench, type BenchOptions, type JobOptions, openBench, TENANT } from './queue-harness.js';
 
 export interface WebhookBench extends Bench {
   readonly redisUrl: string;
@@ -58,12 +58,17 @@ export interface Still {
 const ALL = { started: true, output: true, ended: true };
 const SILENT = createLogger({ name: 'test', level: 'silent' });
 
-export async function openWebhookBench(allow: readonly string[]): Promise<WebhookBench> {
-  const redisUrl = await startOwnRedis();
-  const bench = await openBench({ redisUrl });
+/** Of a Redis of its own, where none is given; `webhooksUrl` is how deliveries log in, where not as the API does. */
+export async function openWebhookBench(
+  allow: readonly string[],
+  { webhooksUrl, ...given }: Partial<BenchOptions> & { readonly webhooksUrl?: string } = {},
+): Promise<WebhookBench> {
+  const redisUrl = given.redisUrl ?? (await startOwnRedis());
+  const { redisCa, redisCluster } = given;
+  const bench = await openBench({ ...given, redisUrl });
   const box = new SecretBox(randomBytes(32));
   const secret = newSecret();
-  const options = { redisUrl, clock: Date.now, onError: () => undefined };
+  const options = { redisUrl, redisCa, redisCluster, clock: Date.now, onError: () => undefined };
   const openWebhooks = async () => {
     const store = await openWebhookStore(options);
     onTestFinished(() => store.close());
@@ -72,7 +77,7 @@ export async function openWebhookBench(allow: readonly string[]): Promise<Webhoo
   const webhooks = await openWebhooks();
 
   const parts = ({ sender, ...changes }: PartChanges = {}): Parts => {
-    const backend = openWebhookBackend(options);
+    const backend = openWebhookBackend({ ...options, redisUrl: webhooksUrl ?? redisUrl });
     onTestFinished(() => backend.close());
     return {
       backend,

@@ -31,7 +31,7 @@ export async function checkRedis(redis: RedisClient, target: RedisTarget, ms: nu
   } finally {
     named.disconnect();
   }
-  await untilReady(redis, ms, '');
+  await untilReady(redis, ms);
   await Promise.allSettled(redis.nodes('master').map((node) => node.ping()));
 }
 
@@ -42,9 +42,7 @@ export async function pingAny(redis: RedisClient): Promise<void> {
 }
 
 async function checkServer(redis: Redis, { redisUrl, redisCluster = false }: RedisTarget, ms: number): Promise<void> {
-  // What a server that expects TLS does with a client that does not.
-  const hint = redisUrl.startsWith('rediss:') ? '' : ': write rediss:// where it expects TLS';
-  await untilReady(redis, ms, ` (it closes the connection${hint})`);
+  await untilReady(redis, ms, redisUrl.startsWith('redis:') ? '; write rediss:// where it expects TLS' : '');
   const info = await redis.info('server');
   const version = /^redis_version:(\d+)/m.exec(info)?.[1];
   if (version !== undefined && Number(version) < 7) {
@@ -59,15 +57,16 @@ async function checkServer(redis: Redis, { redisUrl, redisCluster = false }: Red
   }
 }
 
-async function untilReady(redis: RedisClient, ms: number, whenClosed: string): Promise<void> {
+/** `whenClosed` is what is to be thought of where the server closes the connection. */
+async function untilReady(redis: RedisClient, ms: number, whenClosed = ''): Promise<void> {
   if (redis.status === 'ready') return;
   let reason = '';
   let timer: NodeJS.Timeout | undefined;
-  const noteError = (error: Error) => {
-    reason = ` (${error.message})`;
+  const noteError = ({ message }: Error) => {
+    reason = message.includes('ECONNRESET') ? `${message}${whenClosed}` : message;
   };
   const noteClose = () => {
-    reason ||= whenClosed;
+    reason ||= `it closes the connection${whenClosed}`;
   };
   let onReady = () => {};
   redis.on('error', noteError);
@@ -77,7 +76,8 @@ async function untilReady(redis: RedisClient, ms: number, whenClosed: string): P
       onReady = resolve;
       redis.once('ready', onReady);
       timer = setTimeout(() => {
-        reject(new ShoalError('redis_unavailable', `Redis did not answer within ${ms / 1000} s${reason}`));
+        const why = reason === '' ? '' : ` (${reason})`;
+        reject(new ShoalError('redis_unavailable', `Redis did not answer within ${ms / 1000} s${why}`));
       }, ms);
     });
   } finally {

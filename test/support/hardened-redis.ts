@@ -1,0 +1,66 @@
+/** A Redis of one test's own with the files of docker/redis: its settings, and users that may do what they need to. */
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '@shoal/tools/ports';
+import { ensureRedisServer } from '@shoal/tools/redis-install';
+import { pingRedis } from '@shoal/tools/redis-ping';
+import { onTestFinished } from 'vitest';
+
+const FILES = fileURLToPath(new URL('../../docker/redis/', import.meta.url));
+
+const USERS = {
+  shoal: 'SHOAL_REDIS_PASSWORD',
+  'shoal-worker': 'SHOAL_REDIS_WORKER_PASSWORD',
+  'shoal-webhooks': 'SHOAL_REDIS_WEBHOOKS_PASSWORD',
+  keda: 'SHOAL_REDIS_KEDA_PASSWORD',
+  metrics: 'SHOAL_REDIS_METRICS_PASSWORD',
+  admin: 'SHOAL_REDIS_ADMIN_PASSWORD',
+} as const;
+
+export type RedisUser = keyof typeof USERS;
+
+/** Its URL for each user; the server ends with the test. */
+export async function startHardenedRedis(): Promise<(user: RedisUser) => string> {
+  const dir = mkdtempSync(join(tmpdir(), 'shoal-redis-'));
+  const password = randomBytes(16).toString('hex');
+  const env = Object.fromEntries(Object.values(USERS).map((variable) => [variable, password]));
+  const acl = join(dir, 'users.acl');
+  writeFileSync(acl, execFileSync('sh', [join(FILES, 'acl.sh')], { env: { PATH: process.env.PATH, ...env } }));
+  const port = String(await freePort());
+  const changes = ['--port', port, '--bind', '127.0.0.1', '--dir', dir, '--aclfile', acl];
+  const server = spawn(
+    ensureRedisServer(() => undefined),
+    [join(FILES, 'redis.conf'), ...changes],
+    { stdio: 'ignore' },
+  );
+  const ended = once(server, 'exit');
+  onTestFinished(async () => {
+    server.kill('SIGKILL');
+    await ended;
+    rmSync(dir, { recursive: true });
+  });
+  const urlOf = (user: RedisUser) => `redis://${user}:${password}@127.0.0.1:${port}`;
+  await answers(urlOf('admin'), ended);
+  return urlOf;
+}
+
+async function answers(url: string, ended: Promise<unknown>): Promise<void> {
+  let alive = true;
+  ended.then(() => {
+    alive = false;
+  });
+  for (;;) {
+    try {
+      await pingRedis(url, { ms: 1000 });
+      return;
+    } catch (error) {
+      if (!alive) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
