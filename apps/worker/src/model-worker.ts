@@ -2,7 +2,7 @@
 import { type BatchLimits, type Candidate, MicroBatcher, NotStarted, type RunGate, systemClock } from '@shoal/batching';
 import type { Model, ModelRunner } from '@shoal/models';
 import { type ClaimedItem, Consumer, type Outcome, Publisher, type RedisTarget } from '@shoal/queue';
-import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
+import { type Logger, rarely, type Tracer, type WorkerMetrics } from '@shoal/telemetry';
 import { type BatchRun, processBatch } from './process-batch.js';
 import { traceBatch } from './trace-batch.js';
 
@@ -33,6 +33,7 @@ export class ModelWorker {
   readonly #consumer: Consumer;
   readonly #publisher: Publisher;
   readonly #batcher: MicroBatcher<ClaimedItem, Outcome>;
+  readonly #mayWarn = rarely(Date.now);
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
@@ -132,19 +133,35 @@ export class ModelWorker {
     const { metrics, runner, tracer, logger } = this.#options;
     metrics.publishDuration.observe(labelsOf(runner.model), publishMs / 1000);
     if (tracer) traceBatch(tracer, runner.model, ran, publishMs, Date.now());
+    const failed = ran.errors.findIndex((error) => error !== undefined);
+    if (failed >= 0 && this.#mayWarn()) {
+      const { code } = ran.errors[failed]!;
+      logger.warn('inference.failed', { model: this.#name, job: ran.items[failed]!.jobId, code });
+    }
     if (logger.enabled('debug')) this.#log(ran);
   }
 
-  /** Which jobs ran, and what failed; the failed items' errors may quote what was in them. */
+  get #name(): string {
+    const { name, version, variant } = this.#options.runner.model;
+    return `${name}/${version}/${variant}`;
+  }
+
+  /** Which jobs ran, and what failed, by code: the errors themselves may quote what was in an item. */
   #log({ items, closedBy, lengths, runningMs, errors }: BatchRun): void {
-    const { runner, logger } = this.#options;
-    const { name, version, variant } = runner.model;
+    const { logger } = this.#options;
     const jobs = [...new Set(items.map(({ jobId }) => jobId))];
     const failed = errors.flatMap((error, i) => (error ? [`${items[i]!.jobId}/${items[i]!.n} ${error.code}`] : []));
-    const model = `${name}/${version}/${variant}`;
     const tokens = lengths.reduce((sum, n) => sum + n, 0);
     const ms = Math.round(runningMs * 10) / 10;
-    logger.debug('batch.done', { model, items: items.length, tokens, closed_by: closedBy, ms, jobs, failed });
+    logger.debug('batch.done', {
+      model: this.#name,
+      items: items.length,
+      tokens,
+      closed_by: closedBy,
+      ms,
+      jobs,
+      failed,
+    });
   }
 }
 

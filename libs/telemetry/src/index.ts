@@ -1,5 +1,5 @@
 export { formatLine, parseLine } from './format-line.js';
-export { logRarely } from './log-rarely.js';
+export { logRarely, rarely } from './log-rarely.js';
 export { createLogger, type LogFields, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
 export {
   type ApiMetrics,
