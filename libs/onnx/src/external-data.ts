@@ -1,56 +1,98 @@
 /**
- * Every place of an ONNX file that can name another file: tensors with `data_location = EXTERNAL`, as initializers,
- * in attributes, and in the subgraphs of control-flow nodes.
+ * Weights outside the model's file (onnx.ai: "External data"). The file says where, and files come from strangers: what it
+ * names must be a regular file of the model's own folder, reached by no link, and the bytes must be in it.
  */
-import type { FileWindow } from './file-window.js';
-import { fields, type Span, WireError } from './wire-format.js';
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import { invalid } from './invalid.js';
+import { fileData, type TensorData } from './tensor-data.js';
 
-const MAX_DEPTH = 64;
-const MAX_LOCATION_BYTES = 4096;
-
-type MessageKind = 'graph' | 'function' | 'node' | 'attribute' | 'tensor' | 'sparse' | 'entry';
-
-/** message → field number → the message it holds, as far as it can lead to external data. */
-const CHILDREN: Readonly<Record<MessageKind, Readonly<Record<number, MessageKind>>>> = {
-  graph: { 1: 'node', 5: 'tensor', 15: 'sparse' },
-  function: { 7: 'node', 11: 'attribute' },
-  node: { 5: 'attribute' },
-  attribute: { 5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse' },
-  tensor: { 13: 'entry' },
-  sparse: { 1: 'tensor', 2: 'tensor' },
-  entry: {},
-};
-
-/** Adds the `location` of every external tensor below `span`, as written in the file. */
-export function externalLocations(
-  file: FileWindow,
-  span: Span,
-  kind: MessageKind,
-  locations: Set<string>,
-  depth = 0,
-): void {
-  if (depth > MAX_DEPTH) throw new WireError(`its graph is nested more than ${MAX_DEPTH} deep`);
-  if (kind === 'entry') {
-    addLocation(file, span, locations);
-    return;
-  }
-  const children = CHILDREN[kind];
-  for (const field of fields(file, span)) {
-    const child = children[field.number];
-    if (child !== undefined && field.span !== null) externalLocations(file, field.span, child, locations, depth + 1);
-  }
+export interface ExternalFiles {
+  /** `entries` are the tensor's; `expected` bytes are wanted. @throws ShoalError `model_invalid` */
+  read(entries: ReadonlyMap<string, string>, expected: number, what: string): TensorData;
+  /** For tensors within what is kept as it is: functions and sparse tensors. */
+  readonly kept: ExternalFiles;
 }
 
-/** `StringStringEntryProto`: key 1, value 2. */
-function addLocation(file: FileWindow, span: Span, locations: Set<string>): void {
-  let key = '';
-  let value = '';
-  for (const field of fields(file, span)) {
-    if (field.span === null) continue;
-    const length = field.span.end - field.span.start;
-    if (length > MAX_LOCATION_BYTES) throw new WireError(`external data has a path of ${length} bytes`);
-    if (field.number === 1) key = file.text(field.span.start, length);
-    else if (field.number === 2) value = file.text(field.span.start, length);
+/** Others are refused: onnx let unknown ones set attributes of its own objects once (CVE-2026-34445). */
+const KEYS = new Set(['location', 'offset', 'length', 'checksum']);
+
+/** Refuses all of them. */
+function refuse(reason: string): ExternalFiles {
+  return {
+    read(_entries, _expected, what) {
+      throw invalid(`${what} has its data in another file, ${reason}`);
+    },
+    get kept() {
+      return this;
+    },
+  };
+}
+
+/** For models that are only in memory. */
+export const noExternalFiles = refuse('which a model in memory cannot have');
+
+const notWithinKept = refuse('and is part of a function or a sparse tensor: they cannot be moved');
+
+/** Of a model in `folder`. */
+export function externalFilesOf(folder: string): ExternalFiles {
+  return {
+    read(entries, expected, what) {
+      const unknown = [...entries.keys()].find((key) => !KEYS.has(key));
+      if (unknown !== undefined) throw invalid(`the external data of ${what} has the unknown key ${unknown}`);
+      const path = locate(folder, entries.get('location') ?? '', what);
+      const { size } = lstatSync(path);
+      const offset = numberOf(entries.get('offset') ?? '0', `the offset of ${what}`);
+      const length = numberOf(entries.get('length') ?? String(size - offset), `the length of ${what}`);
+      if (offset + length > size) {
+        throw invalid(`${what} needs bytes ${offset} to ${offset + length} of ${path}, which has ${size}`);
+      }
+      if (length !== expected) throw invalid(`${what} has ${length} bytes where its type and shape need ${expected}`);
+      return fileData(path, offset, length);
+    },
+    kept: notWithinKept,
+  };
+}
+
+/** Reads nothing, and notes what is named: unchecked, as it stands in the file. */
+export function notedExternalFiles(locations: Set<string>): ExternalFiles {
+  return {
+    read(entries, expected) {
+      locations.add(entries.get('location') ?? '');
+      const never = () => {
+        throw new Error('this model was read for its signature');
+      };
+      return { byteLength: expected, bytes: never, chunks: never };
+    },
+    get kept() {
+      return this;
+    },
+  };
+}
+
+function locate(folder: string, location: string, what: string): string {
+  const parts = location.split('/');
+  // A marker of ONNX Runtime's own, `*/_ORT_MEM_ADDR_/*`, makes it read any address of the process.
+  if (location.includes('_ORT_MEM_ADDR_')) throw invalid(`${what} names a memory address as its data`);
+  if (/^[a-z]:/i.test(location) || /[\\\0]/.test(location) || parts.some((part) => ['', '.', '..'].includes(part))) {
+    throw invalid(
+      `${what} has its data at ${JSON.stringify(location.slice(0, 200))}: it must be a path within the model's folder`,
+    );
   }
-  if (key === 'location') locations.add(value);
+  let path = folder;
+  for (const [n, part] of parts.entries()) {
+    path = join(path, part);
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) throw invalid(`the data of ${what} is missing: there is no file ${path}`);
+    if (stat.isSymbolicLink()) throw invalid(`${path} is a symbolic link: copy the folder with its targets (cp -rL)`);
+    if (n < parts.length - 1) continue;
+    if (!stat.isFile()) throw invalid(`${path} is not a regular file`);
+    if (stat.nlink > 1) throw invalid(`${path} has other names (hard links): copy it, so that it is the folder's own`);
+  }
+  return path;
+}
+
+function numberOf(text: string, what: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw invalid(`${what} is ${JSON.stringify(text.slice(0, 40))}, not a number of bytes`);
+  return Number(text);
 }

@@ -1,1 +1,10 @@
+export { type Attributes, type AttributeValue, type BuilderOptions, float, GraphBuilder, type Value } from './build.js';
+export { freshName, removeUnused, replaceValue } from './edit.js';
+export { byteLengthOf, type OnnxType } from './element-types.js';
+export { loadModel, parseModel } from './load.js';
+export { floatOf, type GraphIndex, graphsOf, indexGraph, intOf, intsOf, sortNodes, stringOf } from './query.js';
+export { type SaveOptions, saveModel, serialiseModel } from './save.js';
 export { type OnnxSignature, type OnnxValue, readSignature } from './signature.js';
+export { dataOf, fileData, lazyData, type TensorData } from './tensor-data.js';
+export type { Attribute, Dim, Extra, Graph, Model, Node, Tensor, ValueInfo } from './types.js';
+export { validateModel } from './validate.js';

@@ -33,7 +33,7 @@ export function tensorValue(name: string, elementType: number, shape: readonly (
 
 export function externalTensor(name: string, location: string): number[] {
   const entry = [...text(1, 'location'), ...text(2, location)];
-  return [...text(8, name), ...bytes(13, entry), ...number(14, 1)];
+  return [...number(1, 4), ...number(2, 1), ...text(8, name), ...bytes(13, entry), ...number(14, 1)];
 }
 
 /** A whole ModelProto around the fields of a graph. */

@@ -47,7 +47,15 @@ const ELEMENT_NUMBERS: Readonly<Record<string, number>> = { float32: 1, int64: 7
 
 /** A ModelProto of the given inputs and outputs; `external` is the path of one external weight. */
 export function onnx(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], external?: string): Uint8Array {
-  const weight = external === undefined ? [] : field(5, [...text(8, 'w'), ...field(13, entry('location', external))]);
+  // One byte (uint8) of external data.
+  const tensor = (location: string) => [
+    ...varint(1, 1),
+    ...varint(2, 2),
+    ...text(8, 'w'),
+    ...field(13, entry('location', location)),
+    ...varint(14, 1),
+  ];
+  const weight = external === undefined ? [] : field(5, tensor(external));
   const graph = [
     ...inputs.flatMap((spec) => value(11, spec)),
     ...outputs.flatMap((spec) => value(12, spec)),
