@@ -1,9 +1,10 @@
-/** The command: `npm run bench -- [--only encoder|queue] [--rounds N] [--quick]`. */
+/** The command: `npm run bench -- [--only encoder|queue|scale] [--rounds N] [--quick]`. */
 import { parseArgs } from 'node:util';
 import { encoderBench } from './encoder-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
+import { scaleBench } from './scale-bench.js';
 
 const { values } = parseArgs({
   options: {
@@ -24,8 +25,16 @@ const options = {
   workerEnv: Object.fromEntries(values.worker.map((pair) => pair.split('=', 2) as [string, string])),
   ...(values.profile !== undefined && { profileDir: values.profile }),
 };
+const PARTS = ['encoder', 'queue', 'scale'];
+if (values.only !== undefined && !PARTS.includes(values.only)) {
+  console.error(`--only must be one of ${PARTS.join(', ')}`);
+  process.exit(1);
+}
 await makeModels();
 const sections: Section[] = [];
-if (values.only !== 'queue') sections.push(...(await encoderBench(options)));
-if (values.only !== 'encoder') sections.push(await queueBench(options));
+const wants = (part: string) => values.only === undefined || values.only === part;
+if (wants('encoder')) sections.push(...(await encoderBench(options)));
+if (wants('queue')) sections.push(await queueBench(options));
+// By name only: it measures how the parts scale, not Shoal beside a peer, and takes a while.
+if (values.only === 'scale') sections.push(...(await scaleBench(options)));
 console.log(`\n${await writeReport(sections, rounds)}`);

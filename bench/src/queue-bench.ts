@@ -11,6 +11,7 @@ import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
 import { measure } from './measure.js';
 import { MODELS_DIR, NOOP } from './models.js';
+import { newJob, TENANT, TOKENS } from './noop-job.js';
 import { PLAIN_QUEUE, startPlainWorker } from './noop-plain.js';
 import type { PlainOrder } from './noop-process.js';
 import { SHOAL_QUEUE, startShoalWorker } from './noop-shoal.js';
@@ -20,9 +21,6 @@ import { runBounded } from './rest-client.js';
 import { playRounds } from './rounds.js';
 import { ShoalRest } from './shoal-rest.js';
 
-const TENANT = { name: 'bench', weight: 1 };
-const TOKENS = 16;
-const DAY_MS = 24 * 3600_000;
 const WAIT_MS = 60_000;
 const BULK_ITEMS = 1000;
 
@@ -195,27 +193,6 @@ async function openShoal(topology: Topology): Promise<Contestant> {
       await store.close();
       await redis.stop();
     },
-  };
-}
-
-function newJob(items: number): NewJob {
-  return {
-    queue: SHOAL_QUEUE,
-    tenant: TENANT,
-    meta: {
-      model: 'noop',
-      version: '1',
-      variant: 'fp32',
-      task: 'tensors',
-      priority: 'normal',
-      parameters: {},
-      metadata: {},
-      array: items > 1,
-    },
-    items: Array.from({ length: items }, () => ({ kind: 'text', ids: new Uint32Array(TOKENS) })),
-    tokens: new Array<number>(items).fill(TOKENS),
-    resultBytes: 16 * items,
-    retentionMs: DAY_MS,
   };
 }
 
