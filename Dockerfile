@@ -1,0 +1,124 @@
+# Images of Shoal's processes: docker build --target shoal-api -t shoal-api:0.1.0 .
+# Targets: shoal-api, shoal-worker, shoal-webhooks, shoal-worker-gpu; docs/containers.md tells the rest. BuildKit and the
+# classic builder both build it, and nothing but the base images and npm's packages is downloaded (the GPU image: and CUDA's).
+
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
+ARG CUDA_IMAGE=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
+
+# The package.json files alone: packages are installed anew only when these change.
+FROM ${NODE_IMAGE} AS manifests
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY apps apps
+COPY libs libs
+COPY tools tools
+RUN find apps libs tools -type f ! -name package.json -delete
+
+# Everything, compiled.
+FROM manifests AS build
+RUN npm ci
+COPY tsconfig.base.json ./
+COPY apps apps
+COPY libs libs
+COPY tools tools
+RUN node_modules/.bin/tsc -b apps/api apps/worker apps/webhooks apps/cli \
+  && rm -rf node_modules apps/*/node_modules libs/*/node_modules
+COPY docker/assemble.mjs docker/assemble.mjs
+
+# Where each process gets its production packages: what was downloaded above is used again.
+FROM manifests AS packages
+COPY --from=build /root/.npm /root/.npm
+
+# What all processes have. (The base image's entry point is left out: the process itself hears SIGTERM.)
+FROM ${NODE_IMAGE} AS runtime
+WORKDIR /app
+ENV NODE_ENV=production HOME=/tmp ORT_DISABLE_TELEMETRY=1 \
+  SHOAL_MODELS_DIR=/app/models SHOAL_CACHE_DIR=/tmp/shoal SHOAL_METRICS_HOST=0.0.0.0 SHOAL_METRICS_PORT=9464
+COPY docker/healthcheck.mjs docker/healthcheck.mjs
+COPY models models
+EXPOSE 9464
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["node", "docker/healthcheck.mjs"]
+USER 10001:10001
+ENTRYPOINT []
+
+# One process each, with its production packages only. (The classic builder builds every stage above the one asked for, so
+# what needs most comes last.)
+FROM packages AS api
+RUN npm ci --prefer-offline --omit=dev --workspace=apps/api --workspace=apps/cli
+COPY --from=build /app ./
+RUN node docker/assemble.mjs api /out
+
+FROM runtime AS shoal-api
+ENV SHOAL_HOST=0.0.0.0 PORT=8080
+EXPOSE 8080
+COPY --from=api /out/packages ./
+COPY --from=api /out/app ./
+CMD ["node", "apps/api/dist/main.js"]
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="shoal-api" \
+  org.opencontainers.image.description="Shoal's API: checks, tokenises and queues jobs for ONNX models" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
+
+FROM packages AS webhooks
+RUN npm ci --prefer-offline --omit=dev --workspace=apps/webhooks --workspace=apps/cli
+COPY --from=build /app ./
+RUN node docker/assemble.mjs webhooks /out
+
+FROM runtime AS shoal-webhooks
+COPY --from=webhooks /out/packages ./
+COPY --from=webhooks /out/app ./
+CMD ["node", "apps/webhooks/dist/main.js"]
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="shoal-webhooks" \
+  org.opencontainers.image.description="Shoal's webhooks: signed calls that tell what became of jobs" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
+
+FROM packages AS worker
+RUN npm ci --prefer-offline --omit=dev --workspace=apps/worker --workspace=apps/cli
+COPY --from=build /app ./
+RUN node docker/assemble.mjs worker /out
+
+FROM runtime AS shoal-worker
+COPY --from=worker /out/packages ./
+COPY --from=worker /out/app ./
+CMD ["node", "apps/worker/dist/main.js"]
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="shoal-worker" \
+  org.opencontainers.image.description="Shoal's worker: micro-batches on ONNX Runtime" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
+
+# ONNX Runtime's execution providers for CUDA and TensorRT are too large for npm; its install script downloads them.
+FROM worker AS worker-gpu
+RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js \
+  && rm -rf /out && node docker/assemble.mjs worker /out
+
+# Debian's Node runs on Ubuntu as it is; CUDA and cuDNN come with the base image.
+FROM ${CUDA_IMAGE} AS shoal-worker-gpu
+WORKDIR /app
+ENV NODE_ENV=production HOME=/tmp ORT_DISABLE_TELEMETRY=1 SHOAL_DEVICE=cuda:0 \
+  SHOAL_MODELS_DIR=/app/models SHOAL_CACHE_DIR=/tmp/shoal SHOAL_METRICS_HOST=0.0.0.0 SHOAL_METRICS_PORT=9464
+COPY --from=runtime /usr/local/bin/node /usr/local/bin/node
+COPY --from=runtime /app ./
+EXPOSE 9464
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["node", "docker/healthcheck.mjs"]
+USER 10001:10001
+ENTRYPOINT []
+COPY --from=worker-gpu /out/packages ./
+COPY --from=worker-gpu /out/app ./
+CMD ["node", "apps/worker/dist/main.js"]
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="shoal-worker-gpu" \
+  org.opencontainers.image.description="Shoal's worker for NVIDIA GPUs" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
