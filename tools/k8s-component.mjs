@@ -190,6 +190,7 @@ function fetcher({ version, url, sha256 }, { name, slug, app, size, mount }) {
     `    - ${scalar(`--url=${url}`)}`,
     `    - --sha256=${sha256}`,
     `    - --to=/app/models/${name}/${version}`,
+    `    - --max-size=${size}`,
     '  resources:',
     '    requests:',
     '      cpu: 100m',

@@ -13,6 +13,7 @@ const BUILT_ON_CPU = [
   { overlay: 'spot/base', list: 'resources', part: 'worker' },
 ];
 
+const EXTERNAL = 'k8s/external.json';
 const MARK = '# Written by: npm run k8s:add-model -- ';
 
 /**
@@ -51,7 +52,22 @@ export function addModel(model, { overlays, replace, root }) {
     writeFileSync(join(root, file), listed);
     written.push(file);
   }
+  if (model.source.kind === 'volume' && declareClaim(join(root, EXTERNAL), model.source.claim)) written.push(EXTERNAL);
   return written;
+}
+
+/**
+ * Declares a PersistentVolumeClaim as one that the cluster has; false where it is declared already.
+ *
+ * @param {string} file
+ * @param {string} claim
+ */
+function declareClaim(file, claim) {
+  const external = JSON.parse(readFileSync(file, 'utf8'));
+  if (external.PersistentVolumeClaim[claim] !== undefined) return false;
+  external.PersistentVolumeClaim[claim] = '';
+  writeFileSync(file, `${JSON.stringify(external, null, 2)}\n`);
+  return true;
 }
 
 /**

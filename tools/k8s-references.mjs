@@ -8,7 +8,7 @@ import { hasPort, ofKind, selects, workloads } from './k8s-objects.mjs';
 /** @typedef {import('./k8s-objects.mjs').Workload} Workload */
 /** @typedef {import('./k8s-objects.mjs').Spec} Spec */
 
-/** @typedef {Record<string, Record<string, readonly string[]>>} External kind → name → keys, of what a cluster has already */
+/** @typedef {Record<string, Record<string, string>>} External kind → name → keys, of what a cluster has already */
 
 /**
  * @param {readonly Manifest[]} manifests of one overlay
@@ -69,7 +69,9 @@ class Lookup {
   problems(manifest, path, kind, name, keys = []) {
     const object = this.find(kind, name);
     const known =
-      object === undefined ? this.external[kind]?.[name] : Object.keys({ ...object.data, ...object.binaryData });
+      object === undefined
+        ? this.external[kind]?.[name]?.split(' ')
+        : Object.keys({ ...object.data, ...object.binaryData });
     if (known === undefined) {
       return [problem(manifest, path, `there is no ${kind} ${name}, and k8s/external.json does not declare it`)];
     }

@@ -1,0 +1,138 @@
+/** What the manifests promise beyond being valid: they fit the code that runs in them, and each other. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  createApiMetrics,
+  createAutoscaleMetrics,
+  createProcessMetrics,
+  createWebhookMetrics,
+  createWorkerMetrics,
+} from '@shoal/telemetry';
+import { environment, seconds, workloads } from '@shoal/tools/k8s-objects';
+import { secretManifests } from '@shoal/tools/k8s-secret-manifests';
+import { Registry } from 'prom-client';
+import { describe, expect, test, vi } from 'vitest';
+import { find, type Manifest, objectsOf } from '../support/kubernetes.js';
+import { ROOT } from '../support/processes.js';
+
+// kustomize takes a second, and may have to be fetched first.
+vi.setConfig({ testTimeout: 120_000 });
+
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+test('images have the version of this repository', async () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  for (const overlay of ['cpu', 'dev', 'gpu', 'prometheus', 'spot']) {
+    const images = workloads(await objectsOf(overlay)).flatMap(({ containers }) =>
+      containers.map(({ container }) => container.image),
+    );
+    const ours = images.filter((image: string) => image.startsWith('shoal-'));
+    expect(new Set(ours.map((image: string) => image.split(':')[1]))).toEqual(new Set([version]));
+  }
+});
+
+test('webhooks may go where the code lets them go, and nowhere else', async () => {
+  const { egress } = find(await objectsOf('cpu'), 'NetworkPolicy', 'webhooks').spec;
+  const excepted: string[] = egress[0].to.flatMap(({ ipBlock }: { ipBlock: { except: string[] } }) => ipBlock.except);
+  const denied = [...read('libs/webhooks/src/addresses.ts').matchAll(/^ {2}'([0-9a-f:.]+\/\d+)',$/gm)].map(
+    ([, range]) => range,
+  );
+  expect(excepted.toSorted()).toEqual(denied.toSorted());
+  expect(egress[0].ports.map(({ port }: { port: number }) => port)).toEqual([443, 8443]);
+});
+
+describe('on spot nodes', () => {
+  test('a worker drains and ends within the 15 s that clouds give', async () => {
+    const manifests = await objectsOf('spot');
+    const workers = workloads(manifests).filter(({ labels }) => labels['app.kubernetes.io/component'] === 'worker');
+    expect(workers).toHaveLength(4);
+    for (const { pod, containers } of workers) {
+      const drain = seconds(environment(containers[0]!.container, manifests).SHOAL_DRAIN_TIMEOUT!);
+      expect(pod.terminationGracePeriodSeconds).toBeLessThanOrEqual(15);
+      expect(drain).toBeLessThan(pod.terminationGracePeriodSeconds);
+    }
+  });
+
+  test('one worker of each model stays where nodes stay, and counts as one of those that are needed', async () => {
+    const manifests = await objectsOf('spot');
+    const base = find(manifests, 'Deployment', 'worker-wordnet-topic-base').spec;
+    expect(base.replicas).toBe(1);
+    expect(base.template.spec.tolerations).toBeUndefined();
+    expect(base.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution).toBeDefined();
+    expect(evaluate(find(manifests, 'ScaledObject', 'worker-wordnet-topic'), { demand: 3.5 })).toBe(2.5);
+    expect(evaluate(find(manifests, 'ScaledObject', 'worker-wordnet-topic'), { demand: 0.2 })).toBe(0);
+  });
+});
+
+test('on GPUs a worker has one, and the old pod gives it up before the new one starts', async () => {
+  const manifests = await objectsOf('gpu');
+  const { spec } = find(manifests, 'Deployment', 'worker-wordnet-topic');
+  expect(spec.strategy.rollingUpdate).toEqual({ maxSurge: 0, maxUnavailable: 1 });
+  const [container] = spec.template.spec.containers;
+  expect(container.image).toMatch(/^shoal-worker-gpu:/);
+  expect(container.resources.limits).toMatchObject({ 'nvidia.com/gpu': '1' });
+  expect(environment(container, manifests)).toMatchObject({ SHOAL_DEVICE: 'cuda:0', SHOAL_CONCURRENT_RUNS: '1' });
+});
+
+/** KEDA's formula; with parentheses around each ?? it means the same in JavaScript. */
+function evaluate(scaledObject: Manifest['object'], metrics: Record<string, number>) {
+  const names = ['demand', 'waiting', 'prioritized', 'active', 'delayed'];
+  const formula = scaledObject.spec.advanced.scalingModifiers.formula.replaceAll('max(', 'Math.max(');
+  const compute = new Function(...names, `return ${formula};`) as (...values: (number | undefined)[]) => number;
+  return compute(...names.map((name) => metrics[name]));
+}
+
+test('workers follow the API’s number; without it the queue’s length, active chunks too; without Redis there are two', async () => {
+  const scaledObject = find(await objectsOf('cpu'), 'ScaledObject', 'worker-wordnet-topic');
+  expect(evaluate(scaledObject, { demand: 0, waiting: 9, prioritized: 9, active: 9, delayed: 9 })).toBe(0);
+  expect(evaluate(scaledObject, { demand: 3.2 })).toBe(3.2);
+  expect(evaluate(scaledObject, { waiting: 0, prioritized: 32, active: 16, delayed: 48 })).toBe(3);
+  expect(evaluate(scaledObject, { waiting: 0, prioritized: 0, active: 1, delayed: 0 })).toBeGreaterThan(0);
+  expect(evaluate(scaledObject, {})).toBe(2);
+});
+
+test('alerts ask for metrics that there are', async () => {
+  const registry = new Registry();
+  createProcessMetrics(registry);
+  createApiMetrics(registry);
+  createWebhookMetrics(registry);
+  createAutoscaleMetrics(registry, async () => []);
+  const worker = new Registry();
+  createWorkerMetrics(worker);
+  const names = [...registry.getMetricsAsArray(), ...worker.getMetricsAsArray()].map(({ name }) => name);
+  const { groups } = find(await objectsOf('prometheus'), 'PrometheusRule', 'shoal').spec;
+  const asked = groups.flatMap(({ rules }: { rules: { expr: string }[] }) =>
+    rules.flatMap(({ expr }) => expr.match(/\b(shoal|nodejs)_\w+/g) ?? []),
+  );
+  expect(asked.length).toBeGreaterThan(10);
+  for (const name of asked) expect(names).toContain(name.replace(/_(bucket|count|sum)$/, ''));
+});
+
+test('there is a Secret with the keys that are declared, made of the variables of the processes', () => {
+  const random = (bytes: number) => Buffer.alloc(bytes, 7);
+  const env = { REDIS_URL: 'rediss://shoal:p%40ss@redis.example.com:6380', SHOAL_API_KEYS: 'acme:key' };
+  const external = JSON.parse(read('k8s/external.json')) as { Secret: Record<string, string> };
+  const { items } = secretManifests(env, { dev: false, random });
+  for (const { metadata, stringData } of items) {
+    const keys = external.Secret[metadata.name]!.split(' ').filter((key) => key !== 'users.acl');
+    expect(Object.keys(stringData).toSorted()).toEqual(keys.toSorted());
+  }
+  const [redis] = items;
+  expect(redis!.stringData).toMatchObject({
+    address: 'redis.example.com:6380',
+    username: 'shoal',
+    password: 'p@ss',
+    tls: 'enable',
+  });
+  expect(() => secretManifests({}, { dev: false, random })).toThrow('set REDIS_URL, or give --dev');
+  expect(() => secretManifests({ ...env, REDIS_URL: 'http://a' }, { dev: false, random })).toThrow(
+    'REDIS_URL must be redis[s]://',
+  );
+});
+
+test('the Redis of the overlay dev lets in the user that it was made for, and nobody else', () => {
+  const [redis] = secretManifests({}, { dev: true, random: (bytes) => Buffer.alloc(bytes, 7) }).items;
+  expect(redis!.stringData.address).toBe('redis.shoal.svc:6379');
+  expect(redis!.stringData['users.acl']).toMatch(/^user default off/m);
+  expect(redis!.stringData['users.acl']).not.toContain(redis!.stringData.password);
+});

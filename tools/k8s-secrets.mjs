@@ -1,0 +1,34 @@
+// @ts-check
+/** `npm run --silent k8s:secrets | kubectl create -f -`: what must not be in git, from the environment. */
+import { randomBytes } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { secretManifests } from './k8s-secret-manifests.mjs';
+import { runCommand, UserError } from './user-error.mjs';
+
+const HELP = `Prints the Secrets of Shoal for kubectl create -f -. Nothing is kept here.
+
+npm run --silent k8s:secrets [-- --dev] | kubectl create -f -
+
+  --dev                  for the overlay dev: a password for its Redis and an API key are made
+
+  REDIS_URL              redis[s]://user:password@host:port
+  SHOAL_REDIS_CA         PEM file of a private authority of rediss://
+  SHOAL_API_KEYS         tenant:key, separated by commas
+  SHOAL_SECRET_KEY       seals the secrets of webhooks; made where left out
+  SHOAL_AUTOSCALE_TOKEN  for KEDA; made where left out`;
+
+await runCommand(async () => {
+  const { values } = parse();
+  if (values.help) console.log(HELP);
+  else if (process.stdout.isTTY) throw new UserError('secrets would be shown here: pipe this into kubectl create -f -');
+  else console.log(JSON.stringify(secretManifests(process.env, { dev: values.dev === true, random: randomBytes })));
+  return 0;
+});
+
+function parse() {
+  try {
+    return parseArgs({ options: { dev: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
+  } catch (error) {
+    throw new UserError(`${error instanceof Error ? error.message.split(/[.\n]/)[0] : error}; see --help.`);
+  }
+}
