@@ -43,6 +43,9 @@ function parseKey(entry: string): ApiKey | null {
   return { tenant: { name, weight: share }, digest: digestOf(key) };
 }
 
+/** Kept as its hash, like API keys. */
+const Token = z.string().regex(/^\S+$/, 'must be one word, without spaces').transform(digestOf);
+
 const Schema = z.object({
   PORT: port().default(8080),
   SHOAL_HOST: text().default('127.0.0.1'),
@@ -51,6 +54,10 @@ const Schema = z.object({
   SHOAL_API_KEYS: ApiKeys.default([]),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(9464),
+  /** Who asks for the autoscaling number sends it; without it only a loopback SHOAL_METRICS_HOST is answered. */
+  SHOAL_AUTOSCALE_TOKEN: Token.optional(),
+  /** How long a job may wait for a worker: what the fleet is scaled for (docs/scaling.md). */
+  SHOAL_DELAY_OBJECTIVE: duration({ min: 1000, max: DAY_MS }).default(30_000),
   SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
   /** How long an ended job is kept. */
   SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),

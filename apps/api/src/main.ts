@@ -5,18 +5,21 @@ import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/
 import { openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
+  createAutoscaleMetrics,
   createLogger,
   createProcessMetrics,
   type Logger,
   logRarely,
   openTracer,
+  servePrivately,
 } from '@shoal/telemetry';
 import { dnsResolve, remember } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
+import { Autoscale } from './autoscale/autoscale.js';
+import { autoscaleRoute } from './autoscale/autoscale-route.js';
 import { type Config, loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
 import { Waits } from './http/waits.js';
-import { serveMetrics } from './metrics/metrics-server.js';
 import { createServer } from './server.js';
 
 /** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */
@@ -63,7 +66,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
     onError: logRarely(logger, 'tracing.error', Date.now),
   });
-  const metricsServer = await serveMetrics(registry, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const autoscale = new Autoscale({
+    store,
+    queues: queuesOf(models),
+    delayObjectiveSeconds: config.SHOAL_DELAY_OBJECTIVE / 1000,
+  });
+  createAutoscaleMetrics(registry, () => autoscale.readQueues());
   const app = await createServer({
     store,
     webhooks: {
@@ -82,9 +90,16 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     tracer,
   });
   await app.listen(config.PORT, config.SHOAL_HOST);
+  const privateServer = await servePrivately(
+    registry,
+    async () => (await app.get(Readiness).obstacle()) === null,
+    config.SHOAL_METRICS_HOST,
+    config.SHOAL_METRICS_PORT,
+    autoscaleRoute(autoscale, { tokenDigest: config.SHOAL_AUTOSCALE_TOKEN, host: config.SHOAL_METRICS_HOST }),
+  );
   logger.info('api.ready', {
     address: await app.getUrl(),
-    metrics: `http://${config.SHOAL_METRICS_HOST}:${metricsServer.port}/metrics`,
+    metrics: `http://${config.SHOAL_METRICS_HOST}:${privateServer.port}/metrics`,
     models: encoders.map(({ model }) => `${model.name}/${model.version}`),
   });
   return async () => {
@@ -94,7 +109,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     await store.close();
     webhooks.close();
     await tracer?.close();
-    await metricsServer.close();
+    await privateServer.close();
   };
 }
 
@@ -114,6 +129,13 @@ async function loadEncoders(models: readonly Model[], logger: Logger): Promise<E
     ),
   );
   return encoders.flat();
+}
+
+/** The queues of each model: one per version and variant. */
+function queuesOf(models: readonly Model[]): ReadonlyMap<string, readonly string[]> {
+  const queues = new Map<string, string[]>();
+  for (const { name, queue } of models) queues.set(name, [...(queues.get(name) ?? []), queue]);
+  return queues;
 }
 
 function queueCapsOf(models: readonly Model[]): Record<string, number> {

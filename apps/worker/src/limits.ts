@@ -23,14 +23,17 @@ export interface MeasureOptions {
   readonly intraOpThreads: number;
 }
 
-export async function findLimits(runner: ModelRunner, options: MeasureOptions): Promise<BatchLimits> {
+/** The limits, and tokens a second of one forward pass after the other; null where they were not measured. */
+export type MeasuredLimits = BatchLimits & { readonly tokensPerSecond: number | null };
+
+export async function findLimits(runner: ModelRunner, options: MeasureOptions): Promise<MeasuredLimits> {
   const { model } = runner;
   const own = model.shoal.limits ?? {};
   const maxBatchSize = model.batchable ? (own.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 1;
   const maxDelayMs = own.max_delay_ms ?? DEFAULT_MAX_DELAY_MS;
   if (model.text === null) {
     const maxBatchTokens = own.max_batch_tokens ?? maxBatchSize * TOKENS_PER_ROW;
-    return { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens: maxBatchTokens };
+    return { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens: maxBatchTokens, tokensPerSecond: null };
   }
   const measured = await cached(model, options, () => measure(runner, maxBatchSize, model.text!.maxTokens));
   return {
@@ -38,6 +41,7 @@ export async function findLimits(runner: ModelRunner, options: MeasureOptions): 
     maxBatchTokens: own.max_batch_tokens ?? measured.maxBatchTokens,
     maxDelayMs,
     passTokens: measured.passTokens,
+    tokensPerSecond: measured.tokensPerSecond,
   };
 }
 

@@ -57,6 +57,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   processMetrics.watchRedis(() => workers.every(({ connected }) => connected));
   for (const worker of workers) await worker.start();
   ready = true;
+  const seconds = process.uptime();
+  await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));
   logger.info('worker.ready', {
     metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics`,
     models: models.map(({ name, version, variant }) => `${name}/${version}/${variant}`),
@@ -103,15 +105,27 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
   const { SHOAL_DEVICE: device, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
   const session = await runtime.createSession(model.variants[model.variant]!, { device, intraOpThreads });
   const runner = loadRunner(model, session);
-  const limits = await findLimits(runner, { cacheDir: config.SHOAL_CACHE_DIR, device, intraOpThreads });
+  const { tokensPerSecond, ...limits } = await findLimits(runner, {
+    cacheDir: config.SHOAL_CACHE_DIR,
+    device,
+    intraOpThreads,
+  });
   const { name, version, variant } = model;
   const seconds = (performance.now() - started) / 1000;
   metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
   metrics.modelInfo.set({ model: name, version, variant, task: model.task, device, runtime: runtime.kind }, 1);
-  logger.info('model.loaded', { model: name, version, variant, seconds: Math.round(seconds * 100) / 100, ...limits });
+  logger.info('model.loaded', {
+    model: name,
+    version,
+    variant,
+    seconds: Math.round(seconds * 100) / 100,
+    ...limits,
+    tokensPerSecond,
+  });
   return new ModelWorker({
     runner,
     limits,
+    tokensPerSecond,
     ...config.redis,
     concurrentRuns: config.concurrentRuns,
     gate,

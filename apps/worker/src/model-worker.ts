@@ -1,9 +1,10 @@
 /** One model on this worker: fetch → micro-batch → forward pass → publish, wired together. */
 import { type BatchLimits, type Candidate, MicroBatcher, NotStarted, type RunGate, systemClock } from '@shoal/batching';
 import type { Model, ModelRunner } from '@shoal/models';
-import { type ClaimedItem, Consumer, type Outcome, Publisher, type RedisTarget } from '@shoal/queue';
+import { type ClaimedItem, Consumer, DemandReports, type Outcome, Publisher, type RedisTarget } from '@shoal/queue';
 import { type Logger, rarely, type Tracer, type WorkerMetrics } from '@shoal/telemetry';
 import { type BatchRun, processBatch } from './process-batch.js';
+import { RateReporter } from './rate-reporter.js';
 import { traceBatch } from './trace-batch.js';
 
 /**
@@ -17,6 +18,8 @@ const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 export interface ModelWorkerOptions extends RedisTarget {
   readonly runner: ModelRunner;
   readonly limits: BatchLimits;
+  /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
+  readonly tokensPerSecond?: number | null;
   readonly concurrentRuns: number;
   readonly gate: RunGate;
   readonly metrics: WorkerMetrics;
@@ -33,6 +36,8 @@ export class ModelWorker {
   readonly #consumer: Consumer;
   readonly #publisher: Publisher;
   readonly #batcher: MicroBatcher<ClaimedItem, Outcome>;
+  readonly #reports: DemandReports;
+  readonly #rate: RateReporter;
   readonly #mayWarn = rarely(Date.now);
 
   constructor(options: ModelWorkerOptions) {
@@ -53,6 +58,14 @@ export class ModelWorker {
       redis: this.#consumer.redis,
       queue,
       maxResultBytes: MAX_RESULT_BYTES,
+    });
+    const { concurrentRuns: passes, tokensPerSecond = null } = options;
+    this.#reports = new DemandReports(this.#consumer.redis, queue);
+    this.#rate = new RateReporter({
+      reports: this.#reports,
+      shape: { maxBatchSize: limits.maxBatchSize, maxBatchTokens: limits.maxBatchTokens, passes },
+      measured: tokensPerSecond === null ? null : tokensPerSecond * passes,
+      onError: options.onRedisError,
     });
     this.#batcher = new MicroBatcher({
       limits,
@@ -77,7 +90,13 @@ export class ModelWorker {
 
   async start(): Promise<void> {
     await this.#publisher.announceLimits(this.#options.limits.maxBatchTokens);
+    await this.#rate.start();
     this.#consumer.start();
+  }
+
+  /** Tells how long this replica took from the start of its process until it took jobs. */
+  async reportColdStart(seconds: number): Promise<void> {
+    await this.#reports.addColdStart(seconds);
   }
 
   /** Hands back what has not started, lets running batches end and be published, then frees the model. */
@@ -85,6 +104,7 @@ export class ModelWorker {
     const drained = this.#consumer.drain();
     this.#batcher.drain();
     await drained;
+    await this.#rate.stop();
     this.#consumer.close();
     await this.#options.runner.close();
   }
@@ -110,7 +130,7 @@ export class ModelWorker {
     }
   }
 
-  #count({ closedBy, lengths, runningMs, receipts, errors }: BatchRun): void {
+  #count({ closedBy, lengths, beginMs, runningMs, receipts, errors }: BatchRun): void {
     const { metrics, runner } = this.#options;
     const labels = labelsOf(runner.model);
     const tokens = lengths.reduce((sum, n) => sum + n, 0);
@@ -126,6 +146,8 @@ export class ModelWorker {
       metrics.queueDuration.observe(labels, queuedMs / 1000);
       metrics.batchingDuration.observe(labels, batchingMs / 1000);
     }
+    // A batch that was split or given up says nothing about one that runs through.
+    if (!errors.some((error) => error)) this.#rate.add(lengths, beginMs + runningMs);
     for (const error of errors) if (error) metrics.inferenceFailures.inc({ ...labels, code: error.code });
   }
 

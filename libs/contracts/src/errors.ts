@@ -10,6 +10,7 @@ export const ERRORS = {
   malformed_body: { status: 400, retryable: false, title: 'The body is not valid JSON' },
   body_too_deep: { status: 400, retryable: false, title: 'The body is nested too deeply' },
   foreign_host: { status: 403, retryable: false, title: 'This host name is not served' },
+  token_not_set: { status: 403, retryable: false, title: 'This is closed until its token is configured' },
   unauthorized: { status: 401, retryable: false, title: 'A valid API key is required' },
   not_found: { status: 404, retryable: false, title: 'No such resource' },
   method_not_allowed: { status: 405, retryable: false, title: 'This method is not supported here' },

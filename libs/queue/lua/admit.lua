@@ -18,7 +18,7 @@
 local arg = cmsgpack.unpack(ARGV[1])
 local jobs, tenant_cap, queue_cap, quantum, max_priority, commit = arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]
 local now = now_ms()
-local st = redis.call('HMGET', STATE, 'virtual', 'base', 'tokens')
+local st = redis.call('HMGET', STATE, 'virtual', 'base', 'tokens', 'reserved', 'jobs', 'arriving', 'arrived')
 local virtual, base, total = tonumber(st[1] or 0), tonumber(st[2] or 0), tonumber(st[3] or 0)
 local CHUNKS = TAG .. ':chunks:'
 
@@ -126,9 +126,10 @@ if #created > 0 then
       redis.call('ZADD', TAG .. ':index:' .. name, unpack(tenant.index))
     end
   end
-  redis.call('HINCRBY', STATE, 'tokens', tokens_added)
-  redis.call('HINCRBY', STATE, 'reserved', reserved_added)
-  redis.call('HINCRBY', STATE, 'jobs', #created)
+  -- Tokens a second that arrive, over about the last minute: the sum of libs/autoscaling/src/arrivals.ts.
+  local faded = tonumber(st[6] or 0) * math.exp(-math.max(0, now - tonumber(st[7] or now)) / 60000)
+  redis.call('HSET', STATE, 'tokens', total + tokens_added, 'reserved', tonumber(st[4] or 0) + reserved_added,
+    'jobs', tonumber(st[5] or 0) + #created, 'arriving', faded + tokens_added / 60, 'arrived', now)
   -- Until the producer says that BullMQ has the chunks, the sweeper looks after them.
   redis.call('HSET', TAG .. ':unsent', commit, now .. ' ' .. table.concat(created, ' '))
 end

@@ -1,5 +1,7 @@
 export { waitForRedis } from './check-redis.js';
 export { type ClaimedItem, Consumer, type ConsumerOptions, Dropped, type Outcome } from './consumer.js';
+export type { Demand } from './demand.js';
+export { DemandReports } from './demand-reports.js';
 export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
 export { parseJobId, queueName, queueTag } from './keys.js';

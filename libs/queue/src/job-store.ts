@@ -3,6 +3,7 @@
 import { type JobRecord, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { checkRedis, pingAny } from './check-redis.js';
+import { type Demand, readDemand } from './demand.js';
 import { CANCELLED } from './errors.js';
 import { Follower } from './follower.js';
 import { Gauges } from './gauges.js';
@@ -165,6 +166,10 @@ class RedisJobStore implements OpenJobStore {
       const { jobs, tokens, ended } = this.#gauges.queue(queue);
       return { queue, jobs, tokens, ended };
     });
+  }
+
+  demand(queue: string): Promise<Demand> {
+    return this.#try(() => readDemand(this.#redis, queue));
   }
 
   async ping(): Promise<void> {

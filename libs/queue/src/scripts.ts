@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
 
-type ScriptName = 'admit' | 'claim' | 'begin' | 'publish' | 'cancel' | 'sweep' | 'read' | 'events';
+type ScriptName = 'admit' | 'claim' | 'begin' | 'publish' | 'cancel' | 'sweep' | 'read' | 'events' | 'demand';
 type Argument = string | number | Buffer;
 
 const folder = new URL('../lua/', import.meta.url);

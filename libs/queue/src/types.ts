@@ -1,5 +1,6 @@
 /** What callers of this lib hand in and get back. The Redis layout behind it is docs/redis.md. */
 import type { ItemResult, JobMeta, JobRecord, JobState, WireItem } from '@shoal/contracts';
+import type { Demand } from './demand.js';
 
 /** Whoever an API key belongs to. `weight` is its share of the work relative to other tenants. */
 export interface Tenant {
@@ -95,6 +96,8 @@ export interface JobStore {
   list(tenant: string, filter: JobFilter): Promise<JobPage>;
   /** Unfinished jobs and their tokens per queue, and how many have ended, at most 200 ms old while Redis answers. */
   depths(): readonly QueueDepth[];
+  /** What the autoscaling number of a queue is made of, read now. */
+  demand(queue: string): Promise<Demand>;
   /** Rejects where Redis does not answer. */
   ping(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+export { type AutoscaleReading, createAutoscaleMetrics } from './autoscale-metrics.js';
 export { formatLine, parseLine } from './format-line.js';
 export { logRarely, rarely } from './log-rarely.js';
 export { createLogger, type LogFields, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
@@ -7,7 +8,7 @@ export {
   createWorkerMetrics,
   type WorkerMetrics,
 } from './metrics.js';
-export { type PrivateServer, servePrivately } from './private-server.js';
+export { type PrivateAnswer, type PrivateRoute, type PrivateServer, servePrivately } from './private-server.js';
 export { createProcessMetrics, type ProcessMetrics } from './process-metrics.js';
 export { openTracer, type Span, type SpanAttributes, type SpanEnd, type SpanOptions, type Tracer } from './tracer.js';
 export { VERSION } from './version.js';

@@ -1,5 +1,5 @@
-/** Liveness, readiness and metrics of this process on a private port. */
-import { createServer } from 'node:http';
+/** Liveness, readiness, metrics and what else only the machine or the cluster may ask, on a private port. */
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 
@@ -8,25 +8,33 @@ export interface PrivateServer {
   close(): Promise<void>;
 }
 
-/** `ready` is asked at each probe. Rejects where the port is taken. */
+export interface PrivateAnswer {
+  readonly status: number;
+  readonly text: string;
+  /** The media type; plain text where left out. */
+  readonly type?: string;
+}
+
+/** Answers a GET of its path; undefined: the path is not its own. */
+export type PrivateRoute = (path: string, headers: IncomingMessage['headers']) => Promise<PrivateAnswer> | undefined;
+
+/** `ready` is asked at each probe; `route` has what the process answers beside. Rejects where the port is taken. */
 export async function servePrivately(
   registry: Registry,
-  ready: () => boolean,
+  ready: () => boolean | Promise<boolean>,
   host: string,
   port: number,
+  route: PrivateRoute = () => undefined,
 ): Promise<PrivateServer> {
-  const server = createServer((request, response) => {
-    const answer = (status: number, text: string, type = 'text/plain') =>
-      response.writeHead(status, { 'content-type': type }).end(text);
-    const path = request.url?.split('?')[0];
-    if (path === '/healthz') answer(200, 'ok\n');
-    else if (path === '/readyz') answer(ready() ? 200 : 503, ready() ? 'ready\n' : 'not ready\n');
-    else if (path === '/metrics') {
-      registry.metrics().then(
-        (text) => answer(200, text, registry.contentType),
-        () => answer(500, 'the metrics could not be read\n'),
-      );
-    } else answer(404, 'not found\n');
+  const routes: PrivateRoute = (path, headers) => {
+    if (path === '/healthz') return Promise.resolve({ status: 200, text: 'ok\n' });
+    if (path === '/readyz') return tellReadiness(ready);
+    if (path === '/metrics') return tellMetrics(registry);
+    return route(path, headers);
+  };
+  const server = createServer(async (request, response) => {
+    const { status, text, type } = await answer(request, routes);
+    response.writeHead(status, { 'content-type': type ?? 'text/plain', 'cache-control': 'no-store' }).end(text);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -34,6 +42,27 @@ export async function servePrivately(
   });
   return {
     port: (server.address() as AddressInfo).port,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
   };
+}
+
+async function answer({ method, url = '/', headers }: IncomingMessage, routes: PrivateRoute): Promise<PrivateAnswer> {
+  if (method !== 'GET' && method !== 'HEAD') return { status: 405, text: 'only GET is supported\n' };
+  try {
+    const answering = routes(url.split('?')[0]!, headers);
+    return answering === undefined ? { status: 404, text: 'not found\n' } : await answering;
+  } catch {
+    return { status: 500, text: 'the answer could not be made\n' };
+  }
+}
+
+async function tellReadiness(ready: () => boolean | Promise<boolean>): Promise<PrivateAnswer> {
+  return (await ready()) ? { status: 200, text: 'ready\n' } : { status: 503, text: 'not ready\n' };
+}
+
+async function tellMetrics(registry: Registry): Promise<PrivateAnswer> {
+  return { status: 200, text: await registry.metrics(), type: registry.contentType };
 }

@@ -11,7 +11,7 @@ type Content = Record<string, { readonly examples: Record<string, { readonly val
 
 /** Errors of no path in particular, and errors that stand inside jobs. */
 const OUTSIDE_PATHS = new Set<string>([
-  ...['not_found', 'method_not_allowed', 'foreign_host', 'unauthorized', 'internal_error'],
+  ...['not_found', 'method_not_allowed', 'foreign_host', 'token_not_set', 'unauthorized', 'internal_error'],
   ...['worker_crashed', 'device_failed', 'device_unavailable', 'model_invalid', 'cancelled', 'expired'],
 ]);
 

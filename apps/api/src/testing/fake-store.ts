@@ -11,6 +11,7 @@ import {
 } from '@shoal/contracts';
 import {
   type Admitted,
+  type Demand,
   type JobFilter,
   type JobPage,
   type JobProgress,
@@ -105,6 +106,19 @@ export class FakeStore implements JobStore {
 
   depths(): readonly QueueDepth[] {
     return [];
+  }
+
+  async demand(): Promise<Demand> {
+    this.#check();
+    const unfinished = this.states().filter((state) => !isTerminal(state)).length;
+    return {
+      unfinishedJobs: unfinished,
+      unfinishedTokens: unfinished,
+      arrivals: null,
+      now: NOW,
+      replicaRate: null,
+      coldStarts: [],
+    };
   }
 
   async ping(): Promise<void> {

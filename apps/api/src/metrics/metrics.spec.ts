@@ -1,13 +1,12 @@
-import { Registry } from 'prom-client';
+import { type PrivateServer, servePrivately } from '@shoal/telemetry';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from '../testing/start.js';
-import { type MetricsServer, serveMetrics } from './metrics-server.js';
 
 let api: TestApi;
-let server: MetricsServer;
+let server: PrivateServer;
 beforeEach(async () => {
   api = await startTestApi();
-  server = await serveMetrics(api.registry, '127.0.0.1', 0);
+  server = await servePrivately(api.registry, () => true, '127.0.0.1', 0);
 });
 afterEach(async () => {
   await server.close();
@@ -30,11 +29,7 @@ test('jobs are counted by model and outcome, requests by route', async () => {
   expect(text).not.toContain('made-up-by-a-caller');
 });
 
-test('the public port has no metrics, the private one nothing else', async () => {
+test('the public port has no metrics, the private one no jobs', async () => {
   expect((await api.request('GET', '/metrics')).status).toBe(404);
   expect((await fetch(`http://127.0.0.1:${server.port}/v1/jobs`)).status).toBe(404);
-});
-
-test('a port that is taken is an error', async () => {
-  await expect(serveMetrics(new Registry(), '127.0.0.1', server.port)).rejects.toThrow('EADDRINUSE');
 });
