@@ -17,6 +17,7 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   onnx: [],
   onnxruntime: [],
   models: ['onnx', 'onnxruntime'],
+  importer: ['onnx', 'onnxruntime', 'models'],
   telemetry: [],
   webhooks: [],
 };

@@ -1,0 +1,20 @@
+/** What the table of architectures knows of each: how to read its config.json and how to build its graph. */
+import type { Task } from '@shoal/contracts';
+import type { Model } from '@shoal/onnx';
+import type { Checkpoint } from '../checkpoint.js';
+import type { Precision } from '../precision/types.js';
+
+/** A checkpoint to build a graph from. */
+export interface BuildRequest {
+  /** config.json, as it stands: each architecture checks what it reads. */
+  readonly config: unknown;
+  readonly checkpoint: Checkpoint;
+  readonly precision: Precision;
+}
+
+export interface Architecture {
+  /** `text-generation` for decoders, which are not served as jobs yet. */
+  readonly task: Task | 'text-generation';
+  /** @throws ShoalError `model_invalid` naming the field of config.json, or the tensor, that cannot be imported */
+  build(request: BuildRequest): Model;
+}

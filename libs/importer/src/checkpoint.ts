@@ -1,0 +1,128 @@
+/** The weights of a Hugging Face folder: `model.safetensors`, or the shards that its index names. */
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { invalid } from './invalid.js';
+import { Matrix } from './matrix.js';
+import { toFloat32 } from './numbers.js';
+import { readSafetensors, type StoredTensor } from './safetensors.js';
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+const MAX_INDEX_BYTES = 64 * 1024 * 1024;
+
+const Index = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+/** Files that hold code as well as weights: loading one can run anything. */
+const PICKLES = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pt', 'model.pth', 'model.ckpt'];
+
+/** Tensors by name, with a note of which were asked for. */
+export class Checkpoint {
+  readonly #tensors: ReadonlyMap<string, StoredTensor>;
+  readonly #asked = new Set<string>();
+
+  constructor(tensors: ReadonlyMap<string, StoredTensor>) {
+    this.#tensors = tensors;
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(name);
+  }
+
+  get names(): readonly string[] {
+    return [...this.#tensors.keys()];
+  }
+
+  /** Tensors that nobody has asked for: what an architecture does not know would be lost silently. */
+  get unused(): readonly string[] {
+    return this.names.filter((name) => !this.#asked.has(name));
+  }
+
+  /** Says that a tensor is left out on purpose, so that it does not count as unused. */
+  ignore(name: string): void {
+    this.#asked.add(name);
+  }
+
+  /** A weight of two dimensions as PyTorch stores it: [out, in] of a linear layer, [count, width] of an embedding. */
+  matrix(name: string, rows: number, columns: number): Matrix {
+    const tensor = this.#expect(name, [rows, columns]);
+    return new Matrix(rows, columns, () => floats(tensor, name));
+  }
+
+  /** A weight of one dimension: a bias, a norm. */
+  vector(name: string, length: number): Float32Array {
+    return floats(this.#expect(name, [length]), name);
+  }
+
+  #expect(name: string, shape: readonly number[]): StoredTensor {
+    const tensor = this.#tensors.get(name);
+    if (tensor === undefined) throw invalid(`the checkpoint has no tensor ${name}`);
+    if (tensor.shape.length !== shape.length || tensor.shape.some((dim, n) => dim !== shape[n])) {
+      throw invalid(`${name} has the shape ${tensor.shape.join(' × ')}; config.json asks for ${shape.join(' × ')}`);
+    }
+    this.#asked.add(name);
+    return tensor;
+  }
+}
+
+function floats(tensor: StoredTensor, name: string): Float32Array {
+  const values = toFloat32(tensor);
+  if (values === undefined) {
+    throw invalid(`${name} is of type ${tensor.type}: only F32, F16, BF16 and F64 weights can be imported`);
+  }
+  return values;
+}
+
+/** Opens the weights of `folder`. @throws ShoalError `model_invalid` with what is missing or wrong */
+export function openCheckpoint(folder: string): Checkpoint {
+  if (fileIn(folder, SINGLE)) return new Checkpoint(readSafetensors(join(folder, SINGLE)));
+  if (fileIn(folder, INDEX)) return new Checkpoint(readShards(folder));
+  const pickle = PICKLES.find((name) => lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined);
+  throw invalid(
+    pickle === undefined
+      ? `${folder} has neither ${SINGLE} nor ${INDEX}`
+      : `${folder} has its weights in ${pickle}, a Python pickle, which can run code when it is read: save it as safetensors (model.save_pretrained(folder, safe_serialization=True))`,
+  );
+}
+
+function readShards(folder: string): Map<string, StoredTensor> {
+  const path = join(folder, INDEX);
+  if (lstatSync(path).size > MAX_INDEX_BYTES) throw invalid(`${path} is larger than ${MAX_INDEX_BYTES} bytes`);
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw invalid(`${path} is not valid JSON`, error);
+  }
+  const index = Index.safeParse(json);
+  if (!index.success) throw invalid(`${path} has no weight_map of names`);
+  const shards = new Map<string, Map<string, StoredTensor>>();
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, file] of Object.entries(index.data.weight_map)) {
+    const shard = shards.get(file) ?? readShard(folder, file);
+    shards.set(file, shard);
+    const tensor = shard.get(name);
+    if (tensor === undefined) throw invalid(`${path} says that ${name} is in ${file}, where it is not`);
+    tensors.set(name, tensor);
+  }
+  return tensors;
+}
+
+function readShard(folder: string, file: string): Map<string, StoredTensor> {
+  // Names of the folder's own files only: no path leads anywhere else.
+  if (!/^[\w.-]+\.safetensors$/.test(file))
+    throw invalid(`${INDEX} names ${JSON.stringify(file)}: no file of this folder`);
+  if (!fileIn(folder, file)) throw invalid(`${INDEX} names ${file}, which is missing`);
+  return readSafetensors(join(folder, file));
+}
+
+/** Whether a regular file of this name is there. @throws ShoalError `model_invalid` for links */
+export function fileIn(folder: string, name: string): boolean {
+  const path = join(folder, name);
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return false;
+  if (stat.isSymbolicLink()) throw invalid(`${path} is a symbolic link: copy the folder with its targets (cp -rL)`);
+  if (!stat.isFile()) throw invalid(`${path} is not a regular file`);
+  if (stat.nlink > 1) throw invalid(`${path} has other names (hard links): copy it, so that it is the folder's own`);
+  return true;
+}

@@ -1,0 +1,23 @@
+/** How weights are stored and multiplied: the part of a graph that `--dtype` decides. Builders of architectures ask for it. */
+import type { GraphBuilder, Value } from '@shoal/onnx';
+import type { Matrix } from '../matrix.js';
+
+export interface Precision {
+  /** As in `--dtype`, and the name of the variant. */
+  readonly name: string;
+
+  /**
+   * x [..., in] · weightᵀ + bias → [..., out]. `weight` is [out, in], as PyTorch stores it; `name` is that of the weight
+   * in the checkpoint and becomes that of the constants.
+   */
+  linear(g: GraphBuilder, x: Value, name: string, weight: Matrix, bias?: Float32Array): Value;
+
+  /** Rows of `table` [count, width] by `ids` [...] → [..., width]. */
+  embedding(g: GraphBuilder, ids: Value, name: string, table: Matrix): Value;
+
+  /**
+   * x [n, in] · weightᵀ → [n, out] float32, for the logits of a language model. Where `weight` is the Matrix that
+   * `embedding` got (tied), its data is stored once.
+   */
+  head(g: GraphBuilder, x: Value, name: string, weight: Matrix): Value;
+}
