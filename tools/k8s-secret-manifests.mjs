@@ -1,13 +1,22 @@
 // @ts-check
 /** The Secrets that Shoal's manifests refer to (k8s/external.json), from the variables that its processes know. */
-import { createHash } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './root.mjs';
 import { UserError } from './user-error.mjs';
 
 /** @typedef {Readonly<Record<string, string | undefined>>} Environment */
 
 /** Where the overlay `dev` has its Redis; KEDA asks from another namespace. */
 const DEV_REDIS = 'redis.shoal.svc:6379';
+
+/** Users of docker/redis/users.acl beside the API's, with the variables of their passwords. */
+const USERS = {
+  worker: { name: 'shoal-worker', variable: 'SHOAL_REDIS_WORKER_PASSWORD' },
+  webhooks: { name: 'shoal-webhooks', variable: 'SHOAL_REDIS_WEBHOOKS_PASSWORD' },
+  keda: { name: 'keda', variable: 'SHOAL_REDIS_KEDA_PASSWORD' },
+};
 
 /**
  * A List for `kubectl create -f -`. What is not given and can be made is made.
@@ -16,17 +25,16 @@ const DEV_REDIS = 'redis.shoal.svc:6379';
  * @param {{ dev: boolean, random: (bytes: number) => Buffer }} options `dev`: for the Redis inside of the cluster
  */
 export function secretManifests(env, { dev, random }) {
-  const password = random(32).toString('hex');
-  const redisUrl = dev ? `redis://shoal:${password}@${DEV_REDIS}` : required(env, 'REDIS_URL');
+  const redis = dev ? devRedis(random) : { env, acl: {} };
   const apiKeys = env.SHOAL_API_KEYS || (dev ? `local:${random(24).toString('hex')}` : required(env, 'SHOAL_API_KEYS'));
   return {
     apiVersion: 'v1',
     kind: 'List',
     items: [
       secret('shoal-redis', {
-        ...redisParts(redisUrl),
+        ...redisParts(redis.env),
         ca: readCertificate(env.SHOAL_REDIS_CA),
-        ...(dev && { 'users.acl': usersOf(password) }),
+        ...redis.acl,
       }),
       secret('shoal-api', {
         'api-keys': apiKeys,
@@ -35,6 +43,23 @@ export function secretManifests(env, { dev, random }) {
       secret('shoal-webhooks', { 'secret-key': env.SHOAL_SECRET_KEY || random(32).toString('base64') }),
     ],
   };
+}
+
+/**
+ * Passwords for all users of the Redis inside of the cluster, and its ACL file, which holds their digests.
+ *
+ * @param {(bytes: number) => Buffer} random
+ */
+function devRedis(random) {
+  const password = () => random(32).toString('hex');
+  const passwords = Object.fromEntries(Object.values(USERS).map(({ variable }) => [variable, password()]));
+  const own = password();
+  const { stdout, status, stderr } = spawnSync('sh', [join(ROOT, 'docker/redis/acl.sh')], {
+    env: { PATH: process.env.PATH, SHOAL_REDIS_PASSWORD: own, ...passwords },
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new UserError(`docker/redis/acl.sh failed: ${stderr}`);
+  return { env: { REDIS_URL: `redis://shoal:${own}@${DEV_REDIS}`, ...passwords }, acl: { 'users.acl': stdout } };
 }
 
 /**
@@ -56,22 +81,32 @@ function required(env, name) {
 }
 
 /**
- * The URL for Shoal, and its parts for KEDA.
+ * A URL for each app, and its parts for KEDA. Who has no password of its own is the user of REDIS_URL.
  *
- * @param {string} url
+ * @param {Environment} env
  */
-function redisParts(url) {
+function redisParts(env) {
+  const url = required(env, 'REDIS_URL');
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === '') {
     throw new UserError('REDIS_URL must be redis[s]://user:password@host:port.');
   }
-  const { protocol, hostname, port, username, password } = parsed;
+  /** @param {{ name: string, variable: string }} user */
+  const as = ({ name, variable }) => {
+    const password = env[variable];
+    const own = new URL(url);
+    if (password) Object.assign(own, { username: name, password: encodeURIComponent(password) });
+    return own;
+  };
+  const keda = as(USERS.keda);
   return {
     url,
-    address: `${hostname}:${port || 6379}`,
-    username: decodeURIComponent(username),
-    password: decodeURIComponent(password),
-    tls: protocol === 'rediss:' ? 'enable' : 'disable',
+    'worker-url': as(USERS.worker).href,
+    'webhooks-url': as(USERS.webhooks).href,
+    address: `${parsed.hostname}:${parsed.port || 6379}`,
+    'keda-username': decodeURIComponent(keda.username),
+    'keda-password': decodeURIComponent(keda.password),
+    tls: parsed.protocol === 'rediss:' ? 'enable' : 'disable',
   };
 }
 
@@ -83,10 +118,4 @@ function readCertificate(file) {
   } catch {
     throw new UserError('SHOAL_REDIS_CA must name a PEM file that can be read.');
   }
-}
-
-/** @param {string} password */
-function usersOf(password) {
-  const hash = createHash('sha256').update(password).digest('hex');
-  return `user default off\nuser shoal on #${hash} ~* &* +@all\n`;
 }

@@ -9,9 +9,12 @@ const HELP = `Prints the Secrets of Shoal for kubectl create -f -. Nothing is ke
 
 npm run --silent k8s:secrets [-- --dev] | kubectl create -f -
 
-  --dev                  for the overlay dev: a password for its Redis and an API key are made
+  --dev                  for the overlay dev: passwords for its Redis and an API key are made
 
-  REDIS_URL              redis[s]://user:password@host:port
+  REDIS_URL              redis[s]://shoal:password@host:port
+  SHOAL_REDIS_WORKER_PASSWORD, SHOAL_REDIS_WEBHOOKS_PASSWORD, SHOAL_REDIS_KEDA_PASSWORD
+                         of the users shoal-worker, shoal-webhooks and keda (docker/redis/users.acl);
+                         who has none is the user of REDIS_URL
   SHOAL_REDIS_CA         PEM file of a private authority of rediss://
   SHOAL_API_KEYS         tenant:key, separated by commas
   SHOAL_SECRET_KEY       seals the secrets of webhooks; made where left out

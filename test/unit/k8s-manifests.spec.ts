@@ -1,4 +1,5 @@
 /** What the manifests promise beyond being valid: they fit the code that runs in them, and each other. */
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -108,31 +109,55 @@ test('alerts ask for metrics that there are', async () => {
   for (const name of asked) expect(names).toContain(name.replace(/_(bucket|count|sum)$/, ''));
 });
 
-test('there is a Secret with the keys that are declared, made of the variables of the processes', () => {
+describe('the Secrets', () => {
   const random = (bytes: number) => Buffer.alloc(bytes, 7);
   const env = { REDIS_URL: 'rediss://shoal:p%40ss@redis.example.com:6380', SHOAL_API_KEYS: 'acme:key' };
-  const external = JSON.parse(read('k8s/external.json')) as { Secret: Record<string, string> };
-  const { items } = secretManifests(env, { dev: false, random });
-  for (const { metadata, stringData } of items) {
-    const keys = external.Secret[metadata.name]!.split(' ').filter((key) => key !== 'users.acl');
-    expect(Object.keys(stringData).toSorted()).toEqual(keys.toSorted());
-  }
-  const [redis] = items;
-  expect(redis!.stringData).toMatchObject({
-    address: 'redis.example.com:6380',
-    username: 'shoal',
-    password: 'p@ss',
-    tls: 'enable',
+  const redisOf = (variables: Record<string, string>) =>
+    secretManifests(variables, { dev: false, random }).items[0]!.stringData;
+
+  test('have the keys that are declared, made of the variables of the processes', () => {
+    const external = JSON.parse(read('k8s/external.json')) as { Secret: Record<string, string> };
+    for (const { metadata, stringData } of secretManifests(env, { dev: true, random }).items) {
+      expect(Object.keys(stringData).toSorted()).toEqual(external.Secret[metadata.name]!.split(' ').toSorted());
+    }
   });
-  expect(() => secretManifests({}, { dev: false, random })).toThrow('set REDIS_URL, or give --dev');
-  expect(() => secretManifests({ ...env, REDIS_URL: 'http://a' }, { dev: false, random })).toThrow(
-    'REDIS_URL must be redis[s]://',
-  );
+
+  test('have a user of Redis for each app that has a password, and else the one of REDIS_URL', () => {
+    expect(redisOf(env)).toEqual({
+      url: env.REDIS_URL,
+      'worker-url': env.REDIS_URL,
+      'webhooks-url': env.REDIS_URL,
+      address: 'redis.example.com:6380',
+      'keda-username': 'shoal',
+      'keda-password': 'p@ss',
+      tls: 'enable',
+      ca: '',
+    });
+    expect(redisOf({ ...env, SHOAL_REDIS_WORKER_PASSWORD: 'w/1', SHOAL_REDIS_KEDA_PASSWORD: 'k/1' })).toMatchObject({
+      'worker-url': 'rediss://shoal-worker:w%2F1@redis.example.com:6380',
+      'webhooks-url': env.REDIS_URL,
+      'keda-username': 'keda',
+      'keda-password': 'k/1',
+    });
+  });
+
+  test('are not made where something is missing or wrong', () => {
+    expect(() => redisOf({ SHOAL_API_KEYS: 'acme:key' })).toThrow('set REDIS_URL, or give --dev');
+    expect(() => redisOf({ ...env, REDIS_URL: 'http://a' })).toThrow('REDIS_URL must be redis[s]://');
+    expect(() => redisOf({ ...env, SHOAL_REDIS_CA: '/nowhere' })).toThrow('SHOAL_REDIS_CA must name a PEM file');
+  });
 });
 
-test('the Redis of the overlay dev lets in the user that it was made for, and nobody else', () => {
-  const [redis] = secretManifests({}, { dev: true, random: (bytes) => Buffer.alloc(bytes, 7) }).items;
-  expect(redis!.stringData.address).toBe('redis.shoal.svc:6379');
-  expect(redis!.stringData['users.acl']).toMatch(/^user default off/m);
-  expect(redis!.stringData['users.acl']).not.toContain(redis!.stringData.password);
+test('the Redis of the overlay dev has the settings of docker/redis, and its users with new passwords', () => {
+  expect(read('k8s/components/redis/redis.conf')).toBe(read('docker/redis/redis.conf'));
+  const { stringData } = secretManifests({}, { dev: true, random: randomBytes }).items[0]!;
+  expect(stringData.address).toBe('redis.shoal.svc:6379');
+  const passwords = ['url', 'worker-url', 'webhooks-url'].map((key) => new URL(stringData[key]!).password);
+  expect(new Set(passwords).size).toBe(3);
+  for (const [index, user] of ['shoal', 'shoal-worker', 'shoal-webhooks'].entries()) {
+    const digest = createHash('sha256').update(passwords[index]!).digest('hex');
+    expect(stringData['users.acl']).toContain(`user ${user} on #${digest} `);
+  }
+  expect(stringData['users.acl']).toMatch(/^user default off /m);
+  expect(stringData['users.acl']).toMatch(/^user admin off /m);
 });
