@@ -28,7 +28,7 @@ const Schema = z.object({
    * in one pass (docs/benchmarks.md): threads of one pass wait for each other. More answer a lone request sooner.
    */
   SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(1),
-  /** Forward passes that may run at once. Left out: the cores divided by the threads of a pass; 1 on other devices. */
+  /** Forward passes that may run at once. Left out: the cores divided by the threads of a pass; 2 on other devices. */
   SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 1024 }).optional(),
   /** `c-api` or `worker-thread`, to skip the self-test's choice. */
   SHOAL_RUNTIME: z.enum(['c-api', 'worker-thread'], { error: 'must be c-api or worker-thread' }).optional(),
@@ -43,12 +43,21 @@ const Schema = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
 });
 
+/**
+ * While the device is in one pass, the next batch is begun and the one before published: with one at a time a device that
+ * takes 20 ms for a pass stands still for a sixth of its time (docs/scaling.md).
+ */
+const RUNS_BESIDE_A_DEVICE = 2;
+
 export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number; readonly redis: RedisSettings };
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
-  const runs = config.SHOAL_DEVICE === 'cpu' ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS) : 1;
+  const runs =
+    config.SHOAL_DEVICE === 'cpu'
+      ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS)
+      : RUNS_BESIDE_A_DEVICE;
   const concurrentRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
   return { ...config, concurrentRuns, redis: redisSettings(config) };
 }
