@@ -72,7 +72,8 @@ test('on GPUs a worker has one, and the old pod gives it up before the new one s
   const [container] = spec.template.spec.containers;
   expect(container.image).toMatch(/^shoal-worker-gpu:/);
   expect(container.resources.limits).toMatchObject({ 'nvidia.com/gpu': '1' });
-  expect(environment(container, manifests)).toMatchObject({ SHOAL_DEVICE: 'cuda:0', SHOAL_CONCURRENT_RUNS: '1' });
+  expect(environment(container, manifests)).toMatchObject({ SHOAL_DEVICE: 'cuda:0' });
+  expect(container.env.map(({ name }: { name: string }) => name)).toEqual(['SHOAL_MODELS']);
 });
 
 /** KEDA's formula; with parentheses around each ?? it means the same in JavaScript. */
