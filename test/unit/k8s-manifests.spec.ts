@@ -1,6 +1,7 @@
 /** What the manifests promise beyond being valid: they fit the code that runs in them, and each other. */
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   createApiMetrics,
@@ -12,7 +13,10 @@ import {
 import { environment, seconds, workloads } from '@shoal/tools/k8s-objects';
 import { secretManifests } from '@shoal/tools/k8s-secret-manifests';
 import { Registry } from 'prom-client';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { loadConfig as loadApiConfig } from '../../apps/api/dist/config.js';
+import { loadConfig as loadWebhooksConfig } from '../../apps/webhooks/dist/config.js';
+import { loadConfig as loadWorkerConfig } from '../../apps/worker/dist/config.js';
 import { find, type Manifest, objectsOf } from '../support/kubernetes.js';
 import { ROOT } from '../support/processes.js';
 
@@ -30,6 +34,40 @@ test('images have the version of this repository', async () => {
     const ours = images.filter((image: string) => image.startsWith('shoal-'));
     expect(new Set(ours.map((image: string) => image.split(':')[1]))).toEqual(new Set([version]));
   }
+});
+
+describe.each([
+  ['api', 'api', loadApiConfig],
+  ['webhooks', 'webhooks', loadWebhooksConfig],
+  ['worker', 'worker-wordnet-topic', loadWorkerConfig],
+])('the settings of the pods of %s', (app, name, loadConfig) => {
+  const variablesOf = async () => {
+    const manifests = await objectsOf('dev');
+    const { volumes, containers } = find(manifests, 'Deployment', name).spec.template.spec;
+    return { volumes, variables: environment(containers[0], manifests) };
+  };
+
+  test('are variables that it reads', async () => {
+    const known = read(`apps/${app}/src/config.ts`) + read('libs/config/src/redis.ts');
+    for (const variable of Object.keys((await variablesOf()).variables)) {
+      expect(known).toMatch(new RegExp(`^ {2}${variable.replace(/_FILE$/, '')}:`, 'm'));
+    }
+  });
+
+  test('are accepted with the Secrets that are mounted', async () => {
+    const { volumes, variables } = await variablesOf();
+    const folder = mkdtempSync(join(tmpdir(), 'shoal-secrets-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const secrets = secretManifests({}, { dev: true, random: randomBytes }).items;
+    for (const { secret } of volumes.find((volume: { name: string }) => volume.name === 'secrets').projected.sources) {
+      const { stringData } = secrets.find(({ metadata }) => metadata.name === secret.name)!;
+      for (const { key, path } of secret.items) writeFileSync(join(folder, path), stringData[key]!);
+    }
+    const local = Object.entries(variables).map(([key, value]) => [key, value.replace('/run/secrets/shoal', folder)]);
+    const config = loadConfig(Object.fromEntries(local));
+    expect(config.REDIS_URL).toMatch(/^redis:\/\/shoal(-\w+)?:\w+@redis\.shoal\.svc:6379$/);
+    expect(config.SHOAL_METRICS_PORT).toBe(9464);
+  });
 });
 
 test('webhooks may go where the code lets them go, and nowhere else', async () => {

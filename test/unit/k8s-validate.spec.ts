@@ -1,7 +1,8 @@
 /** `npm run k8s:validate`: every overlay is valid, and each kind of fault is found and named by file, object and path. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkCompose } from '@shoal/tools/k8s-check';
+import { environment, workloads } from '@shoal/tools/k8s-objects';
 import { isParenthesised } from '@shoal/tools/k8s-scaling';
 import { checkComposeFile, checkManifests, checkOverlay, formatProblem, overlaysOf } from '@shoal/tools/k8s-validation';
 import { describe, expect, test, vi } from 'vitest';
@@ -26,6 +27,30 @@ test('docker-compose.yml is valid, and a misspelt key is not', async () => {
   expect((await checkComposeFile()).map(formatProblem)).toEqual([]);
   const problems = await checkCompose({ services: { api: { image: 'a', comand: 'b' } } }, 'docker-compose.yml');
   expect(problems.map(formatProblem)).toEqual(['docker-compose.yml: compose services.api.comand: unknown key']);
+});
+
+test.each([
+  ['cpu', ['redis-ca', 'redis-cluster', 'tracing', 'observability']],
+  ['dev', ['tracing', 'observability']],
+  ['gpu', ['redis-ca', 'tracing']],
+])('an overlay of one’s own above %s may add %j', async (base, components) => {
+  const root = copyOfManifests();
+  const lines = [
+    'namespace: shoal',
+    `resources: [../${base}]`,
+    `components: [${components.map((name) => `../../components/${name}`).join(', ')}]`,
+  ];
+  mkdirSync(join(root, 'k8s/overlays/mine'));
+  writeFileSync(join(root, 'k8s/overlays/mine/kustomization.yaml'), lines.join('\n'));
+  const { problems, manifests } = await checkOverlay(await kustomize(), 'mine', root);
+  expect(problems.map(formatProblem)).toEqual([]);
+  const [worker] = workloads(manifests).filter(({ name }) => name === 'worker-wordnet-topic');
+  const variables = environment(worker!.containers[0]!.container, manifests);
+  expect(variables).toMatchObject({
+    SHOAL_METRICS_PORT: '9464',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://otel-collector.observability.svc:4318',
+    ...(components.includes('redis-ca') && { SHOAL_REDIS_CA: '/run/secrets/shoal/redis-ca' }),
+  });
 });
 
 describe('a fault in a file is named by file, object and path', () => {
