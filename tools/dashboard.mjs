@@ -31,7 +31,14 @@ function layOut() {
   let y = 0;
   let id = 0;
   return SECTIONS.flatMap(({ title, panels }) => {
-    const row = { id: ++id, type: 'row', title, collapsed: false, panels: [], gridPos: { x: 0, y, w: COLUMNS, h: 1 } };
+    const row = {
+      id: ++id,
+      type: /** @type {const} */ ('row'),
+      title,
+      collapsed: false,
+      panels: [],
+      gridPos: { x: 0, y, w: COLUMNS, h: 1 },
+    };
     y += 1;
     const width = COLUMNS / perRow(panels.length);
     const placed = panels.map((panel, n) => {
@@ -52,7 +59,7 @@ function layOut() {
 function timeSeries(id, { title, about, unit, targets, stacked = false, max }, gridPos) {
   return {
     id,
-    type: 'timeseries',
+    type: /** @type {const} */ ('timeseries'),
     title,
     description: about,
     datasource: DATASOURCE,

@@ -29,6 +29,7 @@ const OWNERS: readonly [name: RegExp, owners: readonly string[]][] = [
   [/^bullmq$/, ['libs/queue', 'apps/webhooks']],
   [/^(koffi|onnxruntime-node)$/, ['libs/onnxruntime']],
   [/^@nestjs\//, ['apps/api', 'apps/worker', 'apps/webhooks']],
+  [/^@opentelemetry\//, ['libs/telemetry']],
 ];
 
 /** Setting a variable for a native library is no reading. */
