@@ -37,29 +37,36 @@ const NO_REPLICATION: Replication = { minReplicas: 0, timeoutMs: 0 };
 
 export type OpenJobStore = JobStore & { close(): Promise<void> };
 
+interface Connections {
+  readonly redis: RedisClient;
+  /** Of the producers; the same as the others' unless replicas are waited for. */
+  readonly writer: RedisClient;
+  readonly subscriber: Redis;
+}
+
 /** Connects, checks Redis, and starts the sweeper. Throws `redis_unavailable` where Redis does not answer in 5 s. */
 export async function openJobStore(options: JobStoreOptions): Promise<OpenJobStore> {
-  const redis = openFailFast(options, options.onError);
-  const subscriber = openSubscriber(options, redis, options.onError);
+  const { replication = NO_REPLICATION, onError } = options;
+  const redis = openFailFast(options, onError);
+  const writer = replication.minReplicas === 0 ? redis : openFailFast(options, onError);
+  const connections = { redis, writer, subscriber: openSubscriber(options, redis, onError) };
   const gauges = new Gauges({ ...options, redis });
   try {
     await checkRedis(redis, options, 5000);
+    if (writer !== redis) await checkRedis(writer, options, 5000);
     await gauges.start();
     if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
   } catch (error) {
-    redis.disconnect();
-    subscriber.disconnect();
+    for (const connection of Object.values(connections)) connection.disconnect();
     throw redisError(error);
   }
-  return new RedisJobStore(options, redis, subscriber, gauges);
+  return new RedisJobStore(options, connections, gauges);
 }
 
 class RedisJobStore implements OpenJobStore {
   readonly #options: JobStoreOptions;
   readonly #redis: RedisClient;
-  /** Of the producers; the same as the others' unless replicas are waited for. */
-  readonly #writer: RedisClient;
-  readonly #subscriber: Redis;
+  readonly #connections: Connections;
   readonly #gauges: Gauges;
   readonly #waiters: Waiters;
   readonly #reader: Reader;
@@ -67,20 +74,20 @@ class RedisJobStore implements OpenJobStore {
   readonly #producers: ReadonlyMap<string, Producer>;
   readonly #sweeper: Sweeper;
 
-  constructor(options: JobStoreOptions, redis: RedisClient, subscriber: Redis, gauges: Gauges) {
+  constructor(options: JobStoreOptions, connections: Connections, gauges: Gauges) {
+    const { redis, writer, subscriber } = connections;
     this.#options = options;
     this.#redis = redis;
-    this.#subscriber = subscriber;
+    this.#connections = connections;
     this.#gauges = gauges;
     this.#waiters = new Waiters(subscriber);
     this.#reader = new Reader(redis);
     this.#follower = new Follower(redis, this.#reader, this.#waiters);
     const { clock, tenantCapTokens: tenantCap, replication = NO_REPLICATION } = options;
-    this.#writer = replication.minReplicas === 0 ? redis : openFailFast(options, options.onError);
     this.#producers = new Map(
       options.queues.map((queue) => {
         const queueCap = options.queueCaps?.[queue] ?? options.queueCapTokens;
-        return [queue, new Producer({ redis: this.#writer, queue, gauges, tenantCap, queueCap, replication, clock })];
+        return [queue, new Producer({ redis: writer, queue, gauges, tenantCap, queueCap, replication, clock })];
       }),
     );
     this.#sweeper = new Sweeper({ redis, producers: this.#producers });
@@ -180,9 +187,7 @@ class RedisJobStore implements OpenJobStore {
     this.#gauges.stop();
     await this.#sweeper.stop();
     await Promise.all([...this.#producers.values()].map((producer) => producer.close()));
-    this.#redis.disconnect();
-    this.#writer.disconnect();
-    this.#subscriber.disconnect();
+    for (const connection of Object.values(this.#connections)) connection.disconnect();
   }
 
   #parse(id: string): JobId {

@@ -78,7 +78,7 @@ export function openNamedServer(target: RedisTarget, onError: OnError): Redis {
  * @param beside a client of the same target; of a cluster it knows the nodes
  */
 export function openSubscriber(target: RedisTarget, beside: RedisClient, onError: OnError): Redis {
-  const open = (options: Pick<RedisOptions, 'retryStrategy'>) => {
+  const open = (options: Pick<RedisOptions, 'connectTimeout' | 'retryStrategy'>) => {
     const redis = new Redis({ ...optionsOf(target, PATIENT), autoResubscribe: false, ...options });
     redis.on('error', onError);
     return redis;
@@ -86,33 +86,31 @@ export function openSubscriber(target: RedisTarget, beside: RedisClient, onError
   if (!(beside instanceof Cluster)) return open({ retryStrategy: reconnect });
   // Every node of a cluster hears every message, so any will do, and after a trouble another one may do better.
   const subscriber: Redis = open({
+    connectTimeout: PULSE_MS,
     retryStrategy: (attempt) => {
-      const nodes = beside.nodes();
-      const { host, port } = nodes.length > 0 ? nodes[randomInt(nodes.length)]!.options : {};
-      if (host !== undefined && port !== undefined) Object.assign(subscriber.options, { host, port });
+      const { host: lastHost, port: lastPort } = subscriber.options;
+      const nodes = beside.nodes().map(({ options: { host, port } }) => ({ host, port }));
+      const others = nodes.filter(({ host, port }) => host !== lastHost || port !== lastPort);
+      if (others.length > 0) Object.assign(subscriber.options, others[randomInt(others.length)]);
       return reconnect(attempt);
     },
   });
-  changeHangingNode(subscriber);
+  leaveHangingNode(subscriber);
   return subscriber;
 }
 
-/** A subscriber that hears nothing cannot tell whether nothing is said: it asks. */
-function changeHangingNode(subscriber: Redis): void {
+/** A subscriber that hears nothing cannot tell whether nothing is said: it asks, also while it logs in. */
+function leaveHangingNode(subscriber: Redis): void {
   let answered = true;
+  const noteAnswer = () => {
+    answered = true;
+  };
   const pulse = setInterval(() => {
-    if (subscriber.status !== 'ready') {
-      answered = true;
-    } else if (answered) {
-      answered = false;
-      const noteAnswer = () => {
-        answered = true;
-      };
-      subscriber.ping().then(noteAnswer, noteAnswer);
-    } else {
-      subscriber.disconnect(true);
-    }
+    if (!answered) subscriber.disconnect(true);
+    answered = !['connect', 'ready'].includes(subscriber.status);
+    if (subscriber.status === 'ready') subscriber.ping().then(noteAnswer, noteAnswer);
   }, PULSE_MS).unref();
+  subscriber.on('ready', noteAnswer);
   subscriber.once('end', () => clearInterval(pulse));
 }
 
