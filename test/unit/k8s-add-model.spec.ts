@@ -61,10 +61,10 @@ describe('a model that is added', () => {
       'http://api-internal.shoal.svc:9464/internal/autoscale/bge.small_v2',
       ...['wait', 'prioritized', 'active', 'delayed'].map((key) => `{shoal:bge.small_v2.3.int8.0}:chunks:${key}`),
     ]);
-    for (const overlay of ['spot', 'prometheus']) {
-      expect(find(await render(root, overlay), 'ScaledObject', 'worker-bge-small-v2')).toBeDefined();
-    }
-    expect(find(await render(root, 'spot'), 'Deployment', 'worker-bge-small-v2-base')).toBeDefined();
+    expect(find(await render(root, 'prometheus'), 'ScaledObject', 'worker-bge-small-v2').spec.triggers[0].type).toBe(
+      'prometheus',
+    );
+    expect(find(await render(root, 'spot'), 'Deployment', 'worker-bge-small-v2-base').spec.replicas).toBe(1);
   });
 
   test('on a volume is read by every app, which cannot write it', async () => {
