@@ -6,7 +6,7 @@
 
 /** Tokens a second of one replica, with full batches. */
 export const REPLICA_RATE = 20_000;
-export const BATCH = { maxBatchSize: 64, maxBatchTokens: 4096, passes: 1 };
+export const BATCH = { maxBatchSize: 64, maxBatchTokens: 4096 };
 /** What a pass takes whatever is in it, and what a token adds, so that full batches make the rate above. */
 const PASS_SECONDS = 0.01;
 const TOKEN_SECONDS = 1 / REPLICA_RATE - PASS_SECONDS / BATCH.maxBatchTokens;

@@ -128,6 +128,7 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     tokensPerSecond,
     ...config.redis,
     concurrentRuns: config.concurrentRuns,
+    lanes: device === 'cpu' ? config.concurrentRuns : 1,
     gate,
     metrics,
     logger,

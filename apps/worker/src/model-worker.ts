@@ -21,6 +21,8 @@ export interface ModelWorkerOptions extends RedisTarget {
   /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
   readonly tokensPerSecond?: number | null;
   readonly concurrentRuns: number;
+  /** How many of them do not slow each other down; all, where left out. A device other than the CPU takes them in turn. */
+  readonly lanes?: number;
   readonly gate: RunGate;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
@@ -59,12 +61,14 @@ export class ModelWorker {
       queue,
       maxResultBytes: MAX_RESULT_BYTES,
     });
-    const { concurrentRuns: passes, tokensPerSecond = null } = options;
+    const { lanes = options.concurrentRuns, tokensPerSecond = null } = options;
     this.#reports = new DemandReports(this.#consumer.redis, queue);
     this.#rate = new RateReporter({
       reports: this.#reports,
-      shape: { maxBatchSize: limits.maxBatchSize, maxBatchTokens: limits.maxBatchTokens, passes },
-      measured: tokensPerSecond === null ? null : tokensPerSecond * passes,
+      shape: limits,
+      lanes,
+      measured: tokensPerSecond === null ? null : tokensPerSecond * lanes,
+      clock: systemClock.now,
       onError: options.onRedisError,
     });
     this.#batcher = new MicroBatcher({
@@ -72,14 +76,20 @@ export class ModelWorker {
       maxRunning: options.concurrentRuns,
       gate: options.gate,
       clock: systemClock,
-      run: (batch, deviceFree) =>
-        processBatch(batch, deviceFree, {
+      run: (batch, deviceFree) => {
+        const leave = this.#rate.enter();
+        return processBatch(batch, deviceFree, {
           runner,
           publisher: this.#publisher,
           random: options.random,
-          onRun: (ran) => this.#count(ran),
+          onRun: (ran) => {
+            // A batch that was split or given up says nothing about one that runs through.
+            leave(ran.errors.some((error) => error) ? undefined : ran.lengths);
+            this.#count(ran);
+          },
           onPublished: (ran, ms) => this.#tellPublished(ran, ms),
-        }),
+        }).finally(() => leave());
+      },
     });
   }
 
@@ -130,7 +140,7 @@ export class ModelWorker {
     }
   }
 
-  #count({ closedBy, lengths, beginMs, runningMs, receipts, errors }: BatchRun): void {
+  #count({ closedBy, lengths, runningMs, receipts, errors }: BatchRun): void {
     const { metrics, runner } = this.#options;
     const labels = labelsOf(runner.model);
     const tokens = lengths.reduce((sum, n) => sum + n, 0);
@@ -146,8 +156,6 @@ export class ModelWorker {
       metrics.queueDuration.observe(labels, queuedMs / 1000);
       metrics.batchingDuration.observe(labels, batchingMs / 1000);
     }
-    // A batch that was split or given up says nothing about one that runs through.
-    if (!errors.some((error) => error)) this.#rate.add(lengths, beginMs + runningMs);
     for (const error of errors) if (error) metrics.inferenceFailures.inc({ ...labels, code: error.code });
   }
 

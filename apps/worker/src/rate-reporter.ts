@@ -1,5 +1,5 @@
 /** Tells Redis what this replica does under load: every few seconds what its micro-batches have shown, and a last time at its end. */
-import { type BatchShape, learnReplicaRate, RateEvidence } from '@shoal/autoscaling';
+import { type BatchShape, learnReplicaRate, RateEvidence, WorkClock } from '@shoal/autoscaling';
 import type { DemandReports } from '@shoal/queue';
 
 /** Two commands each time, and only while batches run. */
@@ -10,20 +10,26 @@ const LAST_REPORT_MS = 1000;
 export interface RateReporterOptions {
   readonly reports: Pick<DemandReports, 'begin' | 'learn'>;
   readonly shape: BatchShape;
+  /** Forward passes that do not slow each other down. */
+  readonly lanes: number;
   /** Tokens a second of this replica as measured at its start; null where they were not. */
   readonly measured: number | null;
+  /** Milliseconds from any origin, never going back. */
+  readonly clock: () => number;
   readonly onError: (error: Error) => void;
 }
 
 export class RateReporter {
   readonly #options: RateReporterOptions;
   readonly #evidence: RateEvidence;
+  readonly #work: WorkClock;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: RateReporterOptions) {
     this.#options = options;
     this.#evidence = new RateEvidence(options.shape);
+    this.#work = new WorkClock(options.lanes);
   }
 
   async start(): Promise<void> {
@@ -32,9 +38,19 @@ export class RateReporter {
     this.#schedule();
   }
 
-  /** A micro-batch that succeeded: the lengths of its items, and the ms that it kept its place on the device. */
-  add(lengths: readonly number[], ms: number): void {
-    this.#evidence.add(lengths, ms / 1000);
+  /**
+   * A micro-batch has got its place on the device. The function tells that it leaves it, with the lengths of its items where
+   * they all succeeded; calls after the first do nothing.
+   */
+  enter(): (lengths?: readonly number[]) => void {
+    const entered = this.#work.enter(this.#options.clock());
+    let left = false;
+    return (lengths) => {
+      if (left) return;
+      left = true;
+      const seconds = this.#work.leave(entered, this.#options.clock());
+      if (lengths) this.#evidence.add(lengths, seconds);
+    };
   }
 
   async stop(): Promise<void> {

@@ -1,20 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { learnReplicaRate, RateEvidence } from './replica-rate.js';
 
-const SHAPE = { maxBatchSize: 64, maxBatchTokens: 4096, passes: 1 };
+const SHAPE = { maxBatchSize: 64, maxBatchTokens: 4096 };
 const rows = (count: number, length: number) => Array.from({ length: count }, () => length);
 
 /** What is known after `batches` batches of these items, each of `seconds`. */
-function learn(known: number | null, lengths: readonly number[], seconds: number, batches = 1, shape = SHAPE) {
-  const evidence = new RateEvidence(shape);
+function learn(known: number | null, lengths: readonly number[], seconds: number, batches = 1) {
+  const evidence = new RateEvidence(SHAPE);
   for (let n = 0; n < batches; n++) evidence.add(lengths, seconds);
   return learnReplicaRate(known, evidence.take()!);
 }
 
 describe('the rate of a replica', () => {
-  test('is that of its first full batches: tokens ÷ seconds × passes at once', () => {
+  test('is that of its first full batches: tokens ÷ seconds', () => {
     expect(learn(null, rows(64, 64), 0.2048)).toBeCloseTo(20_000, 6);
-    expect(learn(null, rows(64, 64), 0.2048, 5, { ...SHAPE, passes: 4 })).toBeCloseTo(80_000, 6);
+    expect(learn(null, rows(64, 64), 0.0512, 5)).toBeCloseTo(80_000, 6);
   });
 
   test('counts tokens without padding, and fullness with it', () => {
@@ -33,11 +33,6 @@ describe('the rate of a replica', () => {
     const share = 1 - Math.exp(-1);
     expect(learn(10_000, rows(64, 64), 0.2048, 30 / 0.2048)).toBeCloseTo(10_000 + 10_000 * share, -2);
     expect(learn(40_000, rows(64, 64), 0.2048, 30 / 0.2048)).toBeCloseTo(40_000 - 20_000 * share, -2);
-  });
-
-  test('of a replica with four passes at once moves as fast as of one with one pass', () => {
-    const one = learn(10_000, rows(64, 64), 0.2048, 20);
-    expect(learn(10_000, rows(64, 64), 0.8192, 20, { ...SHAPE, passes: 4 })).toBeCloseTo(one!, 6);
   });
 
   test('is the same however often a replica tells', () => {

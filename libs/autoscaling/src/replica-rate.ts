@@ -7,16 +7,15 @@
  * frees a fleet from a rate that is far too low, for it has so many replicas that none ever fills a batch.
  */
 
-/** The limits of a micro-batch and how many forward passes a replica runs at once. */
+/** The limits of a micro-batch. */
 export interface BatchShape {
   readonly maxBatchSize: number;
   readonly maxBatchTokens: number;
-  readonly passes: number;
 }
 
 interface Work {
   readonly tokens: number;
-  /** Seconds of one replica: those of its batches, divided by the passes that it runs at once. */
+  /** Seconds of one replica (work-clock.ts). */
   readonly seconds: number;
 }
 
@@ -43,13 +42,13 @@ export class RateEvidence {
     this.#shape = shape;
   }
 
-  /** A micro-batch that succeeded: the lengths of its items in tokens, and how long it kept its place on the device. */
+  /** A micro-batch that succeeded: the lengths of its items in tokens, and its seconds by the replica's work clock. */
   add(lengths: readonly number[], seconds: number): void {
-    const { maxBatchSize, maxBatchTokens, passes } = this.#shape;
+    const { maxBatchSize, maxBatchTokens } = this.#shape;
     const padded = Math.max(...lengths) * lengths.length;
     const fill = Math.max(lengths.length / maxBatchSize, padded / maxBatchTokens);
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
-    const work = { tokens, seconds: seconds / passes };
+    const work = { tokens, seconds };
     if (fill >= HALF_FULL) this.#full = sum(this.#full, work);
     else this.#small = sum(this.#small, work);
   }
