@@ -47,10 +47,9 @@ function caller(flags = '01') {
   return { traceId, spanId, headers: { traceparent: `00-${traceId}-${spanId}-${flags}` } };
 }
 
-/** Spans by name, of one trace. */
-async function traceOf(otlp: OtlpReceiver, traceId: string, last: string) {
-  await otlp.find((span) => span.traceId === traceId && span.name === last);
-  // `process` ends last and is sent with its parts.
+/** The spans of one trace, once those of these names have come: each process sends its own. */
+async function traceOf(otlp: OtlpReceiver, traceId: string, ...names: readonly string[]) {
+  for (const name of names) await otlp.find((span) => span.traceId === traceId && span.name === name);
   const spans = otlp.spans.filter((span) => span.traceId === traceId);
   return { spans, named: (name: string) => spans.find((span) => span.name === name)! };
 }
@@ -60,15 +59,16 @@ const ms = ({ start, end }: ReceivedSpan) => Number(end - start) / 1e6;
 test('one trace leads from the caller through the queue to the forward pass, and on to the webhook', async () => {
   const otlp = await startOtlpReceiver();
   const receiver = await startReceiver();
-  const { post } = await openService({ OTEL_EXPORTER_OTLP_ENDPOINT: otlp.url }, receiver);
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: otlp.url, SHOAL_LOG_LEVEL: 'debug' };
+  const { post, processes } = await openService(env, receiver);
   const { traceId, spanId, headers } = caller();
   const body = { model: MODEL, input: `a small ${CANARY}`, parameters: { top_k: 2 }, webhook: { url: receiver.url } };
   const answer = await post('/jobs?wait=30', body, headers);
   const job = (await answer.json()) as JobView;
   expect(job.status).toBe('completed');
 
-  const { spans, named } = await traceOf(otlp, traceId, 'deliver job.completed');
-  await otlp.find((span) => span.traceId === traceId && span.name === `POST /v1/jobs`);
+  const ends = ['POST /v1/jobs', `process ${MODEL}`, 'deliver job.completed'];
+  const { spans, named } = await traceOf(otlp, traceId, ...ends);
   const server = named('POST /v1/jobs');
   expect(server).toMatchObject({ service: 'shoal-api', kind: 2, parentId: spanId });
   expect(server.attributes).toMatchObject({
@@ -115,6 +115,12 @@ test('one trace leads from the caller through the queue to the forward pass, and
   expect(delivery.attributes).toMatchObject({ 'shoal.job.id': job.id, 'http.response.status_code': 200 });
   expect(new Set(spans.map((span) => span.spanId)).size).toBe(spans.length);
 
+  const line = processes[0]!
+    .output()
+    .split('\n')
+    .find((text) => text.includes('"event":"request.done"'));
+  expect(JSON.parse(line!)).toMatchObject({ job: job.id, trace: traceId });
+
   expect(otlp.raw()).toContain(job.id);
   for (const secret of [CANARY, receiver.url, String(JSON.stringify(job.output)).slice(0, 30), 'top_k']) {
     expect(otlp.raw()).not.toContain(secret);
@@ -130,8 +136,7 @@ test('a micro-batch is one execution, linked to each of its jobs; each job’s r
   await expect
     .poll(() => otlp.spans.filter((span) => span.name === `process ${MODEL}`).length, { timeout: 30_000 })
     .toBe(40);
-  await otlp.find((span) => span.name === 'POST /v1/jobs/bulk');
-  const { spans } = await traceOf(otlp, traceId, `process ${MODEL}`);
+  const { spans } = await traceOf(otlp, traceId, 'POST /v1/jobs/bulk');
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const executions = spans.filter((span) => span.name === `execute ${MODEL}`);
   expect(executions.length).toBeLessThan(40);

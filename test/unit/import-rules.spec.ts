@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { VERSION } from '@shoal/telemetry';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from '../support/processes.js';
 
@@ -39,6 +40,7 @@ const MAX_LINES = 400;
 
 interface Workspace {
   readonly path: string;
+  readonly version: string;
   readonly dependencies: readonly string[];
   readonly sources: readonly { readonly path: string; readonly text: string }[];
 }
@@ -52,11 +54,11 @@ const workspaces = ['libs', 'apps'].flatMap(foldersOf).map(readWorkspace);
 
 function readWorkspace(path: string): Workspace {
   const manifest: unknown = JSON.parse(readFileSync(join(ROOT, path, 'package.json'), 'utf8'));
-  const { dependencies = {} } = manifest as { dependencies?: Record<string, string> };
+  const { version, dependencies = {} } = manifest as { version: string; dependencies?: Record<string, string> };
   const sources = readdirSync(join(ROOT, path, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
     .map((file) => ({ path: `${path}/src/${file}`, text: readFileSync(join(ROOT, path, 'src', file), 'utf8') }));
-  return { path, dependencies: Object.keys(dependencies), sources };
+  return { path, version, dependencies: Object.keys(dependencies), sources };
 }
 
 const shoalDependencies = ({ dependencies }: Workspace) =>
@@ -88,6 +90,10 @@ describe.each(workspaces)('$path', (workspace) => {
     const long = workspace.sources.filter(({ text }) => text.split('\n').length > MAX_LINES).map(({ path }) => path);
     expect(long).toEqual([]);
   });
+});
+
+test('all workspaces have one version, which is the one that processes tell', () => {
+  expect([...new Set(workspaces.map(({ version }) => version))]).toEqual([VERSION]);
 });
 
 test('every lib is in the table', () => {

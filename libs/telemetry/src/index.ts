@@ -9,7 +9,7 @@ export {
   type WorkerMetrics,
 } from './metrics.js';
 export { type PrivateAnswer, type PrivateRoute, type PrivateServer, servePrivately } from './private-server.js';
-export { createProcessMetrics, type ProcessMetrics } from './process-metrics.js';
-export { openTracer, type Span, type SpanAttributes, type SpanEnd, type SpanOptions, type Tracer } from './tracer.js';
+export { createProcessMetrics } from './process-metrics.js';
+export { openTracer, type Span, type SpanAttributes, type SpanOptions, type Tracer } from './tracer.js';
 export { VERSION } from './version.js';
 export { type Backlog, createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.js';

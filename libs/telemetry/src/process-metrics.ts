@@ -2,8 +2,6 @@
 import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
 import { VERSION } from './version.js';
 
-export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
-
 /** Call once per registry. */
 export function createProcessMetrics(registry: Registry) {
   const registers = [registry];
