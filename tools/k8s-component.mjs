@@ -3,6 +3,7 @@
  * The files of one model's component (k8s/components/<name>): its worker, its ScaledObject, and how its folder reaches the
  * pods. The bundled models' components are this text as well.
  */
+import { deployment, indent, lines, patch, replace, scalar } from './k8s-patches.mjs';
 
 /**
  * @typedef {{ kind: 'image' }
@@ -246,65 +247,4 @@ function networkPolicy({ slug }, { archives, cidr }) {
 function portOf(url) {
   const { port, protocol } = new URL(url);
   return port || (protocol === 'https:' ? '443' : '80');
-}
-
-/**
- * A strategic merge patch of a Deployment's pod template.
- *
- * @param {string} name
- * @param {readonly string[]} template
- */
-function deployment(name, template) {
-  return [
-    'apiVersion: apps/v1',
-    'kind: Deployment',
-    'metadata:',
-    `  name: ${name}`,
-    'spec:',
-    '  template:',
-    ...indent(template, 4),
-  ];
-}
-
-/**
- * One entry of `patches`.
- *
- * @param {string} target
- * @param {readonly string[]} body
- */
-function patch(target, body) {
-  return ['  - target:', ...indent(target.split('\n'), 6), '    patch: |-', ...indent(body, 6)];
-}
-
-/**
- * @param {string} path
- * @param {string | number} value
- */
-function replace(path, value) {
-  return ['- op: replace', `  path: ${path}`, `  value: ${value}`];
-}
-
-/**
- * @param {readonly string[]} text
- * @param {number} width
- */
-function indent(text, width) {
-  return text.map((line) => ' '.repeat(width) + line);
-}
-
-/**
- * A string, quoted where YAML might take it for something else: `1`, `on`, `-1`.
- *
- * @param {string} text
- */
-function scalar(text) {
-  const plain =
-    /^(-{2})?[a-z]*[0-9]*[a-z][a-z0-9._/:=-]*$/i.test(text) &&
-    !/^(y|n|yes|no|on|off|true|false|null|[0-9.]+e[0-9]+)$/i.test(text);
-  return plain ? text : JSON.stringify(text);
-}
-
-/** @param {string[]} text */
-function lines(...text) {
-  return `${text.join('\n')}\n`;
 }

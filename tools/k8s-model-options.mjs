@@ -113,7 +113,10 @@ export function parseModelOptions(args, root = ROOT) {
       max,
       cpu: matching('--cpu', values.cpu ?? '2', CPU, 'cores: 2, 0.5 or 500m'),
       memory: matching('--memory', values.memory ?? '1Gi', BYTES, 'a size such as 512Mi or 4Gi'),
-      command: args.filter((arg) => arg !== '--replace').join(' '),
+      command: args
+        .filter((arg) => arg !== '--replace')
+        .map(quoted)
+        .join(' '),
     },
     overlays,
     replace: values.replace === true,
@@ -162,12 +165,25 @@ function parseSource(values, versions) {
 function checkUrl(url) {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const usable =
-    parsed !== undefined && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.password === '';
+    /^\S+$/.test(url) &&
+    parsed !== undefined &&
+    /^https?:$/.test(parsed.protocol) &&
+    parsed.username === '' &&
+    parsed.password === '';
   check(
     usable,
     '--url takes an http:// or https:// URL without user and password: manifests are no place for secrets.',
   );
   return url;
+}
+
+/**
+ * As a shell takes it.
+ *
+ * @param {string} arg
+ */
+function quoted(arg) {
+  return /^[\w./:=@%+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`;
 }
 
 /** @param {string} network */

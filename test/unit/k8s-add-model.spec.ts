@@ -86,6 +86,8 @@ describe('a model that is added', () => {
     const root = copyOfManifests();
     const url = 'https://models.example.com:8443/big-1.tar.gz?a=1&b=2';
     add(root, 'big', '--url', url, '--sha256', HASH, '--size', '4Gi');
+    const text = readFileSync(join(root, 'k8s/components/big/kustomization.yaml'), 'utf8');
+    expect(text.split('\n')[0]).toContain(`-- big --url '${url}' --sha256 ${HASH} --size 4Gi`);
     const manifests = await render(root);
     for (const [name, image] of Object.entries({
       api: 'shoal-api',
@@ -171,6 +173,7 @@ describe('is refused in one line', () => {
     [['big', '--url', 'https://a.b/c'], '--url, --sha256 and --version belong together: 1, 0 and 1 were given.'],
     [['big', '--url', 'https://a.b/c', '--sha256', 'abc'], '--sha256 takes 64 hexadecimal digits.'],
     [['big', '--url', 'https://me:pass@a.b/c', '--sha256', HASH], 'manifests are no place for secrets.'],
+    [['big', '--url', 'https://a.b/c\n- x', '--sha256', HASH], '--url takes an http:// or https:// URL'],
     [['big', '--url', 'https://a.b/c', '--sha256', HASH, '--size', '2GB'], '--size takes a size such as 512Mi or 4Gi.'],
     [['big', '--url', 'https://a.b/c', '--sha256', HASH, '--cidr', '10.0.0.0'], '--cidr takes a network'],
     [['big', '--volume', 'a', '--version', '1.2'], '--version takes a whole number from 1.'],
