@@ -1,0 +1,119 @@
+/** Encoders imported from checkpoints answer as PyTorch does: each text alone, and all in one padded batch. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ShoalError } from '@shoal/contracts';
+import { serialiseModel } from '@shoal/onnx';
+import { openRuntime, type Runtime, type Session, type Tensor } from '@shoal/onnxruntime';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { bert } from '../architectures/bert.js';
+import { distilbert } from '../architectures/distilbert.js';
+import { modernbert } from '../architectures/modernbert.js';
+import { mpnet } from '../architectures/mpnet.js';
+import { roberta } from '../architectures/roberta.js';
+import { openCheckpoint } from '../checkpoint.js';
+import { float32 } from '../precision/float32.js';
+
+const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));
+const ENCODERS = { ...bert, ...distilbert, ...modernbert, ...mpnet, ...roberta };
+const TOLERANCE = 1e-3;
+
+interface Case {
+  readonly input_ids: readonly number[];
+  readonly output: string;
+  readonly shape: readonly number[];
+  readonly values: readonly number[];
+}
+
+let runtime: Runtime;
+beforeAll(async () => {
+  runtime = await openRuntime();
+});
+
+const read = (name: string, file: string): unknown => JSON.parse(readFileSync(`${FIXTURES}/${name}/${file}`, 'utf8'));
+
+function build(name: string, changes: Readonly<Record<string, unknown>> = {}) {
+  const config = { ...(read(name, 'config.json') as { readonly architectures: [string] }), ...changes };
+  const checkpoint = openCheckpoint(`${FIXTURES}/${name}`);
+  const model = ENCODERS[config.architectures[0]]!.build({ config, checkpoint, precision: float32 });
+  return { model, checkpoint };
+}
+
+/** Padding is of a token that means something elsewhere: only the mask says that it is none. */
+async function run(session: Session, texts: readonly (readonly number[])[], padId: number): Promise<Tensor> {
+  const width = Math.max(...texts.map((ids) => ids.length));
+  const tensor = (value: (ids: readonly number[], at: number) => number): Tensor => ({
+    type: 'int64',
+    dims: [texts.length, width],
+    data: BigInt64Array.from(texts.flatMap((ids) => Array.from({ length: width }, (_, at) => BigInt(value(ids, at))))),
+  });
+  const feeds: Record<string, Tensor> = {
+    input_ids: tensor((ids, at) => ids[at] ?? padId),
+    attention_mask: tensor((ids, at) => Number(at < ids.length)),
+    token_type_ids: tensor(() => 0),
+  };
+  const wanted = Object.fromEntries(session.inputs.map(({ name }) => [name, feeds[name]!]));
+  return Object.values(await session.run(wanted))[0]!;
+}
+
+/** Of one row, padding left aside. */
+function difference(output: Tensor, row: number, { values }: Case): number {
+  const data = output.data as Float32Array;
+  const stride = data.length / output.dims[0]!;
+  const own = data.subarray(row * stride, row * stride + values.length);
+  return own.reduce((largest, value, n) => Math.max(largest, Math.abs(value - values[n]!)), 0);
+}
+
+describe.each([
+  'bert',
+  'bert-classify',
+  'bert-tokens',
+  'distilbert',
+  'distilbert-classify',
+  'modernbert',
+  'modernbert-classify',
+  'mpnet',
+  'roberta-rerank',
+  'xlm-roberta',
+])('%s', (name) => {
+  test('gives PyTorch’s values within 1e-3, alone as well as batched and padded', async () => {
+    const { cases } = read(name, 'expected.json') as { readonly cases: readonly Case[] };
+    const { model, checkpoint } = build(name);
+    expect(checkpoint.unused).toEqual([]);
+    const session = await runtime.createSession(serialiseModel(model));
+    try {
+      expect(session.outputs.map((output) => output.name)).toEqual([cases[0]!.output]);
+      for (const padId of [2, 7]) {
+        const together = await run(
+          session,
+          cases.map(({ input_ids }) => input_ids),
+          padId,
+        );
+        for (const [row, sample] of cases.entries()) {
+          const alone = await run(session, [sample.input_ids], padId);
+          expect(alone.dims.slice(1)).toEqual(sample.shape);
+          expect(difference(alone, 0, sample)).toBeLessThan(TOLERANCE);
+          expect(difference(together, row, sample)).toBeLessThan(TOLERANCE);
+        }
+      }
+    } finally {
+      await session.release();
+    }
+  });
+});
+
+describe('a config.json', () => {
+  test.each([
+    ['bert', { position_embedding_type: 'relative_key' }, 'position_embedding_type: "relative_key" is not supported'],
+    ['bert', { hidden_act: 'mish' }, 'hidden_act: "mish" is not supported; supported are gelu'],
+    ['bert', { is_decoder: true }, 'is_decoder: true is not supported'],
+    ['bert', { quantization_config: { bits: 4 } }, 'quantization_config: {"bits":4} is not supported'],
+    ['bert', { hidden_size: 1e9 }, 'hidden_size'],
+    ['bert', { num_attention_heads: 7 }, 'a width of 48 cannot be split into 7 heads'],
+    ['bert-classify', { id2label: { 0: 'a', 1: 'b' } }, 'classifier.weight has the shape 4 × 48'],
+    ['modernbert', { rope_parameters: { full_attention: { rope_theta: 1, rope_type: 'yarn' } } }, 'rope_type: "yarn"'],
+    ['mpnet', { relative_attention_num_buckets: 64 }, 'relative_attention_num_buckets: 64 is not supported, only 32'],
+  ])('of %s with %j is refused by name', (name, changes, message) => {
+    expect(() => build(name, changes)).toThrow(ShoalError);
+    expect(() => build(name, changes)).toThrow(message);
+  });
+});
