@@ -10,7 +10,7 @@ import {
   createWebhookMetrics,
   createWorkerMetrics,
 } from '@shoal/telemetry';
-import { environment, seconds, workloads } from '@shoal/tools/k8s-objects';
+import { environment, seconds, selects, workloads } from '@shoal/tools/k8s-objects';
 import { secretManifests } from '@shoal/tools/k8s-secret-manifests';
 import { Registry } from 'prom-client';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -78,6 +78,28 @@ test('webhooks may go where the code lets them go, and nowhere else', async () =
   );
   expect(excepted.toSorted()).toEqual(denied.toSorted());
   expect(egress[0].ports.map(({ port }: { port: number }) => port)).toEqual([443, 8443]);
+});
+
+test('private ports are open to KEDA and Prometheus only, the public one to the Ingress controller', async () => {
+  const policies = (await objectsOf('cpu')).filter(({ object }) => object.kind === 'NetworkPolicy');
+  const rules = policies.flatMap(({ object }) => object.spec.ingress ?? []);
+  const openTo = (port: string) =>
+    rules
+      .filter(({ ports }) => ports.some((entry: { port: unknown }) => entry.port === port))
+      .flatMap(({ from }) => from.map((peer: { namespaceSelector: object }) => JSON.stringify(peer.namespaceSelector)));
+  const named = (name: string) => JSON.stringify({ matchLabels: { 'kubernetes.io/metadata.name': name } });
+  expect(openTo('private').toSorted()).toEqual([named('keda'), named('monitoring')]);
+  expect(openTo('http')).toEqual([named('ingress-nginx')]);
+});
+
+test('the API and workers reach DNS and Redis, and nothing else', async () => {
+  const manifests = await objectsOf('cpu');
+  for (const { labels } of workloads(manifests).filter(({ name }) => name !== 'webhooks')) {
+    const ways = manifests.filter(
+      ({ object }) => object.kind === 'NetworkPolicy' && object.spec.egress && selects(object.spec.podSelector, labels),
+    );
+    expect(ways.map(({ object }) => object.metadata.name).toSorted()).toEqual(['dns', 'redis']);
+  }
 });
 
 describe('on spot nodes', () => {
@@ -159,6 +181,16 @@ describe('the Secrets', () => {
     for (const { metadata, stringData } of secretManifests(env, { dev: true, random }).items) {
       expect(Object.keys(stringData).toSorted()).toEqual(external.Secret[metadata.name]!.split(' ').toSorted());
     }
+  });
+
+  test('have an example with the same keys', async () => {
+    const { loadAll } = await import('js-yaml');
+    const examples = loadAll(read('k8s/secrets.example.yaml')) as { metadata: object; stringData: object }[];
+    const made = secretManifests(env, { dev: false, random }).items;
+    expect(examples.map(({ metadata }) => metadata)).toEqual(made.map(({ metadata }) => metadata));
+    expect(examples.map(({ stringData }) => Object.keys(stringData))).toEqual(
+      made.map(({ stringData }) => Object.keys(stringData)),
+    );
   });
 
   test('have a user of Redis for each app that has a password, and else the one of REDIS_URL', () => {
