@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from './config.js';
-import { authenticate } from './http/tenant.js';
+import { authenticate, digestOf } from './http/tenant.js';
 
 describe('the config', () => {
   test('has defaults that serve this machine only', () => {
@@ -22,6 +22,21 @@ describe('the config', () => {
     expect(authenticate(keys, 'bearer two')).toEqual({ name: 'acme', weight: 1 });
     expect(authenticate(keys, 'Bearer three').name).toBe('zeta');
     expect(JSON.stringify(keys)).not.toMatch(/one|two|three/);
+  });
+
+  test('keeps the token of the autoscaling number as its hash, and refuses one that no header can carry', () => {
+    const { SHOAL_AUTOSCALE_TOKEN: digest } = loadConfig({ SHOAL_AUTOSCALE_TOKEN: 'sesame' });
+    expect(digest).toEqual(digestOf('sesame'));
+    expect(loadConfig({}).SHOAL_AUTOSCALE_TOKEN).toBeUndefined();
+    expect(() => loadConfig({ SHOAL_AUTOSCALE_TOKEN: 'canary canary' })).toThrow(
+      /^SHOAL_AUTOSCALE_TOKEN: must be one word/,
+    );
+  });
+
+  test('takes a delay objective of a second or more', () => {
+    expect(loadConfig({}).SHOAL_DELAY_OBJECTIVE).toBe(30_000);
+    expect(loadConfig({ SHOAL_DELAY_OBJECTIVE: '2m' }).SHOAL_DELAY_OBJECTIVE).toBe(120_000);
+    expect(() => loadConfig({ SHOAL_DELAY_OBJECTIVE: '0' })).toThrow(/^SHOAL_DELAY_OBJECTIVE: must be a time span/);
   });
 
   test('refuses keys that are not understood, without showing them', () => {

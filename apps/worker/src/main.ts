@@ -128,7 +128,8 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     tokensPerSecond,
     ...config.redis,
     concurrentRuns: config.concurrentRuns,
-    lanes: device === 'cpu' ? config.concurrentRuns : 1,
+    // A device takes passes in turn, and so does a session that lives in a thread of its own.
+    lanes: device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1,
     gate,
     metrics,
     logger,

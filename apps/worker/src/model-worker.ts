@@ -21,7 +21,7 @@ export interface ModelWorkerOptions extends RedisTarget {
   /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
   readonly tokensPerSecond?: number | null;
   readonly concurrentRuns: number;
-  /** How many of them do not slow each other down; all, where left out. A device other than the CPU takes them in turn. */
+  /** How many of them run side by side; all, where left out. The others wait for these. */
   readonly lanes?: number;
   readonly gate: RunGate;
   readonly metrics: WorkerMetrics;

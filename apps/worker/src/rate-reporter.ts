@@ -10,7 +10,7 @@ const LAST_REPORT_MS = 1000;
 export interface RateReporterOptions {
   readonly reports: Pick<DemandReports, 'begin' | 'learn'>;
   readonly shape: BatchShape;
-  /** Forward passes that do not slow each other down. */
+  /** Forward passes that run side by side; more than these take turns. */
   readonly lanes: number;
   /** Tokens a second of this replica as measured at its start; null where they were not. */
   readonly measured: number | null;

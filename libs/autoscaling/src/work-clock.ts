@@ -8,7 +8,7 @@ export class WorkClock {
   #at = 0;
   #seconds = 0;
 
-  /** `lanes`: passes that do not slow each other down. */
+  /** `lanes`: passes that run side by side; more than these take turns. */
   constructor(lanes: number) {
     this.#lanes = lanes;
   }
