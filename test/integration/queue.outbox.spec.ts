@@ -1,5 +1,5 @@
-import { Redis } from 'ioredis';
 import { parseJobId } from '@shoal/queue';
+import { Redis } from 'ioredis';
 import { expect, inject, test } from 'vitest';
 import { type Bench, openBench, TENANT } from '../support/queue-harness.js';
 

@@ -1,5 +1,7 @@
 import { openJobStore } from '@shoal/queue';
 import { expect, test } from 'vitest';
+import { makeCertificates } from '../support/certificates.js';
+import { rulesOf } from '../support/hardened-redis.js';
 import { startOwnRedis } from '../support/own-redis.js';
 import { type Bench, type BenchOptions, openBench, outcomes, TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
@@ -145,6 +147,31 @@ test('memory is that of the queue’s own node', async () => {
   const refused = async () => codes([await submitOne(bench, 1, { queue: full, ...big })]);
   await expect.poll(refused, { timeout: 20_000 }).toEqual(['memory_full']);
   expect(codes([await submitOne(bench, 1, { queue: roomy, ...big })])).toEqual(['admitted']);
+});
+
+test('by TLS and as users who may do only what they need to', async () => {
+  const { ca, settings } = await makeCertificates();
+  const cluster = await startRedisCluster(settings);
+  const rules = rulesOf('secret').split('\n');
+  for (const { client } of cluster.masters) {
+    // All but that the default user is off, which is the test's own.
+    for (const rule of rules.slice(1))
+      if (rule !== '') await client.call('ACL', 'SETUSER', ...rule.split(' ').slice(1));
+  }
+  const urlOf = (user: string) => cluster.masters[0]!.tlsUrl.replace('//', `//${user}:secret@`);
+  const receiver = await startReceiver();
+  const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`], {
+    redisUrl: urlOf('shoal'),
+    workerUrl: urlOf('shoal-worker'),
+    webhooksUrl: urlOf('shoal-webhooks'),
+    testUrl: urlOf('admin'),
+    redisCa: ca,
+    redisCluster: true,
+    queues: [await cluster.queueOn(1), await cluster.queueOn(2)],
+  });
+  await liveAsJobs(bench);
+  await liveAsWebhooks(bench, receiver);
+  for (const { client } of cluster.masters) expect(await client.call('ACL', 'LOG')).toEqual([]);
 });
 
 test('a cluster that is taken for one server, and one server for a cluster, are refused with what to set', async () => {

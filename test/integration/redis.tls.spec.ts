@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { openJobStore, waitForRedis } from '@shoal/queue';
 import { freePort } from '@shoal/tools/ports';
 import { pingRedis } from '@shoal/tools/redis-ping';
@@ -12,22 +9,9 @@ import { openBench, uniqueQueue } from '../support/queue-harness.js';
 
 /** A Redis that speaks TLS on one port and plainly on another, and the file of who signed its certificate. */
 async function startTlsRedis() {
-  const dir = mkdtempSync(join(tmpdir(), 'shoal-tls-'));
-  onTestFinished(() => rmSync(dir, { recursive: true }));
-  const { ca, cert, key } = await makeCertificates();
-  const write = (name: string, content: string) => {
-    writeFileSync(join(dir, name), content);
-    return join(dir, name);
-  };
+  const { ca, caFile, settings } = await makeCertificates();
   const port = await freePort();
-  const caFile = write('ca.pem', ca);
-  const plainUrl = await startOwnRedis({
-    'tls-port': String(port),
-    'tls-cert-file': write('cert.pem', cert),
-    'tls-key-file': write('key.pem', key),
-    'tls-ca-cert-file': caFile,
-    'tls-auth-clients': 'no',
-  });
+  const plainUrl = await startOwnRedis({ ...settings, 'tls-port': String(port) });
   return { redisUrl: `rediss://127.0.0.1:${port}`, port, ca, caFile, plainUrl };
 }
 

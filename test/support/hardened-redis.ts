@@ -24,13 +24,18 @@ const USERS = {
 
 export type RedisUser = keyof typeof USERS;
 
+/** What Redis reads as its ACL file, where every user has this password. */
+export function rulesOf(password: string): string {
+  const env = Object.fromEntries(Object.values(USERS).map((variable) => [variable, password]));
+  return execFileSync('sh', [join(FILES, 'acl.sh')], { env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' });
+}
+
 /** Its URL for each user; the server ends with the test. */
 export async function startHardenedRedis(): Promise<(user: RedisUser) => string> {
   const dir = mkdtempSync(join(tmpdir(), 'shoal-redis-'));
   const password = randomBytes(16).toString('hex');
-  const env = Object.fromEntries(Object.values(USERS).map((variable) => [variable, password]));
   const acl = join(dir, 'users.acl');
-  writeFileSync(acl, execFileSync('sh', [join(FILES, 'acl.sh')], { env: { PATH: process.env.PATH, ...env } }));
+  writeFileSync(acl, rulesOf(password));
   const port = String(await freePort());
   const changes = ['--port', port, '--bind', '127.0.0.1', '--dir', dir, '--aclfile', acl];
   const server = spawn(

@@ -9,6 +9,8 @@ const SLOTS = 16384;
 const MASTERS = 3;
 
 export interface ClusterNode extends LastingRedis {
+  /** Of the port that speaks TLS; without certificates there is none. */
+  readonly tlsUrl: string;
   /** Straight to this node. */
   readonly client: Redis;
 }
@@ -23,9 +25,9 @@ export interface RedisCluster {
   queueOn(master: number): Promise<string>;
 }
 
-/** `settings` are directives of redis.conf for every node. */
-export async function startRedisCluster(settings: Record<string, string> = {}): Promise<RedisCluster> {
-  const masters = await Promise.all(Array.from({ length: MASTERS }, () => startNode(settings)));
+/** `tls` are directives of redis.conf with certificates: nodes then speak TLS to each other and, on a second port, to clients. */
+export async function startRedisCluster(tls?: Readonly<Record<string, string>>): Promise<RedisCluster> {
+  const masters = await Promise.all(Array.from({ length: MASTERS }, () => startNode(tls)));
   const size = Math.ceil(SLOTS / MASTERS);
   for (const [n, { client }] of masters.entries()) {
     await client.call('CLUSTER', 'SET-CONFIG-EPOCH', n + 1);
@@ -41,7 +43,7 @@ export async function startRedisCluster(settings: Record<string, string> = {}): 
     masters,
     masterOf,
     async addReplica(master) {
-      const replica = await startNode(settings);
+      const replica = await startNode(tls);
       await meet(masters[0]!, replica);
       const id = String(await masters[master]!.client.call('CLUSTER', 'MYID'));
       await until(async () => String(await replica.client.call('CLUSTER', 'NODES')).includes(id));
@@ -59,19 +61,20 @@ export async function startRedisCluster(settings: Record<string, string> = {}): 
   };
 }
 
-async function startNode(settings: Record<string, string>): Promise<ClusterNode> {
+async function startNode(tls?: Readonly<Record<string, string>>): Promise<ClusterNode> {
+  const tlsPort = String(await freePort());
   const node = await startLastingRedis({
     'cluster-enabled': 'yes',
     'cluster-port': String(await freePort()),
     'cluster-node-timeout': '2000',
     // Else the loss of one node without a replica would take the others along.
     'cluster-require-full-coverage': 'no',
-    ...settings,
+    ...(tls && { ...tls, 'tls-port': tlsPort, 'tls-cluster': 'yes' }),
   });
   const client = new Redis(node.url, { maxRetriesPerRequest: null });
   client.on('error', () => undefined);
   onTestFinished(() => client.disconnect());
-  return { ...node, client };
+  return { ...node, tlsUrl: `rediss://127.0.0.1:${tlsPort}`, client };
 }
 
 async function meet(one: ClusterNode, other: ClusterNode): Promise<void> {

@@ -61,6 +61,12 @@ describe('the command line', () => {
   });
 });
 
+test('how to reach Redis is refused where the private one is started', () => {
+  expect(() => loadConfig({ SHOAL_REDIS_CLUSTER: 'true' })).toThrow(
+    /^REDIS_URL: must be set where .*SHOAL_REDIS_CLUSTER/,
+  );
+});
+
 describe('the environment of what is started', () => {
   const env = { SHOAL_MODELS_DIR: '/m', SHOAL_DATA_DIR: '/d', REDIS_URL: 'redis://mine', SHOAL_RESULT_TTL: '1h' };
 

@@ -55,7 +55,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
   for (const model of models) workers.push(await loadModel(model, context));
   processMetrics.watchRedis(() => workers.every(({ connected }) => connected));
-  for (const worker of workers) await worker.start();
+  // At once: of a Redis Cluster, the node of one model may be away.
+  await Promise.all(workers.map((worker) => worker.start()));
   ready = true;
   const seconds = process.uptime();
   await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));

@@ -36,6 +36,8 @@ test('a CA that is no file with certificates is refused by name', () => {
 });
 
 test('what would have no effect is refused', () => {
+  const plain = { REDIS_URL: 'redis://host', SHOAL_REDIS_CA: 'certificates', SHOAL_REDIS_CLUSTER: false };
+  expect(() => redisSettings(plain)).toThrow(/^SHOAL_REDIS_CA: needs a REDIS_URL that starts with rediss:/);
   const cluster = { SHOAL_REDIS_CLUSTER: 'true' };
   expect(read({ ...cluster, REDIS_URL: 'redis://host/0' }).redisCluster).toBe(true);
   expect(() => read({ ...cluster, REDIS_URL: 'redis://host/1' })).toThrow(/^REDIS_URL: must not name a database/);
