@@ -70,7 +70,15 @@ function floats(tensor: StoredTensor, name: string): Float32Array {
   if (values === undefined) {
     throw invalid(`${name} is of type ${tensor.type}: only F32, F16, BF16 and F64 weights can be imported`);
   }
+  if (!allFinite(values)) throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
   return values;
+}
+
+function allFinite(values: Float32Array): boolean {
+  let sum = 0;
+  // Any number times 0 is 0, but for those: they leave NaN.
+  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
+  return sum === 0;
 }
 
 /** Opens the weights of `folder`. @throws ShoalError `model_invalid` with what is missing or wrong */

@@ -1,10 +1,13 @@
 export { type Attributes, type AttributeValue, type BuilderOptions, float, GraphBuilder, type Value } from './build.js';
 export { freshName, removeUnused, replaceValue } from './edit.js';
 export { byteLengthOf, type OnnxType } from './element-types.js';
+export { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from './halves.js';
 export { loadModel, parseModel } from './load.js';
+export { narrowModel } from './narrow.js';
 export { floatOf, type GraphIndex, graphsOf, indexGraph, intOf, intsOf, sortNodes, stringOf } from './query.js';
 export { type SaveOptions, saveModel, serialiseModel } from './save.js';
 export { type OnnxSignature, type OnnxValue, readSignature } from './signature.js';
 export { dataOf, fileData, lazyData, type TensorData } from './tensor-data.js';
 export type { Attribute, Dim, Extra, Graph, Model, Node, Tensor, ValueInfo } from './types.js';
 export { validateModel } from './validate.js';
+export { isHalf, widenModel } from './widen.js';

@@ -1,5 +1,5 @@
 /** How weights are stored and multiplied: the part of a graph that `--dtype` decides. Builders of architectures ask for it. */
-import type { GraphBuilder, Value } from '@shoal/onnx';
+import type { GraphBuilder, Model, Value } from '@shoal/onnx';
 import type { Matrix } from '../matrix.js';
 
 export interface Precision {
@@ -8,7 +8,8 @@ export interface Precision {
 
   /**
    * x [..., in] · weightᵀ + bias → [..., out]. `weight` is [out, in], as PyTorch stores it; `name` is that of the weight
-   * in the checkpoint and becomes that of the constants.
+   * in the checkpoint and becomes that of the constants. Layers too small to gain from fewer bits, or whose error nothing
+   * after them evens out (the classifier of an encoder), are built with `float32.linear` whatever the dtype.
    */
   linear(g: GraphBuilder, x: Value, name: string, weight: Matrix, bias?: Float32Array): Value;
 
@@ -20,4 +21,7 @@ export interface Precision {
    * `embedding` got (tied), its data is stored once.
    */
   head(g: GraphBuilder, x: Value, name: string, weight: Matrix): Value;
+
+  /** The last step: from the model that was built, in 32-bit floats but for its weights, to the one that is saved. */
+  finish?(model: Model): Model;
 }

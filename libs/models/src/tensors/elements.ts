@@ -1,6 +1,6 @@
 /** How values of each element type are read from JSON, kept in memory, and shown. Bytes are little-endian. */
 import type { ElementType } from '@shoal/contracts';
-import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '../numbers/half.js';
+import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '@shoal/onnx';
 import { shortest } from '../numbers/shortest.js';
 import type { TensorData } from '../session.js';
 

@@ -1,0 +1,68 @@
+/** What `--dtype` can say. A dtype is also the name of the variant that it makes, so that a caller sees what answers. */
+import { ShoalError } from '@shoal/contracts';
+import { blockWeights } from './blocks.js';
+import { dynamicInt8 } from './columns.js';
+import { float16 } from './float16.js';
+import { float32 } from './float32.js';
+import type { BlockFormat } from './quantise-blocks.js';
+import type { Precision } from './types.js';
+
+/** Decoders read each weight for one token at a time, encoders for many: they gain from different formats. */
+export type GraphKind = 'decoder' | 'encoder';
+
+const BLOCKS = [16, 32, 64, 128, 256] as const;
+
+const GRAMMAR =
+  'fp32, fp16, int8 or int4; int8 and int4 may go on with -b16, -b32, -b64, -b128 or -b256 (weights that share a scale), ' +
+  '-asym (a zero point for each block) and -l0 (activations stay floats): int4-b128, int4-b32-asym';
+
+interface Options {
+  block?: BlockFormat['block'];
+  asymmetric?: boolean;
+  level?: 0;
+}
+
+/**
+ * The precision that a dtype names, for example `int4-b128-asym`. Without options int8 is blocks of 32 for decoders and
+ * DynamicQuantizeMatMul for encoders, int4 blocks of 32.
+ *
+ * @throws ShoalError `invalid_request` with what can be said
+ */
+export function precisionOf(dtype: string, kind: GraphKind): Precision {
+  const [base, ...parts] = dtype.split('-');
+  if (base === 'fp32' && parts.length === 0) return float32;
+  if (base === 'fp16' && parts.length === 0) return float16;
+  if (base !== 'int8' && base !== 'int4') throw unknown(dtype);
+  const options = readOptions(dtype, parts);
+  if (base === 'int8' && kind === 'encoder' && parts.length === 0) return dynamicInt8(base);
+  const bits = base === 'int8' ? 8 : 4;
+  return blockWeights({
+    name: nameOf(base, options),
+    bits,
+    headBits: bits,
+    block: options.block ?? 32,
+    symmetric: options.asymmetric !== true,
+    accuracyLevel: options.level ?? 4,
+  });
+}
+
+function readOptions(dtype: string, parts: readonly string[]): Options {
+  const options: Options = {};
+  for (const part of parts) {
+    const block = BLOCKS.find((size) => part === `b${size}`);
+    if (block !== undefined && options.block === undefined) options.block = block;
+    else if (part === 'asym' && options.asymmetric === undefined) options.asymmetric = true;
+    else if (part === 'l0' && options.level === undefined) options.level = 0;
+    else throw unknown(dtype);
+  }
+  return options;
+}
+
+/** The same options in one order, so that one variant has one name. */
+function nameOf(base: string, { block, asymmetric, level }: Options): string {
+  return [base, block && `b${block}`, asymmetric && 'asym', level !== undefined && 'l0'].filter(Boolean).join('-');
+}
+
+function unknown(dtype: string): ShoalError {
+  return new ShoalError('invalid_request', `--dtype ${JSON.stringify(dtype.slice(0, 40))} is not one of: ${GRAMMAR}`);
+}
