@@ -45,6 +45,7 @@ const worker = new ModelWorker({
   gate: new RunGate(runs),
   metrics: createWorkerMetrics(new Registry()),
   logger: createLogger({ name: 'worker', level: 'silent' }),
+  onRedisError: () => undefined,
   random: Math.random,
 });
 await worker.start();

@@ -42,7 +42,18 @@ test('when all jobs have ended and are forgotten, only the few keys of the queue
   const keys = await bench.keys();
   expect(keys.filter((key) => !PASSING.includes(key))).toEqual(LASTING);
   expect(await bench.redis.xlen(`${bench.tag}:chunks:events`)).toBeLessThan(200);
-  const counters = ['cancelled', 'completed', 'expired', 'failed', 'jobs', 'reserved', 'served', 'tokens'];
+  const counters = [
+    'arrived',
+    'arriving',
+    'cancelled',
+    'completed',
+    'expired',
+    'failed',
+    'jobs',
+    'reserved',
+    'served',
+    'tokens',
+  ];
   expect(Object.keys(await bench.redis.hgetall(`${bench.tag}:state`)).toSorted()).toEqual(counters);
   // Each job's end is counted once, by how it ended. Unlucky ones: 13, and the array [13, 13]. A deleted job is a cancelled one.
   const ended = { completed: 49, failed: 2, cancelled: 2, expired: 1 };

@@ -32,6 +32,7 @@ const worker = new ModelWorker({
   gate: new RunGate(8),
   metrics: createWorkerMetrics(new Registry()),
   logger: createLogger({ name: 'worker', level: 'silent' }),
+  onRedisError: () => undefined,
   random: Math.random,
 });
 await worker.start();
