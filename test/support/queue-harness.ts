@@ -57,6 +57,8 @@ export interface WorkerOptions {
   readonly run?: Run;
   readonly limits?: Partial<BatchLimits>;
   readonly queue?: string;
+  /** What it tells of itself at its start; nothing where left out. */
+  readonly tells?: { readonly tokensPerSecond: number; readonly coldStart: number };
 }
 
 export interface ScriptedWorker {
@@ -186,7 +188,7 @@ export async function openBench({
     };
   };
 
-  const startWorker = async ({ run = double, limits, queue: own = queue }: WorkerOptions = {}) => {
+  const startWorker = async ({ run = double, limits, queue: own = queue, tells }: WorkerOptions = {}) => {
     const batches: number[][] = [];
     const worker = new ModelWorker({
       runner: {
@@ -202,6 +204,7 @@ export async function openBench({
         close: async () => undefined,
       },
       limits: { ...LIMITS, ...limits },
+      ...(tells && { tokensPerSecond: tells.tokensPerSecond }),
       ...forWorkers,
       concurrentRuns: 1,
       gate: new RunGate(8),
@@ -211,6 +214,7 @@ export async function openBench({
       random: Math.random,
     });
     await worker.start();
+    if (tells) await worker.reportColdStart(tells.coldStart);
     let stopped: Promise<void> | undefined;
     const stop = () => {
       stopped ??= worker.stop();

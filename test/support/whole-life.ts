@@ -28,6 +28,7 @@ export async function liveAsJobs(bench: Bench): Promise<void> {
 
   await drainWorker(bench);
   await bench.startWorker({
+    tells: { tokensPerSecond: 1e9, coldStart: 2.5 },
     limits: { maxBatchSize: 2 },
     run: async (values) => values.map((value) => (value === 0 ? new ShoalError('device_failed', 'x') : 2 * value)),
   });
@@ -47,6 +48,9 @@ export async function liveAsJobs(bench: Bench): Promise<void> {
   }
   const ids = async () => (await store.list(TENANT, { limit: 100 })).records.map(({ id }) => id);
   await expect.poll(ids, { timeout: 20_000 }).not.toContain(waiting);
+  const demand = await store.demand(bench.queue);
+  expect([demand.coldStarts, demand.arrivals?.rate, demand.unfinishedJobs]).toEqual([[2.5], expect.any(Number), 0]);
+  expect(demand.replicaRate).toBeGreaterThan(0);
 }
 
 /** A worker loses its lock while it runs an item: the workers' own check has another one run it. */
