@@ -8,6 +8,8 @@ import type { Precision } from '../precision/types.js';
 export interface BuildRequest {
   /** config.json, as it stands: each architecture checks what it reads. */
   readonly config: unknown;
+  /** generation_config.json, where there is one: its list of tokens that end a text is the better one. */
+  readonly generationConfig?: unknown;
   readonly checkpoint: Checkpoint;
   readonly precision: Precision;
 }

@@ -1,0 +1,148 @@
+/** One layer of a decoder: attention over the cache, and the gated feed-forward network. Values are [batch, sequence, width]. */
+import { dataOf, float, type GraphBuilder, type Value } from '@shoal/onnx';
+import type { Linear, Weights } from '../encoder/weights.js';
+import { stackRows } from '../matrix.js';
+import type { Precision } from '../precision/types.js';
+import type { DecoderConfig } from './config.js';
+import type { RotaryTables } from './rotary.js';
+
+/** Where architectures of the family differ. */
+export interface Traits {
+  readonly name: string;
+  /** Biases of the projections to queries, keys and values. */
+  readonly qkvBias: boolean;
+  /** Of the projection after attention. */
+  readonly outputBias: boolean;
+  readonly mlpBias: boolean;
+  /** Whether each head of queries and keys is normalised before it is rotated. */
+  readonly headNorms: boolean;
+  /** How many tokens, itself included, a token sees in this layer; undefined where it sees all. */
+  readonly windowOf: (layer: number) => number | undefined;
+}
+
+/** What all layers of a graph share. */
+export interface Stack {
+  readonly g: GraphBuilder;
+  readonly weights: Weights;
+  readonly precision: Precision;
+  readonly config: DecoderConfig;
+  readonly traits: Traits;
+  /** How many tokens, itself included, a token sees in each layer. */
+  readonly windows: readonly number[];
+  /** The inputs `seqlens_k` and `total_sequence_length`. */
+  readonly lengths: Value;
+  readonly total: Value;
+  readonly rotary: RotaryTables;
+}
+
+/**
+ * GroupQueryAttention takes several new tokens in several rows that have different pasts only as a windowed cache
+ * (sliding_window_cache) that is told of a first prompt (total_sequence_length = sequence): it then takes each row's past
+ * from seqlens_k. The window is the longest context where the architecture has none. Its own rotary embedding would count
+ * positions from 0 in that mode, so it stands before it.
+ */
+export function attention(stack: Stack, x: Value, layer: number): Value {
+  const { g, weights, config, traits } = stack;
+  const { hidden, heads, kvHeads, headDim } = config;
+  const prefix = `model.layers.${layer}.self_attn`;
+  const [wide, narrow] = [heads * headDim, kvHeads * headDim];
+  const parts = ['q_proj', 'k_proj', 'v_proj'].map((name, n) =>
+    weights.linear(`${prefix}.${name}`, hidden, n === 0 ? wide : narrow, traits.qkvBias),
+  );
+  const [q = '', k = '', v = ''] = packed(stack, x, `${prefix}.qkv_proj.weight`, parts);
+  const past = (kind: 'key' | 'value') =>
+    g.input(`past_key_values.${layer}.${kind}`, 'float32', ['batch', kvHeads, 'capacity', headDim]);
+  const inputs = [
+    rotate(stack, headNorm(stack, q, `${prefix}.q_norm.weight`, heads), heads),
+    rotate(stack, headNorm(stack, k, `${prefix}.k_norm.weight`, kvHeads), kvHeads),
+    v,
+    past('key'),
+    past('value'),
+    stack.lengths,
+    stack.total,
+  ];
+  const [attended = '', key = '', value = ''] = g.contrib('GroupQueryAttention', inputs, 3, {
+    num_heads: heads,
+    kv_num_heads: kvHeads,
+    sliding_window_cache: 1,
+    local_window_size: stack.windows[layer]!,
+  });
+  g.output(`present.${layer}.key`, key, 'float32', ['batch', kvHeads, 'capacity', headDim]);
+  g.output(`present.${layer}.value`, value, 'float32', ['batch', kvHeads, 'capacity', headDim]);
+  return linear(stack, attended, weights.linear(`${prefix}.o_proj`, wide, hidden, traits.outputBias));
+}
+
+export function feedForward(stack: Stack, x: Value, layer: number): Value {
+  const { g, weights, config, traits } = stack;
+  const { hidden, inner } = config;
+  const prefix = `model.layers.${layer}.mlp`;
+  const parts = ['gate_proj', 'up_proj'].map((name) =>
+    weights.linear(`${prefix}.${name}`, hidden, inner, traits.mlpBias),
+  );
+  const [gate = '', up = ''] = packed(stack, x, `${prefix}.gate_up_proj.weight`, parts);
+  const product = g.op('Mul', [activate(g, gate, config.activation), up]);
+  return linear(stack, product, weights.linear(`${prefix}.down_proj`, inner, hidden, traits.mlpBias));
+}
+
+/** Divided by the root of the mean square along the last dimension. */
+export function norm({ g, weights, config }: Stack, x: Value, name: string, width: number): Value {
+  return g.op('SimplifiedLayerNormalization', [x, gain(g, weights, name, width)], {
+    axis: -1,
+    epsilon: float(config.epsilon),
+    stash_type: 1,
+  });
+}
+
+/** What the residual has become, and the norm of it, in one operator. */
+export function addNorm(
+  { g, weights, config: { hidden, epsilon } }: Stack,
+  sum: Value,
+  added: Value,
+  name: string,
+): { x: Value; sum: Value } {
+  const inputs = [sum, added, gain(g, weights, name, hidden)];
+  const [x = '', , , next = ''] = g.contrib('SkipSimplifiedLayerNormalization', inputs, 4, { epsilon: float(epsilon) });
+  return { x, sum: next };
+}
+
+function gain(g: GraphBuilder, weights: Weights, name: string, width: number): Value {
+  return g.constant(name, 'float32', [width], dataOf(weights.vector(name, width)));
+}
+
+/** Several projections of the same input as one product. */
+function packed({ g, precision }: Stack, x: Value, name: string, parts: readonly Linear[]): Value[] {
+  const biases = parts.flatMap(({ bias }) => (bias === undefined ? [] : [...bias]));
+  const weight = stackRows(parts.map((part) => part.weight));
+  const product = precision.linear(g, x, name, weight, biases.length === 0 ? undefined : Float32Array.from(biases));
+  return g.ops('Split', [product, g.ints(parts.map((part) => part.weight.rows))], parts.length, { axis: -1 });
+}
+
+function linear({ g, precision }: Stack, x: Value, { name, weight, bias }: Linear): Value {
+  return precision.linear(g, x, name, weight, bias);
+}
+
+function headNorm(stack: Stack, x: Value, name: string, heads: number): Value {
+  if (!stack.traits.headNorms) return x;
+  const { g, config } = stack;
+  const split = g.op('Reshape', [x, g.ints([0, 0, heads, config.headDim])]);
+  return g.op('Reshape', [norm(stack, split, name, config.headDim), g.ints([0, 0, heads * config.headDim])]);
+}
+
+function rotate({ g, rotary: { cos, sin, rows } }: Stack, x: Value, heads: number): Value {
+  return g.contrib('RotaryEmbedding', [x, rows, cos, sin], 1, { num_heads: heads, interleaved: 0 })[0]!;
+}
+
+function activate(g: GraphBuilder, x: Value, name: DecoderConfig['activation']): Value {
+  switch (name) {
+    case 'silu':
+    case 'swish':
+      // x * sigmoid(alpha * x) in one pass over the memory.
+      return g.contrib('QuickGelu', [x], 1, { alpha: float(1) })[0]!;
+    case 'gelu':
+      return g.op('Gelu', [x]);
+    case 'relu':
+      return g.op('Relu', [x]);
+    default:
+      return g.op('Gelu', [x], { approximate: 'tanh' });
+  }
+}
