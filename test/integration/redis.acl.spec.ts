@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type RedisUser, startHardenedRedis } from '../support/hardened-redis.js';
@@ -13,13 +14,25 @@ function login(urlOf: UrlOf, user: RedisUser): Redis {
   return redis;
 }
 
-/** What was refused to whom, as `user: what`. */
-async function refusals(urlOf: UrlOf): Promise<string[]> {
-  const log = (await login(urlOf, 'admin').call('ACL', 'LOG')) as unknown[][];
+/** What was refused to whom so far, as `user: what`. */
+async function refusals(admin: Redis): Promise<string[]> {
+  const log = (await admin.call('ACL', 'LOG')) as unknown[][];
   return log.map((entry) => {
     const field = (name: string) => String(entry[entry.indexOf(name) + 1]);
     return `${field('username')}: ${field('reason')} ${field('object')}`;
   });
+}
+
+/** Fails at the first refusal: who is refused may wait for ever. */
+async function expectNoRefusal(urlOf: UrlOf, life: Promise<void>): Promise<void> {
+  const admin = login(urlOf, 'admin');
+  const ended = life.then(
+    () => true,
+    () => true,
+  );
+  while (!(await Promise.race([ended, pause(500, false)]))) expect(await refusals(admin)).toEqual([]);
+  await life;
+  expect(await refusals(admin)).toEqual([]);
 }
 
 describe('nothing of what Shoal does is refused', () => {
@@ -37,9 +50,10 @@ describe('nothing of what Shoal does is refused', () => {
         webhooksUrl: urlOf(webhooks),
         testUrl: urlOf('admin'),
       });
-      await liveAsJobs(bench);
-      await liveAsWebhooks(bench, receiver);
-      expect(await refusals(urlOf)).toEqual([]);
+      await expectNoRefusal(
+        urlOf,
+        liveAsJobs(bench).then(() => liveAsWebhooks(bench, receiver)),
+      );
     });
   }
 });

@@ -46,6 +46,7 @@ export async function liveAsJobs(bench: Bench): Promise<void> {
     if (job instanceof Error) throw job;
     expect((await bench.end(job.id)).state).toBe('completed');
   }
+  expect(await store.demand(bench.queue)).toMatchObject({ unfinishedJobs: 0 });
   const ids = async () => (await store.list(TENANT, { limit: 100 })).records.map(({ id }) => id);
   await expect.poll(ids, { timeout: 20_000 }).not.toContain(waiting);
   const demand = await store.demand(bench.queue);
