@@ -45,7 +45,7 @@ export function architectureOf(config: unknown): Architecture {
   const found = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (found !== undefined) return found;
   const [shown, known] = [JSON.stringify(name.slice(0, 100)), Object.keys(ARCHITECTURES).join(', ')];
-  throw invalid(`config.json: architectures: ${shown} is not supported; supported are ${known}`);
+  throw invalid(`config.json: the architecture ${shown} is not supported; supported are ${known}`);
 }
 
 /** As many names as a reader can take in at once. */
