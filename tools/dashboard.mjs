@@ -121,7 +121,11 @@ export function dashboard() {
           label: 'Model',
           datasource: DATASOURCE,
           definition: 'label_values(shoal_model_info, model)',
-          query: { query: 'label_values(shoal_model_info, model)', refId: 'model' },
+          query: {
+            qryType: 1,
+            query: 'label_values(shoal_model_info, model)',
+            refId: 'PrometheusVariableQueryEditor-VariableQuery',
+          },
           refresh: 2,
           sort: 1,
           multi: true,
