@@ -1,5 +1,6 @@
 export { createEncoder, createPresenter } from './encoder.js';
 export { shortestArray } from './numbers/shortest.js';
+export { type GeneratorFolder, readGenerator } from './repository/generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';

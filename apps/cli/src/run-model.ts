@@ -1,0 +1,148 @@
+/** `shoal run`: a model that generates text, in this process and in the terminal. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Template } from '@huggingface/jinja';
+import { ShoalError } from '@shoal/contracts';
+import { type DecoderInfo, generateGreedily, readDecoderInfo } from '@shoal/importer';
+import { type GeneratorFolder, readGenerator } from '@shoal/models';
+import { openRuntime, type Session } from '@shoal/onnxruntime';
+import { UserError } from '@shoal/tools/user-error';
+import tokenizers from 'tokenizers';
+import { TextStream } from './text-stream.js';
+
+export interface RunRequest {
+  /** A model folder, or the name of a model in `SHOAL_MODELS_DIR`. */
+  readonly model: string;
+  /** Undefined: every line of the standard input is one. */
+  readonly prompt: string | undefined;
+  /** Of the answer, in tokens. */
+  readonly maxTokens: number;
+  /** The default one where undefined. */
+  readonly variant: string | undefined;
+}
+
+export interface Terminal {
+  /** Prompts, one a line. */
+  readonly input: NodeJS.ReadableStream;
+  /** The answer, as it grows. */
+  readonly write: (text: string) => void;
+  /** A line about the run. */
+  readonly say: (line: string) => void;
+  /** Shown where a prompt is waited for; '' where nobody types. */
+  readonly question: string;
+}
+
+const TERMINAL: Terminal = {
+  input: process.stdin,
+  write: (text) => process.stdout.write(text),
+  say: (line) => console.error(line),
+  question: process.stdin.isTTY ? '> ' : '',
+};
+
+/** Throws a UserError that says what is wrong with the model or the prompt. */
+export async function runModel(request: RunRequest, models: string, terminal: Terminal = TERMINAL): Promise<void> {
+  try {
+    const generator = await openGenerator(await folderOf(request.model, models), request.variant);
+    try {
+      for await (const prompt of promptsOf(request, terminal))
+        await answer(generator, prompt, request.maxTokens, terminal);
+    } finally {
+      await generator.session.release();
+    }
+  } catch (error) {
+    throw error instanceof ShoalError ? new UserError(error.message) : error;
+  }
+}
+
+interface Generator {
+  readonly session: Session;
+  readonly info: DecoderInfo;
+  readonly tokenizer: tokenizers.Tokenizer;
+  readonly files: GeneratorFolder;
+}
+
+async function folderOf(model: string, models: string): Promise<string> {
+  for (const folder of [model, join(models, model)]) {
+    const found = await stat(folder).catch(() => undefined);
+    if (found?.isDirectory()) return folder;
+  }
+  throw new UserError(`there is no folder ${model}, and no model of this name in ${models}.`);
+}
+
+async function openGenerator(folder: string, variant: string | undefined): Promise<Generator> {
+  const files = await readGenerator(folder);
+  const path = variant === undefined ? Object.values(files.variants)[0] : files.variants[variant];
+  if (path === undefined) {
+    throw new UserError(`${folder} has no variant ${variant}, only ${Object.keys(files.variants).join(', ')}.`);
+  }
+  const info = readDecoderInfo(path);
+  if (info === undefined) {
+    throw new UserError(`${path} is no model that "shoal import" made to generate text: import its checkpoint.`);
+  }
+  const runtime = await openRuntime();
+  return {
+    files,
+    info,
+    tokenizer: tokenizers.Tokenizer.fromString(files.tokenizer),
+    session: await runtime.createSession(path, { intraOpThreads: 0 }),
+  };
+}
+
+async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Terminal): AsyncGenerator<string> {
+  if (prompt !== undefined) {
+    yield prompt;
+    return;
+  }
+  if (question !== '') say('Each line is a prompt of its own; Ctrl-D ends.');
+  const lines = createInterface({ input, ...(question !== '' && { output: process.stderr, prompt: question }) });
+  lines.prompt();
+  for await (const line of lines) {
+    if (line.trim() !== '') yield line;
+    lines.prompt();
+  }
+}
+
+async function answer(
+  { session, info, tokenizer, files }: Generator,
+  prompt: string,
+  maxTokens: number,
+  { write, say }: Terminal,
+): Promise<void> {
+  const ids = await encode(tokenizer, files, prompt);
+  if (ids.length === 0) throw new UserError('the prompt is empty.');
+  if (ids.length >= info.maxContext) {
+    throw new UserError(`the prompt has ${ids.length} tokens; prompt and answer may have ${info.maxContext}.`);
+  }
+  const stream = new TextStream((tokens) => tokenizer.decode(tokens, true));
+  const start = performance.now();
+  let [first, last, count] = [start, start, 0];
+  for await (const [id] of generateGreedily(session, info, [ids], { maxTokens })) {
+    last = performance.now();
+    if (count === 0) first = last;
+    count++;
+    if (id !== undefined) write(await stream.add(id));
+  }
+  write(`${await stream.end()}\n`);
+  const speed = count > 1 ? `, ${(((count - 1) * 1000) / (last - first)).toFixed(1)} tokens/s` : '';
+  say(`${ids.length} tokens read in ${(first - start).toFixed(0)} ms, ${count} written${speed}`);
+}
+
+/** As one turn of a conversation where the model has a template for that, which writes special tokens itself. */
+async function encode(
+  tokenizer: tokenizers.Tokenizer,
+  { chatTemplate, specialTokens, folder }: GeneratorFolder,
+  prompt: string,
+): Promise<number[]> {
+  if (chatTemplate === null) return (await tokenizer.encode(prompt)).getIds();
+  const messages = [{ role: 'user', content: prompt }];
+  let text: string;
+  try {
+    text = new Template(chatTemplate).render({ ...specialTokens, messages, add_generation_prompt: true });
+  } catch (error) {
+    throw new UserError(
+      `${folder}: the chat template fails: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return (await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds();
+}
