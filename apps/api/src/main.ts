@@ -29,8 +29,9 @@ const NAME_MS = 30_000;
 const NAMES = 1000;
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
-  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+  const { models, problems, generators } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
+  for (const { folder, message } of generators) logger.info('model.not_served', { folder, reason: message });
   const encoders = await loadEncoders(models, logger);
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);

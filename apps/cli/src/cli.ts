@@ -20,6 +20,17 @@ export async function run(args: readonly string[]): Promise<number> {
         process.once('SIGTERM', () => process.exit(1));
         await fetchModel(command.request);
         return 0;
+      case 'import': {
+        // Loaded for this alone: everything else starts without the importer and ONNX Runtime.
+        const { importModel } = await import('./import-model.js');
+        await importModel({ ...command.request, to: command.request.to ?? loadConfig().SHOAL_MODELS_DIR });
+        return 0;
+      }
+      case 'run': {
+        const { runModel } = await import('./run-model.js');
+        await runModel(command.request, loadConfig().SHOAL_MODELS_DIR);
+        return 0;
+      }
       case 'version':
         console.log(readVersion());
         return 0;

@@ -33,7 +33,8 @@ export type Limits = z.infer<typeof Limits>;
 
 /** `models/<name>/<version>/shoal.json`. Every field is optional: the loader reads the graph and Hugging Face's files. */
 export const ShoalJson = z.strictObject({
-  task: Task.optional(),
+  /** A model that generates text is kept in the same folders; jobs cannot ask for it yet. */
+  task: z.enum([...TASKS, 'text-generation']).optional(),
   description: z.string().max(500).optional(),
   license: z.string().max(200).optional(),
   limits: Limits.optional(),

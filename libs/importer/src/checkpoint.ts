@@ -33,6 +33,11 @@ export class Checkpoint {
     return [...this.#tensors.keys()];
   }
 
+  /** Numbers in all tensors together. */
+  get parameters(): number {
+    return [...this.#tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);
+  }
+
   /** Tensors that nobody has asked for: what an architecture does not know would be lost silently. */
   get unused(): readonly string[] {
     return this.names.filter((name) => !this.#asked.has(name));

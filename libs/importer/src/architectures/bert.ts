@@ -84,9 +84,9 @@ function build(head: Head): Architecture['build'] {
     );
     if (head === 'none') return finish(e, head, x, width);
     const classifier = whole.linear('classifier', width, classesOf(config));
-    if (head === 'tokens') return finish(e, head, e.linear(x, classifier), classifier.weight.rows);
+    if (head === 'tokens') return finish(e, head, e.classify(x, classifier), classifier.weight.rows);
     const pooled = g.op('Tanh', [e.linear(e.flat(x), weights.linear('pooler.dense', width, width))]);
-    return finish(e, head, e.linear(pooled, classifier), classifier.weight.rows);
+    return finish(e, head, e.classify(pooled, classifier), classifier.weight.rows);
   };
 }
 

@@ -57,9 +57,9 @@ function build(head: Head): Architecture['build'] {
     const x = postNormLayers(e, embedded, each, LAYER, shape, head === 'texts');
     if (head === 'none') return finish(e, head, x, width);
     const classifier = whole.linear('classifier', width, classesOf(config));
-    if (head === 'tokens') return finish(e, head, e.linear(x, classifier), classifier.weight.rows);
+    if (head === 'tokens') return finish(e, head, e.classify(x, classifier), classifier.weight.rows);
     const pooled = e.activate(e.linear(e.flat(x), whole.linear('pre_classifier', width, width)), 'relu');
-    return finish(e, head, e.linear(pooled, classifier), classifier.weight.rows);
+    return finish(e, head, e.classify(pooled, classifier), classifier.weight.rows);
   };
 }
 

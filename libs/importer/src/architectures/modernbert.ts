@@ -147,7 +147,7 @@ function classifier(e: EncoderGraph, head: 'texts' | 'tokens', x: Value, weights
     epsilon,
   );
   const classes = classesOf(config);
-  return finish(e, head, e.linear(normed, weights.linear('classifier', width, classes)), classes);
+  return finish(e, head, e.classify(normed, weights.linear('classifier', width, classes)), classes);
 }
 
 /** By the class that config.json names. */

@@ -63,9 +63,9 @@ export function finishClassifier(
   width: number,
   classes: number,
 ): ReturnType<typeof finish> {
-  if (head === 'tokens') return finish(e, head, e.linear(x, weights.linear('classifier', width, classes)), classes);
+  if (head === 'tokens') return finish(e, head, e.classify(x, weights.linear('classifier', width, classes)), classes);
   const hidden = e.g.op('Tanh', [e.linear(e.flat(x), weights.linear('classifier.dense', width, width))]);
-  return finish(e, head, e.linear(hidden, weights.linear('classifier.out_proj', width, classes)), classes);
+  return finish(e, head, e.classify(hidden, weights.linear('classifier.out_proj', width, classes)), classes);
 }
 
 /** The n-th token that is no padding is at the padding id + n; padding itself is at the padding id. */

@@ -1,6 +1,7 @@
 /** The parts that encoders are made of, on top of a GraphBuilder. Values are [batch, sequence, width]. */
 import { dataOf, float, GraphBuilder, type TensorData, type Value } from '@shoal/onnx';
 import { stackRows } from '../matrix.js';
+import { float32 } from '../precision/float32.js';
 import type { Precision } from '../precision/types.js';
 import type { Activation } from './config.js';
 import type { Linear, Norm } from './weights.js';
@@ -32,6 +33,11 @@ export class EncoderGraph {
 
   linear(x: Value, { name, weight, bias }: Linear): Value {
     return this.#precision.linear(this.g, x, name, weight, bias);
+  }
+
+  /** Scores of classes: in 32-bit floats whatever the precision, since nothing after it evens out its errors. */
+  classify(x: Value, { name, weight, bias }: Linear): Value {
+    return float32.linear(this.g, x, name, weight, bias);
   }
 
   /** Several projections of the same input as one product. */

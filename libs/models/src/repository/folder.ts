@@ -33,6 +33,14 @@ export async function readFolder(name: string, version: string, folder: string):
   return models;
 }
 
+/** Whether a folder holds a decoder, going by its shoal.json, else by the class that its config.json names. */
+export async function generatesText(folder: string): Promise<boolean> {
+  const task = (await readJson(folder, 'shoal.json', ShoalJson))?.task;
+  if (task !== undefined) return task === 'text-generation';
+  const { config } = await readHuggingFace(folder);
+  return config.architectures?.[0]?.endsWith('ForCausalLM') ?? false;
+}
+
 async function readGraph(folder: string, path: string): Promise<Graph> {
   const signature = readSignature(path);
   for (const location of signature.externalFiles) {

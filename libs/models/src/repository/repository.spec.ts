@@ -137,14 +137,26 @@ test.each([
 });
 
 test('what cannot be served says what to do', async () => {
-  const causal = { ...TEXT, 'config.json': { architectures: ['LlamaForCausalLM'] } };
-  expect(await problemOf({ ...causal, 'model.onnx': logits(['batch', 'sequence', 99]) })).toContain('set "task"');
+  const answering = { ...TEXT, 'config.json': { architectures: ['BertForQuestionAnswering'] } };
+  expect(await problemOf({ ...answering, 'model.onnx': logits(['batch', 'sequence', 99]) })).toContain('set "task"');
   const past = onnx([...TEXT_INPUTS, tensor('past_key_values.0.key', [1])], [tensor('logits', ['batch', 2])]);
   expect(await problemOf({ ...TEXT, 'config.json': {}, 'model.onnx': past })).toContain('past_key_values.0.key');
   const names = { id2label: { 0: 'a', 1: 'b' } };
   expect(await problemOf({ ...TEXT, 'config.json': names, 'model.onnx': logits(['batch', 3]) })).toBe(
     'model.onnx: config.json names 2 labels, the graph gives 3',
   );
+});
+
+test('a model that generates text is set apart: nothing is wrong with it, and jobs cannot ask for it', async () => {
+  const graph = onnx([tensor('input_ids', ['batch', 'sequence'])], [tensor('logits', ['n', 99])]);
+  folders.write('named/1', { 'shoal.json': { task: 'text-generation' }, 'model.onnx': graph });
+  folders.write('guessed', { ...TEXT, 'config.json': { architectures: ['LlamaForCausalLM'] }, 'model.onnx': graph });
+  folders.write('scores', { ...TEXT, 'config.json': {}, 'model.onnx': logits(['batch', 2]) });
+  const { models, problems, generators } = await openRepository(folders.root);
+  expect(generators.map(({ folder }) => folder)).toEqual(['guessed', 'named/1']);
+  expect(generators[0]!.message).toContain('shoal run');
+  expect(models.map(({ name }) => name)).toEqual(['scores']);
+  expect(problems).toEqual([]);
 });
 
 test('RoBERTa counts positions from its padding id, so it has that many fewer', async () => {

@@ -6,6 +6,7 @@ import type { Config, HuggingFaceFiles } from './hugging-face.js';
 
 /** shoal.json's task, else what config.json's architecture and the graph's outputs say. Throws `model_invalid`. */
 export function decideTask(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph): Task {
+  if (shoal.task === 'text-generation') throw invalid('text-generation is not served');
   const task = shoal.task ?? guessTask(files, graph);
   if (task !== 'tensors' && !files.hasTokenizer) throw invalid(`${task} needs a tokenizer.json`);
   return task;

@@ -1,0 +1,38 @@
+/** `shoal import`: a folder from a hub or from one's own training becomes a model that is served. */
+
+import { ShoalError } from '@shoal/contracts';
+import { type ImportRequest, importFolder } from '@shoal/importer';
+import { openRuntime } from '@shoal/onnxruntime';
+import { UserError } from '@shoal/tools/user-error';
+
+/** @throws UserError saying what the folder is and why it cannot be imported; nothing is left of it then */
+export async function importModel(request: ImportRequest): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = () => stop.abort(new UserError('stopped; nothing was written.'));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
+  const runtime = await openRuntime();
+  try {
+    await importFolder(request, {
+      runtime,
+      say,
+      signal: stop.signal,
+      ...(process.stderr.isTTY && { onProgress: showProgress }),
+    });
+  } catch (error) {
+    throw error instanceof ShoalError ? new UserError(error.message) : error;
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+  }
+}
+
+/** Erases the line of progress, which the next one takes. */
+const CLEAR = '\r\x1b[K';
+
+function say(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(CLEAR);
+  console.log(line);
+}
+
+function showProgress(variant: string, bytes: number): void {
+  process.stderr.write(`${CLEAR}  ${variant}: ${(bytes / 1e6).toFixed(0)} MB written`);
+}

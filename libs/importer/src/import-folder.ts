@@ -1,0 +1,172 @@
+/**
+ * `shoal import`: from a folder of Hugging Face, or of an exporter, to one version of a model that can be served. The version
+ * is there when all of it is: it is made in a folder beside, tried, and then renamed.
+ */
+import { mkdtempSync, statfsSync, statSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { ModelName } from '@shoal/contracts';
+import type { Runtime } from '@shoal/onnxruntime';
+import { type Inspected, inspect } from './import/inspect.js';
+import { megabytes } from './import/megabytes.js';
+import { choose, describe, type Plan } from './import/plan.js';
+import { runBuild } from './import/run-thread.js';
+import { copyFiles, hashOf, keptFiles } from './import/source-files.js';
+import { tryVariants } from './import/try-variants.js';
+import { invalid } from './invalid.js';
+
+export interface ImportRequest {
+  readonly folder: string;
+  /** Of the model; the folder's own, in lower case, where it is left out. */
+  readonly name?: string;
+  readonly version: number;
+  /** Variants to make, the one that requests get first; fp32, or what the ONNX files of the folder are in, where empty. */
+  readonly dtypes: readonly string[];
+  /** The folder of model folders. */
+  readonly to: string;
+  /** Replaces a version that is there. */
+  readonly force: boolean;
+}
+
+export interface ImportContext {
+  readonly runtime: Runtime;
+  /** Tells a person what was found and what is done, a line at a time. */
+  readonly say: (line: string) => void;
+  /** Bytes of the variant that is being written, a few times a second. */
+  readonly onProgress?: (variant: string, bytes: number) => void;
+  /** Ends it; nothing is left of it. */
+  readonly signal: AbortSignal;
+}
+
+/** Interval in ms between two looks at how much has been written. */
+const PROGRESS_MS = 250;
+/** In the names of unfinished folders; model folders skip names that start with a dot. */
+const DRAFT = '.import-';
+
+/**
+ * Resolves to the folder of the version.
+ *
+ * @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported, `invalid_request` for a dtype;
+ * the signal's reason
+ */
+export async function importFolder(request: ImportRequest, context: ImportContext): Promise<string> {
+  const { say, signal } = context;
+  const folder = resolve(request.folder);
+  const found = inspect(folder);
+  const name = nameOf(request.name, folder);
+  const target = join(request.to, name, String(request.version));
+  const plan = choose(folder, found, request.dtypes);
+  for (const line of describe(found, plan, folder, target)) say(line);
+  await refuseTaken(join(request.to, name), target, request.force);
+  await mkdir(request.to, { recursive: true });
+  refuseWithoutRoom(request.to, plan);
+  const draft = mkdtempSync(join(request.to, DRAFT));
+  try {
+    const version = join(draft, name, String(request.version));
+    await write(folder, version, found, plan, context);
+    await tryVariants(draft, folder, plan, context);
+    signal.throwIfAborted();
+    await place(version, target, draft);
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  say(`Done: ${target}`);
+  return target;
+}
+
+function nameOf(asked: string | undefined, folder: string): string {
+  const name =
+    asked ??
+    basename(folder)
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9._-]/g, '-')
+      .replace(/^[^a-z0-9]+/, '');
+  const checked = ModelName.safeParse(name);
+  if (checked.success) return checked.data;
+  throw invalid(
+    `${JSON.stringify(name)} is not a model name: ${checked.error.issues[0]?.message}; give another with --name`,
+  );
+}
+
+async function refuseTaken(model: string, target: string, force: boolean): Promise<void> {
+  const there = await readdir(model).catch(() => []);
+  if (there.some((file) => file.endsWith('.onnx') || file === 'onnx')) {
+    throw invalid(
+      `${model} holds a model itself, without a folder for its version: move it into ${join(model, '1')} first`,
+    );
+  }
+  const versions = there.filter((file) => /^[1-9]\d*$/.test(file)).map(Number);
+  if (force || !versions.includes(Number(basename(target)))) return;
+  const next = Math.max(...versions) + 1;
+  throw invalid(`${target} is there: --version ${next} adds a version beside it, --force replaces it`);
+}
+
+function refuseWithoutRoom(to: string, { bytes }: Plan): void {
+  const { bavail, bsize } = statfsSync(to);
+  if (bavail * bsize >= bytes) return;
+  throw invalid(`${to} has ${megabytes(bavail * bsize)} left, and up to ${megabytes(bytes)} are needed`);
+}
+
+async function write(
+  folder: string,
+  version: string,
+  { found, shoal }: Inspected,
+  { variants, task, sources }: Plan,
+  { say, signal, onProgress }: ImportContext,
+): Promise<void> {
+  await mkdir(join(version, 'onnx'), { recursive: true });
+  const kept = keptFiles(folder);
+  await copyFiles(folder, version, kept);
+  for (const { name, exported, file } of variants) {
+    const path = join(version, 'onnx', file);
+    const watch = setInterval(() => onProgress?.(name, sizeOf(join(version, 'onnx'), file)), PROGRESS_MS);
+    try {
+      const changes = await runBuild({ folder, exported, dtype: name, path }, signal);
+      say(`  ${name}: onnx/${file}, ${megabytes(sizeOf(join(version, 'onnx'), file))}`);
+      for (const change of changes) say(`    ${change}`);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+  const { variants: _, default_variant: __, ...own } = shoal;
+  const first = variants[0]?.name;
+  const settings = {
+    ...(task !== undefined && { task }),
+    ...own,
+    ...(first !== 'fp32' && { default_variant: first }),
+  };
+  await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
+  await writeFile(
+    join(version, 'source.json'),
+    await recordOf(folder, [...sources, ...kept], found.kind, variants, signal),
+  );
+}
+
+/** Where the version came from, so that anyone can tell whether it is still that. */
+async function recordOf(
+  folder: string,
+  files: readonly string[],
+  kind: string,
+  variants: Plan['variants'],
+  signal: AbortSignal,
+): Promise<string> {
+  const hashes: Record<string, string> = {};
+  for (const file of [...files].sort()) hashes[file] = await hashOf(join(folder, file), signal);
+  const record = { kind, folder: basename(folder), variants: variants.map(({ name }) => name), sha256: hashes };
+  return `${JSON.stringify(record, null, 2)}\n`;
+}
+
+/** A version that is replaced is out of the way for as long as one rename takes. */
+async function place(version: string, target: string, draft: string): Promise<void> {
+  await mkdir(join(target, '..'), { recursive: true });
+  await rename(target, join(draft, 'replaced')).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await rename(version, target);
+}
+
+/** Of an ONNX file, what lies beside it, and what is not yet under its name. */
+function sizeOf(folder: string, file: string): number {
+  const parts = [file, `${file}.data`].flatMap((name) => [name, `.${name}.${process.pid}.tmp`]);
+  return parts.reduce((sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+}

@@ -1,0 +1,19 @@
+/** The thread that builds: it keeps a processor busy for seconds to minutes, and Ctrl-C has to be heard all the while. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ShoalError } from '@shoal/contracts';
+import { type BuildOrder, buildVariant } from './build.js';
+
+export type BuildReply =
+  | { readonly kind: 'built'; readonly changes: readonly string[] }
+  | { readonly kind: 'refused'; readonly code: ShoalError['code']; readonly message: string };
+
+function reply(): BuildReply {
+  try {
+    return { kind: 'built', changes: buildVariant(workerData as BuildOrder) };
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error;
+    return { kind: 'refused', code: error.code, message: error.message };
+  }
+}
+
+parentPort?.postMessage(reply());

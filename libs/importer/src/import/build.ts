@@ -1,0 +1,37 @@
+/** One variant of a model: from the folder to an ONNX file. Runs in a thread of its own (`build-thread.ts`). */
+import { join } from 'node:path';
+import { saveModel } from '@shoal/onnx';
+import { architectureOf, buildModel } from '../architectures/table.js';
+import { openCheckpoint } from '../checkpoint.js';
+import { takeExport } from '../exports/take.js';
+import { precisionOf } from '../precision/dtype.js';
+import { readJson } from './source-files.js';
+import { storeNarrow } from './store-narrow.js';
+
+export interface BuildOrder {
+  /** Where the checkpoint or the ONNX file lies. */
+  readonly folder: string;
+  /** Of an ONNX file to take as it is, relative to `folder`; undefined where the graph is built from the checkpoint. */
+  readonly exported: string | undefined;
+  readonly dtype: string;
+  /** The ONNX file to write; its folder is there. */
+  readonly path: string;
+}
+
+/** Returns what a reader should know of it, in words. @throws ShoalError `model_invalid`, `invalid_request` */
+export function buildVariant({ folder, exported, dtype, path }: BuildOrder): readonly string[] {
+  if (exported !== undefined) {
+    const { model, changes } = takeExport(join(folder, exported), dtype === 'fp16');
+    saveModel(model, path);
+    return changes;
+  }
+  const config = readJson(folder, 'config.json');
+  const model = buildModel({
+    config,
+    generationConfig: readJson(folder, 'generation_config.json'),
+    checkpoint: openCheckpoint(folder),
+    precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
+  });
+  saveModel(storeNarrow(model), path);
+  return [];
+}

@@ -1,0 +1,116 @@
+/** Looks at a folder and decides what to make of it, before anything is written. */
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import { ShoalError, ShoalJson } from '@shoal/contracts';
+import { z } from 'zod';
+import { architectureOf } from '../architectures/table.js';
+import type { Architecture } from '../architectures/types.js';
+import { fileIn, openCheckpoint } from '../checkpoint.js';
+import { type ExportFile, findExports } from '../exports/names.js';
+import { invalid } from '../invalid.js';
+import { explainNothing, refuseAdapter, refuseFile, refuseWithoutTokenizer } from './refusals.js';
+import { namesIn, onnxFilesIn, readJson } from './source-files.js';
+
+export type ImportTask = Architecture['task'];
+
+/** A model whose graph is built here, in any precision. */
+export interface FoundCheckpoint {
+  readonly kind: 'checkpoint';
+  /** The class that config.json names. */
+  readonly architecture: string;
+  readonly task: ImportTask;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** What holds the weights, relative to the folder. */
+  readonly files: readonly string[];
+}
+
+/** Graphs of another tool, taken as they are. */
+export interface FoundExport {
+  readonly kind: 'export';
+  readonly files: readonly ExportFile[];
+}
+
+export interface Inspected {
+  readonly found: FoundCheckpoint | FoundExport;
+  /** The folder's own, which says more than could be guessed. */
+  readonly shoal: ShoalJson;
+  /** What was seen and is left aside, with the reason: for people. */
+  readonly notes: readonly string[];
+}
+
+const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });
+const SHARDS = 'model.safetensors.index.json';
+
+/** @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported */
+export function inspect(folder: string): Inspected {
+  refuseFile(folder);
+  const names = namesIn(folder);
+  refuseAdapter(names);
+  const shoal = readShoal(folder);
+  const exported = onnxFilesIn(folder);
+  const checkpoint = names.includes('model.safetensors') || names.includes(SHARDS);
+  if (!checkpoint && exported.length === 0) {
+    // Says it better where the weights are pickled.
+    if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
+    throw explainNothing(folder, names);
+  }
+  if (!checkpoint) return { ...inspectExports(folder, exported), shoal, notes: [] };
+  try {
+    return { ...inspectCheckpoint(folder, names), shoal, notes: leftAside(exported) };
+  } catch (error) {
+    // The architecture may be one that only another tool can export.
+    const unknown = error instanceof ShoalError && /^config\.json: architectures: /.test(error.message);
+    if (!unknown || exported.length === 0) throw error;
+    return { ...inspectExports(folder, exported), shoal, notes: [error.message] };
+  }
+}
+
+function leftAside(exported: readonly string[]): string[] {
+  if (exported.length === 0) return [];
+  return [`${exported[0]} is left aside: the graph that is built from the checkpoint is the faster one`];
+}
+
+function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspected, 'found'> {
+  const config = readJson(folder, 'config.json');
+  if (config === undefined) throw invalid('config.json is missing: it says which architecture the weights are of');
+  const { task } = architectureOf(config);
+  const named = Named.parse(config);
+  const architecture = named.architectures?.[0] ?? named.model_type ?? '';
+  refuseWithoutTokenizer(names);
+  const checkpoint = openCheckpoint(folder);
+  const sharded = !names.includes('model.safetensors');
+  const files = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
+  const bytes = files.reduce((sum, name) => sum + lstatSync(join(folder, name)).size, 0);
+  return { found: { kind: 'checkpoint', architecture, task, parameters: checkpoint.parameters, bytes, files } };
+}
+
+/** `openCheckpoint` has checked the index. */
+function shardsOf(index: unknown): readonly string[] {
+  const { weight_map } = z.object({ weight_map: z.record(z.string(), z.string()) }).parse(index);
+  return [...new Set(Object.values(weight_map))].sort();
+}
+
+function inspectExports(folder: string, exported: readonly string[]): Pick<Inspected, 'found'> {
+  const { files, parts, unknown } = findExports(exported);
+  if (files.length > 0) return { found: { kind: 'export', files } };
+  if (parts.length > 0) {
+    throw invalid(
+      `${parts.join(', ')}: parts of a model that generates text, which are not taken from ONNX yet: ` +
+        'import its checkpoint (model.safetensors)',
+    );
+  }
+  const [only = '', ...more] = unknown;
+  if (more.length > 0) {
+    throw invalid(`${folder} has several ONNX files (${unknown.join(', ')}): call the one to import model.onnx`);
+  }
+  return { found: { kind: 'export', files: [{ path: only, dtype: 'fp32' }] } };
+}
+
+function readShoal(folder: string): ShoalJson {
+  if (!fileIn(folder, 'shoal.json')) return {};
+  const parsed = ShoalJson.safeParse(readJson(folder, 'shoal.json'));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw invalid(`shoal.json: ${issue?.path.join('.')}: ${issue?.message}`);
+}

@@ -1,0 +1,75 @@
+/** Folders and files that people try to import and that cannot be: what they are, and what to do instead. */
+import { lstatSync } from 'node:fs';
+import { basename } from 'node:path';
+import { invalid } from '../invalid.js';
+
+const SAVE = "model.save_pretrained('folder', safe_serialization=True)";
+
+/** Endings of files that hold a model in a form that is not read, with what it is and what helps. */
+const FORMATS: readonly (readonly [RegExp, string])[] = [
+  [/\.gguf$/i, 'a GGUF file, as llama.cpp reads: import the original folder with its model.safetensors'],
+  [/\.(ckpt|pth?|bin)$/i, `a pickle, which can run code when it is read: save it as safetensors (${SAVE})`],
+  [/\.(h5|keras)$/i, "a Keras file: export it (model.export('model.onnx', format='onnx')) and import that folder"],
+  [
+    /^saved_model\.pb$/i,
+    'a TensorFlow SavedModel: convert it (python -m tf2onnx.convert --saved-model . --output model.onnx)',
+  ],
+  [/\.msgpack$/i, `a Flax file: load it with from_flax=True in PyTorch and save it as safetensors (${SAVE})`],
+  [
+    /\.tflite$/i,
+    'a TensorFlow Lite file: convert it (python -m tf2onnx.convert --tflite model.tflite --output model.onnx)',
+  ],
+  [/\.(mlmodel|mlpackage)$/i, 'a Core ML file: import what it was made from'],
+  [/\.engine$/i, 'a TensorRT engine, which runs on one kind of GPU: import what it was made from'],
+];
+
+const WEIGHTS = ['model.safetensors', 'model.safetensors.index.json'];
+
+/** @throws ShoalError `model_invalid` where `path` is not a folder */
+export function refuseFile(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw invalid(`there is no folder ${path}`);
+  if (stat.isSymbolicLink()) throw invalid(`${path} is a symbolic link: give the folder that it leads to`);
+  if (stat.isDirectory()) return;
+  const what = FORMATS.find(([pattern]) => pattern.test(basename(path)))?.[1];
+  throw invalid(
+    what === undefined ? `${path} is not a folder: give the folder that the model lies in` : `${path} is ${what}`,
+  );
+}
+
+/** Of a folder with neither a checkpoint nor an ONNX file. */
+export function explainNothing(folder: string, names: readonly string[]): Error {
+  if (names.includes('adapter_config.json')) return adapter();
+  for (const [pattern, what] of FORMATS) {
+    const name = names.find((candidate) => pattern.test(candidate));
+    if (name !== undefined) return invalid(`${name} is ${what}`);
+  }
+  const other = names.find((name) => name.endsWith('.safetensors'));
+  const hint = other === undefined ? '' : ` (${other} is not the name of a whole model)`;
+  return invalid(`${folder} has neither ${WEIGHTS.join(' nor ')}, nor an ONNX file${hint}`);
+}
+
+/** @throws ShoalError `model_invalid` where the weights are not those of a whole model */
+export function refuseAdapter(names: readonly string[]): void {
+  if (names.includes('adapter_config.json') && !names.some((name) => WEIGHTS.includes(name))) throw adapter();
+}
+
+function adapter(): Error {
+  return invalid(
+    'adapter_config.json: a LoRA adapter, which is not a model of its own: merge it first ' +
+      "(PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained('merged'), and the tokenizer)",
+  );
+}
+
+/** @throws ShoalError `model_invalid` where a model of texts comes without a tokenizer that can be read */
+export function refuseWithoutTokenizer(names: readonly string[]): void {
+  if (names.includes('tokenizer.json')) return;
+  const old = names.find((name) =>
+    /^(vocab\.(txt|json)|spiece\.model|sentencepiece\.bpe\.model|tokenizer\.model)$/.test(name),
+  );
+  const have = old === undefined ? '' : `; ${old} alone is not enough`;
+  throw invalid(
+    `tokenizer.json is missing${have}. Hugging Face's transformers makes it: ` +
+      "AutoTokenizer.from_pretrained('folder', use_fast=True).save_pretrained('folder')",
+  );
+}
