@@ -28,6 +28,13 @@ describe('the command line', () => {
     expect(parse([...args, '--max-size', '512Mi'])).toMatchObject({ request: { maxBytes: 2 ** 29 } });
   });
 
+  test('run takes a model, and a prompt where there is one', () => {
+    const request = { model: 'lm', prompt: undefined, maxTokens: 256, variant: undefined };
+    expect(parse(['run', 'lm'])).toEqual({ name: 'run', request });
+    const all = ['run', './lm', '-p', 'Hello', '--max-tokens=8', '--variant=int4'];
+    expect(parse(all)).toMatchObject({ request: { model: './lm', prompt: 'Hello', maxTokens: 8, variant: 'int4' } });
+  });
+
   test('without a command, and with --help anywhere, it is the help', () => {
     expect(parse([])).toEqual({ name: 'help' });
     expect(parse(['help'])).toEqual({ name: 'help' });
@@ -41,6 +48,9 @@ describe('the command line', () => {
     [['start', '--port', '1'], `Unknown option '--port'; see "shoal --help".`],
     [['start', '--workers', '0'], '--workers takes a number from 1 to 99.'],
     [['start', '--url', 'https://example.com'], `Unknown option '--url'; see "shoal --help".`],
+    [['run'], 'run takes one model; see "shoal --help".'],
+    [['run', 'a', 'b'], 'run takes one model; see "shoal --help".'],
+    [['run', 'a', '--max-tokens=0'], '--max-tokens takes a whole number from 1.'],
     [['fetch-model'], '--url takes an http:// or https:// URL without user and password.'],
     [['fetch-model', '--url=ftp://a/b'], '--url takes an http:// or https:// URL without user and password.'],
     [
