@@ -66,7 +66,8 @@ async function startNode(tls?: Readonly<Record<string, string>>): Promise<Cluste
   const node = await startLastingRedis({
     'cluster-enabled': 'yes',
     'cluster-port': String(await freePort()),
-    'cluster-node-timeout': '2000',
+    // A machine that is busy must not look like one that is gone.
+    'cluster-node-timeout': '5000',
     // Else the loss of one node without a replica would take the others along.
     'cluster-require-full-coverage': 'no',
     ...(tls && { ...tls, 'tls-port': tlsPort, 'tls-cluster': 'yes' }),
