@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline/promises';
 import { Template } from '@huggingface/jinja';
 import { ShoalError } from '@shoal/contracts';
 import { type DecoderInfo, generateGreedily, readDecoderInfo } from '@shoal/importer';
-import { type GeneratorFolder, readGenerator } from '@shoal/models';
+import { type GeneratorFolder, readGenerator, sessionModel } from '@shoal/models';
 import { openRuntime, type Session } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
 import tokenizers from 'tokenizers';
@@ -85,7 +85,7 @@ async function openGenerator(folder: string, variant: string | undefined): Promi
     files,
     info,
     tokenizer: tokenizers.Tokenizer.fromString(files.tokenizer),
-    session: await runtime.createSession(path, { intraOpThreads: 0 }),
+    session: await runtime.createSession(sessionModel(path), { intraOpThreads: 0 }),
   };
 }
 

@@ -2,7 +2,7 @@
 import { RunGate } from '@shoal/batching';
 import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { loadRunner, type Model, openRepository } from '@shoal/models';
+import { loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
@@ -105,7 +105,10 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
   const { config, runtime, metrics, gate, logger, tracer, onRedisError } = context;
   const started = performance.now();
   const { SHOAL_DEVICE: device, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
-  const session = await runtime.createSession(model.variants[model.variant]!, { device, intraOpThreads });
+  const session = await runtime.createSession(sessionModel(model.variants[model.variant]!, device), {
+    device,
+    intraOpThreads,
+  });
   const runner = loadRunner(model, session);
   const { tokensPerSecond, ...limits } = await findLimits(runner, {
     cacheDir: config.SHOAL_CACHE_DIR,

@@ -4,6 +4,7 @@ export { type GeneratorFolder, readGenerator } from './repository/generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
+export { sessionModel } from './session-model.js';
 export type {
   EncodedInput,
   EncodeRequest,

@@ -4,7 +4,7 @@
  */
 import { codeOf } from './element-types.js';
 import { float16ToFloat32 } from './halves.js';
-import { graphsOf } from './query.js';
+import { graphsOf, indexGraph } from './query.js';
 import { cacheValue, castInput, castOutput, uint16sOf } from './retype.js';
 import { lazyData } from './tensor-data.js';
 import type { Attribute, Graph, Model, Tensor, ValueInfo } from './types.js';
@@ -14,15 +14,18 @@ const FLOAT: Attribute = { type: 'int', value: BigInt(codeOf('float32')) };
 /** FunctionProto: nodes that are kept as bytes. */
 const FUNCTIONS_TAG = [0xca, 0x01];
 
-/** Whether the model computes in 16-bit floats and `widenModel` can change that. */
+/** Whether the model computes in 16-bit floats and `widenModel` can change that. Weights that are only stored so do not count. */
 export function isHalf({ graph, extra }: Model): boolean {
   const functions = extra.some((field) => FUNCTIONS_TAG.every((byte, n) => field[n] === byte));
-  return !functions && holdsHalves(graph);
+  return !functions && computesInHalves(graph);
 }
 
-function holdsHalves(graph: Graph): boolean {
-  if ([...graph.initializers.values()].some(({ type }) => type === 'float16')) return true;
-  return graph.nodes.some((node) => graphsOf(node).some(holdsHalves));
+function computesInHalves(graph: Graph): boolean {
+  const { consumers } = indexGraph(graph);
+  for (const [name, { type }] of graph.initializers) {
+    if (type === 'float16' && consumers(name).some(({ op }) => op !== 'Cast')) return true;
+  }
+  return graph.nodes.some((node) => graphsOf(node).some(computesInHalves));
 }
 
 /**

@@ -32,6 +32,7 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
     checkpoint: openCheckpoint(folder),
     precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
   });
-  saveModel(storeNarrow(model), path);
+  // Weights of the others are narrow as they are, and making them twice would take twice as long.
+  saveModel(dtype === 'fp32' ? storeNarrow(model) : model, path);
   return [];
 }

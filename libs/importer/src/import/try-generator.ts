@@ -1,4 +1,5 @@
 /** Tries an imported decoder: it loads, and predicts what follows a few texts. */
+import { sessionModel } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type DecoderInfo, readDecoderInfo } from '../decoder/info.js';
 import { DecoderPasses } from '../decoder/passes.js';
@@ -12,7 +13,7 @@ const LENGTHS = [1, 4, 9, 24];
 export async function tryGenerator(runtime: Runtime, path: string): Promise<Answers> {
   const info = readDecoderInfo(path);
   if (info === undefined) throw invalid(`${path} does not say how it generates`);
-  const session = await runtime.createSession(path);
+  const session = await runtime.createSession(sessionModel(path));
   const capacity = info.maxContext + Math.max(...LENGTHS);
   const passes = new DecoderPasses(session, info, { rows: 1, capacity, logits: true });
   try {

@@ -1,5 +1,12 @@
 /** Tries an imported model: every variant loads, answers with numbers, and lower precision stays close to fp32. */
-import { createEncoder, loadRunner, type Model, type SessionPort, type SessionTensor } from '@shoal/models';
+import {
+  createEncoder,
+  loadRunner,
+  type Model,
+  type SessionPort,
+  type SessionTensor,
+  sessionModel,
+} from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { invalid } from '../invalid.js';
 import { TRIAL_TEXTS } from './texts.js';
@@ -17,7 +24,7 @@ export type Answers = readonly Float32Array[];
  * @throws ShoalError where the session does not load, or its answers are not finite
  */
 export async function tryModel(runtime: Runtime, model: Model): Promise<Answers | null> {
-  const session = await runtime.createSession(model.variants[model.variant]!);
+  const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
   const answers: Float32Array[] = [];
   const watched: SessionPort = {
     async run(feeds, options) {

@@ -14,11 +14,13 @@ const BLOCKS = [16, 32, 64, 128, 256] as const;
 
 const GRAMMAR =
   'fp32, fp16, int8 or int4; int8 and int4 may go on with -b16, -b32, -b64, -b128 or -b256 (weights that share a scale), ' +
-  '-asym (a zero point for each block) and -l0 (activations stay floats): int4-b128, int4-b32-asym';
+  '-asym (a zero point for each block), -h8 (8 bits for embedding and head) and -l0 (activations stay floats): int4-b128, ' +
+  'int4-b32-asym';
 
 interface Options {
   block?: BlockFormat['block'];
   asymmetric?: boolean;
+  headBits?: 8;
   level?: 0;
 }
 
@@ -39,7 +41,7 @@ export function precisionOf(dtype: string, kind: GraphKind): Precision {
   return blockWeights({
     name: nameOf(base, options),
     bits,
-    headBits: bits,
+    headBits: options.headBits ?? bits,
     block: options.block ?? 32,
     symmetric: options.asymmetric !== true,
     accuracyLevel: options.level ?? 4,
@@ -52,6 +54,7 @@ function readOptions(dtype: string, parts: readonly string[]): Options {
     const block = BLOCKS.find((size) => part === `b${size}`);
     if (block !== undefined && options.block === undefined) options.block = block;
     else if (part === 'asym' && options.asymmetric === undefined) options.asymmetric = true;
+    else if (part === 'h8' && options.headBits === undefined) options.headBits = 8;
     else if (part === 'l0' && options.level === undefined) options.level = 0;
     else throw unknown(dtype);
   }
@@ -59,8 +62,9 @@ function readOptions(dtype: string, parts: readonly string[]): Options {
 }
 
 /** The same options in one order, so that one variant has one name. */
-function nameOf(base: string, { block, asymmetric, level }: Options): string {
-  return [base, block && `b${block}`, asymmetric && 'asym', level !== undefined && 'l0'].filter(Boolean).join('-');
+function nameOf(base: string, { block, asymmetric, headBits, level }: Options): string {
+  const parts = [base, block && `b${block}`, asymmetric && 'asym', headBits && 'h8', level !== undefined && 'l0'];
+  return parts.filter(Boolean).join('-');
 }
 
 function unknown(dtype: string): ShoalError {
