@@ -92,7 +92,12 @@ test('a node that hangs holds up its own queues only', async () => {
   await bench.startWorker({ queue: here });
   await bench.end(await bench.submit(0, { queue: here }));
   cluster.masters[2]!.freeze();
-  expect(codes([await submitOne(bench, 1, { queue: away })])).toEqual(['redis_unavailable']);
+  const lost = await keyOn(cluster, 2);
+  const refused = await bench.store.submit([
+    bench.job(1, { queue: away, idempotency: lost }),
+    bench.job(1, { queue: away }),
+  ]);
+  expect(codes(refused)).toEqual(['redis_unavailable', 'redis_unavailable']);
   for (let n = 0; n < 3; n++)
     expect(outcomes(await bench.end(await bench.submit(n, { queue: here })))).toEqual([2 * n]);
   cluster.masters[2]!.thaw();

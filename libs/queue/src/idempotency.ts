@@ -4,8 +4,8 @@
  */
 import { ShoalError } from '@shoal/contracts';
 import { Cluster } from 'ioredis';
-import { idempotencyKey } from './keys.js';
-import { sendMany } from './many.js';
+import { idempotencyKey, queueTag } from './keys.js';
+import { type Command, sendMany } from './many.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
 
@@ -33,23 +33,30 @@ export interface KeyUse {
   readonly id: string;
 }
 
-/** Per use: the id to go on with and whether its job was written before; or `idempotency_conflict`, or why not. */
+/**
+ * Per use: the id to go on with and whether its job was written before; or `idempotency_conflict`, or why not.
+ *
+ * Of a cluster, the node of one key may be away while those of others answer. The queue's own is asked with them, so that
+ * the jobs of a queue that hangs are not made to wait for it a second time. Rejects where it does not answer.
+ */
 export async function reserve(
   redis: RedisClient,
+  queue: string,
   uses: readonly KeyUse[],
 ): Promise<({ id: string; admitted: boolean } | ShoalError)[]> {
   if (uses.length === 0) return [];
-  const replies = await sendMany(
-    redis,
-    uses.map((use) => ['set', keyOf(use), format({ ...use, admitted: false }), 'EX', KEEP_SECONDS, 'NX', 'GET']),
+  const cluster = redis instanceof Cluster;
+  const commands = uses.map(
+    (use): Command => ['set', keyOf(use), format({ ...use, admitted: false }), 'EX', KEEP_SECONDS, 'NX', 'GET'],
   );
+  if (cluster) commands.push(['exists', queueTag(queue)]);
+  const replies = await sendMany(redis, commands);
+  const [away] = replies[uses.length] ?? [];
+  if (away) throw away;
   return uses.map((use, n) => {
     const [error, before] = replies[n]!;
-    if (error) {
-      // Of a cluster, the node of one key may be away while those of the others answer.
-      if (redis instanceof Cluster) return redisError(error);
-      throw error;
-    }
+    if (error && cluster) return redisError(error);
+    if (error) throw error;
     if (before === null) return { id: use.id, admitted: false };
     const found = parseReservation(String(before));
     if (found.fingerprint !== use.fingerprint) {

@@ -2,7 +2,7 @@
 import { Cluster } from 'ioredis';
 import type { RedisClient } from './redis.js';
 
-type Command = readonly [name: string, ...args: (string | number)[]];
+export type Command = readonly [name: string, ...args: (string | number)[]];
 /** As ioredis's pipelines give them. */
 export type Reply = [error: Error | null, value?: unknown];
 

@@ -148,7 +148,7 @@ export class Producer {
   /** Settles repeats of known Idempotency-Keys; what is returned goes on to be written. */
   async #reserve(batch: readonly Pending[]): Promise<Pending[]> {
     const keyed = batch.filter((pending) => pending.job.idempotency);
-    const found = await reserve(this.#options.redis, keyed.flatMap(keyUse));
+    const found = await reserve(this.#options.redis, this.#options.queue, keyed.flatMap(keyUse));
     const settled = new Set<Pending>();
     await Promise.all(
       keyed.map(async (pending, n) => {
