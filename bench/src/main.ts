@@ -1,5 +1,6 @@
-/** The command: `npm run bench -- [--only encoder|queue|scale] [--rounds N] [--quick]`. */
+/** The command: `npm run bench -- [--only encoder|queue|scale|decode] [--rounds N] [--quick]`. */
 import { parseArgs } from 'node:util';
+import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -25,7 +26,7 @@ const options = {
   workerEnv: Object.fromEntries(values.worker.map((pair) => pair.split('=', 2) as [string, string])),
   ...(values.profile !== undefined && { profileDir: values.profile }),
 };
-const PARTS = ['encoder', 'queue', 'scale'];
+const PARTS = ['encoder', 'queue', 'scale', 'decode'];
 if (values.only !== undefined && !PARTS.includes(values.only)) {
   console.error(`--only must be one of ${PARTS.join(', ')}`);
   process.exit(1);
@@ -35,6 +36,7 @@ const sections: Section[] = [];
 const wants = (part: string) => values.only === undefined || values.only === part;
 if (wants('encoder')) sections.push(...(await encoderBench(options)));
 if (wants('queue')) sections.push(await queueBench(options));
+if (wants('decode')) sections.push(...(await decodeBench(options)));
 // By name only: it measures how the parts scale, not Shoal beside a peer, and takes a while.
 if (values.only === 'scale') sections.push(...(await scaleBench(options)));
 console.log(`\n${await writeReport(sections, rounds)}`);
