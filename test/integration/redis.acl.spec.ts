@@ -1,12 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type RedisUser, startHardenedRedis } from '../support/hardened-redis.js';
+import { type HardenedRedis, type RedisUser, startHardenedRedis } from '../support/hardened-redis.js';
+import { openBench, outcomes } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 import { liveAsJobs, liveAsWebhooks } from '../support/whole-life.js';
 
-type UrlOf = (user: RedisUser) => string;
+type UrlOf = HardenedRedis['urlOf'];
 
 function login(urlOf: UrlOf, user: RedisUser): Redis {
   const redis = new Redis(urlOf(user), { disableClientInfo: true, enableReadyCheck: false });
@@ -42,7 +43,7 @@ describe('nothing of what Shoal does is refused', () => {
   };
   for (const [way, { workers, webhooks }] of Object.entries(ways)) {
     test(way, async () => {
-      const urlOf = await startHardenedRedis();
+      const { urlOf } = await startHardenedRedis();
       const receiver = await startReceiver();
       const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`], {
         redisUrl: urlOf('shoal'),
@@ -56,6 +57,18 @@ describe('nothing of what Shoal does is refused', () => {
       );
     });
   }
+});
+
+test('all that was written is there again after a restart, what transactions and scripts wrote as well', async () => {
+  const { urlOf, restart } = await startHardenedRedis();
+  const bench = await openBench({ redisUrl: urlOf('shoal'), testUrl: urlOf('admin') });
+  const id = await bench.submit([1, 2, 3]);
+  const before = await bench.keys();
+  expect(before).toContain('chunks:prioritized');
+  await restart();
+  expect(await bench.keys()).toEqual(before);
+  await bench.startWorker();
+  expect(outcomes(await bench.end(id))).toEqual([2, 4, 6]);
 });
 
 describe('what Shoal has no need for is refused', () => {
@@ -105,14 +118,14 @@ describe('what Shoal has no need for is refused', () => {
   }
 
   test('to everybody but the administrator', async () => {
-    const urlOf = await startHardenedRedis();
+    const { urlOf } = await startHardenedRedis();
     for (const user of ['shoal', 'shoal-worker', 'shoal-webhooks', 'keda', 'metrics'] as const) {
       expect([user, await verdicts(login(urlOf, user), HOSTILE)]).toEqual([user, []]);
     }
   });
 
   test('to whoever does not log in', async () => {
-    const urlOf = await startHardenedRedis();
+    const { urlOf } = await startHardenedRedis();
     const { port } = new URL(urlOf('shoal'));
     const stranger = new Redis({ port: Number(port), disableClientInfo: true, enableReadyCheck: false, protocol: 2 });
     onTestFinished(() => stranger.disconnect());
@@ -123,7 +136,7 @@ describe('what Shoal has no need for is refused', () => {
   const OWN = '{shoal:webhooks:acme}';
 
   test('to workers: webhooks, their secrets, and Idempotency-Keys', async () => {
-    const urlOf = await startHardenedRedis();
+    const { urlOf } = await startHardenedRedis();
     const commands = [
       ['HGETALL', `${OWN}:secret`],
       ['HGETALL', `${OWN}:endpoint:ep_1`],
@@ -136,7 +149,7 @@ describe('what Shoal has no need for is refused', () => {
   });
 
   test('to webhooks: jobs, beyond reading their records', async () => {
-    const urlOf = await startHardenedRedis();
+    const { urlOf } = await startHardenedRedis();
     const webhooks = login(urlOf, 'shoal-webhooks');
     expect(await webhooks.hgetall(`${QUEUE}:job:x`)).toEqual({});
     const commands = [
@@ -152,7 +165,7 @@ describe('what Shoal has no need for is refused', () => {
   });
 
   test('to KEDA: all but lengths', async () => {
-    const urlOf = await startHardenedRedis();
+    const { urlOf } = await startHardenedRedis();
     await login(urlOf, 'admin').lpush(`${QUEUE}:chunks:wait`, 'a', 'b');
     const keda = login(urlOf, 'keda');
     // As KEDA's scaler of lists asks.

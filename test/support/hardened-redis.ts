@@ -30,28 +30,43 @@ export function rulesOf(password: string): string {
   return execFileSync('sh', [join(FILES, 'acl.sh')], { env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' });
 }
 
-/** Its URL for each user; the server ends with the test. */
-export async function startHardenedRedis(): Promise<(user: RedisUser) => string> {
+export interface HardenedRedis {
+  urlOf(user: RedisUser): string;
+  /** SIGKILL, and a new process with the same port and files; resolves when it answers. */
+  restart(): Promise<void>;
+}
+
+/** The server ends with the test. */
+export async function startHardenedRedis(): Promise<HardenedRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'shoal-redis-'));
   const password = randomBytes(16).toString('hex');
   const acl = join(dir, 'users.acl');
   writeFileSync(acl, rulesOf(password));
   const port = String(await freePort());
   const changes = ['--port', port, '--bind', '127.0.0.1', '--dir', dir, '--aclfile', acl];
-  const server = spawn(
-    ensureRedisServer(() => undefined),
-    [join(FILES, 'redis.conf'), ...changes],
-    { stdio: 'ignore' },
-  );
-  const ended = once(server, 'exit');
+  const program = ensureRedisServer(() => undefined);
+  const urlOf = (user: RedisUser) => `redis://${user}:${password}@127.0.0.1:${port}`;
+  const start = async () => {
+    const server = spawn(program, [join(FILES, 'redis.conf'), ...changes], { stdio: 'ignore' });
+    const ended = once(server, 'exit');
+    await answers(urlOf('admin'), ended);
+    return async () => {
+      server.kill('SIGKILL');
+      await ended;
+    };
+  };
+  let kill = await start();
   onTestFinished(async () => {
-    server.kill('SIGKILL');
-    await ended;
+    await kill();
     rmSync(dir, { recursive: true });
   });
-  const urlOf = (user: RedisUser) => `redis://${user}:${password}@127.0.0.1:${port}`;
-  await answers(urlOf('admin'), ended);
-  return urlOf;
+  return {
+    urlOf,
+    async restart() {
+      await kill();
+      kill = await start();
+    },
+  };
 }
 
 async function answers(url: string, ended: Promise<unknown>): Promise<void> {
