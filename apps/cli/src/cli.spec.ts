@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { STARTED } from '@shoal/tools/setup';
 import { describe, expect, test } from 'vitest';
 import { parse } from './arguments.js';
@@ -9,6 +10,14 @@ describe('the command line', () => {
   test('start takes a number of workers, 1 where left out', () => {
     expect(parse(['start'])).toEqual({ name: 'start', workers: 1 });
     expect(parse(['start', '--workers', '3'])).toEqual({ name: 'start', workers: 3 });
+  });
+
+  test('import takes a folder, and what to make of it', () => {
+    const request = { folder: resolve('a/model'), version: 1, dtypes: [], to: undefined, force: false };
+    expect(parse(['import', 'a/model'])).toEqual({ name: 'import', request });
+    const args = ['import', '--name', 'm', '--version=2', '--dtype', 'fp32,int8', '--to', 'b', '--force', 'a/model'];
+    const asked = { name: 'm', version: 2, dtypes: ['fp32', 'int8'], to: resolve('b'), force: true };
+    expect(parse(args)).toEqual({ name: 'import', request: { ...request, ...asked } });
   });
 
   test('fetch-model takes an archive, its hash, a folder and a bound', () => {
@@ -51,6 +60,10 @@ describe('the command line', () => {
     [['run'], 'run takes one model; see "shoal --help".'],
     [['run', 'a', 'b'], 'run takes one model; see "shoal --help".'],
     [['run', 'a', '--max-tokens=0'], '--max-tokens takes a whole number from 1.'],
+    [['import'], 'import takes one folder; see "shoal --help".'],
+    [['import', 'a', 'b'], 'import takes one folder; see "shoal --help".'],
+    [['import', 'a', '--version', '0'], '--version takes a whole number from 1.'],
+    [['import', 'a', '--dtype', 'fp32,'], '--dtype takes fp32, fp16, int8 or int4, or several: fp32,int8.'],
     [['fetch-model'], '--url takes an http:// or https:// URL without user and password.'],
     [['fetch-model', '--url=ftp://a/b'], '--url takes an http:// or https:// URL without user and password.'],
     [

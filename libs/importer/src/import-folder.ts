@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, statfsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { ModelName } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
@@ -40,8 +40,6 @@ export interface ImportContext {
 
 /** Interval in ms between two looks at how much has been written. */
 const PROGRESS_MS = 250;
-/** In the names of unfinished folders; model folders skip names that start with a dot. */
-const DRAFT = '.import-';
 
 /**
  * Resolves to the folder of the version.
@@ -60,13 +58,16 @@ export async function importFolder(request: ImportRequest, context: ImportContex
   await refuseTaken(join(request.to, name), target, request.force);
   await mkdir(request.to, { recursive: true });
   refuseWithoutRoom(request.to, plan);
-  const draft = mkdtempSync(join(request.to, DRAFT));
+  for (const name of await leftovers(request.to))
+    say(`  ${join(request.to, name)} is left of an import that was killed`);
+  // Model folders skip names that start with a dot.
+  const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
   try {
     const version = join(draft, name, String(request.version));
     await write(folder, version, found, plan, context);
     await tryVariants(draft, folder, plan, context);
     signal.throwIfAborted();
-    await place(version, target, draft);
+    await place(version, target, draft, request.force);
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
@@ -157,12 +158,30 @@ async function recordOf(
 }
 
 /** A version that is replaced is out of the way for as long as one rename takes. */
-async function place(version: string, target: string, draft: string): Promise<void> {
-  await mkdir(join(target, '..'), { recursive: true });
-  await rename(target, join(draft, 'replaced')).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+async function place(version: string, target: string, draft: string, force: boolean): Promise<void> {
+  await mkdir(dirname(target), { recursive: true });
+  if (force) {
+    await rename(target, join(draft, 'replaced')).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
   await rename(version, target);
+}
+
+/** What an import that was killed has left. It is not removed: on a shared disk it may be that of another machine. */
+async function leftovers(to: string): Promise<readonly string[]> {
+  return (await readdir(to)).filter((name) => {
+    const [, owner] = /^\.import-(\d+)-/.exec(name) ?? [];
+    return owner !== undefined && !isAlive(Number(owner));
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** Of an ONNX file, what lies beside it, and what is not yet under its name. */

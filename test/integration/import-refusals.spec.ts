@@ -1,0 +1,92 @@
+/** What `importFolder` refuses, in words that say what to do instead; nothing is left of it. */
+import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ImportBench } from '../support/importing.js';
+
+let runtime: Runtime;
+let bench: ImportBench;
+beforeAll(async () => {
+  runtime = await openRuntime();
+});
+beforeEach(() => {
+  bench = new ImportBench(runtime);
+});
+afterEach(() => bench.remove());
+
+describe('what cannot be imported is refused in words', () => {
+  test.each([
+    ['a GGUF file', { 'model.Q4_K_M.gguf': '' }, 'model.Q4_K_M.gguf is a GGUF file'],
+    ['a pickle', { 'pytorch_model.bin': '', 'config.json': '{}' }, 'pytorch_model.bin, a Python pickle'],
+    ['a LoRA adapter', { 'adapter_config.json': '{}', 'adapter_model.safetensors': '' }, 'a LoRA adapter'],
+    ['a Keras file', { 'model.keras': '' }, 'model.keras is a Keras file'],
+    ['a SavedModel', { 'saved_model.pb': '' }, 'tf2onnx'],
+    ['nothing', { 'README.md': '' }, 'has neither model.safetensors'],
+    ['several nameless graphs', { 'a.onnx': '', 'b.onnx': '' }, 'several ONNX files (a.onnx, b.onnx)'],
+    [
+      'half a decoder',
+      { 'decoder_model_merged.onnx': '' },
+      'decoder_model_merged.onnx: parts of a model that generates',
+    ],
+    ['no protobuf', { 'model.onnx': 'hello' }, 'is not a usable ONNX file'],
+  ])('%s', async (_, files, message) => {
+    expect(await bench.refusal(bench.folder(files))).toContain(message);
+  });
+
+  test('a checkpoint without config.json, or of an architecture that is not known', async () => {
+    const folder = bench.checkpoint('bert');
+    writeFileSync(join(folder, 'config.json'), '{"architectures":["T5ForConditionalGeneration"]}');
+    expect(await bench.refusal(folder)).toMatch(
+      /"T5ForConditionalGeneration" is not supported; supported are .*BertModel/,
+    );
+    rmSync(join(folder, 'config.json'));
+    expect(await bench.refusal(folder)).toContain('config.json is missing');
+  });
+
+  test('a checkpoint with an old tokenizer only', async () => {
+    const folder = bench.checkpoint('bert');
+    rmSync(join(folder, 'tokenizer.json'));
+    writeFileSync(join(folder, 'vocab.txt'), '[PAD]');
+    expect(await bench.refusal(folder)).toMatch(
+      /tokenizer.json is missing; vocab.txt alone is not enough.*save_pretrained/,
+    );
+  });
+
+  test('a checkpoint with tensors that would be lost', async () => {
+    const folder = bench.checkpoint('bert');
+    const config = { ...readConfig(folder), num_hidden_layers: 1 };
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+    expect(await bench.refusal(folder)).toContain('encoder.layer.1.attention');
+  });
+
+  test('links, wherever they lead', async () => {
+    const folder = bench.checkpoint('bert');
+    const outside = join(bench.root, 'outside.json');
+    cpSync(join(folder, 'tokenizer.json'), outside);
+    rmSync(join(folder, 'tokenizer.json'));
+    symlinkSync(outside, join(folder, 'tokenizer.json'));
+    expect(await bench.refusal(folder)).toContain('tokenizer.json is a symbolic link');
+    rmSync(join(folder, 'tokenizer.json'));
+    linkSync(outside, join(folder, 'tokenizer.json'));
+    expect(await bench.refusal(folder)).toContain('has other names (hard links)');
+    symlinkSync(folder, join(bench.root, 'link'));
+    expect(await bench.refusal(join(bench.root, 'link'))).toContain(
+      'is a symbolic link: give the folder that it leads to',
+    );
+  });
+
+  test('names and dtypes that are none, and a folder that holds a model itself', async () => {
+    const folder = bench.checkpoint('bert');
+    expect(await bench.refusal(folder, { name: '../outside' })).toContain('"../outside" is not a model name');
+    expect(await bench.refusal(folder, { dtypes: ['int3'] })).toContain('--dtype "int3" is not one of: fp32');
+    expect(await bench.refusal(join(folder, 'model.safetensors'))).toContain('is not a folder');
+    expect(await bench.refusal(join(folder, 'nowhere'))).toContain('there is no folder');
+    mkdirSync(join(bench.models, 'bert', 'onnx'), { recursive: true });
+    expect(await bench.refusal(folder)).toContain('holds a model itself');
+  });
+});
+
+function readConfig(folder: string): object {
+  return JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as object;
+}
