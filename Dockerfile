@@ -14,20 +14,16 @@ COPY libs libs
 COPY tools tools
 RUN find apps libs tools -type f ! -name package.json -delete
 
-# Everything, compiled.
+# Everything, compiled; then what each process needs of it, in /out.
 FROM manifests AS build
 RUN npm ci
 COPY tsconfig.base.json ./
 COPY apps apps
 COPY libs libs
 COPY tools tools
-RUN node_modules/.bin/tsc -b apps/api apps/worker apps/webhooks apps/cli \
-  && rm -rf node_modules apps/*/node_modules libs/*/node_modules
+RUN node_modules/.bin/tsc -b apps/api apps/worker apps/webhooks apps/cli
 COPY docker/assemble.mjs docker/assemble.mjs
-
-# Where each process gets its production packages: what was downloaded above is used again.
-FROM manifests AS packages
-COPY --from=build /root/.npm /root/.npm
+RUN for app in api webhooks worker; do node docker/assemble.mjs $app /out/$app || exit 1; done
 
 # What all processes have. (The base image's entry point is left out: the process itself hears SIGTERM.)
 FROM ${NODE_IMAGE} AS runtime
@@ -41,18 +37,11 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["nod
 USER 10001:10001
 ENTRYPOINT []
 
-# One process each, with its production packages only. (The classic builder builds every stage above the one asked for, so
-# what needs most comes last.)
-FROM packages AS api
-RUN npm ci --prefer-offline --omit=dev --workspace=apps/api --workspace=apps/cli
-COPY --from=build /app ./
-RUN node docker/assemble.mjs api /out
-
 FROM runtime AS shoal-api
 ENV SHOAL_HOST=0.0.0.0 PORT=8080
 EXPOSE 8080
-COPY --from=api /out/packages ./
-COPY --from=api /out/app ./
+COPY --from=build /out/api/packages ./
+COPY --from=build /out/api/app ./
 CMD ["node", "apps/api/dist/main.js"]
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -62,14 +51,9 @@ LABEL org.opencontainers.image.title="shoal-api" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}"
 
-FROM packages AS webhooks
-RUN npm ci --prefer-offline --omit=dev --workspace=apps/webhooks --workspace=apps/cli
-COPY --from=build /app ./
-RUN node docker/assemble.mjs webhooks /out
-
 FROM runtime AS shoal-webhooks
-COPY --from=webhooks /out/packages ./
-COPY --from=webhooks /out/app ./
+COPY --from=build /out/webhooks/packages ./
+COPY --from=build /out/webhooks/app ./
 CMD ["node", "apps/webhooks/dist/main.js"]
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -79,14 +63,9 @@ LABEL org.opencontainers.image.title="shoal-webhooks" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}"
 
-FROM packages AS worker
-RUN npm ci --prefer-offline --omit=dev --workspace=apps/worker --workspace=apps/cli
-COPY --from=build /app ./
-RUN node docker/assemble.mjs worker /out
-
 FROM runtime AS shoal-worker
-COPY --from=worker /out/packages ./
-COPY --from=worker /out/app ./
+COPY --from=build /out/worker/packages ./
+COPY --from=build /out/worker/app ./
 CMD ["node", "apps/worker/dist/main.js"]
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -97,9 +76,10 @@ LABEL org.opencontainers.image.title="shoal-worker" \
   org.opencontainers.image.revision="${REVISION}"
 
 # ONNX Runtime's execution providers for CUDA and TensorRT are too large for npm; its install script downloads them.
-FROM worker AS worker-gpu
+# (It comes last: the classic builder builds every stage above the one that is asked for.)
+FROM build AS cuda
 RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install.js \
-  && rm -rf /out && node docker/assemble.mjs worker /out
+  && node docker/assemble.mjs worker /out/worker-gpu
 
 # Debian's Node runs on Ubuntu as it is; CUDA and cuDNN come with the base image.
 FROM ${CUDA_IMAGE} AS shoal-worker-gpu
@@ -112,8 +92,8 @@ EXPOSE 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 CMD ["node", "docker/healthcheck.mjs"]
 USER 10001:10001
 ENTRYPOINT []
-COPY --from=worker-gpu /out/packages ./
-COPY --from=worker-gpu /out/app ./
+COPY --from=cuda /out/worker-gpu/packages ./
+COPY --from=cuda /out/worker-gpu/app ./
 CMD ["node", "apps/worker/dist/main.js"]
 ARG VERSION=dev
 ARG REVISION=unknown

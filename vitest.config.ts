@@ -28,6 +28,18 @@ export default defineConfig({
         },
       },
       {
+        // Run by tools/containers.mjs, which sees to a container engine. One at a time: they share the machine.
+        test: {
+          ...shared,
+          name: 'containers',
+          include: ['test/containers/**/*.spec.ts'],
+          globalSetup: ['test/containers/images.setup.ts'],
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
         // Run by tools/faults.mjs. One at a time: each loads the machine and measures how soon it recovers.
         test: {
           ...shared,

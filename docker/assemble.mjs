@@ -1,10 +1,19 @@
 // @ts-check
 /**
- * `node docker/assemble.mjs <app> <out>`: what one process of Shoal needs at run time, from a compiled checkout with the
- * app's production packages: `<out>/packages` (node_modules, which change seldom) and `<out>/app` (our own code).
+ * `node docker/assemble.mjs <app> <out>`: what one process of Shoal needs at run time, from a compiled checkout: the packages
+ * that it depends on (`<out>/packages`, which change seldom) and our own code (`<out>/app`), with the command line.
  */
-import { cpSync, existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  symlinkSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 
 const [app = '', out = ''] = process.argv.slice(2);
 if (!existsSync(`apps/${app}/dist/main.js`) || out === '') {
@@ -20,49 +29,100 @@ const BINARIES = [
   { file: /\/tokenizers\/tokenizers\.([\w-]+)\.node$/, ours: `${process.platform}-${process.arch}-gnu` },
 ];
 
-/**
- * Files of packages that are not read at run time: npm's own, TypeScript's, source maps, tests. (TypeScript itself comes as an
- * optional peer of @nestjs/swagger, for a plugin of its compiler.)
- */
-const UNUSED = /\/node_modules\/(\.|@?typescript(\/|$))|\.[cm]?ts$|\.map$|\/node_modules\/(@[^/]+\/)?[^/]+\/tests?$/;
+/** Files of packages that are not read at run time: TypeScript's, source maps, tests. */
+const UNUSED = /\.[cm]?ts$|\.map$|\/node_modules\/(@[^/]+\/)?[^/]+\/tests?$/;
 
 /** Of our own code: sources, tests and what the compiler keeps for itself. */
 const SOURCES = /^(src|node_modules|dist\/testing|tsconfig.*)$|\.spec\.js$|\.ts$|\.map$|\.tsbuildinfo$/;
 
-for (const workspace of linkedWorkspaces()) {
-  copyPackages(`${workspace}/node_modules`);
-  if (workspace !== 'tools') copyOwn(workspace, (path) => !SOURCES.test(path));
-}
-copyPackages('node_modules');
-const tools = importedTools();
-copyOwn('tools', (path) => path === '' || tools.has(path));
+/** Folders of packages, and links, that were copied, from the root of the checkout. */
+const copied = new Set();
+copyNeeded(`apps/${app}`);
+copyNeeded('apps/cli');
 cpSync('package.json', join(out, 'app/package.json'));
 
-/** Folders of our own packages that npm linked for the app and the command line. */
-function linkedWorkspaces() {
-  const links = readdirSync('node_modules/@shoal').map((name) => `node_modules/@shoal/${name}`);
-  return links.map((link) => relative(process.cwd(), realpathSync(link)));
+/**
+ * Copies a package and all that it depends on.
+ *
+ * @param {string} folder
+ */
+function copyNeeded(folder) {
+  if (copied.has(folder)) return;
+  copied.add(folder);
+  if (folder.includes('node_modules')) copyPackage(folder);
+  else copyOwn(folder);
+  for (const { name, optional } of dependenciesOf(folder)) {
+    const place = find(name, folder);
+    if (place === null && !optional) throw new Error(`${folder} depends on ${name}, which is not installed`);
+    if (place === null) continue;
+    const target = relative(process.cwd(), realpathSync(place));
+    if (target !== place) copyLink(place);
+    copyNeeded(target);
+  }
 }
 
 /**
- * @param {string} workspace
- * @param {(path: string) => boolean} isWanted of a path in it
+ * @param {string} folder
  */
-function copyOwn(workspace, isWanted) {
-  cpSync(workspace, join(out, 'app', workspace), {
-    recursive: true,
-    filter: (path) => isWanted(relative(workspace, path)),
-  });
+function dependenciesOf(folder) {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const { dependencies = {}, optionalDependencies = {}, peerDependencies = {}, peerDependenciesMeta = {} } = manifest;
+  const peers = Object.keys(peerDependencies).filter((name) => !peerDependenciesMeta[name]?.optional);
+  return [
+    ...[...Object.keys(dependencies), ...peers].map((name) => ({ name, optional: name in optionalDependencies })),
+    ...Object.keys(optionalDependencies).map((name) => ({ name, optional: true })),
+  ];
+}
+
+/**
+ * Where Node finds a package from a folder.
+ *
+ * @param {string} name
+ * @param {string} folder
+ * @returns {string | null}
+ */
+function find(name, folder) {
+  const place = join(folder, 'node_modules', name);
+  if (existsSync(place)) return place;
+  return folder === '.' ? null : find(name, dirname(folder));
+}
+
+/**
+ * A package of ours is a link among the others.
+ *
+ * @param {string} place
+ */
+function copyLink(place) {
+  if (copied.has(place)) return;
+  copied.add(place);
+  const target = join(out, 'packages', place);
+  mkdirSync(dirname(target), { recursive: true });
+  symlinkSync(readlinkSync(place), target);
 }
 
 /** @param {string} folder */
-function copyPackages(folder) {
-  if (!existsSync(folder)) return;
-  const filter = (/** @type {string} */ path) => {
-    const foreign = BINARIES.some(({ file, ours }) => (file.exec(path)?.[1] ?? ours) !== ours);
-    return !foreign && !UNUSED.test(`/${path}`);
-  };
-  cpSync(folder, join(out, 'packages', folder), { recursive: true, verbatimSymlinks: true, filter });
+function copyPackage(folder) {
+  cpSync(folder, join(out, 'packages', folder), {
+    recursive: true,
+    filter: (path) => {
+      // Packages within are copied where something needs them.
+      if (path.startsWith(`${folder}/node_modules`)) return false;
+      const foreign = BINARIES.some(({ file, ours }) => (file.exec(path)?.[1] ?? ours) !== ours);
+      return !foreign && !UNUSED.test(`/${path}`);
+    },
+  });
+}
+
+/** @param {string} workspace */
+function copyOwn(workspace) {
+  const tools = workspace === 'tools' ? importedTools() : null;
+  cpSync(workspace, join(out, 'app', workspace), {
+    recursive: true,
+    filter: (path) => {
+      const name = relative(workspace, path);
+      return tools === null ? !SOURCES.test(name) : name === '' || tools.has(name);
+    },
+  });
 }
 
 /** Files of tools/ that the command line uses, and those that they use. */

@@ -26,7 +26,7 @@ import { UserError } from './user-error.mjs';
 /**
  * @typedef {object} Engine
  * @property {boolean} own started here
- * @property {Record<string, string>} env for those who talk to it: DOCKER_HOST
+ * @property {Record<string, string>} env for those who talk to it
  * @property {() => Promise<void>} close ends our own one and removes all that it made; leaves another one alone
  */
 
@@ -34,8 +34,8 @@ const PACKAGES = ['docker.io', 'docker-compose', 'debootstrap'];
 const SERVICES = ['docker.service', 'docker.socket', 'containerd.service'];
 const START_MS = 60_000;
 const STOP_MS = 60_000;
-/** Written by old engines whatever folders they are given. */
-const TRUST_KEY = '/etc/docker/key.json';
+/** What engines leave behind whatever folders they are given. */
+const LEFTOVERS = ['/etc/docker/key.json', '/run/docker'];
 
 /**
  * Becomes the engine ("$@"), and leaves a reader on standard input, a pipe from the owner that the kernel closes however the
@@ -76,7 +76,7 @@ async function startEngine(say) {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-engine-'));
   const socket = join(folder, 'docker.sock');
   const cgroup = `shoal-engine-${process.pid}`;
-  const hadKey = existsSync(TRUST_KEY);
+  const leftovers = LEFTOVERS.filter((path) => !existsSync(path));
   const log = join(folder, 'log');
   writeFileSync(join(folder, 'daemon.json'), '{}');
   const args = [
@@ -94,20 +94,22 @@ async function startEngine(say) {
     stdio: ['pipe', output, output],
   });
   const ended = once(child, 'exit');
+  // Where it is itself in a container, Testcontainers would ask the bridge for the address of published ports.
+  const env = { DOCKER_HOST: `unix://${socket}`, TESTCONTAINERS_HOST_OVERRIDE: '127.0.0.1' };
   const close = async () => {
+    removeAll(env);
     child.kill('SIGTERM');
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
     child.stdin?.destroy();
     await ended;
     clearTimeout(timer);
     unmountBelow(folder);
-    rmSync(folder, { recursive: true, force: true });
+    for (const path of [folder, ...leftovers]) rmSync(path, { recursive: true, force: true });
     removeCgroups(cgroup);
-    if (!hadKey) rmSync(TRUST_KEY, { force: true });
   };
   if (await answers(socket, ended)) {
     say(`Started a container engine in ${folder}.`);
-    return { own: true, env: { DOCKER_HOST: `unix://${socket}` }, close };
+    return { own: true, env, close };
   }
   const words = readFileSync(log, 'utf8').trim().split('\n').at(-1);
   await close();
@@ -146,6 +148,19 @@ function ping(socketPath) {
       .once('error', () => resolve(false))
       .end();
   });
+}
+
+/**
+ * Containers of a run that broke off, and networks, whose interfaces would outlive the engine.
+ *
+ * @param {Record<string, string>} env
+ */
+function removeAll(env) {
+  const docker = (/** @type {string[]} */ args) =>
+    spawnSync('docker', args, { env: { ...process.env, ...env }, encoding: 'utf8' }).stdout ?? '';
+  const containers = docker(['ps', '--all', '--quiet']).split('\n').filter(Boolean);
+  if (containers.length > 0) docker(['rm', '--force', '--volumes', ...containers]);
+  docker(['network', 'prune', '--force']);
 }
 
 /** @param {string} folder */

@@ -1,0 +1,77 @@
+// @ts-check
+/**
+ * `npm run test:containers`: the integration tests on a Redis in a container, then Shoal's own images and docker-compose.yml
+ * end to end. Uses the container engine that answers, else starts one; removes all it made; closes with `N passed, N failed`.
+ */
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { openEngine } from './engine.mjs';
+import { findImages } from './engine-images.mjs';
+import { ensureRedisServer } from './redis-install.mjs';
+import { ROOT } from './root.mjs';
+import { build, checkNode, ensureInstalled } from './setup.mjs';
+import { runCommand, UserError } from './user-error.mjs';
+import { readCounts } from './vitest-counts.mjs';
+
+/** @typedef {{ passed: number, failed: number }} Counts */
+
+/** What runs of which project: of the integration tests those whose Redis is the one in the container. */
+const PARTS = [
+  { project: 'integration', files: ['test/integration/queue.', 'test/integration/webhooks.'] },
+  { project: 'containers', files: [] },
+];
+
+/**
+ * @param {string} project
+ * @param {string[]} files parts of their paths; all of the project where left out
+ * @param {Record<string, string>} env
+ * @returns {Promise<Counts>}
+ */
+async function vitest(project, files, env) {
+  const report = join(ROOT, `.shoal/test/containers-${project}.json`);
+  rmSync(report, { force: true });
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', project, ...reporters, ...files];
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  return readCounts(report, code);
+}
+
+await runCommand(async () => {
+  checkNode();
+  await ensureInstalled();
+  const { code, output } = await build();
+  if (code !== 0) throw new UserError(`the build failed:\n${output.trimEnd()}`);
+  // Tests that crash or limit their Redis start one of their own, outside of containers.
+  ensureRedisServer(console.log);
+  // Ctrl-C reaches vitest as well; what runs here goes on to close the engine.
+  process.on('SIGINT', () => {});
+  const engine = await openEngine(console.log);
+  const total = { passed: 0, failed: 0 };
+  try {
+    const images = findImages(engine.env, console.log);
+    const env = {
+      ...engine.env,
+      // Its image is not to be had everywhere; what the tests start, they remove.
+      TESTCONTAINERS_RYUK_DISABLED: 'true',
+      SHOAL_TEST_REDIS_IMAGE: images.redis,
+      SHOAL_TEST_PROXY_IMAGE: images.proxy,
+      SHOAL_TEST_NODE_IMAGE: images.node,
+    };
+    for (const { project, files } of PARTS) {
+      console.log(`\n── ${project}`);
+      const { passed, failed } = await vitest(project, files, env);
+      total.passed += passed;
+      total.failed += failed;
+    }
+  } finally {
+    await engine.close();
+  }
+  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+});
