@@ -2,15 +2,7 @@
  * Weights stored as narrow as they are. Checkpoints come in 16-bit floats nearly always: stored as such, and widened by a Cast
  * that runtimes compute once, when they load the model, the file is half as large and its answers are the same to the bit.
  */
-import {
-  float32ToBfloat16,
-  float32ToFloat16,
-  freshName,
-  lazyData,
-  type Model,
-  type Node,
-  type TensorData,
-} from '@shoal/onnx';
+import { float32ToFloat16, freshName, lazyData, type Model, type Node, type TensorData } from '@shoal/onnx';
 
 /** Smaller ones do not pay for a node. */
 const FROM_BYTES = 16 * 1024;
@@ -52,12 +44,25 @@ interface Narrow {
 /** Undefined where the numbers need their 32 bits. */
 function narrow(data: TensorData): Narrow | undefined {
   const bits = bitsOf(data);
-  const as = (type: Narrow['type'], convert: (value: number) => number): Narrow => ({
-    type,
-    data: lazyData(data.byteLength / 2, () => Uint16Array.from(floatsOf(data), convert)),
-  });
-  if (bits.every(fitsFloat16)) return as('float16', float32ToFloat16);
-  return bits.every((value) => (value & 0xffff) === 0) ? as('bfloat16', float32ToBfloat16) : undefined;
+  const as = (type: Narrow['type'], convert: (bits: Uint32Array) => Uint16Array): Narrow => {
+    return { type, data: lazyData(data.byteLength / 2, () => convert(bitsOf(data))) };
+  };
+  if (bits.every(fitsFloat16)) return as('float16', toFloat16);
+  return bits.every((value) => (value & 0xffff) === 0) ? as('bfloat16', toBfloat16) : undefined;
+}
+
+function toFloat16(bits: Uint32Array): Uint16Array {
+  const floats = new Float32Array(bits.buffer, bits.byteOffset, bits.length);
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = float32ToFloat16(floats[i]!);
+  return halves;
+}
+
+/** A bfloat16 is the upper half of a float32. */
+function toBfloat16(bits: Uint32Array): Uint16Array {
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = bits[i]! >>> 16;
+  return halves;
 }
 
 /** Whether a float32 of these bits is a float16 too, subnormal ones included. */
@@ -71,12 +76,7 @@ function fitsFloat16(bits: number): boolean {
 }
 
 function bitsOf(data: TensorData): Uint32Array {
-  const { buffer, byteOffset, length } = floatsOf(data);
-  return new Uint32Array(buffer, byteOffset, length);
-}
-
-function floatsOf(data: TensorData): Float32Array {
   const bytes = data.bytes();
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
 }

@@ -23,7 +23,7 @@ export type Answers = readonly Float32Array[];
  *
  * @throws ShoalError where the session does not load, or its answers are not finite
  */
-export async function tryModel(runtime: Runtime, model: Model): Promise<Answers | null> {
+export async function tryModel(runtime: Runtime, model: Model, texts = TRIAL_TEXTS): Promise<Answers | null> {
   const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
   const answers: Float32Array[] = [];
   const watched: SessionPort = {
@@ -38,8 +38,8 @@ export async function tryModel(runtime: Runtime, model: Model): Promise<Answers 
   try {
     if (model.task === 'tensors') return null;
     const encoder = await createEncoder(model);
-    for (const text of TRIAL_TEXTS) {
-      const input = model.task === 'rerank' ? { query: TRIAL_TEXTS[0], documents: [text] } : text;
+    for (const text of texts) {
+      const input = model.task === 'rerank' ? { query: texts[0], documents: [text] } : text;
       const { items, parameters } = await encoder.encode({ input, parameters: { truncate: true } });
       const [output] = await runner.run(items.map((item) => ({ item, parameters })));
       if (output instanceof Error) throw invalid(`${model.variant} does not run: ${output.message}`, output);
@@ -66,7 +66,7 @@ export function compare(variant: string, answers: Answers, reference: Answers): 
 }
 
 /** The cosine of a single score would mean nothing, so all scores of such a model make one vector. */
-function likeness(answers: Answers, reference: Answers): { readonly mean: number; readonly least: number } {
+export function likeness(answers: Answers, reference: Answers): { readonly mean: number; readonly least: number } {
   const single = reference.every(({ length }) => length === 1);
   const join = (rows: Answers) => [Float32Array.from(rows.flatMap((row) => [...row]))];
   const [own, others] = single ? [join(answers), join(reference)] : [answers, reference];
