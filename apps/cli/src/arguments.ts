@@ -11,7 +11,11 @@ export type Command =
   | { readonly name: 'start'; readonly workers: number }
   | { readonly name: 'fetch-model'; readonly request: FetchRequest }
   /** `to` is undefined where the folder of models is the one that everything else has. */
-  | { readonly name: 'import'; readonly request: Omit<ImportRequest, 'to'> & { readonly to: string | undefined } }
+  | {
+      readonly name: 'import';
+      readonly request: Omit<ImportRequest, 'to'> & { readonly to: string | undefined };
+      readonly report: boolean;
+    }
   | { readonly name: 'run'; readonly request: RunRequest };
 
 const COMMON = { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } } as const;
@@ -32,6 +36,7 @@ const IMPORT = {
   dtype: { type: 'string' },
   to: { type: 'string' },
   force: { type: 'boolean' },
+  report: { type: 'boolean' },
 } as const;
 
 const RUN = {
@@ -57,7 +62,8 @@ export function parse(args: readonly string[]): Command {
   }
   if (command === 'import') {
     const { values, positionals } = parseLine(args, IMPORT);
-    return values.help ? { name: 'help' } : { name: 'import', request: importOf(values, positionals.slice(1)) };
+    if (values.help) return { name: 'help' };
+    return { name: 'import', request: importOf(values, positionals.slice(1)), report: values.report ?? false };
   }
   if (command === 'run') {
     const { values, positionals } = parseLine(args, RUN);

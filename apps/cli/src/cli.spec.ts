@@ -14,10 +14,22 @@ describe('the command line', () => {
 
   test('import takes a folder, and what to make of it', () => {
     const request = { folder: resolve('a/model'), version: 1, dtypes: [], to: undefined, force: false };
-    expect(parse(['import', 'a/model'])).toEqual({ name: 'import', request });
-    const args = ['import', '--name', 'm', '--version=2', '--dtype', 'fp32,int8', '--to', 'b', '--force', 'a/model'];
+    expect(parse(['import', 'a/model'])).toEqual({ name: 'import', request, report: false });
+    const args = [
+      'import',
+      '--name',
+      'm',
+      '--version=2',
+      '--dtype',
+      'fp32,int8',
+      '--to',
+      'b',
+      '--force',
+      '--report',
+      'a/model',
+    ];
     const asked = { name: 'm', version: 2, dtypes: ['fp32', 'int8'], to: resolve('b'), force: true };
-    expect(parse(args)).toEqual({ name: 'import', request: { ...request, ...asked } });
+    expect(parse(args)).toEqual({ name: 'import', request: { ...request, ...asked }, report: true });
   });
 
   test('fetch-model takes an archive, its hash, a folder and a bound', () => {

@@ -23,7 +23,8 @@ export async function run(args: readonly string[]): Promise<number> {
       case 'import': {
         // Loaded for this alone: everything else starts without the importer and ONNX Runtime.
         const { importModel } = await import('./import-model.js');
-        await importModel({ ...command.request, to: command.request.to ?? loadConfig().SHOAL_MODELS_DIR });
+        const to = command.request.to ?? loadConfig().SHOAL_MODELS_DIR;
+        await importModel({ ...command.request, to }, command.report);
         return 0;
       }
       case 'run': {

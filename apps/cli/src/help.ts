@@ -8,8 +8,10 @@ Usage
                                fetch one version of a model: a .tar or .tar.gz of its folder, unpacked
                                into <folder> (models/<name>/<version>) once its hash was checked
   shoal import <folder> [--name N] [--version V] [--dtype fp32|fp16|int8|int4] [--to models] [--force]
+               [--report]
                                make a model of a Hugging Face folder (safetensors) or of ONNX files: checked, tried and
-                               then put into <to>/<name>/<version>; several dtypes make several variants: fp32,int8
+                               then put into <to>/<name>/<version>; several dtypes make several variants: fp32,int8;
+                               --report measures them side by side: quality on the folder's eval.jsonl, size, speed
   shoal run <folder or model> [--prompt P] [--max-tokens 256] [--variant V]
                                generate text in the terminal with an imported model, always the likeliest token;
                                without --prompt each line of the input is one

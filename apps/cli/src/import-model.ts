@@ -1,23 +1,28 @@
 /** `shoal import`: a folder from a hub or from one's own training becomes a model that is served. */
 
 import { ShoalError } from '@shoal/contracts';
-import { type ImportRequest, importFolder } from '@shoal/importer';
+import { type ImportRequest, importFolder, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
 
 /** @throws UserError saying what the folder is and why it cannot be imported; nothing is left of it then */
-export async function importModel(request: ImportRequest): Promise<void> {
+export async function importModel(request: ImportRequest, report: boolean): Promise<void> {
   const stop = new AbortController();
-  const onSignal = () => stop.abort(new UserError('stopped; nothing was written.'));
+  let left = 'nothing was written';
+  const onSignal = () => stop.abort(new UserError(`stopped; ${left}.`));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
   const runtime = await openRuntime();
   try {
-    await importFolder(request, {
+    const folder = await importFolder(request, {
       runtime,
       say,
       signal: stop.signal,
       ...(process.stderr.isTTY && { onProgress: showProgress }),
     });
+    if (!report) return;
+    left = 'the model is there, its report is not';
+    const context = { runtime, now: () => performance.now(), signal: stop.signal };
+    for (const line of await reportOn({ folder, source: request.folder }, context)) say(line);
   } catch (error) {
     throw error instanceof ShoalError ? new UserError(error.message) : error;
   } finally {

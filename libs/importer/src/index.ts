@@ -9,3 +9,5 @@ export { Matrix, stackRows } from './matrix.js';
 export { type GraphKind, precisionOf } from './precision/dtype.js';
 export { float32 } from './precision/float32.js';
 export type { Precision } from './precision/types.js';
+export { type ReportRequest, reportOn } from './report/report.js';
+export type { ReportContext } from './report/types.js';

@@ -1,0 +1,121 @@
+/** Measures the variants of a model that is served as jobs, through the path that jobs take. */
+import type { TextClassificationOutput } from '@shoal/contracts';
+import { createEncoder, type Encoder, loadRunner, type Model, type ModelRunner, sessionModel } from '@shoal/models';
+import { type Answers, likeness, tryModel } from '../import/verify.js';
+import { share, speeds } from './columns.js';
+import { type Examples, textsOf } from './examples.js';
+import { ratesSideBySide } from './side-by-side.js';
+import type { Measured, ReportContext } from './types.js';
+
+/** Texts that run together, neighbours by length. */
+const BATCH = 16;
+/** Texts whose raw answers are compared one by one, and that speed is measured with. */
+const SAMPLE = 200;
+/** Of one request. */
+const MAX_ITEMS = 1000;
+
+/** One row per variant, in their order. `models` are the variants of one version. */
+export async function measureEncoder(
+  models: readonly Model[],
+  examples: Examples,
+  { runtime, now, signal }: ReportContext,
+): Promise<readonly Measured[]> {
+  const sample = textsOf(examples).slice(0, SAMPLE);
+  const runners: ModelRunner[] = [];
+  const rows: { quality: Record<string, string>; answers: Answers | null; run: () => Promise<number> }[] = [];
+  try {
+    for (const model of models) {
+      signal.throwIfAborted();
+      const encoder = await createEncoder(model);
+      const runner = loadRunner(model, await runtime.createSession(sessionModel(model.variants[model.variant]!)));
+      runners.push(runner);
+      rows.push({
+        quality: await qualityOf(encoder, runner, examples),
+        answers: await tryModel(runtime, model, sample),
+        run: async () => {
+          await runAll(encoder, runner, sample, {});
+          return sample.length;
+        },
+      });
+    }
+    const rates = await ratesSideBySide(
+      rows.map(({ run }) => run),
+      now,
+    );
+    const reference = rows[0]!.answers;
+    return rows.map(({ quality, answers }, n) => ({
+      variant: models[n]!.variant,
+      columns: {
+        ...quality,
+        ...(answers &&
+          reference && { [`cosine to ${models[0]!.variant}`]: likeness(answers, reference).mean.toFixed(5) }),
+        ...speeds('texts/s', rates, n),
+      },
+    }));
+  } finally {
+    await Promise.all(runners.map((runner) => runner.close()));
+  }
+}
+
+async function qualityOf(encoder: Encoder, runner: ModelRunner, examples: Examples): Promise<Record<string, string>> {
+  const { task } = runner.model;
+  if (task === 'text-classification' && examples.kind === 'labelled') {
+    const texts = examples.items.map(({ text }) => text);
+    const outputs = await runAll<TextClassificationOutput>(encoder, runner, texts, { top_k: 1 });
+    const right = examples.items.filter(({ label }, n) => outputs[n]![0]!.label === label).length;
+    return { accuracy: share(right / texts.length) };
+  }
+  if (task === 'feature-extraction' && examples.kind === 'pairs') {
+    const vectorsOf = (texts: readonly string[]) => runAll<readonly number[]>(encoder, runner, texts, {});
+    const queries = await vectorsOf(examples.items.map(({ query }) => query));
+    const documents = await vectorsOf(examples.items.map(({ document }) => document));
+    return { 'recall@10': share(recallAt(10, queries, documents)) };
+  }
+  return {};
+}
+
+/** How often a query's own document is among the `most` that are most alike it. */
+export function recallAt(
+  most: number,
+  queries: readonly (readonly number[])[],
+  documents: readonly (readonly number[])[],
+): number {
+  const found = queries.filter((query, n) => {
+    const own = dot(query, documents[n]!);
+    return documents.filter((document) => dot(query, document) > own).length < most;
+  });
+  return found.length / queries.length;
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  let sum = 0;
+  for (let n = 0; n < a.length; n++) sum += a[n]! * b[n]!;
+  return sum;
+}
+
+/** One output per text, as callers see them. */
+async function runAll<T>(encoder: Encoder, runner: ModelRunner, texts: readonly string[], parameters: object) {
+  const outputs: T[] = [];
+  const rerank = runner.model.task === 'rerank';
+  for (let from = 0; from < texts.length; from += MAX_ITEMS) {
+    const page = texts.slice(from, from + MAX_ITEMS);
+    const input = rerank ? page.map((text) => ({ query: texts[0], documents: [text] })) : page;
+    const encoded = await encoder.encode({ input, parameters: { ...parameters, truncate: true } });
+    const order = encoded.items.map((_, n) => n).sort((a, b) => encoded.tokens[a]! - encoded.tokens[b]!);
+    const results = new Array<Awaited<ReturnType<ModelRunner['run']>>[number]>(order.length);
+    for (let at = 0; at < order.length; at += BATCH) {
+      const batch = order.slice(at, at + BATCH);
+      const made = await runner.run(batch.map((n) => ({ item: encoded.items[n]!, parameters: encoded.parameters })));
+      for (const [row, n] of batch.entries()) results[n] = made[row]!;
+    }
+    const shown = encoder.present(
+      encoded,
+      results.map((output) => {
+        if (output instanceof Error) throw output;
+        return { output };
+      }),
+    );
+    outputs.push(...(shown.output as T[]));
+  }
+  return outputs;
+}
