@@ -1,6 +1,6 @@
 /** What is in Shoal's images and how they start. */
-import { describe, expect, inject, test } from 'vitest';
-import { docker, run } from './docker.js';
+import { describe, expect, inject, onTestFinished, test } from 'vitest';
+import { docker, inspect, run } from './docker.js';
 import { IMAGES } from './images.setup.js';
 
 const LOOK = `
@@ -59,4 +59,14 @@ describe.each(IMAGES)('%s', (name) => {
 test('the API says what it lacks, and ends', async () => {
   const start = run('docker', ['run', '--rm', ...HARDENED, `shoal-api:${inject('tag')}`]);
   await expect(start).rejects.toThrow(/ended with 1:.*SHOAL_HOST.*SHOAL_API_KEYS/s);
+});
+
+test('SIGTERM ends a process that still starts, as one that waits for Redis', async () => {
+  const id = await docker('run', '--detach', ...HARDENED, `shoal-worker:${inject('tag')}`);
+  onTestFinished(async () => void (await docker('rm', '--force', id)));
+  // Bit 14 of the signals that the first process listens for: the kernel keeps others from it.
+  const listens = "$((0x$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/1/status) & 0x4000))";
+  await docker('exec', id, 'sh', '-c', `until [ ${listens} -ne 0 ]; do sleep 0.1; done`);
+  await docker('stop', '--time', '10', id);
+  expect(await inspect(id, '{{.State.ExitCode}}')).toBe('0');
 });

@@ -154,8 +154,8 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
-    stopOnSignal({
-      stop: await start(config, logger),
+    await stopOnSignal({
+      start: () => start(config, logger),
       graceMs: DRAIN_MS,
       say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`api.${stage}`, {}, error),
     });

@@ -97,8 +97,8 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
-    stopOnSignal({
-      stop: await start(config, logger),
+    await stopOnSignal({
+      start: () => start(config, logger),
       graceMs: config.SHOAL_DRAIN_TIMEOUT,
       say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`webhooks.${stage}`, {}, error),
     });
