@@ -144,10 +144,16 @@ async function startDecoder(kind: 'shoal' | 'plain', model: string, size: string
   });
   return {
     ...running,
-    async ask(order) {
-      child.send(order);
-      await once(child, 'message');
-    },
+    ask: (order) =>
+      new Promise((resolve, reject) => {
+        const onExit = () => reject(new Error(`the ${kind} decoder has failed`));
+        child.once('exit', onExit);
+        child.once('message', () => {
+          child.off('exit', onExit);
+          resolve();
+        });
+        child.send(order);
+      }),
   };
 }
 
