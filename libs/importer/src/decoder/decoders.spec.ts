@@ -2,19 +2,12 @@
  * Decoders imported from checkpoints answer as PyTorch does: each text alone and in ragged batches, in one pass, in chunks
  * and token by token.
  */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { dataOf, type Model, serialiseModel } from '@shoal/onnx';
-import { openRuntime, type Runtime, type Session, type Tensor } from '@shoal/onnxruntime';
+import { openRuntime, type Runtime, type Tensor } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildModel } from '../architectures/table.js';
-import { openCheckpoint } from '../checkpoint.js';
-import { float32 } from '../precision/float32.js';
+import { checkpoint, difference, type Loaded, load, logitsOf, readJson } from '../testing/decoders.js';
 import { generateGreedily } from './generate.js';
-import { type DecoderInfo, decoderInfoOf } from './info.js';
-import { DecoderPasses, type NewTokens } from './passes.js';
+import { DecoderPasses } from './passes.js';
 
-const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));
 const CHECKPOINTS = [
   ...['llama', 'llama-tied', 'llama-bias', 'llama-linear', 'llama-dynamic', 'llama-yarn', 'llama-llama3'],
   ...['mistral', 'qwen2', 'qwen3'],
@@ -30,29 +23,10 @@ interface Case {
   readonly greedy_ids: readonly number[];
 }
 
-interface Loaded {
-  readonly session: Session;
-  readonly info: DecoderInfo;
-}
-
 let runtime: Runtime;
 beforeAll(async () => {
   runtime = await openRuntime();
 });
-
-function read<T>(name: string, file: string): T {
-  return JSON.parse(readFileSync(`${FIXTURES}/${name}/${file}`, 'utf8')) as T;
-}
-
-async function load(name: string, edit: (model: Model) => void = () => {}): Promise<Loaded> {
-  const model = buildModel({
-    config: read(name, 'config.json'),
-    checkpoint: openCheckpoint(`${FIXTURES}/${name}`),
-    precision: float32,
-  });
-  edit(model);
-  return { session: await runtime.createSession(serialiseModel(model)), info: decoderInfoOf(model)! };
-}
 
 async function generate({ session, info }: Loaded, prompts: readonly (readonly number[])[], chunk: number) {
   const texts: number[][] = prompts.map(() => []);
@@ -64,58 +38,8 @@ async function generate({ session, info }: Loaded, prompts: readonly (readonly n
   return texts;
 }
 
-/** The logits after each row, which is processed in passes of the given numbers of tokens. */
-async function logitsOf(
-  { session, info }: Loaded,
-  rows: readonly { readonly ids: readonly number[]; readonly rotaryLength: number }[],
-  chunk: number,
-): Promise<Float32Array[]> {
-  const passes = new DecoderPasses(session, info, {
-    rows: rows.length,
-    capacity: info.maxContext + chunk,
-    logits: true,
-  });
-  const found: Float32Array[] = [];
-  const longest = Math.max(...rows.map(({ ids }) => ids.length));
-  for (let start = 0; start < longest; start += chunk) {
-    const candidates = await passes.forward(
-      rows.map(({ ids, rotaryLength }): NewTokens => {
-        const part = ids.slice(start, start + chunk);
-        const wanted = part.length > 0 && start + part.length === ids.length;
-        return { past: Math.min(start, ids.length), ids: part, wanted, rotaryLength };
-      }),
-    );
-    candidates.forEach((candidate, row) => {
-      if (candidate?.logits) found[row] = candidate.logits.slice();
-    });
-  }
-  await passes.release();
-  return found;
-}
-
-function roundFrequencies({ graph: { initializers } }: Model): void {
-  for (const [name, of] of [['rotary.cos', Math.cos] as const, ['rotary.sin', Math.sin] as const]) {
-    const tensor = initializers.get(name)!;
-    const [rows = 0, width = 0] = tensor.dims;
-    const values = Float32Array.from({ length: rows * width }, (_, at) =>
-      of(Math.floor(at / width) * toHalf(10_000 ** (-(at % width) / width))),
-    );
-    initializers.set(name, { ...tensor, data: dataOf(values) });
-  }
-}
-
-/** Of 11 significant bits, 2^-24 the smallest step. */
-function toHalf(x: number): number {
-  const step = 2 ** (Math.max(Math.floor(Math.log2(x)), -14) - 10);
-  return Math.round(x / step) * step;
-}
-
-function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  return Math.max(...Array.from({ length: Math.max(a.length, b.length) }, (_, i) => Math.abs(a[i]! - b[i]!)));
-}
-
 describe.each(CHECKPOINTS)('%s', (name) => {
-  const { cases } = read<{ cases: readonly Case[] }>(name, 'expected.json');
+  const { cases } = readJson<{ cases: readonly Case[] }>(checkpoint(name, 'expected.json'));
   // PyTorch computed the last logits after the greedy tokens, when its dynamic frequencies were those of the whole text:
   // it makes them anew only for longer texts, or for those that fit into the original context.
   const from = name === 'llama-dynamic' ? 48 : Number.POSITIVE_INFINITY;
@@ -126,7 +50,7 @@ describe.each(CHECKPOINTS)('%s', (name) => {
   const prompts = cases.map(({ input_ids }) => input_ids);
   let loaded: Loaded;
   beforeAll(async () => {
-    loaded = await load(name);
+    loaded = await load(runtime, name);
   });
   afterAll(() => loaded.session.release());
 
@@ -155,10 +79,12 @@ describe.each(CHECKPOINTS)('%s', (name) => {
 });
 
 describe('a pass', () => {
-  const [, , { input_ids: ids, last_logits }] = read<{ cases: [Case, Case, Case] }>('llama', 'expected.json').cases;
+  const [, , { input_ids: ids, last_logits }] = readJson<{ cases: [Case, Case, Case] }>(
+    checkpoint('llama', 'expected.json'),
+  ).cases;
   let loaded: Loaded;
   beforeAll(async () => {
-    loaded = await load('llama');
+    loaded = await load(runtime, 'llama');
   });
   afterAll(() => loaded.session.release());
 
@@ -236,8 +162,8 @@ describe('a pass', () => {
 });
 
 test('a text ends with a token that ends texts, while others go on', async () => {
-  const loaded = await load('llama');
-  const [a, b] = read<{ cases: [Case, Case] }>('llama', 'expected.json').cases;
+  const loaded = await load(runtime, 'llama');
+  const [a, b] = readJson<{ cases: [Case, Case] }>(checkpoint('llama', 'expected.json')).cases;
   const stop = a.greedy_ids[3]!;
   const texts: (number | undefined)[][] = [];
   const options = { maxTokens: 6, stopIds: [stop] };
@@ -250,57 +176,10 @@ test('a text ends with a token that ends texts, while others go on', async () =>
 });
 
 test('a text ends where the longest context does', async () => {
-  const loaded = await load('llama');
+  const loaded = await load(runtime, 'llama');
   const prompt = Array.from({ length: loaded.info.maxContext - 2 }, (_, n) => 5 + (n % 200));
   const found = await generate(loaded, [prompt], 64);
   // The last token is one that no pass has to read.
   expect(found[0]).toHaveLength(3);
   await loaded.session.release();
-});
-
-describe('wordnet-lm-draft', () => {
-  interface Reference {
-    readonly input_ids: readonly number[];
-    readonly greedy_ids: readonly number[];
-    readonly top8_ids: readonly number[];
-    readonly top8_logits: readonly number[];
-  }
-  const { greedy } = read<{ greedy: readonly Reference[] }>('wordnet-lm-draft', 'reference.json');
-  let loaded: Loaded;
-  beforeAll(async () => {
-    loaded = await load('wordnet-lm-draft');
-  });
-  afterAll(() => loaded.session.release());
-
-  async function differences({ session, info }: Loaded): Promise<number> {
-    const rows = greedy.map(({ input_ids: ids }) => ({ ids, rotaryLength: ids.length }));
-    const logits = await logitsOf({ session, info }, rows, 128);
-    return Math.max(
-      ...greedy.map(({ top8_ids, top8_logits }, n) =>
-        difference(
-          top8_ids.map((id) => logits[n]![id]!),
-          top8_logits,
-        ),
-      ),
-    );
-  }
-
-  test('top-8 logits are those of PyTorch', async () => {
-    // PyTorch rounded its frequencies to half precision when it did so to the weights, for these answers only.
-    expect(await differences(loaded)).toBeLessThan(4e-3);
-    const rounded = await load('wordnet-lm-draft', roundFrequencies);
-    expect(await differences(rounded)).toBeLessThan(ROUNDING);
-    await rounded.session.release();
-  });
-
-  test('greedy continuations are identical, in one batch', async () => {
-    const texts: number[][] = greedy.map(() => []);
-    const prompts = greedy.map(({ input_ids }) => input_ids);
-    for await (const ids of generateGreedily(loaded.session, loaded.info, prompts, { maxTokens: 40 })) {
-      ids.forEach((id, row) => {
-        if (id !== undefined) texts[row]!.push(id);
-      });
-    }
-    expect(texts).toEqual(greedy.map(({ greedy_ids }) => greedy_ids));
-  });
 });

@@ -1,0 +1,76 @@
+/** What tests of decoders share: fixtures, models built from them, logits. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Model, serialiseModel } from '@shoal/onnx';
+import type { Runtime, Session } from '@shoal/onnxruntime';
+import { buildModel } from '../architectures/table.js';
+import { openCheckpoint } from '../checkpoint.js';
+import { type DecoderInfo, decoderInfoOf } from '../decoder/info.js';
+import { DecoderPasses, type NewTokens } from '../decoder/passes.js';
+import { float32 } from '../precision/float32.js';
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
+
+export interface Loaded {
+  readonly session: Session;
+  readonly info: DecoderInfo;
+}
+
+/** JSON of the repository. */
+export function readJson<T>(path: string): T {
+  return JSON.parse(readFileSync(pathOf(path), 'utf8')) as T;
+}
+
+export function pathOf(path: string): string {
+  return `${ROOT}/${path}`;
+}
+
+/** Relative to the repository. */
+export function checkpoint(name: string, file = ''): string {
+  return `test/fixtures/checkpoints/${name}/${file}`;
+}
+
+/** A fixture, built with 32-bit floats; `edit` may change the model before it is loaded. */
+export async function load(runtime: Runtime, name: string, edit: (model: Model) => void = () => {}): Promise<Loaded> {
+  const model = buildModel({
+    config: readJson(checkpoint(name, 'config.json')),
+    checkpoint: openCheckpoint(pathOf(checkpoint(name))),
+    precision: float32,
+  });
+  edit(model);
+  return { session: await runtime.createSession(serialiseModel(model)), info: decoderInfoOf(model)! };
+}
+
+/** The logits after each row, which is processed in passes of the given numbers of tokens. */
+export async function logitsOf(
+  { session, info }: Loaded,
+  rows: readonly { readonly ids: readonly number[]; readonly rotaryLength: number }[],
+  chunk: number,
+): Promise<Float32Array[]> {
+  const passes = new DecoderPasses(session, info, {
+    rows: rows.length,
+    capacity: info.maxContext + chunk,
+    logits: true,
+  });
+  const found: Float32Array[] = [];
+  const longest = Math.max(...rows.map(({ ids }) => ids.length));
+  for (let start = 0; start < longest; start += chunk) {
+    const candidates = await passes.forward(
+      rows.map(({ ids, rotaryLength }): NewTokens => {
+        const part = ids.slice(start, start + chunk);
+        const wanted = part.length > 0 && start + part.length === ids.length;
+        return { past: Math.min(start, ids.length), ids: part, wanted, rotaryLength };
+      }),
+    );
+    candidates.forEach((candidate, row) => {
+      if (candidate?.logits) found[row] = candidate.logits.slice();
+    });
+  }
+  await passes.release();
+  return found;
+}
+
+/** The largest one. */
+export function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Math.max(...Array.from({ length: Math.max(a.length, b.length) }, (_, i) => Math.abs(a[i]! - b[i]!)));
+}
