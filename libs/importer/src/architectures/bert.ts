@@ -1,6 +1,6 @@
 /** BERT (Devlin et al. 2018), and what was trained in its form: MiniLM, BGE, E5, GTE, Contriever, ... */
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, only, readConfig, size } from '../encoder/config.js';
+import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../encoder/config.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
@@ -11,7 +11,7 @@ import type { Architecture } from './types.js';
 export const BertConfig = z.object({
   ...common,
   hidden_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   intermediate_size: size,
   max_position_embeddings: size,

@@ -1,6 +1,6 @@
 /** DistilBERT (Sanh et al. 2019): BERT with half its layers, and neither token types nor pooler. */
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, readConfig, size } from '../encoder/config.js';
+import { activation, classesOf, common, headSize, layerCount, readConfig, size } from '../encoder/config.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
@@ -10,7 +10,7 @@ import type { Architecture } from './types.js';
 const Config = z.object({
   ...common,
   dim: size,
-  n_layers: size,
+  n_layers: layerCount,
   n_heads: size,
   hidden_dim: size,
   max_position_embeddings: size,

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { BuildRequest } from '../architectures/types.js';
-import { absent, activation, only, readConfig, size } from '../encoder/config.js';
+import { absent, activation, checkHead, layerCount, MAX_CONTEXT, only, readConfig, size } from '../encoder/config.js';
 import { invalid } from '../invalid.js';
 import { type Rotary, readRotary, rotaryFields } from './rotary-config.js';
 
@@ -15,7 +15,7 @@ const Fields = z.object({
   vocab_size: size,
   hidden_size: size,
   intermediate_size: size,
-  num_hidden_layers: size.max(1024),
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
@@ -80,7 +80,7 @@ export function readDecoderConfig({ config, generationConfig = {} }: BuildReques
   if (fields.head_dim == null && hidden % heads !== 0) {
     throw invalid(`config.json: hidden_size (${hidden}) cannot be split into num_attention_heads (${heads})`);
   }
-  const headDim = fields.head_dim ?? hidden / heads;
+  const headDim = checkHead(fields.head_dim ?? hidden / heads);
   if (headDim % HEAD_MULTIPLE !== 0) {
     throw invalid(`config.json: head_dim is ${headDim}: only multiples of ${HEAD_MULTIPLE} are supported`);
   }
@@ -90,6 +90,11 @@ export function readDecoderConfig({ config, generationConfig = {} }: BuildReques
     );
   }
   const { rotary, maxContext } = readRotary(fields, headDim);
+  if (maxContext > MAX_CONTEXT) {
+    throw invalid(
+      `config.json: a context of ${maxContext} tokens: at most ${MAX_CONTEXT} are supported (max_position_embeddings)`,
+    );
+  }
   return {
     fields,
     layers,

@@ -7,6 +7,15 @@ const MAX_SIZE = 2 ** 24;
 
 export const size = z.int().min(1).max(MAX_SIZE);
 
+/** The deepest models have about a hundred. What is made for each layer must not be made a million times. */
+export const layerCount = size.max(1024);
+
+/** Tokens for which tables of angles are made. The longest contexts that models are trained for have a million. */
+export const MAX_CONTEXT = 2 ** 20;
+
+/** Numbers of one attention head; the widest have 512. */
+const MAX_HEAD = 1024;
+
 /** A field that has to have this value, or be left out. */
 export function only<const T extends string | number | boolean>(...values: readonly [T, ...T[]]) {
   const list = values.map((value) => JSON.stringify(value)).join(' or ');
@@ -60,7 +69,14 @@ export function readConfig<T extends z.ZodType>(schema: T, config: unknown): z.o
 /** Width of one attention head. */
 export function headSize(width: number, heads: number): number {
   if (width % heads !== 0) throw invalid(`config.json: a width of ${width} cannot be split into ${heads} heads`);
-  return width / heads;
+  return checkHead(width / heads);
+}
+
+/** @throws ShoalError `model_invalid` */
+export function checkHead(size: number): number {
+  if (size > MAX_HEAD)
+    throw invalid(`config.json: attention heads of ${size} numbers: at most ${MAX_HEAD} are supported`);
+  return size;
 }
 
 function shown(input: unknown): string {
