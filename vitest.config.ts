@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-const shared = { environment: 'node', pool: 'forks' } as const;
+/** How soon something is there says how busy the machine is, and is nothing that a test is about. */
+const shared = { environment: 'node', pool: 'forks', expect: { poll: { timeout: 30_000 } } } as const;
 
 /** Specs run against the built packages (`npm test` builds first), so every import resolves to one copy of each lib. */
 export default defineConfig({
