@@ -1,36 +1,16 @@
 /** What each dtype makes of weights, multiplied by real ONNX Runtime sessions and compared with floats. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { sessionModel } from '@shoal/models';
-import { GraphBuilder, saveModel, serialiseModel, validateModel } from '@shoal/onnx';
+import { GraphBuilder, serialiseModel } from '@shoal/onnx';
 import { openRuntime, type Runtime, type Tensor } from '@shoal/onnxruntime';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Matrix } from '../matrix.js';
 import { precisionOf } from './dtype.js';
 import type { Precision } from './types.js';
+import { error, floats, gaussian, seeded } from './weights.testing.js';
 
 let runtime: Runtime;
 beforeAll(async () => {
   runtime = await openRuntime();
 });
-
-/** mulberry32 */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function gaussian(length: number, seed: number): Float32Array {
-  const random = seeded(seed);
-  const one = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  return Float32Array.from({ length }, one);
-}
 
 interface Weights {
   readonly rows: number;
@@ -68,27 +48,12 @@ async function stored(precision: Precision, { rows, columns, values }: Weights, 
   }
 }
 
-function floats(dims: number[], data: Float32Array = new Float32Array(dims.reduce((a, b) => a * b))): Tensor {
-  return { type: 'float32', dims, data };
-}
-
 function int64(values: readonly number[]): Tensor {
   return { type: 'int64', dims: [values.length, 1], data: BigInt64Array.from(values, BigInt) };
 }
 
 function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
   return values.map((_, n) => values[(n % rows) * columns + Math.floor(n / rows)]!);
-}
-
-/** Root of the mean squared error, relative to the weights. */
-function error(values: Float32Array, exact: Float32Array): number {
-  expect(values).toHaveLength(exact.length);
-  let [wrong, all] = [0, 0];
-  for (const [n, value] of values.entries()) {
-    wrong += (value - exact[n]!) ** 2;
-    all += exact[n]! ** 2;
-  }
-  return Math.sqrt(wrong / all);
 }
 
 describe('gaussian weights', () => {
@@ -264,61 +229,4 @@ describe('dtypes', () => {
       expect(() => precisionOf(dtype, 'decoder')).toThrow(/--dtype .* is not one of: fp32, fp16, int8 or int4/);
     },
   );
-});
-
-describe('16-bit floats', () => {
-  /** Weights that 16 bits hold. */
-  const halves = (length: number, seed: number) =>
-    gaussian(length, seed).map((value) => Math.round(value * 2 ** 8) / 2 ** 12);
-
-  const made = (dtype: string) => {
-    const precision = precisionOf(dtype, 'decoder');
-    const g = new GraphBuilder({ name: 'half', opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
-    const x = g.input('x', 'float32', ['n', 64]);
-    const past = g.input('past.0', 'float32', ['n', 64]);
-    const hidden = precision.linear(g, x, 'w', new Matrix(64, 64, () => halves(4096, 5)), halves(64, 6));
-    const capped = g.op('Max', [g.op('Tanh', [hidden]), g.scalar(-1e9)]);
-    const [values = '', ids = ''] = g.ops('TopK', [capped, g.ints([3])], 2);
-    g.output('y', capped, 'float32', ['n', 64]);
-    g.output('values', values, 'float32', ['n', 3]);
-    g.output('ids', ids, 'int64', ['n', 3]);
-    g.output('present.0', g.op('Add', [past, hidden]), 'float32', ['n', 64]);
-    const model = g.build();
-    return precision.finish?.(model) ?? model;
-  };
-
-  const answersOf = async (source: string | Uint8Array, past: Tensor) => {
-    const session = await runtime.createSession(source);
-    const outputs = await session.run({ x: floats([2, 64], gaussian(128, 7)), 'past.0': past });
-    await session.release();
-    return outputs;
-  };
-
-  test('the answers are those of 32 bits, of the same types; only the cache is narrow as well', async () => {
-    const model = made('fp16');
-    validateModel(model);
-    expect(model.graph.outputs.map(({ type }) => type)).toEqual(['float32', 'float32', 'int64', 'float16']);
-    const cache: Tensor = { type: 'float16', dims: [2, 64], data: new Uint16Array(128) };
-    const half = await answersOf(serialiseModel(model), cache);
-    const whole = await answersOf(serialiseModel(made('fp32')), floats([2, 64]));
-    for (const name of ['y', 'values']) {
-      const [a, b] = [half, whole].map((outputs) => outputs[name]!.data as Float32Array);
-      expect(error(a!, b!)).toBeLessThan(2e-3);
-      expect(a).not.toEqual(b);
-    }
-  });
-
-  test('a session on the CPU computes in 32 bits: the same answers to the bit', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'shoal-half-')), 'model.onnx');
-    saveModel(made('fp16'), path);
-    const wide = sessionModel(path, 'cpu');
-    expect(wide).toBeInstanceOf(Uint8Array);
-    expect(await answersOf(wide, floats([2, 64]))).toEqual(
-      await answersOf(serialiseModel(made('fp32')), floats([2, 64])),
-    );
-    expect(sessionModel(path, 'cuda')).toBe(path);
-    saveModel(made('int4'), path);
-    expect(sessionModel(path, 'cpu')).toBe(path);
-    rmSync(dirname(path), { recursive: true });
-  });
 });
