@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import koffi from 'koffi';
+import koffi, { type LibraryHandle } from 'koffi';
 import { type LlamaShape, MAX_CONTEXT } from './random-llama.js';
 import { ROOT } from './root.js';
 
@@ -30,6 +30,8 @@ const TYPES = { float32: 1, int32: 6, int64: 7 } as const;
 
 export class PlainDriver {
   readonly #shape: LlamaShape;
+  /** koffi unmaps a library once its handle is garbage. */
+  readonly #library: LibraryHandle;
   readonly #table: readonly unknown[];
   readonly #functions = new Map<Name, (...args: unknown[]) => unknown>();
   readonly #session: unknown;
@@ -41,8 +43,8 @@ export class PlainDriver {
       'onnxruntime-node/package.json',
     );
     const folder = join(dirname(package_), 'bin/napi-v6', process.platform, process.arch);
-    const library = koffi.load(join(folder, 'libonnxruntime.so.1'));
-    const base: unknown = library.func('OrtGetApiBase', 'void *', [])();
+    this.#library = koffi.load(join(folder, 'libonnxruntime.so.1'));
+    const base: unknown = this.#library.func('OrtGetApiBase', 'void *', [])();
     const [getApi] = koffi.decode(base, 'void *', 1) as unknown[];
     const api: unknown = koffi.decode(getApi, koffi.proto('void *', ['uint32_t']))(API_VERSION);
     this.#table = koffi.decode(api, 'void *', 1 + Math.max(...Object.values(PLACES))) as unknown[];

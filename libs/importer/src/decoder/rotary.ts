@@ -1,7 +1,9 @@
 /** Cosines and sines of positions in a graph, as RotaryEmbedding takes them. */
 import { dataOf, type GraphBuilder, lazyData, type Value } from '@shoal/onnx';
-import { FLOAT32 } from '../encoder/graph.js';
 import type { Rotary } from './rotary-config.js';
+
+/** `TensorProto.DataType` */
+const FLOAT32 = 1;
 
 /** Tables [rows, headDim / 2], and which row each token [batch, sequence] takes. */
 export interface RotaryTables {
