@@ -56,6 +56,7 @@ describe('rotary embedding', () => {
       return readRotary({ max_position_embeddings: 163_840, rope_parameters }, 64).rotary.scale;
     };
     expect(scaleOf({})).toBeCloseTo(1.36889, 5);
+    expect(scaleOf({ mscale: 0.8 })).toBeCloseTo(1.36889, 5);
     expect(scaleOf({ attention_factor: 0.5 })).toBe(0.5);
     expect(scaleOf({ mscale: 1, mscale_all_dim: 1 })).toBe(1);
     expect(scaleOf({ mscale: 0.8, mscale_all_dim: 1 })).toBeCloseTo(1.29511 / 1.36889, 5);
