@@ -51,20 +51,22 @@ function build(head: Head): Architecture['build'] {
     const types = g.input('token_type_ids', 'int64', ['batch', 'sequence']);
     const embeddings = weights.within('embeddings');
     const table = (name: string, rows: number) => embeddings.matrix(`${name}.weight`, rows, width);
+    const { rows, data } = table('token_type_embeddings', config.type_vocab_size);
+    const typed = e.lookUp(e.perToken(types), embeddings.name('token_type_embeddings.weight'), rows, width, data);
+    const positions = table('position_embeddings', config.max_position_embeddings);
+    const placed = e.lookUp(
+      e.positions,
+      embeddings.name('position_embeddings.weight'),
+      positions.rows,
+      width,
+      positions.data,
+    );
     const words = e.embedding(
-      e.ids,
+      e.perToken(e.ids),
       embeddings.name('word_embeddings.weight'),
       table('word_embeddings', config.vocab_size),
     );
-    const segments = table('token_type_embeddings', config.type_vocab_size);
-    const typed = g.op('Gather', [
-      g.constant(embeddings.name('token_type_embeddings.weight'), 'float32', [segments.rows, width], segments.data),
-      types,
-    ]);
-    const positions = table('position_embeddings', config.max_position_embeddings);
-    const places = e.places(embeddings.name('position_embeddings.weight'), positions.rows, width, positions.data);
-    const summed = g.op('Add', [words, typed]);
-    const embedded = e.addNorm(summed, places, embeddings.norm('LayerNorm', width), epsilon);
+    const embedded = e.addNorm(g.op('Add', [words, typed]), placed, embeddings.norm('LayerNorm', width), epsilon);
 
     const encoder = weights.within('encoder.layer');
     const x = postNormLayers(
@@ -85,7 +87,7 @@ function build(head: Head): Architecture['build'] {
     if (head === 'none') return finish(e, head, x, width);
     const classifier = whole.linear('classifier', width, classesOf(config));
     if (head === 'tokens') return finish(e, head, e.classify(x, classifier), classifier.weight.rows);
-    const pooled = g.op('Tanh', [e.linear(e.flat(x), weights.linear('pooler.dense', width, width))]);
+    const pooled = g.op('Tanh', [e.linear(x, weights.linear('pooler.dense', width, width))]);
     return finish(e, head, e.classify(pooled, classifier), classifier.weight.rows);
   };
 }

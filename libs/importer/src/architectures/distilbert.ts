@@ -46,10 +46,16 @@ function build(head: Head): Architecture['build'] {
     const e = new EncoderGraph('distilbert', precision);
     const embeddings = weights.within('embeddings');
     const table = embeddings.matrix('word_embeddings.weight', config.vocab_size, width);
-    const words = e.embedding(e.ids, embeddings.name('word_embeddings.weight'), table);
+    const words = e.embedding(e.perToken(e.ids), embeddings.name('word_embeddings.weight'), table);
     const positions = embeddings.matrix('position_embeddings.weight', config.max_position_embeddings, width);
-    const places = e.places(embeddings.name('position_embeddings.weight'), positions.rows, width, positions.data);
-    const embedded = e.addNorm(words, places, embeddings.norm('LayerNorm', width), EPSILON);
+    const placed = e.lookUp(
+      e.positions,
+      embeddings.name('position_embeddings.weight'),
+      positions.rows,
+      width,
+      positions.data,
+    );
+    const embedded = e.addNorm(words, placed, embeddings.norm('LayerNorm', width), EPSILON);
 
     const transformer = weights.within('transformer.layer');
     const shape = { layers, width, heads, inner: config.hidden_dim, activation: config.activation, epsilon: EPSILON };
@@ -58,7 +64,7 @@ function build(head: Head): Architecture['build'] {
     if (head === 'none') return finish(e, head, x, width);
     const classifier = whole.linear('classifier', width, classesOf(config));
     if (head === 'tokens') return finish(e, head, e.classify(x, classifier), classifier.weight.rows);
-    const pooled = e.activate(e.linear(e.flat(x), whole.linear('pre_classifier', width, width)), 'relu');
+    const pooled = e.activate(e.linear(x, whole.linear('pre_classifier', width, width)), 'relu');
     return finish(e, head, e.classify(pooled, classifier), classifier.weight.rows);
   };
 }

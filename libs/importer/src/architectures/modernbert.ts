@@ -1,7 +1,17 @@
 /** ModernBERT (Warner et al. 2024): norms first, rotary positions, gated maps, and most layers attend nearby only. */
-import { dataOf, type Model, type Value } from '@shoal/onnx';
+import { lazyData, type Model, type Value } from '@shoal/onnx';
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, only, readConfig, size } from '../encoder/config.js';
+import {
+  activation,
+  classesOf,
+  common,
+  headSize,
+  layerCount,
+  MAX_CONTEXT,
+  only,
+  readConfig,
+  size,
+} from '../encoder/config.js';
 import { EncoderGraph, HIDDEN } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { Weights } from '../encoder/weights.js';
@@ -13,10 +23,10 @@ const Rotary = z.object({ rope_theta: theta, rope_type: only('default') });
 const Config = z.object({
   ...common,
   hidden_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   intermediate_size: size,
-  max_position_embeddings: size,
+  max_position_embeddings: size.max(MAX_CONTEXT),
   hidden_activation: activation.default('gelu'),
   norm_eps: z.number().positive().default(1e-5),
   norm_bias: z.boolean().default(false),
@@ -42,8 +52,8 @@ const HEAD = /^head\./;
 interface Kind {
   readonly cos: Value;
   readonly sin: Value;
-  /** Hides what is too far away; nothing in layers that see everything. */
-  readonly bias: Value;
+  /** Hides what is too far away; undefined in layers that see everything. */
+  readonly bias: Value | undefined;
 }
 
 function build(head: Head): Architecture['build'] {
@@ -58,7 +68,7 @@ function build(head: Head): Architecture['build'] {
     const e = new EncoderGraph('modernbert', precision);
     const norm = (from: Weights, name: string) => from.norm(name, width, config.norm_bias);
     const table = weights.matrix('embeddings.tok_embeddings.weight', config.vocab_size, width);
-    const words = e.embedding(e.ids, weights.name('embeddings.tok_embeddings.weight'), table);
+    const words = e.embedding(e.perToken(e.ids), weights.name('embeddings.tok_embeddings.weight'), table);
     let x = e.norm(words, norm(weights, 'embeddings.norm'), epsilon);
 
     const types = layerTypes(config);
@@ -90,17 +100,24 @@ function layerTypes(config: Config): readonly ('full_attention' | 'sliding_atten
 function attention(e: EncoderGraph, x: Value, weights: Weights, config: Config, kind: Kind): Value {
   const { hidden_size: width, num_attention_heads: heads, attention_bias: biased } = config;
   const packed = e.linear(x, weights.linear('Wqkv', width, 3 * width, biased));
-  const [query = '', key = '', value = ''] = e.split(packed, [width, width, width]);
+  const [query = '', key = '', value = ''] = e.rows(packed, 3, width);
   const turn = (states: Value) =>
     e.g.contrib('RotaryEmbedding', [states, e.g.ints([0]), kind.cos, kind.sin], 1, { num_heads: heads })[0]!;
-  const attended = e.attention({ query: turn(query), key: turn(key), value, heads, bias: kind.bias });
-  return e.linear(attended, weights.linear('Wo', width, width, biased));
+  const attended = e.attention({
+    query: turn(query),
+    key: turn(key),
+    value,
+    heads,
+    width,
+    bias: kind.bias,
+  });
+  return e.linear(e.tokens(attended, width), weights.linear('Wo', width, width, biased));
 }
 
 function gated(e: EncoderGraph, x: Value, weights: Weights, config: Config): Value {
   const { hidden_size: width, intermediate_size: inner, mlp_bias: biased } = config;
   const both = e.linear(x, weights.linear('Wi', width, 2 * inner, biased));
-  const [grown = '', gate = ''] = e.split(both, [inner, inner]);
+  const [grown = '', gate = ''] = e.g.ops('Split', [both, e.g.ints([inner, inner])], 2, { axis: -1 });
   const product = e.g.op('Mul', [e.activate(grown, config.hidden_activation), gate]);
   return e.linear(product, weights.linear('Wo', inner, width, biased));
 }
@@ -112,34 +129,42 @@ function makeKind(e: EncoderGraph, config: Config, type: string, headWidth: numb
   const base = rotary?.rope_theta ?? old;
   const half = headWidth / 2;
   const length = config.max_position_embeddings;
-  const angle = (n: number) => Math.floor(n / half) * base ** (-(n % half) / half);
-  const constant = (name: string, of: (angle: number) => number) => {
-    const values = Float32Array.from({ length: length * half }, (_, n) => of(angle(n)));
-    return e.g.constant(`${type}.${name}`, 'float32', [length, half], dataOf(values));
+  const frequencies = Float64Array.from({ length: half }, (_, n) => base ** (-n / half));
+  const make = (of: (angle: number) => number) => {
+    const values = new Float32Array(length * half);
+    for (let n = 0; n < values.length; n++) values[n] = of(Math.floor(n / half) * frequencies[n % half]!);
+    return values;
   };
+  const constant = (name: string, of: (angle: number) => number) =>
+    e.g.constant(
+      `${type}.${name}`,
+      'float32',
+      [length, half],
+      lazyData(4 * length * half, () => make(of)),
+    );
   return {
     cos: constant('cos', Math.cos),
     sin: constant('sin', Math.sin),
-    bias: local ? nearby(e, Math.floor(config.local_attention / 2)) : '',
+    bias: local ? nearby(e, Math.floor(config.local_attention / 2)) : undefined,
   };
 }
 
-/** [1, 1, sequence, sequence]: 0 where query and key are at most `reach` apart. */
+/** [batch, 1, sequence, sequence]: 0 where query and key are at most `reach` apart, and the key is no padding. */
 function nearby(e: EncoderGraph, reach: number): Value {
   const { g } = e;
-  const positions = e.positions;
+  const positions = e.columns;
   const distance = g.op('Sub', [
     g.op('Unsqueeze', [positions, g.ints([0])]),
     g.op('Unsqueeze', [positions, g.ints([1])]),
   ]);
   const far = g.op('Greater', [g.op('Abs', [distance]), g.scalar(reach, 'int64')]);
-  return g.op('Unsqueeze', [g.op('Where', [far, g.scalar(HIDDEN), g.scalar(0)]), g.ints([0, 1])]);
+  return g.op('Where', [g.op('Unsqueeze', [far, g.ints([0, 1])]), g.scalar(HIDDEN), e.padding]);
 }
 
 function classifier(e: EncoderGraph, head: 'texts' | 'tokens', x: Value, weights: Weights, config: Config): Model {
   const { hidden_size: width, classifier_bias: biased, norm_eps: epsilon } = config;
   const mean = head === 'texts' && config.classifier_pooling === 'mean';
-  const pooled = head === 'tokens' ? x : mean ? e.mean(x) : e.flat(e.first(x));
+  const pooled = head === 'tokens' ? x : mean ? e.mean(x, width) : e.first(x);
   const dense = e.linear(pooled, weights.linear('head.dense', width, width, biased));
   const normed = e.norm(
     e.activate(dense, config.classifier_activation),

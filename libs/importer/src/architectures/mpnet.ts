@@ -1,7 +1,7 @@
 /** MPNet (Song et al. 2020): positions as in RoBERTa, and attention scores that depend on the distance as in T5. */
 import { dataOf } from '@shoal/onnx';
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, only, readConfig, size } from '../encoder/config.js';
+import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../encoder/config.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
@@ -12,7 +12,7 @@ import type { Architecture } from './types.js';
 const Config = z.object({
   ...common,
   hidden_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   intermediate_size: size,
   max_position_embeddings: size,
@@ -62,10 +62,10 @@ function build(head: Head): Architecture['build'] {
     const positions = embeddings.matrix('position_embeddings.weight', config.max_position_embeddings, width);
     const places = e.g.op('Gather', [
       e.g.constant(embeddings.name('position_embeddings.weight'), 'float32', [positions.rows, width], positions.data),
-      offsetPositions(e.g, e.ids, PADDING),
+      e.perToken(offsetPositions(e.g, e.ids, PADDING)),
     ]);
     const embedded = e.addNorm(
-      e.embedding(e.ids, embeddings.name('word_embeddings.weight'), words),
+      e.embedding(e.perToken(e.ids), embeddings.name('word_embeddings.weight'), words),
       places,
       embeddings.norm('LayerNorm', width),
       epsilon,
@@ -90,7 +90,7 @@ function build(head: Head): Architecture['build'] {
   };
 }
 
-/** [1, heads, sequence, sequence]: what is added to the score of a key at some distance, for every query. */
+/** [batch, heads, sequence, sequence]: what is added to the score of a key at some distance, for every query, and padding. */
 function distanceBias(e: EncoderGraph, table: Float32Array, heads: number, longest: number) {
   const { g } = e;
   // By distance, from −(longest − 1) to longest − 1, so that the graph needs no logarithms.
@@ -100,11 +100,11 @@ function distanceBias(e: EncoderGraph, table: Float32Array, heads: number, longe
     const bucket = bucketOf(n - (longest - 1));
     for (let head = 0; head < heads; head++) byDistance[head * distances + n] = table[bucket * heads + head]!;
   }
-  const rows = g.op('Unsqueeze', [e.positions, g.ints([1])]);
-  const distance = g.op('Sub', [g.op('Unsqueeze', [e.positions, g.ints([0])]), rows]);
+  const rows = g.op('Unsqueeze', [e.columns, g.ints([1])]);
+  const distance = g.op('Sub', [g.op('Unsqueeze', [e.columns, g.ints([0])]), rows]);
   const index = g.op('Add', [distance, g.scalar(longest - 1, 'int64')]);
   const constant = g.constant('distance_bias', 'float32', [1, heads, distances], dataOf(byDistance));
-  return g.op('Gather', [constant, index], { axis: 2 });
+  return g.op('Add', [g.op('Gather', [constant, index], { axis: 2 }), e.padding]);
 }
 
 /** Bucket of key − query: half for each direction, exact up to 8, then wider and wider up to 128. */

@@ -36,10 +36,10 @@ function build(head: Head): Architecture['build'] {
     );
     const places = e.g.op('Gather', [
       e.g.constant(embeddings.name('position_embeddings.weight'), 'float32', [positions.rows, width], typed),
-      offsetPositions(e.g, e.ids, config.pad_token_id ?? 1),
+      e.perToken(offsetPositions(e.g, e.ids, config.pad_token_id ?? 1)),
     ]);
     const embedded = e.addNorm(
-      e.embedding(e.ids, embeddings.name('word_embeddings.weight'), words),
+      e.embedding(e.perToken(e.ids), embeddings.name('word_embeddings.weight'), words),
       places,
       embeddings.norm('LayerNorm', width),
       epsilon,
@@ -64,7 +64,7 @@ export function finishClassifier(
   classes: number,
 ): ReturnType<typeof finish> {
   if (head === 'tokens') return finish(e, head, e.classify(x, weights.linear('classifier', width, classes)), classes);
-  const hidden = e.g.op('Tanh', [e.linear(e.flat(x), weights.linear('classifier.dense', width, width))]);
+  const hidden = e.g.op('Tanh', [e.linear(x, weights.linear('classifier.dense', width, width))]);
   return finish(e, head, e.classify(hidden, weights.linear('classifier.out_proj', width, classes)), classes);
 }
 

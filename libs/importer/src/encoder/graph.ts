@@ -1,4 +1,7 @@
-/** The parts that encoders are made of, on top of a GraphBuilder. Values are [batch, sequence, width]. */
+/**
+ * The parts that encoders are made of, on top of a GraphBuilder. Hidden states are [tokens, width]: all tokens of the batch one
+ * after the other, without padding, so that nothing is computed for it. Only attention sees rows and columns.
+ */
 import { dataOf, float, GraphBuilder, type TensorData, type Value } from '@shoal/onnx';
 import { stackRows } from '../matrix.js';
 import { float32 } from '../precision/float32.js';
@@ -7,28 +10,63 @@ import type { Activation } from './config.js';
 import type { Linear, Norm } from './weights.js';
 
 export interface AttentionInputs {
+  /** [batch, queries, width] */
   readonly query: Value;
+  /** [batch, sequence, width] */
   readonly key: Value;
   readonly value: Value;
   readonly heads: number;
-  /** Added to the scores before the softmax: [1 or batch, 1 or heads, queries, keys]. */
-  readonly bias?: Value;
+  readonly width: number;
+  /** Added to the scores instead of `padding`, which it includes: [batch, 1 or heads, queries, sequence]. */
+  readonly bias?: Value | undefined;
 }
 
 export class EncoderGraph {
   readonly g: GraphBuilder;
+  /** [batch, sequence] */
   readonly ids: Value;
+  /** Added to scores, so that padding gets no share: [batch, 1, 1, sequence]. */
+  readonly padding: Value;
   readonly #precision: Precision;
-  /** [batch, sequence] int32, 1 where a token is. */
+  /** [batch, sequence], 1 where a token is. */
   readonly #mask: Value;
-  #length: Value | undefined;
+  /** Where in batch × sequence each token is: [tokens]. */
+  readonly #places: Value;
+  /** Which token is at each place: [batch, sequence]. For padding it is any. */
+  readonly #tokens: Value;
 
   constructor(name: string, precision: Precision) {
     const g = new GraphBuilder({ name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
     this.g = g;
     this.#precision = precision;
     this.ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
-    this.#mask = g.op('Cast', [g.input('attention_mask', 'int64', ['batch', 'sequence'])], { to: INT32 });
+    this.#mask = g.input('attention_mask', 'int64', ['batch', 'sequence']);
+    const flat = g.op('Reshape', [this.#mask, g.ints([-1])]);
+    this.#places = g.op('Reshape', [g.op('NonZero', [flat]), g.ints([-1])]);
+    const before = g.op('Sub', [g.op('CumSum', [flat, g.scalar(0, 'int64')]), g.scalar(1, 'int64')]);
+    this.#tokens = g.op('Reshape', [before, g.op('Shape', [this.#mask])]);
+    const seen = g.op('Cast', [g.op('Unsqueeze', [this.#mask, g.ints([1, 2])])], { to: BOOL });
+    this.padding = g.op('Where', [seen, g.scalar(0), g.scalar(HIDDEN)]);
+  }
+
+  /** A value per place, [batch, sequence], as one per token, [tokens]. */
+  perToken(values: Value): Value {
+    return this.g.op('Gather', [this.g.op('Reshape', [values, this.g.ints([-1])]), this.#places]);
+  }
+
+  /** 0, 1, 2, ... within each text, [tokens]. */
+  get positions(): Value {
+    return this.g.op('Mod', [this.#places, this.#length()]);
+  }
+
+  /** 0, 1, 2, ... for each column, [sequence]. */
+  get columns(): Value {
+    const { g } = this;
+    return g.op('Range', [g.scalar(0, 'int64'), g.op('Squeeze', [this.#length()]), g.scalar(1, 'int64')]);
+  }
+
+  #length(): Value {
+    return this.g.op('Shape', [this.ids], { start: 1, end: 2 });
   }
 
   linear(x: Value, { name, weight, bias }: Linear): Value {
@@ -40,21 +78,41 @@ export class EncoderGraph {
     return float32.linear(this.g, x, name, weight, bias);
   }
 
-  /** Several projections of the same input as one product. */
-  linears(x: Value, name: string, parts: readonly Linear[]): Value[] {
-    const [first] = parts;
-    if (first === undefined || parts.length === 1) return first === undefined ? [] : [this.linear(x, first)];
-    const bias = first.bias === undefined ? undefined : concat(parts.map((part) => part.bias ?? new Float32Array()));
-    const packed = this.#precision.linear(this.g, x, name, stackRows(parts.map(({ weight }) => weight)), bias);
-    return this.split(
-      packed,
-      parts.map(({ weight }) => weight.rows),
-    );
+  /** Projections of the same input as one product, side by side. */
+  packed(x: Value, name: string, parts: readonly Linear[]): Value {
+    const biases = parts.flatMap(({ bias }) => (bias === undefined ? [] : [bias]));
+    const weight = stackRows(parts.map((part) => part.weight));
+    return this.#precision.linear(this.g, x, name, weight, biases.length === 0 ? undefined : concat(biases));
   }
 
-  /** Along the last dimension. */
-  split(x: Value, sizes: readonly number[]): Value[] {
-    return this.g.ops('Split', [x, this.g.ints(sizes)], sizes.length, { axis: -1 });
+  /** Each of `count` things of `width` that lie side by side, laid out in rows: [batch, sequence, width]. */
+  rows(x: Value, count: number, width: number): Value[] {
+    const { g } = this;
+    const each = count === 1 ? x : g.op('Reshape', [x, g.ints([-1, width])]);
+    return Array.from({ length: count }, (_, n) => {
+      const scaled = count === 1 ? this.#tokens : g.op('Mul', [this.#tokens, g.scalar(count, 'int64')]);
+      return g.op('Gather', [each, n === 0 ? scaled : g.op('Add', [scaled, g.scalar(n, 'int64')])]);
+    });
+  }
+
+  /** [batch, sequence, width] without its padding: [tokens, width]. */
+  tokens(x: Value, width: number): Value {
+    return this.g.op('Gather', [this.g.op('Reshape', [x, this.g.ints([-1, width])]), this.#places]);
+  }
+
+  /** [batch, width]: of the token that stands for the text. */
+  first(x: Value): Value {
+    const { g } = this;
+    return g.op('Gather', [x, g.op('Gather', [this.#tokens, g.scalar(0, 'int64')], { axis: 1 })]);
+  }
+
+  /** [batch, width] */
+  mean(x: Value, width: number): Value {
+    const { g } = this;
+    const kept = g.op('Cast', [g.op('Unsqueeze', [this.#mask, g.ints([2])])], { to: FLOAT32 });
+    const [rows = ''] = this.rows(x, 1, width);
+    const sum = g.op('ReduceSum', [g.op('Mul', [rows, kept]), g.ints([1])], { keepdims: 0 });
+    return g.op('Div', [sum, g.op('ReduceSum', [kept, g.ints([1])], { keepdims: 0 })]);
   }
 
   /** Rows of a table by ids. */
@@ -62,13 +120,16 @@ export class EncoderGraph {
     return this.#precision.embedding(this.g, ids, name, table);
   }
 
-  vector(name: string, values: Float32Array): Value {
-    return this.g.constant(name, 'float32', [values.length], dataOf(values));
+  /** The same, of a table so small that it stays in 32-bit floats. */
+  lookUp(ids: Value, name: string, rows: number, width: number, data: TensorData): Value {
+    return this.g.op('Gather', [this.g.constant(name, 'float32', [rows, width], data), ids]);
   }
 
   norm(x: Value, norm: Norm, epsilon: number): Value {
-    const bias = norm.bias === undefined ? [] : [this.vector(`${norm.name}.bias`, norm.bias)];
-    const inputs = [x, this.vector(`${norm.name}.weight`, norm.gain), ...bias];
+    const vector = (name: string, values: Float32Array) =>
+      this.g.constant(`${norm.name}.${name}`, 'float32', [values.length], dataOf(values));
+    const bias = norm.bias === undefined ? [] : [vector('bias', norm.bias)];
+    const inputs = [x, vector('weight', norm.gain), ...bias];
     return this.g.op('LayerNormalization', inputs, { axis: -1, epsilon: float(epsilon) });
   }
 
@@ -91,52 +152,26 @@ export class EncoderGraph {
     }
   }
 
-  /** Every token attends to every token that is no padding, and that `bias` does not hide from it. */
-  attention({ query, key, value, heads, bias = '' }: AttentionInputs): Value {
-    return this.g.contrib('MultiHeadAttention', [query, key, value, '', this.#mask, bias], 1, {
-      num_heads: heads,
-      mask_filter_value: float(HIDDEN),
-    })[0]!;
-  }
-
-  /** The length of the longest text, int64 [1]. */
-  get length(): Value {
-    this.#length ??= this.g.op('Shape', [this.ids], { start: 1, end: 2 });
-    return this.#length;
-  }
-
-  /** 0, 1, 2, ... for each position, int64 [sequence]. */
-  get positions(): Value {
-    const end = this.g.op('Squeeze', [this.length]);
-    return this.g.op('Range', [this.g.scalar(0, 'int64'), end, this.g.scalar(1, 'int64')]);
-  }
-
-  /** The first rows of a constant of at least as many rows as the longest text has tokens: one per position. */
-  places(name: string, rows: number, columns: number, data: TensorData): Value {
-    return this.g.op('Slice', [this.g.constant(name, 'float32', [rows, columns], data), this.g.ints([0]), this.length]);
-  }
-
-  /** [batch, 1, width]: of the token that stands for the text. */
-  first(x: Value): Value {
-    return this.g.op('Slice', [x, this.g.ints([0]), this.g.ints([1]), this.g.ints([1])]);
-  }
-
-  /** [batch, width]: over the tokens that are no padding. */
-  mean(x: Value): Value {
-    const kept = this.g.op('Cast', [this.g.op('Unsqueeze', [this.#mask, this.g.ints([2])])], { to: FLOAT32 });
-    const sum = this.g.op('ReduceSum', [this.g.op('Mul', [x, kept]), this.g.ints([1])], { keepdims: 0 });
-    return this.g.op('Div', [sum, this.g.op('ReduceSum', [kept, this.g.ints([1])], { keepdims: 0 })]);
-  }
-
-  /** [batch, width] of what `first` gave. */
-  flat(x: Value): Value {
-    return this.g.op('Squeeze', [x, this.g.ints([1])]);
+  /**
+   * [batch, queries, width]: every token attends to every token that is no padding, and that `bias` does not hide from it.
+   * Not ONNX Runtime's MultiHeadAttention, which takes longer than its parts on the CPU where there is padding (1.30).
+   */
+  attention({ query, key, value, heads, width, bias = this.padding }: AttentionInputs): Value {
+    const { g } = this;
+    const size = width / heads;
+    const byHead = (x: Value) =>
+      g.op('Transpose', [g.op('Reshape', [x, g.ints([0, 0, heads, size])])], { perm: [0, 2, 1, 3] });
+    const attributes = { alpha: float(1 / Math.sqrt(size)), transB: 1 };
+    const [scores = ''] = g.contrib('FusedMatMul', [byHead(query), byHead(key)], 1, attributes);
+    const shares = g.op('Softmax', [g.op('Add', [scores, bias])], { axis: -1 });
+    const mixed = g.op('Transpose', [g.op('MatMul', [shares, byHead(value)])], { perm: [0, 2, 1, 3] });
+    return g.op('Reshape', [mixed, g.ints([0, 0, width])]);
   }
 }
 
 /** `TensorProto.DataType` */
-export const INT32 = 6;
 export const FLOAT32 = 1;
+const BOOL = 9;
 export const INT64 = 7;
 
 /** Added to the scores of what must not be seen; its exponential is 0 beside any score. */

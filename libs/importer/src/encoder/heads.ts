@@ -8,8 +8,13 @@ import type { EncoderGraph } from './graph.js';
  */
 export type Head = 'none' | 'texts' | 'tokens';
 
+/** `x` is [tokens, last], or [batch, last] of a head for texts. */
 export function finish(e: EncoderGraph, head: Head, x: Value, last: number): Model {
-  if (head === 'none') e.g.output('last_hidden_state', x, 'float32', ['batch', 'sequence', last]);
-  else e.g.output('logits', x, 'float32', head === 'texts' ? ['batch', last] : ['batch', 'sequence', last]);
+  if (head === 'texts') {
+    e.g.output('logits', x, 'float32', ['batch', last]);
+  } else {
+    const [rows = ''] = e.rows(x, 1, last);
+    e.g.output(head === 'none' ? 'last_hidden_state' : 'logits', rows, 'float32', ['batch', 'sequence', last]);
+  }
   return e.g.build();
 }

@@ -23,13 +23,13 @@ export interface PostNormShape {
   readonly inner: number;
   readonly activation: Activation;
   readonly epsilon: number;
-  /** Added to the attention scores of every layer. */
+  /** Added to the attention scores of every layer instead of the graph's `padding`, which it includes. */
   readonly bias?: Value;
 }
 
 /**
- * Hidden states of the last layer, [batch, sequence, width]; [batch, 1, width] with `firstOnly`: a classifier of texts reads
- * the first token only, so the last layer is computed for no other.
+ * Hidden states of the last layer, [tokens, width]; [batch, width] with `firstOnly`: a classifier of texts reads the first
+ * token only, so the last layer is computed for no other.
  */
 export function postNormLayers(
   e: EncoderGraph,
@@ -50,20 +50,22 @@ function postNormLayer(
   x: Value,
   weights: Weights,
   names: LayerNames,
-  { width, heads, inner, activation, epsilon, bias = '' }: PostNormShape,
+  { width, heads, inner, activation, epsilon, bias }: PostNormShape,
   firstOnly: boolean,
 ): Value {
   const square = (name: string) => weights.linear(name, width, width);
   const [q, k, v] = [square(names.query), square(names.key), square(names.value)];
+  const name = `${weights.name(names.query)}_key_value`;
   const source = firstOnly ? e.first(x) : x;
-  const packed = `${weights.name(names.query)}_key_value`;
-  const [query = '', key = '', value = ''] = firstOnly
-    ? [e.linear(source, q), ...e.linears(x, packed, [k, v])]
-    : e.linears(x, packed, [q, k, v]);
-  const rowBias =
-    firstOnly && bias !== '' ? e.g.op('Slice', [bias, e.g.ints([0]), e.g.ints([1]), e.g.ints([2])]) : bias;
-  const attended = e.attention({ query, key, value, heads, bias: rowBias });
-  const out = e.linear(attended, square(names.out));
+  const all = e.packed(x, name, firstOnly ? [k, v] : [q, k, v]);
+  const rows = e.rows(all, firstOnly ? 2 : 3, width);
+  if (firstOnly) rows.unshift(e.g.op('Unsqueeze', [e.linear(source, q), e.g.ints([1])]));
+  const [query = '', key = '', value = ''] = rows;
+  const first = firstOnly && bias !== undefined;
+  const rowBias = first ? e.g.op('Slice', [bias, e.g.ints([0]), e.g.ints([1]), e.g.ints([2])]) : bias;
+  const attended = e.attention({ query, key, value, heads, width, bias: rowBias });
+  const own = firstOnly ? e.g.op('Squeeze', [attended, e.g.ints([1])]) : e.tokens(attended, width);
+  const out = e.linear(own, square(names.out));
   const middle = e.addNorm(out, source, weights.norm(names.attentionNorm, width), epsilon);
   const grown = e.activate(e.linear(middle, weights.linear(names.up, width, inner)), activation);
   const shrunk = e.linear(grown, weights.linear(names.down, inner, width));
