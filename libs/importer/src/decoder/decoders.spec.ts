@@ -102,18 +102,22 @@ describe('a pass', () => {
     const int64 = (values: readonly number[], ...shape: number[]): Tensor => {
       return { type: 'int64', dims: shape, data: BigInt64Array.from(values, BigInt) };
     };
-    const feeds = {
-      input_ids: int64(ids, 1, ids.length),
-      position_ids: int64([...ids.keys()], 1, ids.length),
-      seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(ids.length - 1) },
-      total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(ids.length) },
-      logit_indices: int64([ids.length - 1], 1),
-      ...past,
-    } as const;
-    const { logits } = await session.run(feeds, { outputs: ['logits'], preallocated: present });
+    const run = async (start: number, end: number) => {
+      const part = ids.slice(start, end);
+      const feeds = {
+        input_ids: int64(part, 1, part.length),
+        position_ids: int64([...ids.keys()].slice(start, end), 1, part.length),
+        seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(end - 1) },
+        total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(part.length) },
+        logit_indices: int64([part.length - 1], 1),
+        ...past,
+      } as const;
+      return await session.run(feeds, { outputs: ['logits'], preallocated: present });
+    };
+    await run(0, 9);
+    const { logits } = await run(9, ids.length);
     expect(difference(logits!.data as Float32Array, last_logits)).toBeLessThan(TOLERANCE);
     for (const { data } of Object.values(present)) {
-      // A kernel that copies the past into other memory leaves zeros behind what it has copied.
       const used = (data as Float32Array).map((value) => (value === SENTINEL ? 0 : 1));
       for (let head = 0; head < info.kvHeads; head++) {
         const row = used.subarray(head * capacity * info.headDim, (head + 1) * capacity * info.headDim);
