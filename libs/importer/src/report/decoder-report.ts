@@ -48,8 +48,8 @@ export async function measureDecoder(
     }
     const prompt = texts.flat().slice(0, PROMPT);
     const generating = (rows: number) => loaded.map((model) => () => generate(model, prompt, rows));
-    const alone = await ratesSideBySide(generating(1), now);
-    const together = await ratesSideBySide(generating(8), now);
+    const alone = await ratesSideBySide(generating(1), now, signal);
+    const together = await ratesSideBySide(generating(8), now, signal);
     return loaded.map(({ variant }, n) => ({
       variant,
       columns: {

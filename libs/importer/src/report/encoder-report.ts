@@ -41,6 +41,7 @@ export async function measureEncoder(
     const rates = await ratesSideBySide(
       rows.map(({ run }) => run),
       now,
+      signal,
     );
     const reference = rows[0]!.answers;
     return rows.map(({ quality, answers }, n) => ({
