@@ -1,0 +1,42 @@
+/** Names of ONNX files, as the tools that write them choose them. */
+import { expect, test } from 'vitest';
+import { findExports } from './names.js';
+
+const dtypes = (...paths: readonly string[]) =>
+  Object.fromEntries(findExports(paths).files.map(({ dtype, path }) => [dtype, path]));
+
+test('transformers.js: a file for each dtype, the plainest name first', () => {
+  const names = ['', '_fp16', '_int8', '_uint8', '_quantized', '_q4', '_q4f16', '_bnb4'];
+  expect(dtypes(...names.map((suffix) => `onnx/model${suffix}.onnx`))).toEqual({
+    fp32: 'onnx/model.onnx',
+    fp16: 'onnx/model_fp16.onnx',
+    int8: 'onnx/model_int8.onnx',
+    int4: 'onnx/model_q4.onnx',
+  });
+});
+
+test('sentence-transformers and Optimum: levels of optimisation, and processors', () => {
+  expect(dtypes('onnx/model_O1.onnx', 'onnx/model_O3.onnx', 'onnx/model_O4.onnx')).toEqual({
+    fp32: 'onnx/model_O3.onnx',
+    fp16: 'onnx/model_O4.onnx',
+  });
+  const processors = ['qint8_arm64', 'qint8_avx512_vnni', 'quint8_avx2'].map((name) => `onnx/model_${name}.onnx`);
+  expect(dtypes(...processors)).toEqual({ int8: 'onnx/model_qint8_avx512_vnni.onnx' });
+});
+
+test('a file in onnx/ comes before one beside it', () => {
+  expect(dtypes('model.onnx', 'onnx/model.onnx')).toEqual({ fp32: 'onnx/model.onnx' });
+});
+
+test('parts of larger models and names that say nothing are told apart', () => {
+  const { files, parts, unknown } = findExports([
+    'onnx/decoder_model_merged.onnx',
+    'onnx/encoder_model.onnx',
+    'onnx/embed_tokens.onnx',
+    'mixed.onnx',
+    'onnx/model_q2.onnx',
+  ]);
+  expect(files).toEqual([]);
+  expect(parts).toEqual(['onnx/decoder_model_merged.onnx', 'onnx/encoder_model.onnx', 'onnx/embed_tokens.onnx']);
+  expect(unknown).toEqual(['onnx/model_q2.onnx', 'mixed.onnx']);
+});
