@@ -1,8 +1,7 @@
 /** One file over HTTP, known by its SHA-256: goes on where it was cut off, and is checked before anybody sees it. */
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rm, stat, truncate } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { createReadStream } from 'node:fs';
+import { open, rm, stat, truncate } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '@shoal/tools/user-error';
 
@@ -106,28 +105,28 @@ interface Target {
   readonly tooLarge: Error;
 }
 
+/** Every chunk is written before the next is read: what came before the connection broke need not come again. */
 async function append(body: ReadableStream<Uint8Array>, { file, start, maxBytes, tooLarge }: Target): Promise<void> {
   let size = start;
+  const target = await open(file, 'a');
+  const chunks = body.getReader();
   try {
-    await pipeline(
-      Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]),
-      async function* (chunks: AsyncIterable<Uint8Array>) {
-        for await (const chunk of chunks) {
-          size += chunk.byteLength;
-          if (size > maxBytes) throw tooLarge;
-          yield chunk;
-        }
-      },
-      createWriteStream(file, { flags: 'a' }),
-    );
-  } catch (error) {
-    if (error === tooLarge) {
-      await rm(file);
-      throw error;
+    for (;;) {
+      const chunk = await chunks.read().catch((error: unknown) => {
+        throw new PassingFault(`broke off after ${size} bytes (${reasonOf(error)})`);
+      });
+      if (chunk.done) return;
+      size += chunk.value.byteLength;
+      if (size > maxBytes) throw tooLarge;
+      await target.appendFile(chunk.value);
     }
-    // A full disk does not pass.
-    if (error instanceof Error && 'syscall' in error && error.syscall === 'write') throw error;
-    throw new PassingFault(`broke off after ${size} bytes (${reasonOf(error)})`);
+  } catch (error) {
+    // Of what is left nobody wants to hear.
+    await chunks.cancel().catch(() => undefined);
+    if (error === tooLarge) await rm(file);
+    throw error;
+  } finally {
+    await target.close();
   }
 }
 
