@@ -1,10 +1,10 @@
 /** BERT (Devlin et al. 2018), and what was trained in its form: MiniLM, BGE, E5, GTE, Contriever, ... */
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../encoder/config.js';
+import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
-import { Weights } from '../encoder/weights.js';
+import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
 
 /** Shared with RoBERTa, whose config.json has the same fields. */

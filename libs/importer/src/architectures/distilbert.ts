@@ -1,10 +1,10 @@
 /** DistilBERT (Sanh et al. 2019): BERT with half its layers, and neither token types nor pooler. */
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, layerCount, readConfig, size } from '../encoder/config.js';
+import { activation, classesOf, common, headSize, layerCount, readConfig, size } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
-import { Weights } from '../encoder/weights.js';
+import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
 
 const Config = z.object({

@@ -11,10 +11,10 @@ import {
   only,
   readConfig,
   size,
-} from '../encoder/config.js';
+} from '../config-fields.js';
 import { EncoderGraph, HIDDEN } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
-import { Weights } from '../encoder/weights.js';
+import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
 
 const theta = z.number().positive();

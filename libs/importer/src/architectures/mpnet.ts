@@ -1,11 +1,11 @@
 /** MPNet (Song et al. 2020): positions as in RoBERTa, and attention scores that depend on the distance as in T5. */
 import { dataOf } from '@shoal/onnx';
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../encoder/config.js';
+import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
-import { Weights } from '../encoder/weights.js';
+import { Weights } from '../weights.js';
 import { finishClassifier, offsetPositions } from './roberta.js';
 import type { Architecture } from './types.js';
 

@@ -1,10 +1,10 @@
 /** RoBERTa (Liu et al. 2019) and the multilingual XLM-RoBERTa: BERT with positions that count past the padding id. */
 import { type GraphBuilder, lazyData, type Value } from '@shoal/onnx';
-import { classesOf, headSize, readConfig } from '../encoder/config.js';
+import { classesOf, headSize, readConfig } from '../config-fields.js';
 import { EncoderGraph, INT64 } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { postNormLayers } from '../encoder/post-norm.js';
-import { Weights } from '../encoder/weights.js';
+import { Weights } from '../weights.js';
 import { BERT_LAYER, BertConfig } from './bert.js';
 import type { Architecture } from './types.js';
 

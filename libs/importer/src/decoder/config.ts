@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { BuildRequest } from '../architectures/types.js';
-import { absent, activation, checkHead, layerCount, MAX_CONTEXT, only, readConfig, size } from '../encoder/config.js';
+import { absent, activation, checkHead, layerCount, MAX_CONTEXT, only, readConfig, size } from '../config-fields.js';
 import { invalid } from '../invalid.js';
 import { type Rotary, readRotary, rotaryFields } from './rotary-config.js';
 

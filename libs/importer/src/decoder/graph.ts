@@ -17,9 +17,9 @@
 import { GraphBuilder, type Model, type Value } from '@shoal/onnx';
 import type { BuildRequest } from '../architectures/types.js';
 import type { Checkpoint } from '../checkpoint.js';
-import { Weights } from '../encoder/weights.js';
 import { invalid } from '../invalid.js';
 import type { Matrix } from '../matrix.js';
+import { Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
 import { writeDecoderInfo } from './info.js';
 import { addNorm, attention, feedForward, norm, type Stack, type Traits } from './layer.js';

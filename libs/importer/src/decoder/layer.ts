@@ -1,8 +1,8 @@
 /** One layer of a decoder: attention over the cache, and the gated feed-forward network. Values are [batch, sequence, width]. */
 import { dataOf, float, type GraphBuilder, type Value } from '@shoal/onnx';
-import type { Linear, Weights } from '../encoder/weights.js';
 import { stackRows } from '../matrix.js';
 import type { Precision } from '../precision/types.js';
+import type { Linear, Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
 import type { RotaryTables } from './rotary.js';
 

@@ -1,6 +1,6 @@
 /** How positions turn into angles, read from config.json: `rope_parameters` (new) or `rope_theta` and `rope_scaling` (old). */
 import { z } from 'zod';
-import { size } from '../encoder/config.js';
+import { size } from '../config-fields.js';
 import { invalid } from '../invalid.js';
 
 export interface Rotary {

@@ -3,11 +3,11 @@
  * after the other, without padding, so that nothing is computed for it. Only attention sees rows and columns.
  */
 import { dataOf, float, GraphBuilder, type TensorData, type Value } from '@shoal/onnx';
+import type { Activation } from '../config-fields.js';
 import { stackRows } from '../matrix.js';
 import { float32 } from '../precision/float32.js';
 import type { Precision } from '../precision/types.js';
-import type { Activation } from './config.js';
-import type { Linear, Norm } from './weights.js';
+import type { Linear, Norm } from '../weights.js';
 
 export interface AttentionInputs {
   /** [batch, queries, width] */

@@ -1,8 +1,8 @@
 /** Layers as BERT has them: attention, then two linear maps, each added to its input and then normalised. */
 import type { Value } from '@shoal/onnx';
-import type { Activation } from './config.js';
+import type { Activation } from '../config-fields.js';
+import type { Weights } from '../weights.js';
 import type { EncoderGraph } from './graph.js';
-import type { Weights } from './weights.js';
 
 /** Names of tensors below those of a layer. */
 export interface LayerNames {

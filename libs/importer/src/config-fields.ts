@@ -1,6 +1,6 @@
-/** What the config.json of an encoder may say. A field that would change the answers and is not understood is refused by name. */
+/** Fields that the config.json of several architectures has. One that would change the answers and is not understood is refused by name. */
 import { z } from 'zod';
-import { invalid } from '../invalid.js';
+import { invalid } from './invalid.js';
 
 /** Far above any model, and small enough that no product of two overflows. */
 const MAX_SIZE = 2 ** 24;

@@ -1,6 +1,6 @@
 /** The tensors of a checkpoint below one prefix, as the layers ask for them. */
-import type { Checkpoint } from '../checkpoint.js';
-import type { Matrix } from '../matrix.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { Matrix } from './matrix.js';
 
 export interface Linear {
   /** Of the weight, in the checkpoint. */
