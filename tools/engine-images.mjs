@@ -19,7 +19,6 @@ import { UserError } from './user-error.mjs';
 
 const CACHE = join(ROOT, '.shoal/containers');
 const SUITE = 'bookworm';
-const MIRROR = 'http://deb.debian.org/debian';
 /** Certificates that this machine trusts, those of its network's proxy among them. */
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
 /** What Debian's own slim images leave out. */
@@ -119,7 +118,7 @@ function keepImage(name, env, fill) {
 function importDebian(env) {
   inFolder((folder) => {
     const root = join(folder, 'root');
-    must('debootstrap', ['--variant=minbase', SUITE, root, MIRROR]);
+    must('debootstrap', ['--variant=minbase', SUITE, root]);
     cpSync(CERTIFICATES, join(root, CERTIFICATES), { dereference: true });
     // No service starts while packages are installed.
     writeFileSync(join(root, 'usr/sbin/policy-rc.d'), '#!/bin/sh\nexit 101\n', { mode: 0o755 });
