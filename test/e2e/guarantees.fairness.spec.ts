@@ -4,7 +4,9 @@ import { type Api, type Fleet, inParallel, openFleet } from '../support/fleet.js
 
 const KEYS = 'heavy:heavy-key,light:light-key,triple:triple-key:3';
 const TEXT = 'a large fish that lives in the sea and eats smaller fish that live near the bottom of the sea';
-/** Small micro-batches, so that there are many to count. */
+/** Over 100 tokens: 16 of them run for long beside the few milliseconds in which a worker fetches the next ones. */
+const LONG_TEXT = Array(5).fill(TEXT).join(', ');
+/** Few items in a micro-batch, so that there are many to count. */
 const LIMITS = { max_batch_size: 16, max_batch_tokens: 512, max_queued_tokens: 4_000_000 };
 
 interface Backlog {
@@ -12,17 +14,17 @@ interface Backlog {
   readonly jobs: number;
 }
 
-async function openSmallBatches(): Promise<{ fleet: Fleet; api: Api }> {
-  const fleet = await openFleet({ model: 'wordnet-topic', apiKeys: KEYS, limits: LIMITS });
+async function openSmallBatches(limits: Partial<typeof LIMITS> = {}): Promise<{ fleet: Fleet; api: Api }> {
+  const fleet = await openFleet({ model: 'wordnet-topic', apiKeys: KEYS, limits: { ...LIMITS, ...limits } });
   // A worker tells the size of its micro-batches; an API that starts after it cuts chunks to fit.
   await (await fleet.startWorker()).stop();
   return { fleet, api: await fleet.startApi() };
 }
 
-const submitAll = async (api: Api, { key, jobs }: Backlog) => {
+const submitAll = async (api: Api, { key, jobs }: Backlog, text = TEXT) => {
   const ids: string[] = [];
   while (ids.length < jobs) {
-    ids.push(...(await api.submitBulk(Array(Math.min(1000, jobs - ids.length)).fill(TEXT), key)));
+    ids.push(...(await api.submitBulk(Array(Math.min(1000, jobs - ids.length)).fill(text), key)));
   }
   return ids;
 };
@@ -62,14 +64,14 @@ function passedBy(job: JobView, starts: ReadonlySet<string>): number {
 }
 
 test('a light tenant behind a burst of 1,500 jobs waits for no more than two micro-batches', async () => {
-  const { fleet, api } = await openSmallBatches();
+  const { fleet, api } = await openSmallBatches({ max_batch_tokens: 2048 });
   await fleet.startWorker();
   const alone: JobView[] = [];
-  for (let n = 0; n < 20; n++) alone.push(await api.end(await api.submit(TEXT, 'light-key'), 'light-key'));
+  for (let n = 0; n < 20; n++) alone.push(await api.end(await api.submit(LONG_TEXT, 'light-key'), 'light-key'));
 
-  const burst = await submitAll(api, { key: 'heavy-key', jobs: 1500 });
+  const burst = await submitAll(api, { key: 'heavy-key', jobs: 1500 }, LONG_TEXT);
   const light: JobView[] = [];
-  for (let n = 0; n < 20; n++) light.push(await api.end(await api.submit(TEXT, 'light-key'), 'light-key'));
+  for (let n = 0; n < 20; n++) light.push(await api.end(await api.submit(LONG_TEXT, 'light-key'), 'light-key'));
   const heavy = await inParallel(16, burst, (id) => api.end(id, 'heavy-key'));
 
   // Jobs of one micro-batch have the same start, and a micro-batch takes longer than the clock's millisecond.
