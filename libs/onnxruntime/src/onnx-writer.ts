@@ -10,8 +10,8 @@ export interface Node {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Integers only. */
-  readonly attributes?: Readonly<Record<string, number>>;
+  /** Integers, and graphs of branches. */
+  readonly attributes?: Readonly<Record<string, number | Graph>>;
 }
 
 export interface Graph {
@@ -29,18 +29,11 @@ type Bytes = readonly number[];
 
 /** The bytes of a `.onnx` file. */
 export function writeModel(graph: Graph): Uint8Array {
-  const body = [
-    ...graph.nodes.flatMap((node) => message(1, writeNode(node))),
-    ...text(2, graph.name ?? 'graph'),
-    ...Object.entries(graph.constants ?? {}).flatMap(([name, tensor]) => message(5, writeConstant(name, tensor))),
-    ...graph.inputs.flatMap((info) => message(11, writeInfo(info))),
-    ...graph.outputs.flatMap((info) => message(12, writeInfo(info))),
-  ];
   const metadata = Object.entries(graph.metadata ?? {});
   return Uint8Array.from([
     ...integer(1, 8),
     ...text(2, 'shoal'),
-    ...message(7, body),
+    ...message(7, writeGraph(graph)),
     ...message(8, integer(2, graph.opset ?? 17)),
     ...metadata.flatMap(([key, value]) => message(14, [...text(1, key), ...text(2, value)])),
   ]);
@@ -51,16 +44,30 @@ export function tensorInfo(name: string, type: ElementType, ...shape: (number | 
   return { name, type, shape };
 }
 
+function writeGraph({ name, nodes, constants, inputs, outputs }: Graph): Bytes {
+  return [
+    ...nodes.flatMap((node) => message(1, writeNode(node))),
+    ...text(2, name ?? 'graph'),
+    ...Object.entries(constants ?? {}).flatMap(([key, tensor]) => message(5, writeConstant(key, tensor))),
+    ...inputs.flatMap((info) => message(11, writeInfo(info))),
+    ...outputs.flatMap((info) => message(12, writeInfo(info))),
+  ];
+}
+
 function writeNode({ op, inputs, outputs, attributes }: Node): Bytes {
-  const INT = 2;
   return [
     ...inputs.flatMap((name) => text(1, name)),
     ...outputs.flatMap((name) => text(2, name)),
     ...text(4, op),
-    ...Object.entries(attributes ?? {}).flatMap(([name, value]) =>
-      message(5, [...text(1, name), ...integer(3, value), ...integer(20, INT)]),
-    ),
+    ...Object.entries(attributes ?? {}).flatMap(([name, value]) => message(5, writeAttribute(name, value))),
   ];
+}
+
+function writeAttribute(name: string, value: number | Graph): Bytes {
+  const [INT, GRAPH] = [2, 5];
+  return typeof value === 'number'
+    ? [...text(1, name), ...integer(3, value), ...integer(20, INT)]
+    : [...text(1, name), ...message(6, writeGraph(value)), ...integer(20, GRAPH)];
 }
 
 function writeConstant(name: string, { type, dims, data }: Tensor): Bytes {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { doubling, floats, powers, zeros } from './testing/graphs.js';
+import { doubling, floats, nested, powers, zeros } from './testing/graphs.js';
 import { collectGarbage, memoryGrowth } from './testing/memory.js';
 import { describeRuntimes, rejection } from './testing/runtimes.js';
 
@@ -54,6 +54,12 @@ describeRuntimes('runs', ({ load }, kind) => {
     const [first, second] = await Promise.all([a.run({ x: floats(3) }), b.run({ x: square })]);
     expect(first.z).toEqual(floats(12));
     expect(second.y?.data).toEqual(Float32Array.of(27));
+  });
+
+  it('branches within branches have room on the stack', async () => {
+    const session = await load(nested(28));
+    const deeper = { type: 'bool', dims: [], data: Uint8Array.of(1) } as const;
+    expect((await session.run({ x: floats(7), deeper })).y28).toEqual(floats(7));
   });
 
   it('memory in use survives the garbage collector', async () => {

@@ -14,6 +14,12 @@ const FILES: Partial<Record<NodeJS.Platform, string>> = {
   win32: 'onnxruntime.dll',
 };
 
+/**
+ * Of an asynchronous call, as a thread of Linux has it; memory is taken as far as it is used. koffi's own 128 KiB are too
+ * small for branches within branches and for the shader compilers behind WebGPU: the process ended with SIGSEGV.
+ */
+const STACK_BYTES = 8 * 1024 * 1024;
+
 /** koffi unmaps a library once its handle is garbage, whatever functions were decoded from it; this keeps it for good. */
 let held: LibraryHandle | undefined;
 
@@ -25,6 +31,8 @@ export function openLibrary(): bigint {
   const file = FILES[process.platform];
   if (file === undefined) throw new Error(`onnxruntime-node has no library for ${process.platform}`);
   disableTelemetry();
+  // Refused once a library has been loaded.
+  if (koffi.config().async_stack_size !== STACK_BYTES) koffi.config({ async_stack_size: STACK_BYTES });
   held ??= koffi.load(join(libraryFolder(), file));
   const base: bigint = held.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = koffi.decode(base, 'void *', 2);

@@ -1,6 +1,6 @@
 /**
  * Asynchronous native calls. Each occupies a thread of libuv's pool (4 unless UV_THREADPOOL_SIZE says otherwise, shared
- * with files and DNS) and 256 KiB of koffi's while it waits for one, so no more than a few wait there; the rest wait here.
+ * with files and DNS) and memory of koffi's while it waits for one, so no more than a few wait there; the rest wait here.
  */
 export type Argument = bigint | number | string | ArrayBufferView;
 

@@ -1,6 +1,6 @@
 /** Graphs and tensors that several specs use. */
 import type { ElementType } from '@shoal/contracts';
-import { tensorInfo, writeModel } from '../onnx-writer.js';
+import { type Graph, tensorInfo, writeModel } from '../onnx-writer.js';
 import type { Tensor } from '../types.js';
 
 /** x → y, unchanged, of any two sizes. */
@@ -32,6 +32,26 @@ export function powers(length: number): Uint8Array {
     outputs: [tensorInfo('y', 'float32', 'n', 'n')],
     nodes: Array.from({ length }, (_, i) => ({ op: 'MatMul', inputs: [name(i), 'x'], outputs: [name(i + 1)] })),
   });
+}
+
+/** y = x, at the bottom of branches within branches. */
+export function nested(depth: number): Uint8Array {
+  const branch = (levels: number): Graph => ({
+    inputs: [],
+    outputs: [tensorInfo(`y${levels}`, 'float32', 1)],
+    nodes: [
+      levels === 0
+        ? { op: 'Identity', inputs: ['x'], outputs: ['y0'] }
+        : {
+            op: 'If',
+            inputs: ['deeper'],
+            outputs: [`y${levels}`],
+            attributes: { then_branch: branch(levels - 1), else_branch: branch(0) },
+          },
+    ],
+  });
+  const inputs = [tensorInfo('x', 'float32', 1), tensorInfo('deeper', 'bool')];
+  return writeModel({ ...branch(depth), inputs });
 }
 
 export function floats(...values: number[]): Tensor {
