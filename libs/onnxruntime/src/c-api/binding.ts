@@ -4,6 +4,7 @@ import { checkInput, checkTarget, find, missing } from '../check.js';
 import { type Device, parseDevice } from '../device-names.js';
 import { runError } from '../errors.js';
 import { Lifetime } from '../lifetime.js';
+import { inTurn } from '../turns.js';
 import type { IoBinding, RunOptions, Tensor } from '../types.js';
 import { wordsAt } from './memory.js';
 import type { LoadedModel } from './model-info.js';
@@ -41,7 +42,8 @@ export class CApiBinding implements IoBinding {
   bindInput(name: string, tensor: Tensor): void {
     this.#assertIdle();
     checkInput(this.#model.inputs, name, tensor);
-    this.#bind('BindInput', name, tensor);
+    // Elsewhere a run binds it, since that copies it.
+    if (this.#model.device === 'cpu') this.#bind('BindInput', name, tensor);
     this.#inputs.set(name, tensor);
   }
 
@@ -83,10 +85,12 @@ export class CApiBinding implements IoBinding {
       const { api } = this.#model.native;
       this.#running = true;
       try {
-        this.#prepare();
-        await terminable(api, options.signal, (runOptions) =>
-          api.callAsync('RunWithBinding', this.#model.session, runOptions, this.#pointer),
-        );
+        await inTurn(this.#model.device, async () => {
+          this.#prepare();
+          await terminable(api, options.signal, (runOptions) =>
+            api.callAsync('RunWithBinding', this.#model.session, runOptions, this.#pointer),
+          );
+        });
         for (const name of this.#outputs.keys()) this.#computed.add(name);
         return this.#results();
       } catch (error) {
@@ -98,8 +102,9 @@ export class CApiBinding implements IoBinding {
   }
 
   release(): Promise<void> {
-    return this.#lifetime.close(() => {
-      this.#model.native.api.release('IoBinding', this.#pointer);
+    return this.#lifetime.close(async () => {
+      const { api } = this.#model.native;
+      await inTurn(this.#model.device, () => api.releaseAsync('IoBinding', this.#pointer));
       this.#inputs.clear();
       this.#outputs.clear();
       this.#onRelease();
@@ -119,7 +124,7 @@ export class CApiBinding implements IoBinding {
     }
     if (this.#model.device === 'cpu') return;
     for (const [name, tensor] of this.#inputs) {
-      // Binding copies an input to its device; the caller may have rewritten it since.
+      // Binding copies an input to its device, and the caller may rewrite it between runs.
       if (tensor !== undefined) this.#bind('BindInput', name, tensor);
     }
   }

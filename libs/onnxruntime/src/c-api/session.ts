@@ -3,6 +3,7 @@ import { checkFeeds, checkOutputs } from '../check.js';
 import type { Device } from '../device-names.js';
 import { loadError, runError } from '../errors.js';
 import { Lifetime } from '../lifetime.js';
+import { inTurn } from '../turns.js';
 import type {
   IoBinding,
   ModelMetadata,
@@ -20,11 +21,21 @@ import { createSessionOptions } from './session-options.js';
 import { terminable } from './termination.js';
 import { type Native, readValue, Values } from './values.js';
 
-/** Loads on a thread of the pool: reading and optimising a large model takes seconds. */
-export async function loadSession(
+export function loadSession(
   native: Native,
   source: string | Uint8Array,
   options: SessionOptions,
+  installed: readonly Device['kind'][],
+): Promise<Session> {
+  const device = options.device ?? 'cpu';
+  return inTurn(device, () => load(native, source, { ...options, device }, installed));
+}
+
+/** On a thread of the pool: reading and optimising a large model takes seconds. */
+async function load(
+  native: Native,
+  source: string | Uint8Array,
+  options: SessionOptions & { readonly device: string },
   installed: readonly Device['kind'][],
 ): Promise<Session> {
   const { api, env } = native;
@@ -41,7 +52,7 @@ export async function loadSession(
     }
     const session = out[0]!;
     const [inputs, outputs] = [readInputs(native, session), readOutputs(native, session)];
-    const model = { native, session, device: options.device ?? 'cpu', installed, inputs, outputs };
+    const model = { native, session, device: options.device, installed, inputs, outputs };
     return new CApiSession(model, readMetadata(native, session));
   } catch (error) {
     api.release('Session', out[0]!);
@@ -104,8 +115,11 @@ class CApiSession implements Session {
     const [inNames, inValues, outNames, outValues] = [0, ins, 2 * ins, 2 * ins + outs].map(
       (index) => addressOf(arrays) + BigInt(index * arrays.BYTES_PER_ELEMENT),
     ) as [bigint, bigint, bigint, bigint];
-    await terminable(api, options.signal, (runOptions) =>
-      api.callAsync('Run', this.#model.session, runOptions, inNames, inValues, ins, outNames, outs, outValues),
+    const { device, session } = this.#model;
+    await inTurn(device, () =>
+      terminable(api, options.signal, (runOptions) =>
+        api.callAsync('Run', session, runOptions, inNames, inValues, ins, outNames, outs, outValues),
+      ),
     );
     const results: Record<string, Tensor> = {};
     outputs.forEach((name, i) => {
@@ -124,7 +138,8 @@ class CApiSession implements Session {
   release(): Promise<void> {
     return this.#lifetime.close(async () => {
       await Promise.all([...this.#bindings].map((binding) => binding.release()));
-      await this.#model.native.api.releaseAsync('Session', this.#model.session);
+      const { device, native, session } = this.#model;
+      await inTurn(device, () => native.api.releaseAsync('Session', session));
     });
   }
 }

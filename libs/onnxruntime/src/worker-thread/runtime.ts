@@ -31,7 +31,8 @@ export async function openWorkerThread(): Promise<Runtime> {
     version: env.versions.node ?? 'unknown',
     kind: 'worker-thread',
     providers,
-    createSession: async (model, options = {}) => loadInThread({ model, options: translate(options, providers) }),
+    createSession: async (model, options = {}) =>
+      loadInThread(options.device ?? 'cpu', { model, options: translate(options, providers) }),
   };
 }
 

@@ -2,15 +2,20 @@
 import { checkFeeds, checkOutputs } from '../check.js';
 import { loadError, runError } from '../errors.js';
 import { Lifetime } from '../lifetime.js';
+import { inTurn } from '../turns.js';
 import type { IoBinding, RunOptions, Session, Tensor, TensorInfo, Tensors } from '../types.js';
 import { CopyingBinding } from './binding.js';
 import { ThreadClient } from './client.js';
 import type { Request, Signature } from './protocol.js';
 
-export async function loadInThread(request: Omit<Extract<Request, { op: 'load' }>, 'id' | 'op'>): Promise<Session> {
+export async function loadInThread(
+  device: string,
+  request: Omit<Extract<Request, { op: 'load' }>, 'id' | 'op'>,
+): Promise<Session> {
   const thread = new ThreadClient();
   try {
-    return new ThreadSession(thread, await thread.request<Signature>({ op: 'load', ...request }));
+    const signature = await inTurn(device, () => thread.request<Signature>({ op: 'load', ...request }));
+    return new ThreadSession(thread, device, signature);
   } catch (error) {
     await thread.terminate();
     throw loadError(error);
@@ -22,10 +27,12 @@ class ThreadSession implements Session {
   readonly outputs: readonly TensorInfo[];
   readonly metadata = undefined;
   readonly #thread: ThreadClient;
+  readonly #device: string;
   readonly #lifetime = new Lifetime('session');
 
-  constructor(thread: ThreadClient, { inputs, outputs }: Signature) {
+  constructor(thread: ThreadClient, device: string, { inputs, outputs }: Signature) {
     this.#thread = thread;
+    this.#device = device;
     this.inputs = inputs;
     this.outputs = outputs;
   }
@@ -36,7 +43,10 @@ class ThreadSession implements Session {
       const outputs = checkOutputs(this.outputs, options);
       options.signal?.throwIfAborted();
       // Posting copies the feeds, so the caller may go on with them even if the run outlives its abortion.
-      const run = this.#thread.request<Record<string, Tensor>>({ op: 'run', feeds, outputs });
+      const run = inTurn(this.#device, () => {
+        options.signal?.throwIfAborted();
+        return this.#thread.request<Record<string, Tensor>>({ op: 'run', feeds, outputs });
+      });
       try {
         return writeInto(options.preallocated ?? {}, await abortable(run, options.signal));
       } catch (error) {
@@ -51,7 +61,7 @@ class ThreadSession implements Session {
   }
 
   release(): Promise<void> {
-    return this.#lifetime.close(() => this.#thread.close());
+    return this.#lifetime.close(() => inTurn(this.#device, () => this.#thread.close()));
   }
 }
 
