@@ -110,6 +110,8 @@ describe('a pass', () => {
         seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(end - 1) },
         total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(part.length) },
         logit_indices: int64([part.length - 1], 1),
+        log_sum_exp_indices: int64([], 0),
+        top_k: int64([1], 1),
         ...past,
       } as const;
       return await session.run(feeds, { outputs: ['logits'], preallocated: present });
@@ -127,22 +129,30 @@ describe('a pass', () => {
     }
   });
 
-  test('gives the likeliest tokens in order, and the logarithm of the sum of exponentials', async () => {
-    const passes = new DecoderPasses(loaded.session, loaded.info, {
-      rows: 1,
-      capacity: loaded.info.maxContext,
-      logits: true,
-    });
-    const [found] = await passes.forward([{ past: 0, ids, wanted: true }]);
-    const order = [...last_logits.entries()].sort(([, a], [, b]) => b - a).slice(0, 64);
-    expect(Array.from(found!.ids, Number)).toEqual(order.map(([id]) => id));
-    expect(
-      difference(
-        found!.values,
-        order.map(([, logit]) => logit),
-      ),
-    ).toBeLessThan(TOLERANCE);
-    expect(found!.logSumExp).toBeCloseTo(Math.log(last_logits.reduce((sum, logit) => sum + Math.exp(logit), 0)), 4);
+  test('gives as many candidates as are asked for, and the log of the sum of exponentials where it is', async () => {
+    const { session, info } = loaded;
+    const passes = new DecoderPasses(session, info, { rows: 3, capacity: info.maxContext });
+    const order = [...last_logits.entries()].sort(([, a], [, b]) => b - a);
+    const logSumExp = Math.log(last_logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    const row = { past: 0, ids, wanted: true };
+    for (const candidates of [1, 64]) {
+      const found = await passes.forward([{ ...row, logSumExp: true }, row, { ...row, logSumExp: true }], candidates);
+      const likeliest = order.slice(0, candidates);
+      for (const { ids, values } of found.map((next) => next!)) {
+        expect(Array.from(ids, Number)).toEqual(likeliest.map(([id]) => id));
+        expect(
+          difference(
+            values,
+            likeliest.map(([, logit]) => logit),
+          ),
+        ).toBeLessThan(TOLERANCE);
+      }
+      expect(found[0]!.logSumExp).toBeCloseTo(logSumExp, 4);
+      expect(found[1]!.logSumExp).toBeUndefined();
+      expect(found[2]!.logSumExp).toBeCloseTo(logSumExp, 4);
+    }
+    const more = await passes.forward([row], info.vocabulary + 1);
+    expect(more[0]!.ids).toHaveLength(info.vocabulary);
     await passes.release();
   });
 

@@ -6,12 +6,14 @@
  *   total_sequence_length     int32 [1]                 sequence
  *   logit_indices             int64 [n]                 tokens of batch x sequence whose logits are wanted: one at
  *                                                       least, with none TopK would divide by zero
+ *   top_k                     int64 [1]                 candidates that are wanted of each
+ *   log_sum_exp_indices       int64 [m]                 those of the n whose log_sum_exp is wanted; may be none
  *   rotary_lengths            int64 [batch]             with dynamic NTK only: tokens that the frequencies are made for
  *   past_key_values.L.key     float32 [batch, kv_heads, capacity, head_dim], and .value
  *
  *   logits                    float32 [n, vocabulary]
- *   top_k_values, top_k_ids   float32, int64 [n, k], largest first
- *   log_sum_exp               float32 [n]               a logit less this is the logarithm of a probability
+ *   top_k_values, top_k_ids   float32, int64 [n, top_k], largest first
+ *   log_sum_exp               float32 [m]               a logit less this is the logarithm of a probability
  *   present.L.key, .value     the memory of past_key_values, written in place
  */
 import { GraphBuilder, type Model, type Value } from '@shoal/onnx';
@@ -21,12 +23,9 @@ import { invalid } from '../invalid.js';
 import type { Matrix } from '../matrix.js';
 import { Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
-import { writeDecoderInfo } from './info.js';
+import { GRAPH_VERSION, writeDecoderInfo } from './info.js';
 import { addNorm, attention, feedForward, norm, type Stack, type Traits } from './layer.js';
 import { rotaryTables } from './rotary.js';
-
-/** As many candidates as samplers look at; the whole vocabulary is in `logits`. */
-const TOP_K = 64;
 
 const EMBEDDING = 'model.embed_tokens.weight';
 
@@ -35,7 +34,7 @@ const ROTARY_BUFFER = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
 
 /** @throws ShoalError `model_invalid` naming the tensor that is missing or has the wrong shape */
 export function buildDecoder({ checkpoint, precision }: BuildRequest, config: DecoderConfig, traits: Traits): Model {
-  const { layers, hidden, vocabulary, maxContext, kvHeads, headDim } = config;
+  const { layers, hidden, vocabulary, maxContext, heads, kvHeads, headDim } = config;
   const g = new GraphBuilder({ name: traits.name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
   const weights = new Weights(checkpoint);
   const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
@@ -45,7 +44,8 @@ export function buildDecoder({ checkpoint, precision }: BuildRequest, config: De
     ...{ g, weights, precision, config, traits, windows },
     lengths: g.input('seqlens_k', 'int32', ['batch']),
     total: g.input('total_sequence_length', 'int32', [1]),
-    rotary: rotaryTables(g, config.rotary, positions, maxContext),
+    packedShape: g.op('Concat', [g.op('Shape', [ids]), g.ints([(heads + 2 * kvHeads) * headDim])], { axis: 0 }),
+    rotary: rotaryTables(g, config, positions),
   };
   const wanted = g.input('logit_indices', 'int64', ['logits']);
 
@@ -63,12 +63,11 @@ export function buildDecoder({ checkpoint, precision }: BuildRequest, config: De
 
   const tokens = g.op('Reshape', [residual.x, g.ints([-1, hidden])]);
   const head = headOf(stack, checkpoint, table);
-  const topK = Math.min(TOP_K, vocabulary);
   const logits = precision.head(g, g.op('Gather', [tokens, wanted], { axis: 0 }), head.name, head.weight);
-  addOutputs(g, logits, vocabulary, topK);
+  addOutputs(g, logits, vocabulary);
   weights.ignore(ROTARY_BUFFER);
   writeDecoderInfo(g.metadata, {
-    ...{ layers, kvHeads, headDim, vocabulary, maxContext, topK },
+    ...{ graph: GRAPH_VERSION, layers, kvHeads, headDim, vocabulary, maxContext },
     window: Math.max(...windows),
     eosTokenIds: [...config.eosTokenIds],
   });
@@ -92,12 +91,12 @@ function headOf({ weights, config: { tied, vocabulary, hidden } }: Stack, checkp
   return { name: EMBEDDING, weight: table };
 }
 
-function addOutputs(g: GraphBuilder, logits: Value, vocabulary: number, topK: number): void {
-  const [values = '', ids = ''] = g.ops('TopK', [logits, g.ints([topK])], 2, { axis: -1 });
-  g.output('log_sum_exp', logSumExp(g, logits, values, ids), 'float32', ['logits']);
+function addOutputs(g: GraphBuilder, logits: Value, vocabulary: number): void {
+  const [values = '', ids = ''] = g.ops('TopK', [logits, g.input('top_k', 'int64', [1])], 2, { axis: -1 });
+  g.output('log_sum_exp', logSumExp(g, logits, values, ids), 'float32', ['log_sums']);
   g.output('logits', logits, 'float32', ['logits', vocabulary]);
-  g.output('top_k_values', values, 'float32', ['logits', topK]);
-  g.output('top_k_ids', ids, 'int64', ['logits', topK]);
+  g.output('top_k_values', values, 'float32', ['logits', 'candidates']);
+  g.output('top_k_ids', ids, 'int64', ['logits', 'candidates']);
 }
 
 /**
@@ -105,7 +104,10 @@ function addOutputs(g: GraphBuilder, logits: Value, vocabulary: number, topK: nu
  * Softmax several at once: with 32 x 49,152 logits 2 ms instead of 9.
  */
 function logSumExp(g: GraphBuilder, logits: Value, values: Value, ids: Value): Value {
-  const first = (x: Value) => g.op('Slice', [x, g.ints([0]), g.ints([1]), g.ints([1])]);
-  const probability = g.op('GatherElements', [g.op('Softmax', [logits], { axis: -1 }), first(ids)], { axis: 1 });
-  return g.op('Squeeze', [g.op('Sub', [first(values), g.op('Log', [probability])]), g.ints([1])]);
+  const rows = g.input('log_sum_exp_indices', 'int64', ['log_sums']);
+  const some = (x: Value) => g.op('Gather', [x, rows], { axis: 0 });
+  const first = (x: Value) => some(g.op('Slice', [x, g.ints([0]), g.ints([1]), g.ints([1])]));
+  const probabilities = g.op('Softmax', [some(logits)], { axis: -1 });
+  const largest = g.op('GatherElements', [probabilities, first(ids)], { axis: 1 });
+  return g.op('Squeeze', [g.op('Sub', [first(values), g.op('Log', [largest])]), g.ints([1])]);
 }

@@ -5,9 +5,13 @@ import { invalid } from '../invalid.js';
 
 const KEY = 'shoal.decoder';
 
+/** Of the inputs and outputs that graph.ts describes: a graph of another one is imported again. */
+export const GRAPH_VERSION = 2;
+
 const count = z.int().min(1);
 
 const DecoderInfo = z.object({
+  graph: z.literal(GRAPH_VERSION),
   layers: count,
   kvHeads: count,
   headDim: count,
@@ -16,8 +20,6 @@ const DecoderInfo = z.object({
   maxContext: count,
   /** How many tokens, itself included, a token sees at most; `maxContext` where a layer sees all. */
   window: count,
-  /** How many of the likeliest tokens the graph puts out. */
-  topK: count,
   /** Any of them ends a text. */
   eosTokenIds: z.array(z.int().min(0)),
 });

@@ -32,6 +32,8 @@ export interface Stack {
   /** The inputs `seqlens_k` and `total_sequence_length`. */
   readonly lengths: Value;
   readonly total: Value;
+  /** Shape of queries, keys and values side by side: batch, sequence, width. */
+  readonly packedShape: Value;
   readonly rotary: RotaryTables;
 }
 
@@ -49,18 +51,18 @@ export function attention(stack: Stack, x: Value, layer: number): Value {
   const parts = ['q_proj', 'k_proj', 'v_proj'].map((name, n) =>
     weights.linear(`${prefix}.${name}`, hidden, n === 0 ? wide : narrow, traits.qkvBias),
   );
-  const [q = '', k = '', v = ''] = packed(stack, x, `${prefix}.qkv_proj.weight`, parts);
+  const product = packed(stack, x, `${prefix}.qkv_proj.weight`, parts);
+  const byHead = g.op('Reshape', [product, g.ints([-1, heads + 2 * kvHeads, headDim])]);
+  const turned = rotate(stack, traits.headNorms ? headNorms(stack, byHead, prefix) : byHead);
+  // Without its width, ONNX Runtime takes that of the result to be 0.
+  const qkv = g.declare(g.op('Reshape', [turned, stack.packedShape]), 'float32', [
+    'batch',
+    'sequence',
+    wide + 2 * narrow,
+  ]);
   const past = (kind: 'key' | 'value') =>
     g.input(`past_key_values.${layer}.${kind}`, 'float32', ['batch', kvHeads, 'capacity', headDim]);
-  const inputs = [
-    rotate(stack, headNorm(stack, q, `${prefix}.q_norm.weight`, heads), heads),
-    rotate(stack, headNorm(stack, k, `${prefix}.k_norm.weight`, kvHeads), kvHeads),
-    v,
-    past('key'),
-    past('value'),
-    stack.lengths,
-    stack.total,
-  ];
+  const inputs = [qkv, '', '', past('key'), past('value'), stack.lengths, stack.total];
   const [attended = '', key = '', value = ''] = g.contrib('GroupQueryAttention', inputs, 3, {
     num_heads: heads,
     kv_num_heads: kvHeads,
@@ -79,7 +81,8 @@ export function feedForward(stack: Stack, x: Value, layer: number): Value {
   const parts = ['gate_proj', 'up_proj'].map((name) =>
     weights.linear(`${prefix}.${name}`, hidden, inner, traits.mlpBias),
   );
-  const [gate = '', up = ''] = packed(stack, x, `${prefix}.gate_up_proj.weight`, parts);
+  const both = packed(stack, x, `${prefix}.gate_up_proj.weight`, parts);
+  const [gate = '', up = ''] = g.ops('Split', [both, g.ints([inner, inner])], 2, { axis: -1 });
   const product = g.op('Mul', [activate(g, gate, config.activation), up]);
   return linear(stack, product, weights.linear(`${prefix}.down_proj`, inner, hidden, traits.mlpBias));
 }
@@ -109,27 +112,32 @@ function gain(g: GraphBuilder, weights: Weights, name: string, width: number): V
   return g.constant(name, 'float32', [width], dataOf(weights.vector(name, width)));
 }
 
-/** Several projections of the same input as one product. */
-function packed({ g, precision }: Stack, x: Value, name: string, parts: readonly Linear[]): Value[] {
+/** Several projections of the same input as one product, side by side. */
+function packed({ g, precision }: Stack, x: Value, name: string, parts: readonly Linear[]): Value {
   const biases = parts.flatMap(({ bias }) => (bias === undefined ? [] : [...bias]));
   const weight = stackRows(parts.map((part) => part.weight));
-  const product = precision.linear(g, x, name, weight, biases.length === 0 ? undefined : Float32Array.from(biases));
-  return g.ops('Split', [product, g.ints(parts.map((part) => part.weight.rows))], parts.length, { axis: -1 });
+  return precision.linear(g, x, name, weight, biases.length === 0 ? undefined : Float32Array.from(biases));
 }
 
 function linear({ g, precision }: Stack, x: Value, { name, weight, bias }: Linear): Value {
   return precision.linear(g, x, name, weight, bias);
 }
 
-function headNorm(stack: Stack, x: Value, name: string, heads: number): Value {
-  if (!stack.traits.headNorms) return x;
+/** Of queries and keys, each by weights of its own; [tokens, heads, headDim] as it came. */
+function headNorms(stack: Stack, qkv: Value, prefix: string): Value {
   const { g, config } = stack;
-  const split = g.op('Reshape', [x, g.ints([0, 0, heads, config.headDim])]);
-  return g.op('Reshape', [norm(stack, split, name, config.headDim), g.ints([0, 0, heads * config.headDim])]);
+  const { heads, kvHeads, headDim } = config;
+  const [q = '', k = '', v = ''] = g.ops('Split', [qkv, g.ints([heads, kvHeads, kvHeads])], 3, { axis: 1 });
+  const [queries, keys] = [
+    norm(stack, q, `${prefix}.q_norm.weight`, headDim),
+    norm(stack, k, `${prefix}.k_norm.weight`, headDim),
+  ];
+  return g.op('Concat', [queries, keys, v], { axis: 1 });
 }
 
-function rotate({ g, rotary: { cos, sin, rows } }: Stack, x: Value, heads: number): Value {
-  return g.contrib('RotaryEmbedding', [x, rows, cos, sin], 1, { num_heads: heads, interleaved: 0 })[0]!;
+/** Queries and keys by their positions; values stay, by a row of the tables that turns nothing. */
+function rotate({ g, rotary: { cos, sin, rows } }: Stack, qkv: Value): Value {
+  return g.contrib('RotaryEmbedding', [qkv, rows, cos, sin], 1, { num_heads: 1, interleaved: 0 })[0]!;
 }
 
 function activate(g: GraphBuilder, x: Value, name: DecoderConfig['activation']): Value {

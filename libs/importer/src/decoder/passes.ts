@@ -8,8 +8,10 @@ export interface NewTokens {
   readonly past: number;
   /** Fewer than other rows have, or none, are padded. */
   readonly ids: readonly number[];
-  /** Whether the logits after the last of them are wanted. */
+  /** Whether what follows the last of them is wanted. */
   readonly wanted: boolean;
+  /** Whether `logSumExp` is wanted with it. Default false: it costs as much as the candidates do. */
+  readonly logSumExp?: boolean;
   /**
    * Dynamic NTK makes its frequencies for a length: that of the whole prompt while a prompt is processed, in however many
    * passes, else the one that the row has after this pass, which is the default.
@@ -22,8 +24,8 @@ export interface Candidates {
   /** The likeliest tokens, likeliest first, and their logits. */
   readonly ids: BigInt64Array;
   readonly values: Float32Array;
-  /** A logit less this is the logarithm of a probability. */
-  readonly logSumExp: number;
+  /** A logit less this is the logarithm of a probability. Undefined where it was not wanted. */
+  readonly logSumExp: number | undefined;
   /** Of the whole vocabulary, where the cache was made with `logits`. */
   readonly logits: Float32Array | undefined;
 }
@@ -46,6 +48,7 @@ export class DecoderPasses {
   readonly #cache: ReadonlyMap<string, Float32Array>;
   #inputs = inputsOf(0, 0);
   #outputs = outputsOf(0, 0, 0);
+  #sums = sumsOf(-1);
 
   constructor(session: Session, info: DecoderInfo, options: CacheOptions) {
     this.#info = info;
@@ -58,22 +61,28 @@ export class DecoderPasses {
   }
 
   /**
-   * Rows 0, 1, ... of the cache, in order; rows behind them are left alone. Entries of the result are undefined where
-   * nothing was wanted. One pass at a time.
+   * Rows 0, 1, ... of the cache, in order; rows behind them are left alone. `candidates` is how many of the likeliest
+   * tokens are wanted. Entries of the result are undefined where nothing was wanted. One pass at a time.
    *
    * @throws ShoalError `inference_failed`
    */
-  async forward(rows: readonly NewTokens[]): Promise<(Candidates | undefined)[]> {
+  async forward(rows: readonly NewTokens[], candidates = 1): Promise<(Candidates | undefined)[]> {
     const sequence = Math.max(1, ...rows.map(({ ids }) => ids.length));
-    this.#bindInputs(rows.length, sequence);
-    const wanted = rows.flatMap(({ ids, wanted }, row) => (wanted ? [row * sequence + ids.length - 1] : []));
+    const asking = rows.flatMap((row, n) => (row.wanted ? [{ row, at: n * sequence + row.ids.length - 1 }] : []));
+    const summed = asking.flatMap(({ row }, n) => (row.logSumExp ? [n] : []));
     // The graph takes no empty list: the logits of one token are computed and left there.
-    const computed = wanted.length > 0 ? wanted : [0];
-    this.#bindOutputs(computed.length);
-    this.#fill(rows, sequence, computed);
+    const computed = asking.length > 0 ? asking.map(({ at }) => at) : [0];
+    this.#bindInputs(rows.length, sequence);
+    this.#bindOutputs(computed.length, Math.min(candidates, this.#info.vocabulary));
+    this.#bindSums(summed.length);
+    this.#fill(rows, sequence);
+    setAll(this.#outputs.indices, computed);
+    setAll(this.#sums.indices, summed);
     await this.#binding.run();
-    let at = 0;
-    return rows.map(({ wanted }) => (wanted ? this.#candidates(at++) : undefined));
+    let [at, sum] = [0, 0];
+    return rows.map(({ wanted, logSumExp }) =>
+      wanted ? this.#candidates(at++, logSumExp ? this.#sums.values[sum++] : undefined) : undefined,
+    );
   }
 
   async release(): Promise<void> {
@@ -104,19 +113,27 @@ export class DecoderPasses {
     }
   }
 
-  #bindOutputs(wanted: number): void {
-    if (this.#outputs.wanted === wanted) return;
-    const { topK, vocabulary } = this.#info;
-    const outputs = outputsOf(wanted, topK, this.#options.logits ? vocabulary : 0);
+  #bindOutputs(wanted: number, candidates: number): void {
+    if (this.#outputs.wanted === wanted && this.#outputs.candidates === candidates) return;
+    const { vocabulary } = this.#info;
+    const outputs = outputsOf(wanted, candidates, this.#options.logits ? vocabulary : 0);
     this.#outputs = outputs;
     this.#binding.bindInput('logit_indices', int64(outputs.indices, wanted));
-    this.#binding.bindOutput('top_k_values', float32(outputs.values, wanted, topK));
-    this.#binding.bindOutput('top_k_ids', int64(outputs.ids, wanted, topK));
-    this.#binding.bindOutput('log_sum_exp', float32(outputs.logSumExp, wanted));
+    this.#binding.bindInput('top_k', int64(BigInt64Array.of(BigInt(candidates)), 1));
+    this.#binding.bindOutput('top_k_values', float32(outputs.values, wanted, candidates));
+    this.#binding.bindOutput('top_k_ids', int64(outputs.ids, wanted, candidates));
     if (this.#options.logits) this.#binding.bindOutput('logits', float32(outputs.logits, wanted, vocabulary));
   }
 
-  #fill(rows: readonly NewTokens[], sequence: number, wanted: readonly number[]): void {
+  #bindSums(wanted: number): void {
+    if (this.#sums.wanted === wanted) return;
+    const sums = sumsOf(wanted);
+    this.#sums = sums;
+    this.#binding.bindInput('log_sum_exp_indices', int64(sums.indices, wanted));
+    this.#binding.bindOutput('log_sum_exp', float32(sums.values, wanted));
+  }
+
+  #fill(rows: readonly NewTokens[], sequence: number): void {
     const { ids, positions, lengths, rotaryLengths } = this.#inputs;
     ids.fill(0n);
     positions.fill(0n);
@@ -128,18 +145,15 @@ export class DecoderPasses {
       lengths[n] = row.past + sequence - 1;
       rotaryLengths[n] = BigInt(row.rotaryLength ?? row.past + row.ids.length);
     });
-    wanted.forEach((index, n) => {
-      this.#outputs.indices[n] = BigInt(index);
-    });
   }
 
-  #candidates(n: number): Candidates {
-    const { topK, vocabulary } = this.#info;
-    const { ids, values, logSumExp, logits } = this.#outputs;
+  #candidates(n: number, logSumExp: number | undefined): Candidates {
+    const { vocabulary } = this.#info;
+    const { candidates, ids, values, logits } = this.#outputs;
     return {
-      ids: ids.subarray(n * topK, (n + 1) * topK),
-      values: values.subarray(n * topK, (n + 1) * topK),
-      logSumExp: logSumExp[n]!,
+      ids: ids.subarray(n * candidates, (n + 1) * candidates),
+      values: values.subarray(n * candidates, (n + 1) * candidates),
+      logSumExp,
       logits: this.#options.logits ? logits.subarray(n * vocabulary, (n + 1) * vocabulary) : undefined,
     };
   }
@@ -156,15 +170,27 @@ function inputsOf(batch: number, sequence: number) {
   };
 }
 
-function outputsOf(wanted: number, topK: number, vocabulary: number) {
+function outputsOf(wanted: number, candidates: number, vocabulary: number) {
   return {
     wanted,
+    candidates,
     indices: new BigInt64Array(wanted),
-    ids: new BigInt64Array(wanted * topK),
-    values: new Float32Array(wanted * topK),
-    logSumExp: new Float32Array(wanted),
+    ids: new BigInt64Array(wanted * candidates),
+    values: new Float32Array(wanted * candidates),
     logits: new Float32Array(wanted * vocabulary),
   };
+}
+
+/** -1: nothing is bound yet. */
+function sumsOf(wanted: number) {
+  const length = Math.max(0, wanted);
+  return { wanted, indices: new BigInt64Array(length), values: new Float32Array(length) };
+}
+
+function setAll(to: BigInt64Array, values: readonly number[]): void {
+  values.forEach((value, n) => {
+    to[n] = BigInt(value);
+  });
 }
 
 function int64(data: BigInt64Array, ...dims: number[]): Tensor {

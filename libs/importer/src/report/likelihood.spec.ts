@@ -30,8 +30,8 @@ test.each(['llama', 'mistral', 'qwen3'])('%s', async (name) => {
   let surprise = 0;
   const best: number[] = [];
   for (let past = 0; past < info.maxContext - 1; past++) {
-    const [next] = await passes.forward([{ past, ids: [ids[past]!], wanted: true }]);
-    surprise += next!.logSumExp - next!.logits![ids[past + 1]!]!;
+    const [next] = await passes.forward([{ past, ids: [ids[past]!], wanted: true, logSumExp: true }]);
+    surprise += next!.logSumExp! - next!.logits![ids[past + 1]!]!;
     best.push(Number(next!.ids[0]));
   }
   await passes.release();

@@ -33,7 +33,7 @@ export async function likelihoodOf(session: Session, info: DecoderInfo, ids: rea
     const likeliest = outputs.top_k_ids!.data as BigInt64Array;
     for (let n = 0; n < length; n++) {
       surprise += logSumExp[n]! - logits[n * info.vocabulary + text[past + n + 1]!]!;
-      best[past + n] = Number(likeliest[n * info.topK]);
+      best[past + n] = Number(likeliest[n]);
     }
   }
   return { surprise, tokens: best.length, best };
@@ -57,6 +57,8 @@ function inputsOf(session: Session, text: readonly number[], past: number, lengt
     seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(past + length - 1) },
     total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(length) },
     logit_indices: int64(range, length),
+    log_sum_exp_indices: int64(range, length),
+    top_k: int64([1], 1),
     ...(takesLengths && { rotary_lengths: int64([text.length], 1) }),
   };
 }
