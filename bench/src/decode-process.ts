@@ -43,7 +43,7 @@ async function openShoal(): Promise<Prepare> {
   let passes: DecoderPasses | undefined;
   return async (batch, context) => {
     await passes?.release();
-    const cache = new DecoderPasses(session, info, { rows: batch, capacity: info.maxContext });
+    const cache = new DecoderPasses(session, info, { rows: batch, capacity: info.maxContext, blocking: true });
     passes = cache;
     const rows = Array.from({ length: batch }, (_, row) => row);
     const prompt = (row: number) => Array.from({ length: context }, (_, n) => 5 + ((row * context + n) % 100));

@@ -9,6 +9,9 @@ const LONG_TEXT = Array(5).fill(TEXT).join(', ');
 /** Few items in a micro-batch, so that there are many to count. */
 const LIMITS = { max_batch_size: 16, max_batch_tokens: 512, max_queued_tokens: 4_000_000 };
 
+/** These are samples of what happened: one in many falls outside the bounds by chance, a fault does so each time. */
+const AGAIN = { retry: 1 };
+
 interface Backlog {
   readonly key: string;
   readonly jobs: number;
@@ -51,7 +54,7 @@ async function shareOfFirst(first: Backlog, second: Backlog): Promise<number> {
 test.each([
   ['ten times the jobs', { key: 'heavy-key', jobs: 5000 }, { key: 'light-key', jobs: 500 }, 0.5],
   ['three times the weight', { key: 'triple-key', jobs: 450 }, { key: 'light-key', jobs: 450 }, 0.75],
-] as const)('a tenant with %s gets its share of the tokens', async (name, first, second, share) => {
+] as const)('a tenant with %s gets its share of the tokens', AGAIN, async (name, first, second, share) => {
   const measured = await shareOfFirst(first, second);
   console.log(`share with ${name}: ${(100 * measured).toFixed(1)} %`);
   expect(measured).toBeGreaterThan(share - 0.05);
@@ -63,7 +66,7 @@ function passedBy(job: JobView, starts: ReadonlySet<string>): number {
   return [...starts].filter((start) => start > job.created_at && start < job.started_at!).length;
 }
 
-test('a light tenant behind a burst of 1,500 jobs waits for no more than two micro-batches', async () => {
+test('a light tenant behind a burst of 1,500 jobs waits for no more than two micro-batches', AGAIN, async () => {
   const { fleet, api } = await openSmallBatches({ max_batch_tokens: 2048 });
   await fleet.startWorker();
   const alone: JobView[] = [];

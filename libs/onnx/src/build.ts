@@ -71,12 +71,6 @@ export class GraphBuilder {
     this.#model.graph.outputs.push({ name, type, shape, extra: [] });
   }
 
-  /** Says what a value is where shape inference does not find it out. */
-  declare(value: Value, type: OnnxType, shape: readonly Dim[]): Value {
-    this.#model.graph.valueInfos.push({ name: value, type, shape, extra: [] });
-    return value;
-  }
-
   /** A constant under a name of its own; the same name may be asked for again with the same data. */
   constant(name: string, type: OnnxType, dims: readonly number[], data: TensorData): Value {
     const { initializers } = this.#model.graph;

@@ -34,7 +34,7 @@ const ROTARY_BUFFER = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
 
 /** @throws ShoalError `model_invalid` naming the tensor that is missing or has the wrong shape */
 export function buildDecoder({ checkpoint, precision }: BuildRequest, config: DecoderConfig, traits: Traits): Model {
-  const { layers, hidden, vocabulary, maxContext, heads, kvHeads, headDim } = config;
+  const { layers, hidden, vocabulary, maxContext, kvHeads, headDim } = config;
   const g = new GraphBuilder({ name: traits.name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
   const weights = new Weights(checkpoint);
   const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
@@ -44,7 +44,6 @@ export function buildDecoder({ checkpoint, precision }: BuildRequest, config: De
     ...{ g, weights, precision, config, traits, windows },
     lengths: g.input('seqlens_k', 'int32', ['batch']),
     total: g.input('total_sequence_length', 'int32', [1]),
-    packedShape: g.op('Concat', [g.op('Shape', [ids]), g.ints([(heads + 2 * kvHeads) * headDim])], { axis: 0 }),
     rotary: rotaryTables(g, config, positions),
   };
   const wanted = g.input('logit_indices', 'int64', ['logits']);

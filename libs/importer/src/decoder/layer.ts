@@ -4,6 +4,7 @@ import { stackRows } from '../matrix.js';
 import type { Precision } from '../precision/types.js';
 import type { Linear, Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
+import { pairedLinear, pairedVector } from './pairs.js';
 import type { RotaryTables } from './rotary.js';
 
 /** Where architectures of the family differ. */
@@ -32,8 +33,6 @@ export interface Stack {
   /** The inputs `seqlens_k` and `total_sequence_length`. */
   readonly lengths: Value;
   readonly total: Value;
-  /** Shape of queries, keys and values side by side: batch, sequence, width. */
-  readonly packedShape: Value;
   readonly rotary: RotaryTables;
 }
 
@@ -48,18 +47,12 @@ export function attention(stack: Stack, x: Value, layer: number): Value {
   const { hidden, heads, kvHeads, headDim } = config;
   const prefix = `model.layers.${layer}.self_attn`;
   const [wide, narrow] = [heads * headDim, kvHeads * headDim];
-  const parts = ['q_proj', 'k_proj', 'v_proj'].map((name, n) =>
-    weights.linear(`${prefix}.${name}`, hidden, n === 0 ? wide : narrow, traits.qkvBias),
-  );
+  const parts = ['q_proj', 'k_proj', 'v_proj'].map((name, n) => {
+    const part = weights.linear(`${prefix}.${name}`, hidden, n === 0 ? wide : narrow, traits.qkvBias);
+    return name === 'v_proj' ? part : pairedLinear(part, headDim);
+  });
   const product = packed(stack, x, `${prefix}.qkv_proj.weight`, parts);
-  const byHead = g.op('Reshape', [product, g.ints([-1, heads + 2 * kvHeads, headDim])]);
-  const turned = rotate(stack, traits.headNorms ? headNorms(stack, byHead, prefix) : byHead);
-  // Without its width, ONNX Runtime takes that of the result to be 0.
-  const qkv = g.declare(g.op('Reshape', [turned, stack.packedShape]), 'float32', [
-    'batch',
-    'sequence',
-    wide + 2 * narrow,
-  ]);
+  const qkv = rotate(stack, traits.headNorms ? headNorms(stack, product, prefix) : product);
   const past = (kind: 'key' | 'value') =>
     g.input(`past_key_values.${layer}.${kind}`, 'float32', ['batch', kvHeads, 'capacity', headDim]);
   const inputs = [qkv, '', '', past('key'), past('value'), stack.lengths, stack.total];
@@ -88,8 +81,12 @@ export function feedForward(stack: Stack, x: Value, layer: number): Value {
 }
 
 /** Divided by the root of the mean square along the last dimension. */
-export function norm({ g, weights, config }: Stack, x: Value, name: string, width: number): Value {
-  return g.op('SimplifiedLayerNormalization', [x, gain(g, weights, name, width)], {
+export function norm(stack: Stack, x: Value, name: string, width: number): Value {
+  return normBy(stack, x, name, stack.weights.vector(name, width));
+}
+
+function normBy({ g, config }: Stack, x: Value, name: string, values: Float32Array): Value {
+  return g.op('SimplifiedLayerNormalization', [x, gain(g, name, values)], {
     axis: -1,
     epsilon: float(config.epsilon),
     stash_type: 1,
@@ -103,13 +100,13 @@ export function addNorm(
   added: Value,
   name: string,
 ): { x: Value; sum: Value } {
-  const inputs = [sum, added, gain(g, weights, name, hidden)];
+  const inputs = [sum, added, gain(g, name, weights.vector(name, hidden))];
   const [x = '', , , next = ''] = g.contrib('SkipSimplifiedLayerNormalization', inputs, 4, { epsilon: float(epsilon) });
   return { x, sum: next };
 }
 
-function gain(g: GraphBuilder, weights: Weights, name: string, width: number): Value {
-  return g.constant(name, 'float32', [width], dataOf(weights.vector(name, width)));
+function gain(g: GraphBuilder, name: string, values: Float32Array): Value {
+  return g.constant(name, 'float32', [values.length], dataOf(values));
 }
 
 /** Several projections of the same input as one product, side by side. */
@@ -123,21 +120,25 @@ function linear({ g, precision }: Stack, x: Value, { name, weight, bias }: Linea
   return precision.linear(g, x, name, weight, bias);
 }
 
-/** Of queries and keys, each by weights of its own; [tokens, heads, headDim] as it came. */
+/** Of queries and keys, each by weights of its own; values stay. */
 function headNorms(stack: Stack, qkv: Value, prefix: string): Value {
-  const { g, config } = stack;
+  const { g, weights, config } = stack;
   const { heads, kvHeads, headDim } = config;
-  const [q = '', k = '', v = ''] = g.ops('Split', [qkv, g.ints([heads, kvHeads, kvHeads])], 3, { axis: 1 });
-  const [queries, keys] = [
-    norm(stack, q, `${prefix}.q_norm.weight`, headDim),
-    norm(stack, k, `${prefix}.k_norm.weight`, headDim),
-  ];
-  return g.op('Concat', [queries, keys, v], { axis: 1 });
+  const byHead = g.op('Reshape', [qkv, g.ints([0, 0, heads + 2 * kvHeads, headDim])]);
+  const [q = '', k = '', v = ''] = g.ops('Split', [byHead, g.ints([heads, kvHeads, kvHeads])], 3, { axis: 2 });
+  const normed = (part: Value, name: string) =>
+    normBy(stack, part, name, pairedVector(weights.vector(name, headDim), headDim));
+  const parts = [normed(q, `${prefix}.q_norm.weight`), normed(k, `${prefix}.k_norm.weight`), v];
+  return g.op('Reshape', [g.op('Concat', parts, { axis: 2 }), g.ints([0, 0, (heads + 2 * kvHeads) * headDim])]);
 }
 
-/** Queries and keys by their positions; values stay, by a row of the tables that turns nothing. */
-function rotate({ g, rotary: { cos, sin, rows } }: Stack, qkv: Value): Value {
-  return g.contrib('RotaryEmbedding', [qkv, rows, cos, sin], 1, { num_heads: 1, interleaved: 0 })[0]!;
+/** All heads of queries and keys at once, see rotary.ts; values stand behind them and stay. */
+function rotate({ g, config, rotary: { cos, sin, rows } }: Stack, qkv: Value): Value {
+  return g.contrib('RotaryEmbedding', [qkv, rows, cos, sin], 1, {
+    num_heads: 1,
+    rotary_embedding_dim: (config.heads + config.kvHeads) * config.headDim,
+    interleaved: 1,
+  })[0]!;
 }
 
 function activate(g: GraphBuilder, x: Value, name: DecoderConfig['activation']): Value {

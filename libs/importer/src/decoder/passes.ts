@@ -37,6 +37,8 @@ export interface CacheOptions {
   readonly capacity: number;
   /** Hand out the logits of the whole vocabulary too. Default false: they are a few hundred kilobytes per row. */
   readonly logits?: boolean;
+  /** Passes take the calling thread for themselves. Default false. */
+  readonly blocking?: boolean;
 }
 
 export class DecoderPasses {
@@ -78,7 +80,7 @@ export class DecoderPasses {
     this.#fill(rows, sequence);
     setAll(this.#outputs.indices, computed);
     setAll(this.#sums.indices, summed);
-    await this.#binding.run();
+    await this.#binding.run({ blocking: this.#options.blocking ?? false });
     let [at, sum] = [0, 0];
     return rows.map(({ wanted, logSumExp }) =>
       wanted ? this.#candidates(at++, logSumExp ? this.#sums.values[sum++] : undefined) : undefined,

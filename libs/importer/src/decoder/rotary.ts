@@ -7,10 +7,9 @@ import type { Rotary } from './rotary-config.js';
 const FLOAT32 = 1;
 
 /**
- * Tables [rows, headDim / 2], and the row that each head of each token takes: [tokens, heads], queries, keys and values in
- * this order. To RotaryEmbedding a token is a text whose heads stand one behind the other, so that the packed projection is
- * turned in one step; values take a row of angle 0, which leaves them as they are. The tables end with one of those for each
- * head, since RotaryEmbedding refuses tables that have fewer rows than a text has tokens.
+ * Tables [tokens, pairs] of a pass, and which of their rows each token [batch, sequence] takes. The pairs are those of all
+ * heads of queries and keys, one head behind the other: to RotaryEmbedding a token's packed projection is one head, of
+ * which it turns this first part and leaves the rest, the values, as it is.
  */
 export interface RotaryTables {
   readonly cos: Value;
@@ -20,42 +19,42 @@ export interface RotaryTables {
 
 /** positions: [batch, sequence] */
 export function rotaryTables(g: GraphBuilder, config: DecoderConfig, positions: Value): RotaryTables {
-  const { rotary, maxContext } = config;
+  const { rotary, heads, kvHeads, maxContext } = config;
   return g.within('rotary', () => {
-    const { cos, sin, rows, still } =
+    const { cos, sin } =
       rotary.dynamic === undefined
-        ? { ...fixedTables(g, config), rows: positions, still: g.scalar(maxContext, 'int64') }
-        : dynamicTables(g, config, rotary.dynamic, positions);
-    const turns = Array.from({ length: packedHeads(config) }, (_, head) =>
-      Number(head < config.heads + config.kvHeads),
-    );
-    const byToken = g.op('Reshape', [rows, g.ints([-1, 1])]);
-    const turned = g.op('Mul', [byToken, g.ints(turns)]);
-    const left = g.op('Mul', [still, g.ints(turns.map((turn) => 1 - turn))]);
-    return { cos, sin, rows: g.op('Add', [turned, left]) };
+        ? fixedTables(g, rotary, positions, maxContext)
+        : dynamicTables(g, rotary, rotary.dynamic, positions);
+    const ofAllHeads = (table: Value) => g.op('Tile', [table, g.ints([1, heads + kvHeads])]);
+    const numbers = g.op('Range', [g.scalar(0, 'int64'), g.op('Size', [positions]), g.scalar(1, 'int64')]);
+    const rows = g.op('Reshape', [numbers, g.op('Shape', [positions])]);
+    return { cos: ofAllHeads(cos), sin: ofAllHeads(sin), rows };
   });
 }
 
-function packedHeads({ heads, kvHeads }: DecoderConfig): number {
-  return heads + 2 * kvHeads;
-}
+/** Of one head: [tokens, headDim / 2]. */
+type HeadTables = Pick<RotaryTables, 'cos' | 'sin'>;
 
 /** A row for each position of the longest context. Made when they are written: they can be larger than any weight. */
-function fixedTables(g: GraphBuilder, config: DecoderConfig): Pick<RotaryTables, 'cos' | 'sin'> {
-  const { maxContext } = config;
-  const { frequencies, scale } = config.rotary;
+function fixedTables(
+  g: GraphBuilder,
+  { frequencies, scale }: Rotary,
+  positions: Value,
+  maxContext: number,
+): HeadTables {
   const width = frequencies.length;
-  const rows = maxContext + packedHeads(config);
+  const flat = g.op('Reshape', [positions, g.ints([-1])]);
   const table = (name: string, of: (angle: number) => number) => {
     const make = () => {
-      const values = new Float32Array(rows * width);
+      const values = new Float32Array(maxContext * width);
       // The angle is rounded as PyTorch rounds it: at position 100,000 the difference is that between right and wrong.
-      for (let at = 0; at < maxContext * width; at++) {
+      for (let at = 0; at < values.length; at++) {
         values[at] = scale * of(Math.fround(Math.floor(at / width) * frequencies[at % width]!));
       }
-      return values.fill(of(0), maxContext * width);
+      return values;
     };
-    return g.constant(name, 'float32', [rows, width], lazyData(4 * rows * width, make));
+    const all = g.constant(name, 'float32', [maxContext, width], lazyData(4 * maxContext * width, make));
+    return g.op('Gather', [all, flat], { axis: 0 });
   };
   return { cos: table('rotary.cos', Math.cos), sin: table('rotary.sin', Math.sin) };
 }
@@ -67,14 +66,13 @@ function fixedTables(g: GraphBuilder, config: DecoderConfig): Pick<RotaryTables,
  */
 function dynamicTables(
   g: GraphBuilder,
-  config: DecoderConfig,
+  { frequencies, scale }: Rotary,
   { from, factor }: NonNullable<Rotary['dynamic']>,
   positions: Value,
-): RotaryTables & { readonly still: Value } {
-  const { frequencies, scale } = config.rotary;
+): HeadTables {
   const width = frequencies.length;
-  const constant = (name: string, values: Float32Array, rows = 1) =>
-    g.constant(name, 'float32', [rows, values.length / rows], dataOf(values));
+  const constant = (name: string, values: Float32Array) =>
+    g.constant(name, 'float32', [1, values.length], dataOf(values));
   const float = (value: Value) => g.op('Cast', [value], { to: FLOAT32 });
 
   const lengths = g.op('Unsqueeze', [float(g.input('rotary_lengths', 'int64', ['batch'])), g.ints([1])]);
@@ -86,12 +84,6 @@ function dynamicTables(
 
   const angles = g.op('Mul', [g.op('Unsqueeze', [float(positions), g.ints([2])]), slowed]);
   const flat = g.op('Reshape', [angles, g.ints([-1, width])]);
-  const stillRows = packedHeads(config);
-  const table = (op: 'Cos' | 'Sin', still: number) => {
-    const rest = constant(`rotary.still.${op}`, new Float32Array(stillRows * width).fill(still), stillRows);
-    return g.op('Concat', [g.op('Mul', [g.op(op, [flat]), g.scalar(scale)]), rest], { axis: 0 });
-  };
-  const count = g.op('Size', [positions]);
-  const rows = g.op('Range', [g.scalar(0, 'int64'), count, g.scalar(1, 'int64')]);
-  return { cos: table('Cos', 1), sin: table('Sin', 0), rows, still: count };
+  const table = (op: string) => g.op('Mul', [g.op(op, [flat]), g.scalar(scale)]);
+  return { cos: table('Cos'), sin: table('Sin') };
 }

@@ -5,7 +5,7 @@ import { type Device, parseDevice } from '../device-names.js';
 import { runError } from '../errors.js';
 import { Lifetime } from '../lifetime.js';
 import { inTurn } from '../turns.js';
-import type { IoBinding, RunOptions, Tensor } from '../types.js';
+import type { BoundRunOptions, IoBinding, Tensor } from '../types.js';
 import { wordsAt } from './memory.js';
 import type { LoadedModel } from './model-info.js';
 import { terminable } from './termination.js';
@@ -31,6 +31,11 @@ export class CApiBinding implements IoBinding {
   readonly #outputs = new Map<string, Tensor | string>();
   /** The outputs that a run has written since they were bound; the others are values without memory. */
   readonly #computed = new Set<string>();
+  /**
+   * What runs resolve to, where all outputs are in memory of the caller: made by the first run since one was bound. There is
+   * nothing to look up for the next ones, and a decoder has a hundred inputs and outputs.
+   */
+  #unchanging: Record<string, Tensor> | undefined;
   #running = false;
 
   constructor(model: LoadedModel, onRelease: () => void) {
@@ -58,6 +63,7 @@ export class CApiBinding implements IoBinding {
     }
     this.#outputs.set(name, target);
     this.#computed.delete(name);
+    this.#unchanging = undefined;
   }
 
   feedBack(output: string, input: string): void {
@@ -79,20 +85,16 @@ export class CApiBinding implements IoBinding {
     this.#inputs.set(input, typeof target === 'string' ? undefined : target);
   }
 
-  run(options: Pick<RunOptions, 'signal'> = {}): Promise<Record<string, Tensor>> {
+  run(options: BoundRunOptions = {}): Promise<Record<string, Tensor>> {
     return this.#lifetime.during(async () => {
       this.#assertIdle();
-      const { api } = this.#model.native;
       this.#running = true;
       try {
         await inTurn(this.#model.device, async () => {
           this.#prepare();
-          await terminable(api, options.signal, (runOptions) =>
-            api.callAsync('RunWithBinding', this.#model.session, runOptions, this.#pointer),
-          );
+          await this.#runNative(options);
         });
-        for (const name of this.#outputs.keys()) this.#computed.add(name);
-        return this.#results();
+        return this.#unchanging ?? this.#results();
       } catch (error) {
         throw runError(error, options.signal);
       } finally {
@@ -111,12 +113,24 @@ export class CApiBinding implements IoBinding {
     });
   }
 
+  async #runNative({ blocking = false, signal }: BoundRunOptions): Promise<void> {
+    const { native, session } = this.#model;
+    signal?.throwIfAborted();
+    if (blocking) native.api.call('RunWithBinding', session, 0n, this.#pointer);
+    else {
+      await terminable(native.api, signal, (runOptions) =>
+        native.api.callAsync('RunWithBinding', session, runOptions, this.#pointer),
+      );
+    }
+  }
+
   #assertIdle(): void {
     this.#lifetime.assertOpen();
     if (this.#running) throw new ShoalError('inference_failed', 'The binding is running');
   }
 
   #prepare(): void {
+    if (this.#unchanging !== undefined && this.#model.device === 'cpu') return;
     for (const info of this.#model.inputs) if (!this.#inputs.has(info.name)) throw missing(info);
     for (const [name, target] of this.#outputs) {
       // The native binding keeps the last output and would write into it again, whatever the new shape is.
@@ -153,8 +167,11 @@ export class CApiBinding implements IoBinding {
   }
 
   #results(): Record<string, Tensor> {
+    for (const name of this.#outputs.keys()) this.#computed.add(name);
     const results: Record<string, Tensor> = {};
-    const onCpu = [...this.#outputs.values()].includes('cpu');
+    const targets = [...this.#outputs.values()];
+    if (!targets.some((target) => typeof target === 'string')) this.#unchanging = results;
+    const onCpu = targets.includes('cpu');
     const values = onCpu ? this.#outputValues() : undefined;
     try {
       [...this.#outputs].forEach(([name, target], i) => {

@@ -2,7 +2,7 @@
 import { ShoalError } from '@shoal/contracts';
 import { checkInput, checkTarget, find } from '../check.js';
 import { Lifetime } from '../lifetime.js';
-import type { IoBinding, RunOptions, Session, Tensor } from '../types.js';
+import type { BoundRunOptions, IoBinding, Session, Tensor } from '../types.js';
 
 export class CopyingBinding implements IoBinding {
   readonly #session: Session;
@@ -41,7 +41,7 @@ export class CopyingBinding implements IoBinding {
     this.#inputs[input] = value;
   }
 
-  run({ signal }: Pick<RunOptions, 'signal'> = {}): Promise<Record<string, Tensor>> {
+  run({ signal }: BoundRunOptions = {}): Promise<Record<string, Tensor>> {
     return this.#lifetime.during(async () => {
       this.#assertIdle();
       this.#running = true;
