@@ -154,15 +154,16 @@ export class EncoderGraph {
 
   /**
    * [batch, queries, width]: every token attends to every token that is no padding, and that `bias` does not hide from it.
-   * Not ONNX Runtime's MultiHeadAttention, which takes longer than its parts on the CPU where there is padding (1.30).
+   * Not ONNX Runtime's MultiHeadAttention, which takes longer than its parts on the CPU where there is padding (1.30). Scale,
+   * transposition and product stand apart: for the CPU it makes a FusedMatMul of them, which WebGPU has no kernel for.
    */
   attention({ query, key, value, heads, width, bias = this.padding }: AttentionInputs): Value {
     const { g } = this;
     const size = width / heads;
     const byHead = (x: Value) =>
       g.op('Transpose', [g.op('Reshape', [x, g.ints([0, 0, heads, size])])], { perm: [0, 2, 1, 3] });
-    const attributes = { alpha: float(1 / Math.sqrt(size)), transB: 1 };
-    const [scores = ''] = g.contrib('FusedMatMul', [byHead(query), byHead(key)], 1, attributes);
+    const scaled = g.op('Mul', [byHead(query), g.scalar(1 / Math.sqrt(size))]);
+    const scores = g.op('MatMul', [scaled, g.op('Transpose', [byHead(key)], { perm: [0, 1, 3, 2] })]);
     const shares = g.op('Softmax', [g.op('Add', [scores, bias])], { axis: -1 });
     const mixed = g.op('Transpose', [g.op('MatMul', [shares, byHead(value)])], { perm: [0, 2, 1, 3] });
     return g.op('Reshape', [mixed, g.ints([0, 0, width])]);
