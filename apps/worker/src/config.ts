@@ -11,6 +11,7 @@ import {
   readConfig,
   redisSettings,
   redisVariables,
+  settings,
   text,
   url,
 } from '@shoal/config';
@@ -23,6 +24,8 @@ const Schema = z.object({
   SHOAL_MODELS: list().default([]),
   /** `cpu`, `cuda:0`, `tensorrt:0`, `webgpu` ... */
   SHOAL_DEVICE: text().default('cpu'),
+  /** Of its execution provider, by ONNX Runtime's own names: `use_tf32=0`, `trt_fp16_enable=1,trt_engine_cache_enable=1`. */
+  SHOAL_DEVICE_OPTIONS: settings().default({}),
   /**
    * Threads of one forward pass. One, with as many passes at once as there are cores, does about 20 % more than all cores
    * in one pass (docs/benchmarks.md): threads of one pass wait for each other. More answer a lone request sooner.

@@ -10,7 +10,7 @@ import type { Model, ModelRunner, Row } from '@shoal/models';
 const DEFAULT_MAX_BATCH_SIZE = 64;
 const DEFAULT_MAX_DELAY_MS = 5;
 /** Of the kept file: a change of how limits are measured makes earlier ones void. */
-const FORMAT = 4;
+const FORMAT = 5;
 /** A measurement takes at most about this long; its result is kept for later starts. */
 const MEASURE_MS = 1500;
 /** A `tensors` item counts 64 tokens a row (libs/models): its batches are bounded by their size alone. */
@@ -20,6 +20,7 @@ export interface MeasureOptions {
   readonly cacheDir: string;
   /** What the result depends on beside the model and the processor. */
   readonly device: string;
+  readonly deviceOptions: Readonly<Record<string, string>>;
   readonly intraOpThreads: number;
 }
 
@@ -88,7 +89,7 @@ async function cached(
   }
 }
 
-async function keyOf(model: Model, { device, intraOpThreads }: MeasureOptions): Promise<string> {
+async function keyOf(model: Model, { device, deviceOptions, intraOpThreads }: MeasureOptions): Promise<string> {
   const path = model.variants[model.variant]!;
   const { size, mtimeMs } = await stat(path);
   const facts = [
@@ -97,6 +98,7 @@ async function keyOf(model: Model, { device, intraOpThreads }: MeasureOptions): 
     size,
     mtimeMs,
     device,
+    deviceOptions,
     intraOpThreads,
     cpus()[0]?.model,
     model.shoal.limits?.max_batch_size,

@@ -104,15 +104,17 @@ interface LoadContext {
 async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
   const { config, runtime, metrics, gate, logger, tracer, onRedisError } = context;
   const started = performance.now();
-  const { SHOAL_DEVICE: device, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
+  const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
   const session = await runtime.createSession(sessionModel(model.variants[model.variant]!, device), {
     device,
+    deviceOptions,
     intraOpThreads,
   });
   const runner = loadRunner(model, session);
   const { tokensPerSecond, ...limits } = await findLimits(runner, {
     cacheDir: config.SHOAL_CACHE_DIR,
     device,
+    deviceOptions,
     intraOpThreads,
   });
   const { name, version, variant } = model;

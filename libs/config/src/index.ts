@@ -2,4 +2,16 @@ export { exitWithParent } from './parent.js';
 export { ConfigError, type Environment, type Problem, readConfig } from './read-config.js';
 export { type RedisSettings, type RedisVariables, redisSettings, redisVariables } from './redis.js';
 export { type StopOptions, stopOnSignal } from './stop-on-signal.js';
-export { boolean, certificates, duration, durations, integer, list, logLevel, port, text, url } from './variables.js';
+export {
+  boolean,
+  certificates,
+  duration,
+  durations,
+  integer,
+  list,
+  logLevel,
+  port,
+  settings,
+  text,
+  url,
+} from './variables.js';

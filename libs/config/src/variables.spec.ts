@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { boolean, duration, durations, integer, list, port, url } from './variables.js';
+import { boolean, duration, durations, integer, list, port, settings, url } from './variables.js';
 
 describe('integer', () => {
   test('takes whole numbers within its bounds, both included', () => {
@@ -46,6 +46,15 @@ test('boolean takes the usual words in any case and nothing else', () => {
 
 test('list drops spaces and empty entries', () => {
   expect(list().parse(' a,, b ,')).toEqual(['a', 'b']);
+});
+
+test('settings takes names and values, and names what is neither', () => {
+  expect(settings().parse('use_tf32=0, trt_engine_cache_path = /a=b ,')).toEqual({
+    use_tf32: '0',
+    trt_engine_cache_path: '/a=b',
+  });
+  const { error } = settings().safeParse('use_tf32, =1, a=1');
+  expect(error?.issues[0]?.message).toContain('use_tf32, =1 has no "="');
 });
 
 test('url takes its protocols only and keeps what was written', () => {

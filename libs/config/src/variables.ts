@@ -73,6 +73,25 @@ export function list() {
   );
 }
 
+/** `name=value` separated by commas, spaces around them dropped; the last of a name counts. */
+export function settings() {
+  return list().transform((entries, context): Readonly<Record<string, string>> => {
+    const parts = entries.map((entry) =>
+      /^([^=]+)=(.*)$/s
+        .exec(entry)
+        ?.slice(1)
+        .map((part) => part.trim()),
+    );
+    const wrong = entries.filter((_, n) => parts[n] === undefined);
+    if (wrong.length > 0) {
+      const message = `must be name=value, separated by commas; ${wrong.join(', ')} has no "="`;
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
+    return Object.fromEntries(parts as [string, string][]);
+  });
+}
+
 /** An absolute URL of one of `protocols` (without the colon), as it was written. */
 export function url(protocols: readonly string[] = ['http', 'https']) {
   const message = `must be a URL that starts with ${protocols.map((name) => `${name}://`).join(' or ')}`;

@@ -11,7 +11,7 @@ const RUNNING_SUM = writeModel({
   nodes: [{ op: 'Add', inputs: ['state', 'x'], outputs: ['total'] }],
 });
 
-describeRuntimes('binding', ({ load }) => {
+describeRuntimes('binding', ({ load }, kind) => {
   it('reads bound inputs anew and overwrites bound outputs in place, run after run', async () => {
     const binding = (await load(doubling())).bind();
     const [x, z] = [floats(1, 2), floats(0, 0)];
@@ -23,6 +23,25 @@ describeRuntimes('binding', ({ load }) => {
       expect(results.z).toBe(z);
       expect(results).toEqual({ z: floats(4 * i, 4 * i) });
     }
+    await binding.release();
+  });
+
+  it('answers alike when it takes the calling thread, and keeps it with the C API', async () => {
+    const binding = (await load(doubling())).bind();
+    const x = floats(1, 2);
+    binding.bindInput('x', x);
+    binding.bindOutput('y', floats(0, 0));
+    let turned = false;
+    setImmediate(() => {
+      turned = true;
+    });
+    for (const value of [3, 4]) {
+      (x.data as Float32Array).fill(value);
+      expect(await binding.run({ blocking: true })).toEqual({ y: floats(2 * value, 2 * value) });
+    }
+    expect(turned).toBe(kind === 'worker-thread');
+    const reason = new Error('enough');
+    await expect(binding.run({ blocking: true, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     await binding.release();
   });
 

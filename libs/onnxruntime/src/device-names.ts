@@ -24,3 +24,10 @@ export function parseDevice(name: string, installed: readonly Device['kind'][]):
       : '. onnxruntime-node fetches the libraries for NVIDIA GPUs when it is built: npm rebuild onnxruntime-node --ignore-scripts=false';
   throw new ShoalError('device_unavailable', `Device "${name}" is not there; ${there}${remedy}`);
 }
+
+/** @throws ShoalError `device_unavailable` where options are given that nothing would read */
+export function checkDeviceOptions({ kind }: Device, options: Readonly<Record<string, string>>): void {
+  const names = Object.keys(options);
+  if (kind !== 'cpu' || names.length === 0) return;
+  throw new ShoalError('device_unavailable', `Device "cpu" takes no options; ${names.join(', ')} must be left out`);
+}

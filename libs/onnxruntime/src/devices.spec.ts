@@ -37,6 +37,11 @@ describeRuntimes('devices', (subject, kind) => {
     expect(await rejection(subject.load(doubling(), { device }))).toMatchObject({ code: 'device_unavailable' });
   });
 
+  it('the CPU refuses options, which it would not read', async () => {
+    const error = await rejection(subject.load(doubling(), { deviceOptions: { use_tf32: '0' } }));
+    expect(error).toMatchObject({ code: 'device_unavailable', message: expect.stringContaining('use_tf32') });
+  });
+
   it.runIf(kind === 'c-api')('options reach the execution provider', async () => {
     if (!subject.runtime.providers.includes('webgpu')) return;
     const deviceOptions = { preferredLayout: 'sideways' };

@@ -1,6 +1,6 @@
 /** Devices by name, and how each is asked of ONNX Runtime. */
 import { ShoalError } from '@shoal/contracts';
-import { type Device, parseDevice } from '../device-names.js';
+import { checkDeviceOptions, type Device, parseDevice } from '../device-names.js';
 import { hasProviderLibrary } from '../library-folder.js';
 import type { OrtApi } from './api.js';
 import { NativeTexts, textAt, wordsAt } from './memory.js';
@@ -40,6 +40,7 @@ export function appendDevice(
   installed: readonly Device['kind'][],
 ): void {
   const device = parseDevice(name, installed);
+  checkDeviceOptions(device, options);
   if (device.kind === 'cpu') return;
   try {
     if (device.kind === 'tensorrt') appendTensorRT(api, sessionOptions, { device_id: `${device.index}`, ...options });

@@ -1,6 +1,6 @@
 /** onnxruntime-node's own binding, one thread per session: where the C API cannot be called. */
 import type { InferenceSession } from 'onnxruntime-node';
-import { type Device, parseDevice } from '../device-names.js';
+import { checkDeviceOptions, type Device, parseDevice } from '../device-names.js';
 import { hasProviderLibrary } from '../library-folder.js';
 import { PRECISE } from '../session-config.js';
 import { disableTelemetry } from '../telemetry.js';
@@ -37,7 +37,9 @@ export async function openWorkerThread(): Promise<Runtime> {
 }
 
 function translate(options: SessionOptions, providers: readonly Device['kind'][]): InferenceSession.SessionOptions {
-  const { kind, index } = parseDevice(options.device ?? 'cpu', providers);
+  const device = parseDevice(options.device ?? 'cpu', providers);
+  checkDeviceOptions(device, options.deviceOptions ?? {});
+  const { kind, index } = device;
   const spinning = (options.spinning ?? false) ? '1' : '0';
   // WebGPU refuses options it does not know.
   const numbered = kind === 'cuda' || kind === 'tensorrt' ? { deviceId: index } : {};
