@@ -3,7 +3,7 @@
 # classic builder both build it, and nothing but the base images and npm's packages is downloaded (the GPU image: and CUDA's).
 
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
-ARG CUDA_IMAGE=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
+ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 # The package.json files alone: packages are installed anew only when these change.
 FROM ${NODE_IMAGE} AS manifests
@@ -94,6 +94,8 @@ USER 10001:10001
 ENTRYPOINT []
 COPY --from=cuda /out/worker-gpu/packages ./
 COPY --from=cuda /out/worker-gpu/app ./
+# A base image of another CUDA than the provider's fails here, naming the libraries that are missing, and not at run time.
+RUN ! ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so | grep 'not found'
 CMD ["node", "apps/worker/dist/main.js"]
 ARG VERSION=dev
 ARG REVISION=unknown
