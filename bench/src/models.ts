@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { GraphBuilder, type Model, serialiseModel } from '@shoal/onnx';
 import { type BertShape, bertGraph } from './bert-graph.js';
-import { type Graph, writeOnnx } from './onnx-file.js';
 import { ROOT } from './root.js';
 import { seededRandom } from './statistics.js';
 
@@ -18,18 +18,10 @@ const TOKENIZER_DIR = join(ROOT, 'models/wordnet-embed/1');
 
 const SHAPE: BertShape = { layers: 6, width: 384, heads: 12, inner: 1536, vocabulary: 6000, positions: 512 };
 
-const IDENTITY: Graph = {
-  nodes: [{ op: 'Identity', inputs: ['x'], output: 'y' }],
-  initializers: {},
-  inputs: [{ name: 'x', type: 'float32', shape: ['batch', 1] }],
-  outputs: [{ name: 'y', type: 'float32', shape: ['batch', 1] }],
-  opset: 14,
-};
-
 /** Writes what is not there yet. */
 export async function makeModels(): Promise<void> {
   await makeFolder(ENCODER, async (folder) => {
-    await writeFile(join(folder, 'onnx/model.onnx'), writeOnnx(bertGraph(SHAPE, seededRandom(1))));
+    await writeFile(join(folder, 'onnx/model.onnx'), serialiseModel(bertGraph(SHAPE, seededRandom(1))));
     for (const [name, content] of Object.entries(encoderFiles())) {
       await writeFile(join(folder, name), JSON.stringify(content));
     }
@@ -38,9 +30,15 @@ export async function makeModels(): Promise<void> {
     }
   });
   await makeFolder(NOOP, async (folder) => {
-    await writeFile(join(folder, 'onnx/model.onnx'), writeOnnx(IDENTITY));
+    await writeFile(join(folder, 'onnx/model.onnx'), serialiseModel(identity()));
     await writeFile(join(folder, 'shoal.json'), JSON.stringify({ task: 'tensors' }));
   });
+}
+
+function identity(): Model {
+  const graph = new GraphBuilder({ name: 'noop', opset: 14, irVersion: 8 });
+  graph.output('y', graph.op('Identity', [graph.input('x', 'float32', ['batch', 1])]), 'float32', ['batch', 1]);
+  return graph.build();
 }
 
 function encoderFiles(): Record<string, unknown> {
