@@ -9,7 +9,7 @@
  *   top_k                     int64 [1]                 candidates that are wanted of each
  *   log_sum_exp_indices       int64 [m]                 those of the n whose log_sum_exp is wanted; may be none
  *   rotary_lengths            int64 [batch]             with dynamic NTK only: tokens that the frequencies are made for
- *   past_key_values.L.key     float32 [batch, kv_heads, capacity, head_dim], and .value
+ *   past_key_values.L.key     float32 [batch, kv_heads, capacity, head_dim], and .value; float16 with --dtype fp16
  *
  *   logits                    float32 [n, vocabulary]
  *   top_k_values, top_k_ids   float32, int64 [n, top_k], largest first

@@ -41,13 +41,16 @@ export interface CacheOptions {
   readonly blocking?: boolean;
 }
 
+/** Of 32-bit floats, or of the bits of 16-bit floats: as the graph takes it. */
+type Cache = Float32Array | Uint16Array;
+
 export class DecoderPasses {
   readonly #info: DecoderInfo;
   readonly #options: CacheOptions;
   readonly #binding: IoBinding;
   readonly #takesLengths: boolean;
   /** Keys and values of each layer, [rows, kvHeads, capacity, headDim]. */
-  readonly #cache: ReadonlyMap<string, Float32Array>;
+  readonly #cache: ReadonlyMap<string, Cache>;
   #inputs = inputsOf(0, 0);
   #outputs = outputsOf(0, 0, 0);
   #sums = sumsOf(-1);
@@ -59,7 +62,8 @@ export class DecoderPasses {
     this.#takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
     const names = Array.from({ length: info.layers }, (_, layer) => [`${layer}.key`, `${layer}.value`]).flat();
     const size = options.rows * this.#rowSize;
-    this.#cache = new Map(names.map((name) => [name, new Float32Array(size)]));
+    const half = session.inputs.some(({ name, type }) => name.startsWith('past_key_values.') && type === 'float16');
+    this.#cache = new Map(names.map((name) => [name, half ? new Uint16Array(size) : new Float32Array(size)]));
   }
 
   /**
@@ -109,7 +113,8 @@ export class DecoderPasses {
     const { kvHeads, headDim } = this.#info;
     for (const [name, memory] of this.#cache) {
       const data = memory.subarray(0, batch * this.#rowSize);
-      const tensor = float32(data, batch, kvHeads, this.#options.capacity, headDim);
+      const type = data instanceof Uint16Array ? 'float16' : 'float32';
+      const tensor: Tensor = { type, dims: [batch, kvHeads, this.#options.capacity, headDim], data };
       this.#binding.bindInput(`past_key_values.${name}`, tensor);
       this.#binding.bindOutput(`present.${name}`, tensor);
     }
