@@ -81,13 +81,15 @@ async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
   const chosen = wanted.length === 0 ? models : models.filter(({ name }) => wanted.includes(name));
   const missing = wanted.filter((name) => !models.some((model) => model.name === name));
   if (missing.length > 0) {
+    const there = [...new Set(models.map(({ name }) => name))].join(', ') || 'none';
     throw new ShoalError(
       'model_not_found',
-      `SHOAL_MODELS names ${missing.join(', ')}: not in ${config.SHOAL_MODELS_DIR}`,
+      `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${config.SHOAL_MODELS_DIR}: ${there}`,
     );
   }
-  if (chosen.length === 0)
-    throw new ShoalError('model_not_found', `no model could be read from ${config.SHOAL_MODELS_DIR}`);
+  if (chosen.length === 0) {
+    throw new ShoalError('model_not_found', `there is no model that can be served in ${config.SHOAL_MODELS_DIR}`);
+  }
   return [...chosen];
 }
 
