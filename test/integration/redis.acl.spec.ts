@@ -68,6 +68,13 @@ test('all that was written is there again after a restart, what transactions and
   await restart();
   expect(await bench.keys()).toEqual(before);
   await bench.startWorker();
+  // Until it is connected again, the store refuses at once.
+  const reached = () =>
+    bench.store.ping().then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(reached).toBe(true);
   expect(outcomes(await bench.end(id))).toEqual([2, 4, 6]);
 });
 
