@@ -85,7 +85,8 @@ async function openGenerator(folder: string, variant: string | undefined): Promi
     files,
     info,
     tokenizer: tokenizers.Tokenizer.fromString(files.tokenizer),
-    session: await runtime.createSession(sessionModel(path), { intraOpThreads: 0 }),
+    // All cores, whose threads wait awake for the next of a step's many operators: the process has nothing else to do.
+    session: await runtime.createSession(sessionModel(path), { intraOpThreads: 0, spinning: true }),
   };
 }
 
@@ -117,7 +118,7 @@ async function answer(
   const stream = new TextStream((tokens) => tokenizer.decode(tokens, true));
   const start = performance.now();
   let [first, last, count] = [start, start, 0];
-  for await (const [id] of generateGreedily(session, info, [ids], { maxTokens })) {
+  for await (const [id] of generateGreedily(session, info, [ids], { maxTokens, blocking: true })) {
     last = performance.now();
     if (count === 0) first = last;
     count++;
