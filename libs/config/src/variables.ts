@@ -73,22 +73,17 @@ export function list() {
   );
 }
 
-/** `name=value` separated by commas, spaces around them dropped; the last of a name counts. */
+/** `name=value` separated by commas, spaces around names and values dropped; the last of a name counts. */
 export function settings() {
   return list().transform((entries, context): Readonly<Record<string, string>> => {
-    const parts = entries.map((entry) =>
-      /^([^=]+)=(.*)$/s
-        .exec(entry)
-        ?.slice(1)
-        .map((part) => part.trim()),
-    );
-    const wrong = entries.filter((_, n) => parts[n] === undefined);
+    const wrong = entries.filter((entry) => entry.indexOf('=') < 1);
     if (wrong.length > 0) {
-      const message = `must be name=value, separated by commas; ${wrong.join(', ')} has no "="`;
+      const message = `must be name=value, separated by commas; not so: ${wrong.join(', ')}`;
       context.addIssue({ code: 'custom', message });
       return z.NEVER;
     }
-    return Object.fromEntries(parts as [string, string][]);
+    const parts = entries.map((entry) => entry.split(/\s*=\s*(.*)/s, 2) as [string, string]);
+    return Object.fromEntries(parts);
   });
 }
 

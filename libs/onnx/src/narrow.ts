@@ -26,9 +26,9 @@ const READS_ANY = new Set(['Cast', 'Shape', 'Size']);
 type Float = 'float32' | 'float16';
 
 /**
- * For graphs that `GraphBuilder` made, of floats that nothing is quantised in; changes `model` and returns it. Inputs and outputs keep their types by casts, but
- * for the caches of a decoder (`past…` and `present…`), which become 16 bits wide and stay one memory. What is computed
- * from an output is computed from its 32 bits.
+ * For graphs that `GraphBuilder` made, of floats that nothing is quantised in; changes `model` and returns it. Inputs and
+ * outputs keep their types by casts, but for the caches of a decoder (`past…` and `present…`), which become 16 bits wide and
+ * stay one memory. What is computed from an output is computed from its 32 bits.
  *
  * @throws ShoalError `model_invalid`, when a weight is read, naming it where it is too large for 16 bits
  */

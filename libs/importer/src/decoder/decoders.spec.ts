@@ -4,49 +4,35 @@
  */
 import { openRuntime, type Runtime, type Tensor } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkpoint, difference, type Loaded, load, logitsOf, readJson } from '../testing/decoders.js';
+import {
+  type Case,
+  casesOf,
+  DECODERS,
+  difference,
+  generate,
+  type Loaded,
+  load,
+  logitsOf,
+  NEW_TOKENS,
+  rowsOf,
+} from '../testing/decoders.js';
 import { generateGreedily } from './generate.js';
 import { DecoderPasses } from './passes.js';
 
-const CHECKPOINTS = [
-  ...['llama', 'llama-tied', 'llama-bias', 'llama-linear', 'llama-dynamic', 'llama-yarn', 'llama-llama3'],
-  ...['mistral', 'qwen2', 'qwen3'],
-];
 const TOLERANCE = 1e-3;
 /** Between ways of computing the same thing. */
 const ROUNDING = 1e-4;
-const NEW_TOKENS = 20;
-
-interface Case {
-  readonly input_ids: readonly number[];
-  readonly last_logits: readonly number[];
-  readonly greedy_ids: readonly number[];
-}
 
 let runtime: Runtime;
 beforeAll(async () => {
   runtime = await openRuntime();
 });
 
-async function generate({ session, info }: Loaded, prompts: readonly (readonly number[])[], chunk: number) {
-  const texts: number[][] = prompts.map(() => []);
-  for await (const ids of generateGreedily(session, info, prompts, { maxTokens: NEW_TOKENS, stopIds: [], chunk })) {
-    ids.forEach((id, row) => {
-      if (id !== undefined) texts[row]!.push(id);
-    });
-  }
-  return texts;
-}
+const greedily = (chunk: number) => ({ maxTokens: NEW_TOKENS, stopIds: [], chunk });
 
-describe.each(CHECKPOINTS)('%s', (name) => {
-  const { cases } = readJson<{ cases: readonly Case[] }>(checkpoint(name, 'expected.json'));
-  // PyTorch computed the last logits after the greedy tokens, when its dynamic frequencies were those of the whole text:
-  // it makes them anew only for longer texts, or for those that fit into the original context.
-  const from = name === 'llama-dynamic' ? 48 : Number.POSITIVE_INFINITY;
-  const rows = cases.map(({ input_ids: ids }) => ({
-    ids,
-    rotaryLength: ids.length > from ? ids.length + NEW_TOKENS - 1 : ids.length,
-  }));
+describe.each(DECODERS)('%s', (name) => {
+  const cases = casesOf(name);
+  const rows = rowsOf(name);
   const prompts = cases.map(({ input_ids }) => input_ids);
   let loaded: Loaded;
   beforeAll(async () => {
@@ -73,15 +59,14 @@ describe.each(CHECKPOINTS)('%s', (name) => {
 
   test('greedy continuations are those of PyTorch, alone and in a ragged batch, in one pass and in chunks', async () => {
     const expected = cases.map(({ greedy_ids }) => greedy_ids);
-    for (const [n, prompt] of prompts.entries()) expect(await generate(loaded, [prompt], 64)).toEqual([expected[n]]);
-    for (const chunk of [7, 64]) expect(await generate(loaded, prompts, chunk)).toEqual(expected);
+    for (const [n, prompt] of prompts.entries())
+      expect(await generate(loaded, [prompt], greedily(64))).toEqual([expected[n]]);
+    for (const chunk of [7, 64]) expect(await generate(loaded, prompts, greedily(chunk))).toEqual(expected);
   });
 });
 
 describe('a pass', () => {
-  const [, , { input_ids: ids, last_logits }] = readJson<{ cases: [Case, Case, Case] }>(
-    checkpoint('llama', 'expected.json'),
-  ).cases;
+  const { input_ids: ids, last_logits } = casesOf('llama')[2]!;
   let loaded: Loaded;
   beforeAll(async () => {
     loaded = await load(runtime, 'llama');
@@ -177,7 +162,7 @@ describe('a pass', () => {
 
 test('a text ends with a token that ends texts, while others go on', async () => {
   const loaded = await load(runtime, 'llama');
-  const [a, b] = readJson<{ cases: [Case, Case] }>(checkpoint('llama', 'expected.json')).cases;
+  const [a, b] = casesOf('llama') as [Case, Case];
   const stop = a.greedy_ids[3]!;
   const texts: (number | undefined)[][] = [];
   const options = { maxTokens: 6, stopIds: [stop] };
@@ -191,7 +176,7 @@ test('a text ends with a token that ends texts, while others go on', async () =>
 
 test('between passes that take the thread, other events have their turn', async () => {
   const loaded = await load(runtime, 'llama');
-  const [{ input_ids, greedy_ids }] = readJson<{ cases: [Case] }>(checkpoint('llama', 'expected.json')).cases;
+  const { input_ids, greedy_ids } = casesOf('llama')[0]!;
   const options = { maxTokens: 6, stopIds: [], blocking: true };
   const text: (number | undefined)[] = [];
   let turns = 0;
@@ -207,7 +192,7 @@ test('between passes that take the thread, other events have their turn', async 
 test('a text ends where the longest context does', async () => {
   const loaded = await load(runtime, 'llama');
   const prompt = Array.from({ length: loaded.info.maxContext - 2 }, (_, n) => 5 + (n % 200));
-  const found = await generate(loaded, [prompt], 64);
+  const found = await generate(loaded, [prompt], greedily(64));
   // The last token is one that no pass has to read.
   expect(found[0]).toHaveLength(3);
   await loaded.session.release();

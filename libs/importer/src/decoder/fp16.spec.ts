@@ -6,15 +6,18 @@
 import { narrowModel } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkpoint, difference, type Loaded, load, logitsOf, readJson } from '../testing/decoders.js';
-import { generateGreedily } from './generate.js';
+import {
+  casesOf,
+  DECODERS,
+  difference,
+  generate,
+  type Loaded,
+  load,
+  logitsOf,
+  NEW_TOKENS,
+  rowsOf,
+} from '../testing/decoders.js';
 import { DecoderPasses } from './passes.js';
-
-const CHECKPOINTS = [
-  ...['llama', 'llama-tied', 'llama-bias', 'llama-linear', 'llama-dynamic', 'llama-yarn', 'llama-llama3'],
-  ...['mistral', 'qwen2', 'qwen3'],
-];
-const NEW_TOKENS = 20;
 
 /**
  * The largest logits are between 2 and 4, where 16-bit floats lie 2^-9 apart, and every layer rounds on the way: 0.0034
@@ -24,25 +27,14 @@ const TOLERANCE = 2 ** -7;
 /** Between ways of computing the same thing: sums in another order, here and there rounded to the neighbour. 0.00085 was seen. */
 const ROUNDING = 2 ** -8;
 
-interface Case {
-  readonly input_ids: readonly number[];
-  readonly last_logits: readonly number[];
-  readonly greedy_ids: readonly number[];
-}
-
 let runtime: Runtime;
 beforeAll(async () => {
   runtime = await openRuntime();
 });
 
-describe.each(CHECKPOINTS)('%s in 16-bit floats', (name) => {
-  const { cases } = readJson<{ cases: readonly Case[] }>(checkpoint(name, 'expected.json'));
-  // See decoders.spec.ts: PyTorch's dynamic frequencies were those of the text with its greedy tokens.
-  const from = name === 'llama-dynamic' ? 48 : Number.POSITIVE_INFINITY;
-  const rows = cases.map(({ input_ids: ids }) => ({
-    ids,
-    rotaryLength: ids.length > from ? ids.length + NEW_TOKENS - 1 : ids.length,
-  }));
+describe.each(DECODERS)('%s in 16-bit floats', (name) => {
+  const cases = casesOf(name);
+  const rows = rowsOf(name);
   let loaded: Loaded;
   beforeAll(async () => {
     loaded = await load(runtime, name, narrowModel);
@@ -68,14 +60,8 @@ describe.each(CHECKPOINTS)('%s in 16-bit floats', (name) => {
   });
 
   test('continues greedily as PyTorch does', async () => {
-    const texts: number[][] = cases.map(() => []);
     const prompts = cases.map(({ input_ids }) => input_ids);
-    const options = { maxTokens: NEW_TOKENS, stopIds: [], chunk: 64 };
-    for await (const ids of generateGreedily(loaded.session, loaded.info, prompts, options)) {
-      ids.forEach((id, row) => {
-        if (id !== undefined) texts[row]!.push(id);
-      });
-    }
+    const texts = await generate(loaded, prompts, { maxTokens: NEW_TOKENS, stopIds: [], chunk: 64 });
     // All are here; these models have steps whose two likeliest tokens lie 0.001 apart, and processors round differently.
     const same = cases.filter(({ greedy_ids }, n) => greedy_ids.join() === texts[n]!.join());
     expect(same.length).toBeGreaterThanOrEqual(cases.length - 1);

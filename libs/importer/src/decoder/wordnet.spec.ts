@@ -5,8 +5,16 @@
 import { dataOf, type Model } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { beforeAll, expect, test } from 'vitest';
-import { checkpoint, difference, type Loaded, load, logitsOf, pathOf, readJson } from '../testing/decoders.js';
-import { generateGreedily } from './generate.js';
+import {
+  checkpoint,
+  difference,
+  generate,
+  type Loaded,
+  load,
+  logitsOf,
+  pathOf,
+  readJson,
+} from '../testing/decoders.js';
 import { readDecoderInfo } from './info.js';
 
 interface Answer {
@@ -35,15 +43,9 @@ async function differences(loaded: Loaded, answers: readonly Answer[]): Promise<
   return Math.max(...answers.map(({ top8_logits }, n) => difference(found[n]!, top8_logits)));
 }
 
-async function greedy({ session, info }: Loaded, answers: readonly Answer[]): Promise<number[][]> {
-  const texts: number[][] = answers.map(() => []);
+function greedy(loaded: Loaded, answers: readonly Answer[]): Promise<number[][]> {
   const prompts = answers.map(({ input_ids }) => input_ids);
-  for await (const ids of generateGreedily(session, info, prompts, { maxTokens: 40 })) {
-    ids.forEach((id, row) => {
-      if (id !== undefined) texts[row]!.push(id);
-    });
-  }
-  return texts;
+  return generate(loaded, prompts, { maxTokens: 40 });
 }
 
 function roundFrequencies({ graph: { initializers } }: Model): void {

@@ -5,6 +5,7 @@ import { type Model, serialiseModel } from '@shoal/onnx';
 import type { Runtime, Session } from '@shoal/onnxruntime';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
+import { type GenerateOptions, generateGreedily } from '../decoder/generate.js';
 import { type DecoderInfo, decoderInfoOf } from '../decoder/info.js';
 import { DecoderPasses, type NewTokens } from '../decoder/passes.js';
 import { float32 } from '../precision/float32.js';
@@ -15,6 +16,22 @@ export interface Loaded {
   readonly session: Session;
   readonly info: DecoderInfo;
 }
+
+/** Checkpoints of the family, with PyTorch's answers beside them. */
+export const DECODERS = [
+  ...['llama', 'llama-tied', 'llama-bias', 'llama-linear', 'llama-dynamic', 'llama-yarn', 'llama-llama3'],
+  ...['mistral', 'qwen2', 'qwen3'],
+];
+
+/** A text, the logits after it, and how PyTorch goes on greedily. */
+export interface Case {
+  readonly input_ids: readonly number[];
+  readonly last_logits: readonly number[];
+  readonly greedy_ids: readonly number[];
+}
+
+/** Tokens of `greedy_ids`. */
+export const NEW_TOKENS = 20;
 
 /** JSON of the repository. */
 export function readJson<T>(path: string): T {
@@ -39,6 +56,36 @@ export async function load(runtime: Runtime, name: string, edit: (model: Model) 
   });
   edit(model);
   return { session: await runtime.createSession(serialiseModel(model)), info: decoderInfoOf(model)! };
+}
+
+export function casesOf(name: string): readonly Case[] {
+  return readJson<{ cases: readonly Case[] }>(checkpoint(name, 'expected.json')).cases;
+}
+
+/** What `logitsOf` takes for the cases of a checkpoint. */
+export function rowsOf(name: string): { readonly ids: readonly number[]; readonly rotaryLength: number }[] {
+  // PyTorch computed the last logits after the greedy tokens, when its dynamic frequencies were those of the whole text:
+  // it makes them anew only for longer texts, or for those that fit into the original context.
+  const from = name === 'llama-dynamic' ? 48 : Number.POSITIVE_INFINITY;
+  return casesOf(name).map(({ input_ids: ids }) => ({
+    ids,
+    rotaryLength: ids.length > from ? ids.length + NEW_TOKENS - 1 : ids.length,
+  }));
+}
+
+/** The new tokens of each prompt's text. */
+export async function generate(
+  { session, info }: Loaded,
+  prompts: readonly (readonly number[])[],
+  options: GenerateOptions,
+): Promise<number[][]> {
+  const texts: number[][] = prompts.map(() => []);
+  for await (const ids of generateGreedily(session, info, prompts, options)) {
+    ids.forEach((id, row) => {
+      if (id !== undefined) texts[row]!.push(id);
+    });
+  }
+  return texts;
 }
 
 /** The logits after each row, which is processed in passes of the given numbers of tokens. */
