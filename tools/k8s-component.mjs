@@ -13,8 +13,6 @@ import { deployment, indent, lines, patch, replace, scalar } from './k8s-patches
  * @typedef {object} ModelComponent
  * @property {string} name of the model, as callers know it
  * @property {string} slug of its objects in the cluster: the name, without dots and underscores
- * @property {string} version the newest, whose queue is looked at should the API be away
- * @property {string} variant
  * @property {Source} source
  * @property {number} min workers
  * @property {number} max
@@ -25,9 +23,6 @@ import { deployment, indent, lines, patch, replace, scalar } from './k8s-patches
 
 /** Each app's container, which is named like its image without `shoal-`. */
 const READERS = ['api', 'webhooks'];
-
-/** BullMQ's keys of one queue, in the order of the triggers in k8s/worker/scaled-object.yaml, which follow the API's number. */
-const KEYS = ['wait', 'prioritized', 'active', 'delayed'];
 
 /** Denied to archives as to webhooks: private, shared, link-local and loopback networks. */
 const PRIVATE_NETWORKS = [
@@ -71,8 +66,7 @@ function component(model) {
 
 /** @param {ModelComponent} model */
 function worker(model) {
-  const { name, slug, version, variant, min, max, cpu, memory } = model;
-  const queue = `${name}.${version}.${variant}.0`;
+  const { name, slug, min, max, cpu, memory } = model;
   const own = [
     'containers:',
     '  - name: worker',
@@ -85,6 +79,11 @@ function worker(model) {
       `        cpu: ${scalar(cpu)}`,
       `        memory: ${scalar(memory)}`,
     ]),
+  ];
+  // Between none and one KEDA looks by itself; settings of that make it warn where there is always one.
+  const always = [
+    'spec:',
+    ...['pollingInterval', 'cooldownPeriod', 'initialCooldownPeriod'].map((key) => `  ${key}: null`),
   ];
   return lines(
     'apiVersion: kustomize.config.k8s.io/v1beta1',
@@ -110,10 +109,16 @@ function worker(model) {
         '/spec/triggers/0/metadata/url',
         `http://api-internal.shoal.svc:9464/internal/autoscale/${encodeURIComponent(name)}`,
       ),
-      ...KEYS.flatMap((key, index) =>
-        replace(`/spec/triggers/${index + 1}/metadata/listName`, `'{shoal:${queue}}:chunks:${key}'`),
-      ),
     ]),
+    ...(min === 0
+      ? []
+      : patch('kind: ScaledObject', [
+          'apiVersion: keda.sh/v1alpha1',
+          'kind: ScaledObject',
+          'metadata:',
+          '  name: worker',
+          ...always,
+        ])),
   );
 }
 

@@ -18,14 +18,12 @@ How its folder reaches the pods, one of
   --image                 it is in models/ when the images are built
   --volume <claim>        a PersistentVolumeClaim that holds <name>/<version>/
   --url <url> --sha256 <hash>
-                          a .tar or .tar.gz of the version's folder; give --version, --url and --sha256
-                          once for each version that has jobs
+                          a .tar or .tar.gz of the version's folder
+      --version 1         which version it is; give --version, --url and --sha256 once for each that has jobs
       --size 2Gi          room for the archive and what is in it
       --cidr <network>    where the server is, should it not be a public address
 
 Options
-  --version 1             the newest version; its queue is looked at should the API be away
-  --variant fp32
   --min 0 --max 20        workers
   --cpu 2 --memory 1Gi    of one worker
   --overlay cpu           where to add it; may be repeated
@@ -40,7 +38,6 @@ const OPTIONS = /** @type {const} */ ({
   size: { type: 'string' },
   cidr: { type: 'string' },
   version: { type: 'string', multiple: true },
-  variant: { type: 'string' },
   min: { type: 'string' },
   max: { type: 'string' },
   cpu: { type: 'string' },
@@ -77,17 +74,14 @@ export function parseModelOptions(args, root = ROOT) {
 
   const versions = values.version ?? ['1'];
   for (const version of versions) check(/^[1-9]\d{0,8}$/.test(version), '--version takes a whole number from 1.');
-  const version = String(Math.max(...versions.map(Number)));
-  const variant = matching(
-    '--variant',
-    values.variant ?? 'fp32',
-    /^[a-z0-9_-]+$/,
-    'lower-case letters, digits, "_" or "-"',
-  );
   const source = parseSource(values, versions);
   if (source.kind === 'image') {
     const folder = join('models', name);
     check(existsSync(join(root, folder)), `${folder} is not there: the images get their models from it.`);
+    check(
+      !generatesText(join(root, folder)),
+      `${name} generates text, which jobs cannot ask for yet: its worker would find nothing to serve.`,
+    );
   }
   const max = integer('--max', values.max ?? '20', 1);
   const min = integer('--min', values.min ?? '0', 0);
@@ -106,8 +100,6 @@ export function parseModelOptions(args, root = ROOT) {
     model: {
       name,
       slug,
-      version,
-      variant,
       source,
       min,
       max,
@@ -143,8 +135,8 @@ function parseSource(values, versions) {
   const given = Number(image === true) + Number(volume !== undefined) + Number(urls.length > 0);
   check(given === 1, 'say how the model reaches the pods: one of --image, --volume <claim> and --url <url>.');
   check(
-    urls.length > 0 || (hashes.length === 0 && cidr === undefined && values.size === undefined),
-    '--sha256, --size and --cidr go with --url.',
+    urls.length > 0 || [values.sha256, values.version, values.size, cidr].every((value) => value === undefined),
+    '--version, --sha256, --size and --cidr go with --url.',
   );
   if (image) return { kind: 'image' };
   if (volume !== undefined)
@@ -159,6 +151,17 @@ function parseSource(values, versions) {
   }));
   const size = matching('--size', values.size ?? '2Gi', BYTES, 'a size such as 512Mi or 4Gi');
   return { kind: 'url', archives, size, ...(cidr !== undefined && { cidr: checkNetwork(cidr) }) };
+}
+
+/**
+ * Whether a graph in the folder takes a key/value cache. Names of inputs stand in the file as they are, so nothing needs to
+ * be installed to find out.
+ *
+ * @param {string} folder
+ */
+function generatesText(folder) {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.onnx'));
+  return files.some((file) => readFileSync(join(folder, file)).includes('past_key_values.0.key'));
 }
 
 /** @param {string} url */

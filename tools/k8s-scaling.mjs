@@ -56,29 +56,37 @@ function targetOf({ spec }) {
  */
 function ofScaledObject(manifest, manifests) {
   const { triggers = [], advanced, fallback, minReplicaCount = 0, maxReplicaCount = 100 } = manifest.object.spec;
-  const { formula, target } = advanced?.scalingModifiers ?? {};
   const at = 'spec.advanced.scalingModifiers';
   /** @type {Problem[]} */
   const problems = [];
   /** @param {string} path @param {string} message */
   const report = (path, message) => problems.push(problem(manifest, path, message));
   if (minReplicaCount > maxReplicaCount) report('spec.minReplicaCount', 'must not be more than maxReplicaCount');
-  if (fallback === undefined) report('spec.fallback', 'must be set: without it a broken trigger stops all scaling');
-  if (formula === undefined) report(`${at}.formula`, 'must be set: without it the greatest of all triggers counts');
-  if (!/^[1-9]\d*$/.test(target ?? ''))
-    report(`${at}.target`, 'must be a whole number from 1: otherwise KEDA ignores the fallback');
-  const names = triggers.map((/** @type {Spec} */ { name }) => name);
-  const used = new Set(
-    (formula ?? '').match(/[a-z_]\w*/gi)?.filter((/** @type {string} */ word) => word !== 'max') ?? [],
-  );
-  for (const [index, name] of names.entries()) {
-    if (name === undefined || !used.has(name))
-      report(`spec.triggers[${index}].name`, 'must be a name that the formula uses');
-    if (names.indexOf(name) !== index) report(`spec.triggers[${index}].name`, 'is another trigger’s as well');
+  if (minReplicaCount > 0) {
+    for (const key of ['pollingInterval', 'cooldownPeriod', 'initialCooldownPeriod']) {
+      if (manifest.object.spec[key] !== undefined) report(`spec.${key}`, 'must be left out: the last worker stays');
+    }
   }
-  for (const name of used) if (!names.includes(name)) report(`${at}.formula`, `there is no trigger ${name}`);
-  if (!isParenthesised(formula ?? ''))
-    report(`${at}.formula`, 'needs parentheses around each ??, which binds tighter than ÷ and +');
+  if (fallback === undefined) report('spec.fallback', 'must be set: without it a broken trigger stops all scaling');
+  else if (fallback.behavior !== 'currentReplicasIfHigher' || !(fallback.replicas > 0)) {
+    report('spec.fallback', 'must keep what runs: behavior currentReplicasIfHigher, replicas from 1');
+  }
+  const modifiers = advanced?.scalingModifiers;
+  if (modifiers === undefined) {
+    if (triggers.length !== 1) report(`${at}.formula`, 'must be set: without it the greatest of all triggers counts');
+  } else {
+    const { formula = '', target = '' } = modifiers;
+    if (!/^[1-9]\d*$/.test(target))
+      report(`${at}.target`, 'must be a whole number from 1: otherwise KEDA ignores the fallback');
+    const names = triggers.map((/** @type {Spec} */ { name }) => name);
+    const used = new Set(formula.match(/[a-z_]\w*/gi)?.filter((/** @type {string} */ word) => word !== 'max') ?? []);
+    for (const [index, name] of names.entries()) {
+      if (name === undefined || !used.has(name))
+        report(`spec.triggers[${index}].name`, 'must be a name that the formula uses');
+      if (names.indexOf(name) !== index) report(`spec.triggers[${index}].name`, 'is another trigger’s as well');
+    }
+    for (const name of used) if (!names.includes(name)) report(`${at}.formula`, `there is no trigger ${name}`);
+  }
   for (const [index, trigger] of triggers.entries()) {
     problems.push(...ofTrigger(manifest, `spec.triggers[${index}]`, trigger, manifests));
   }
@@ -99,13 +107,7 @@ function ofTrigger(manifest, path, { type, metadata, authenticationRef }, manife
   const reference = authenticationRef?.name;
   const known = ofKind(manifests, 'TriggerAuthentication').some(({ object }) => object.metadata.name === reference);
   if (reference !== undefined && !known) report('authenticationRef', `there is no TriggerAuthentication ${reference}`);
-  if (type.startsWith('redis')) {
-    if (metadata.enableTLS !== undefined)
-      report('metadata.enableTLS', 'must be left out: the TriggerAuthentication says it');
-    if (!/^\{shoal:[^}]+\.\d+\.[^}.]+\.\d+\}:chunks:(wait|prioritized|active|delayed)$/.test(metadata.listName ?? '')) {
-      report('metadata.listName', 'must be a key of a queue: {shoal:<model>.<version>.<variant>.0}:chunks:wait');
-    }
-  } else if (type === 'metrics-api') {
+  if (type === 'metrics-api') {
     if (!servesUrl(metadata.url, manifests)) report('metadata.url', 'leads to no Service and port of these manifests');
     if (metadata.authMode === 'bearer' && reference === undefined)
       report('authenticationRef', 'must be set for a bearer token');
@@ -130,19 +132,4 @@ function servesUrl(url, manifests) {
       svc === 'svc' &&
       spec.ports.some((/** @type {Spec} */ entry) => String(entry.port) === port),
   );
-}
-
-/**
- * Whether each `a ?? b` fills a pair of parentheses, or all of the formula: in expr, KEDA's language, `a ?? b / 2` is
- * `(a ?? b) / 2`.
- *
- * @param {string} formula
- */
-export function isParenthesised(formula) {
-  // From the inside out: a pair of parentheses that is fine, or has no ??, counts as a value.
-  const OPERAND = String.raw`\s*(?:max)?[\w.]+\s*`;
-  const GOOD = new RegExp(String.raw`(?:max)?\((${OPERAND}\?\?${OPERAND}|[^()?]*)\)`);
-  let rest = formula;
-  while (GOOD.test(rest)) rest = rest.replace(GOOD, 'x');
-  return new RegExp(`^(${OPERAND}\\?\\?${OPERAND}|[^()?]*)$`).test(rest);
 }

@@ -8,14 +8,13 @@ import { UserError } from './user-error.mjs';
 
 /** @typedef {Readonly<Record<string, string | undefined>>} Environment */
 
-/** Where the overlay `dev` has its Redis; KEDA asks from another namespace. */
+/** Where the overlay `dev` has its Redis. */
 const DEV_REDIS = 'redis.shoal.svc:6379';
 
 /** Users of docker/redis/users.acl beside the API's, with the variables of their passwords. */
 const USERS = {
   worker: { name: 'shoal-worker', variable: 'SHOAL_REDIS_WORKER_PASSWORD' },
   webhooks: { name: 'shoal-webhooks', variable: 'SHOAL_REDIS_WEBHOOKS_PASSWORD' },
-  keda: { name: 'keda', variable: 'SHOAL_REDIS_KEDA_PASSWORD' },
 };
 
 /**
@@ -81,7 +80,7 @@ function required(env, name) {
 }
 
 /**
- * A URL for each app, and its parts for KEDA. Who has no password of its own is the user of REDIS_URL.
+ * A URL for each app. Who has no password of its own is the user of REDIS_URL.
  *
  * @param {Environment} env
  */
@@ -98,15 +97,10 @@ function redisParts(env) {
     if (password) Object.assign(own, { username: name, password: encodeURIComponent(password) });
     return own;
   };
-  const keda = as(USERS.keda);
   return {
     url,
     'worker-url': as(USERS.worker).href,
     'webhooks-url': as(USERS.webhooks).href,
-    address: `${parsed.hostname}:${parsed.port || 6379}`,
-    'keda-username': decodeURIComponent(keda.username),
-    'keda-password': decodeURIComponent(keda.password),
-    tls: parsed.protocol === 'rediss:' ? 'enable' : 'disable',
   };
 }
 

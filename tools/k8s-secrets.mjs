@@ -12,8 +12,8 @@ npm run --silent k8s:secrets [-- --dev] | kubectl create -f -
   --dev                  for the overlay dev: passwords for its Redis and an API key are made
 
   REDIS_URL              redis[s]://shoal:password@host:port
-  SHOAL_REDIS_WORKER_PASSWORD, SHOAL_REDIS_WEBHOOKS_PASSWORD, SHOAL_REDIS_KEDA_PASSWORD
-                         of the users shoal-worker, shoal-webhooks and keda (docker/redis/users.acl);
+  SHOAL_REDIS_WORKER_PASSWORD, SHOAL_REDIS_WEBHOOKS_PASSWORD
+                         of the users shoal-worker and shoal-webhooks (docker/redis/users.acl);
                          who has none is the user of REDIS_URL
   SHOAL_REDIS_CA         PEM file of a private authority of rediss://
   SHOAL_API_KEYS         tenant:key, separated by commas

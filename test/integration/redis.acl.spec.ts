@@ -126,7 +126,7 @@ describe('what Shoal has no need for is refused', () => {
 
   test('to everybody but the administrator', async () => {
     const { urlOf } = await startHardenedRedis();
-    for (const user of ['shoal', 'shoal-worker', 'shoal-webhooks', 'keda', 'metrics'] as const) {
+    for (const user of ['shoal', 'shoal-worker', 'shoal-webhooks', 'metrics'] as const) {
       expect([user, await verdicts(login(urlOf, user), HOSTILE)]).toEqual([user, []]);
     }
   });
@@ -169,24 +169,5 @@ describe('what Shoal has no need for is refused', () => {
       ['SUBSCRIBE', 'shoal:ended'],
     ];
     expect(await verdicts(webhooks, commands)).toEqual([]);
-  });
-
-  test('to KEDA: all but lengths', async () => {
-    const { urlOf } = await startHardenedRedis();
-    await login(urlOf, 'admin').lpush(`${QUEUE}:chunks:wait`, 'a', 'b');
-    const keda = login(urlOf, 'keda');
-    // As KEDA's scaler of lists asks.
-    const script = `
-      local type = redis.call('type', KEYS[1]).ok
-      if type == 'zset' then return redis.call('zcard', KEYS[1]) end
-      return redis.call('llen', KEYS[1])`;
-    expect(await keda.eval(script, 1, `${QUEUE}:chunks:wait`)).toBe(2);
-    const commands = [
-      ['LRANGE', `${QUEUE}:chunks:wait`, '0', '-1'],
-      ['EVAL', "return redis.call('LPUSH', KEYS[1], 'x')", '1', `${QUEUE}:chunks:wait`],
-      ['LLEN', `${QUEUE}:state`],
-      ['HGETALL', `${QUEUE}:job:x`],
-    ];
-    expect(await verdicts(keda, commands)).toEqual([]);
   });
 });

@@ -17,7 +17,6 @@ const USERS = {
   shoal: 'SHOAL_REDIS_PASSWORD',
   'shoal-worker': 'SHOAL_REDIS_WORKER_PASSWORD',
   'shoal-webhooks': 'SHOAL_REDIS_WEBHOOKS_PASSWORD',
-  keda: 'SHOAL_REDIS_KEDA_PASSWORD',
   metrics: 'SHOAL_REDIS_METRICS_PASSWORD',
   admin: 'SHOAL_REDIS_ADMIN_PASSWORD',
 } as const;

@@ -3,7 +3,6 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkCompose } from '@shoal/tools/k8s-check';
 import { environment, workloads } from '@shoal/tools/k8s-objects';
-import { isParenthesised } from '@shoal/tools/k8s-scaling';
 import { checkComposeFile, checkManifests, checkOverlay, formatProblem, overlaysOf } from '@shoal/tools/k8s-validation';
 import { describe, expect, test, vi } from 'vitest';
 import { copyOfManifests, edit, find, kustomize, type Manifest, objectsOf } from '../support/kubernetes.js';
@@ -211,29 +210,31 @@ const FAULTS: readonly [what: string, seed: (objects: Objects) => void, expected
   ],
   [
     'a fraction as target',
-    (o) => (scaled(o).advanced.scalingModifiers.target = '0.5'),
+    (o) => (scaled(o).advanced.scalingModifiers = { formula: 'demand', target: '0.5' }),
     'scalingModifiers.target: must be a whole number',
   ],
   ['no fallback', (o) => delete scaled(o).fallback, 'spec.fallback: must be set'],
+  ['a fallback that guesses', (o) => (scaled(o).fallback.behavior = 'static'), 'spec.fallback: must keep what runs'],
+  ['a fallback to none', (o) => (scaled(o).fallback.replicas = 0), 'spec.fallback: must keep what runs'],
   [
     'a formula with a name of nothing',
-    (o) => (scaled(o).triggers[4].name = 'late'),
-    'scalingModifiers.formula: there is no trigger delayed',
+    (o) => (scaled(o).advanced.scalingModifiers = { formula: 'demand + late', target: '1' }),
+    'scalingModifiers.formula: there is no trigger late',
   ],
   [
     'a trigger that does not count',
-    (o) => (scaled(o).advanced.scalingModifiers.formula = 'demand'),
-    'triggers[1].name: must be a name that the formula uses',
+    (o) => (scaled(o).advanced.scalingModifiers = { formula: '1.0', target: '1' }),
+    'triggers[0].name: must be a name that the formula uses',
   ],
   [
-    'a key that is no queue’s',
-    (o) => (scaled(o).triggers[1].metadata.listName = 'bull:x:wait'),
-    'triggers[1].metadata.listName: must be a key of a queue',
+    'a second trigger without a formula',
+    (o) => scaled(o).triggers.push({ type: 'cron', metadata: {} }),
+    'scalingModifiers.formula: must be set',
   ],
   [
-    'TLS said twice',
-    (o) => (scaled(o).triggers[1].metadata.enableTLS = 'true'),
-    'triggers[1].metadata.enableTLS: must be left out',
+    'times between none and one where one stays',
+    (o) => (scaled(o).minReplicaCount = 1),
+    'spec.pollingInterval: must be left out',
   ],
   [
     'a URL to no Service',
@@ -332,8 +333,8 @@ const FAULTS: readonly [what: string, seed: (objects: Objects) => void, expected
   ],
   [
     'a number where text belongs',
-    (o) => (scaled(o).triggers[1].metadata.listLength = 32),
-    'triggers[1].metadata.listLength: must be string',
+    (o) => (scaled(o).triggers[0].metadata.targetValue = 1),
+    'triggers[0].metadata.targetValue: must be string',
   ],
   [
     'a kind without a schema',
@@ -360,21 +361,6 @@ describe('each kind of fault is found', () => {
     const problems = (await checkManifests(objects)).map(formatProblem);
     expect(problems).toEqual([expect.stringContaining('triggers[0].metadata.ignoreNullValues: must be "false"')]);
   });
-});
-
-test('?? stands in parentheses, since it binds tighter than ÷ and + in KEDA’s formulas', () => {
-  for (const formula of [
-    'a',
-    'a ?? b',
-    '(a ?? 1) / 2',
-    'a ?? (((b ?? 64) + (c ?? 0)) / 32.0)',
-    'max((a ?? (b / 2)) - 1.0, 0.0)',
-  ]) {
-    expect(isParenthesised(formula), formula).toBe(true);
-  }
-  for (const formula of ['a ?? b / 2', 'a ?? ((b ?? 0) + (c ?? 0)) / 32.0', '1 + a ?? 2']) {
-    expect(isParenthesised(formula), formula).toBe(false);
-  }
 });
 
 test('CI and people run the same checks', () => {
