@@ -1,5 +1,5 @@
 /** The autoscaling number from a real Redis: what the scripts count, what workers tell, and what is answered over HTTP. */
-import { addArrivals } from '@shoal/autoscaling';
+import { addArrivals, learnFleetSpeed, sizeClass } from '@shoal/autoscaling';
 import { DemandReports, type JobStore } from '@shoal/queue';
 import { servePrivately } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
@@ -80,8 +80,8 @@ describe('what workers tell', () => {
     const bench = await openBench({ redisUrl });
     const [one, two] = [0, 1].map(() => new DemandReports(bench.redis, bench.queue)) as [DemandReports, DemandReports];
     await one.begin(1000);
-    await one.learn((known) => (known ?? 0) + 200);
-    await two.learn((known) => (known ?? 0) / 2);
+    await one.learn(({ rate }) => ({ rate: (rate ?? 0) + 200, speed: null, sizeClass: 1 }));
+    await two.learn(({ rate }) => ({ rate: (rate ?? 0) / 2, speed: null, sizeClass: 1 }));
     expect((await bench.store.demand(bench.queue)).replicaRate).toBe(600);
   });
 
@@ -91,7 +91,7 @@ describe('what workers tell', () => {
     const rate = async () => (await bench.store.demand(bench.queue)).replicaRate;
     await reports.begin(1000);
     expect(await rate()).toBe(1000);
-    await reports.learn(() => 300);
+    await reports.learn(() => ({ rate: 300, speed: null, sizeClass: 1 }));
     await reports.begin(1900);
     expect(await rate()).toBe(300);
     await reports.begin(4000);
@@ -101,13 +101,35 @@ describe('what workers tell', () => {
   test('is not believed where it is no speed', async () => {
     const bench = await openBench({ redisUrl });
     const reports = new DemandReports(bench.redis, bench.queue);
-    await reports.learn(() => Number.NaN);
-    await reports.learn(() => 0);
+    await reports.learn(() => ({ rate: Number.NaN, speed: null, sizeClass: 1 }));
+    await reports.learn(() => ({ rate: 0, speed: null, sizeClass: 1 }));
     expect((await bench.store.demand(bench.queue)).replicaRate).toBeNull();
     await bench.redis.hset(`${bench.tag}:limits`, 'replicaRate', 'nonsense');
     expect((await bench.store.demand(bench.queue)).replicaRate).toBeNull();
-    await reports.learn((known) => known ?? 7);
+    await reports.learn(({ rate }) => ({ rate: rate ?? 7, speed: null, sizeClass: 1 }));
     expect((await bench.store.demand(bench.queue)).replicaRate).toBe(7);
+  });
+
+  test('is learned by how many work; where more bring nothing no more are asked for', async () => {
+    const bench = await openBench({ redisUrl });
+    const replicas = Array.from({ length: 4 }, () => new DemandReports(bench.redis, bench.queue));
+    const full = (rate: number) => ({ full: { tokens: 300 * rate, seconds: 300 }, small: { tokens: 0, seconds: 0 } });
+    const seen: number[] = [];
+    const report = (replica: DemandReports, rate: number) =>
+      replica.learn((known) => {
+        seen.push(known.replicas);
+        const speed = learnFleetSpeed(known.speeds, known.replicas, full(rate), known.now);
+        return { rate, speed, sizeClass: sizeClass(known.replicas) };
+      });
+    const ask = await serve(bench);
+    await report(replicas[0]!, 8);
+    await bench.submit(FULL, { lengths: LONG });
+    expect(await ask()).toMatchObject({ useful_replicas: null });
+    for (const replica of replicas.slice(1)) await report(replica, 2);
+    expect(seen).toEqual([1, 2, 3, 4]);
+    const answer = await ask();
+    expect(answer).toMatchObject({ useful_replicas: 1, replicas_needed: 1 });
+    expect(answer.replica_tokens_per_second).toBe(2);
   });
 
   test('of their starts, the latest 20 are kept', async () => {

@@ -39,6 +39,12 @@ export class Fleet {
   #waitingTokens = 0;
   /** Served jobs by how many whole seconds they waited. */
   readonly #waits: number[] = [];
+  readonly #hosts: number;
+
+  /** `hosts`: so many replicas have a machine each; more share these and slow each other down. */
+  constructor(hosts = Number.POSITIVE_INFINITY) {
+    this.#hosts = hosts;
+  }
 
   get waitingJobs(): number {
     return this.#lengths.length - this.#head;
@@ -55,9 +61,10 @@ export class Fleet {
     }
     this.#waitingTokens += arrivedTokens;
     const before = this.#waitingTokens;
-    const ended = this.#serve(t, replicas * REPLICA_RATE);
+    const share = Math.min(1, this.#hosts / replicas);
+    const ended = this.#serve(t, replicas * share * REPLICA_RATE);
     const load = replicas === 0 ? 0 : (before - this.#waitingTokens) / replicas;
-    const size = this.#batchTokens(load);
+    const size = this.#batchTokens(load / share);
     return {
       t,
       arrivedTokens,
@@ -65,7 +72,7 @@ export class Fleet {
       waitingTokens: this.#waitingTokens,
       runningTokens: replicas * Math.min(load, size),
       replicas,
-      batches: [...ended].flatMap(([length, jobs]) => cutBatches(length, jobs, size)),
+      batches: [...ended].flatMap(([length, jobs]) => cutBatches(length, jobs, size, share)),
     };
   }
 
@@ -109,9 +116,13 @@ export class Fleet {
 }
 
 /** Batches of about `tokens`, one item at least. */
-function cutBatches(length: number, jobs: number, tokens: number): BatchRun[] {
+function cutBatches(length: number, jobs: number, tokens: number, share: number): BatchRun[] {
   const rows = Math.min(BATCH.maxBatchSize, Math.max(1, Math.round(tokens / length)));
-  const batchOf = (items: number) => ({ rows: items, length, seconds: PASS_SECONDS + items * length * TOKEN_SECONDS });
+  const batchOf = (items: number) => ({
+    rows: items,
+    length,
+    seconds: (PASS_SECONDS + items * length * TOKEN_SECONDS) / share,
+  });
   const whole = Array.from({ length: Math.floor(jobs / rows) }, () => batchOf(rows));
   return jobs % rows === 0 ? whole : [...whole, batchOf(jobs % rows)];
 }

@@ -47,8 +47,12 @@ export class Kubernetes {
     return this.#events;
   }
 
-  /** What the controllers do in second `t`, where the metric says that `needed` replicas are needed. */
-  control(t: number, needed: number): void {
+  /**
+   * What the controllers do in second `t`, where the metric says that `needed` replicas are needed. Where it cannot be had
+   * (null), what runs is kept, one replica at least.
+   */
+  control(t: number, metric: number | null): void {
+    const needed = metric ?? Math.max(1, this.replicas);
     if (t % POLL_SECONDS === 0) this.#poll(t, needed > 0);
     // The HPA does nothing at 0 replicas.
     if (t % SYNC_SECONDS === 0 && this.replicas > 0) this.#sync(t, needed);

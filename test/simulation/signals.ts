@@ -4,16 +4,20 @@ import {
   addArrivals,
   arrivalRateAt,
   coldStartSeconds,
+  type FleetSpeed,
+  learnFleetSpeed,
   learnReplicaRate,
   RateEvidence,
   replicasNeeded,
+  sizeClass,
+  usefulReplicas,
 } from '@shoal/autoscaling';
 import { BATCH, REPLICA_RATE, type Step } from './fleet.js';
 import type { Random } from './random.js';
 
-/** Told of every second in order; how many replicas it says are needed. */
+/** Told of every second in order; how many replicas it says are needed, null where it cannot be had. */
 export interface Signal {
-  read(step: Step): number;
+  read(step: Step): number | null;
 }
 
 export interface SignalKind {
@@ -48,13 +52,44 @@ export function backlog(seconds: number): SignalKind {
 /** The autoscaling number, where the speed of a replica is known. */
 export const shoal: SignalKind = {
   name: 'Shoal',
-  open: () => new ShoalSignal(REPLICA_RATE, null),
+  open: () => new ShoalSignal({ rate: REPLICA_RATE }),
 };
 
 /** The autoscaling number, where the speed is learned from the batches that run; `first`: what is believed at the start. */
 export function shoalLearning(first: number | null): SignalKind {
   const believed = first === null ? 'unknown' : `${first.toLocaleString('en')} tok/s`;
-  return { name: `Shoal, speed learned, at first ${believed}`, open: (random) => new ShoalSignal(first, random) };
+  return {
+    name: `Shoal, speed learned, at first ${believed}`,
+    open: (random) => new ShoalSignal({ rate: first, random }),
+  };
+}
+
+/** The same, without looking at what more replicas bring. */
+export const shoalWithoutTrials: SignalKind = {
+  name: 'Shoal, what more replicas bring not looked at',
+  open: (random) => new ShoalSignal({ rate: null, random, trials: false }),
+};
+
+/** While the number cannot be had: `instead` (null keeps what runs). */
+export function away(from: number, to: number, instead: SignalKind | null): SignalKind {
+  return {
+    name: instead === null ? 'Shoal, what runs is kept meanwhile' : `Shoal, meanwhile ${instead.name}`,
+    open: (random) => {
+      const own = shoalLearning(null).open(random);
+      const other = instead?.open(random);
+      return {
+        read: (step) => {
+          const needed = own.read(step);
+          return step.t < from || step.t >= to ? needed : (other?.read(step) ?? null);
+        },
+      };
+    },
+  };
+}
+
+/** Chunks of `tokens` that wait ÷ 32 for each replica: the length of a queue in Redis. */
+export function chunks(tokens: number): SignalKind {
+  return { name: 'waiting chunks ÷ 32', open: () => ({ read: ({ waitingTokens }) => waitingTokens / tokens / 32 }) };
 }
 
 class ShoalSignal implements Signal {
@@ -66,12 +101,20 @@ class ShoalSignal implements Signal {
   readonly #evidence: RateEvidence[] = [];
   readonly #coldStartSeconds = coldStartSeconds(Array.from({ length: 20 }, () => COLD_START_SECONDS));
 
-  constructor(rate: number | null, random: Random | null) {
+  readonly #trials: boolean;
+  readonly #speeds = new Map<number, FleetSpeed>();
+
+  constructor({
+    rate,
+    random = null,
+    trials = true,
+  }: { rate: number | null; random?: Random | null; trials?: boolean }) {
     this.#rate = rate;
     this.#random = random;
+    this.#trials = trials;
   }
 
-  read(step: Step): number {
+  read(step: Step): number | null {
     const { t, arrivedTokens, waitingJobs, waitingTokens, runningTokens } = step;
     if (this.#random !== null) this.#learn(step, this.#random);
     // What arrives in a second does so at its middle in the mean, and the number is read at its end.
@@ -83,6 +126,7 @@ class ShoalSignal implements Signal {
       arrivalRate: this.#arrivals === null ? 0 : arrivalRateAt(this.#arrivals, now),
       secondsSinceArrival: this.#arrivals === null ? Number.POSITIVE_INFINITY : (now - this.#arrivals.at) / 1000,
       replicaRate: this.#rate,
+      usefulReplicas: this.#trials ? usefulReplicas([...this.#speeds.values()], now) : null,
       delayObjectiveSeconds: DELAY_OBJECTIVE_SECONDS,
       coldStartSeconds: this.#coldStartSeconds,
     });
@@ -97,7 +141,10 @@ class ShoalSignal implements Signal {
     if (t % REPORT_SECONDS !== 0) return;
     for (const evidence of this.#evidence) {
       const told = evidence.take();
-      if (told !== null) this.#rate = learnReplicaRate(this.#rate, told);
+      if (told === null) continue;
+      this.#rate = learnReplicaRate(this.#rate, told);
+      const speed = learnFleetSpeed([...this.#speeds.values()], replicas, told, t * 1000);
+      if (speed !== null) this.#speeds.set(sizeClass(replicas), speed);
     }
   }
 }

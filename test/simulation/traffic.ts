@@ -36,6 +36,26 @@ export const TRAFFIC = {
   },
 } as const satisfies Record<string, Traffic>;
 
+/** Replicas that have a machine each; more share them. */
+export const HOSTS = 4;
+
+/** 70,000 tokens a second: what four replicas do on machines of their own, at seven eighths of their speed. */
+export const SHARED: Traffic = {
+  name: '150 job/s, mixed, on four hosts',
+  jobsPerSecond: (t) => (t >= 900 ? 150 : 20),
+  tokensOf: mixed,
+};
+
+/** Seconds in which the API is away, and with it the number: the step has just come, and its first jobs wait. */
+export const API_AWAY = [910, 1090] as const;
+
+/** The step; without the API nothing arrives. */
+export const INTERRUPTED: Traffic = {
+  name: 'step 20 → 400 → 20 job/s, the API away for three minutes',
+  jobsPerSecond: (t) => (t >= API_AWAY[0] && t < API_AWAY[1] ? 0 : TRAFFIC.step.jobsPerSecond(t)),
+  tokensOf: mixed,
+};
+
 /** The tokens of each job that arrives in second `t`: as many as a quarter of the trials, of which the mean is the rate. */
 export function arrivalsAt({ jobsPerSecond, tokensOf }: Traffic, random: Random, t: number): number[] {
   const rate = jobsPerSecond(t);

@@ -4,9 +4,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { REPLICA_RATE } from '../simulation/fleet.js';
-import { queueLength, type SignalKind, shoal, shoalLearning } from '../simulation/signals.js';
+import { away, queueLength, type SignalKind, shoal, shoalLearning, shoalWithoutTrials } from '../simulation/signals.js';
 import { simulate } from '../simulation/simulate.js';
-import { TRAFFIC, type Traffic } from '../simulation/traffic.js';
+import { API_AWAY, HOSTS, INTERRUPTED, SHARED, TRAFFIC, type Traffic } from '../simulation/traffic.js';
 
 const SEEDS = [1, 2];
 
@@ -74,5 +74,31 @@ describe.each(Object.keys(TRAFFIC) as (keyof typeof TRAFFIC)[])('%s', (name) => 
     // Where the load comes all at once after a pause, both wait for a cold start.
     expect(ours.p95).toBeLessThanOrEqual(theirs.p95 + 1);
     expect(ours.replicaHours).toBeLessThan(theirs.replicaHours / 2);
+  });
+});
+
+describe('where things go wrong', () => {
+  test('replicas that share machines do not multiply: those that bring nothing are not asked for', {
+    timeout: 60_000,
+  }, () => {
+    for (const seed of SEEDS) {
+      const blind = simulate(SHARED, shoalWithoutTrials, seed, HOSTS);
+      const seeing = simulate(SHARED, shoalLearning(null), seed, HOSTS);
+      expect(blind.most).toBe(40);
+      expect(seeing.most).toBeLessThanOrEqual(3 * HOSTS);
+      expect(seeing.replicaHours).toBeLessThan(blind.replicaHours / 4);
+      expect(seeing.p95).toBeLessThanOrEqual(blind.p95);
+    }
+  });
+
+  test('while the API is away nothing is added or taken away, and what piled up is worked off', {
+    timeout: 60_000,
+  }, () => {
+    for (const seed of SEEDS) {
+      const { p95, replicaHours, unserved } = simulate(INTERRUPTED, away(...API_AWAY, null), seed);
+      expect(p95).toBeLessThanOrEqual(5);
+      expect(replicaHours).toBeLessThanOrEqual(STUDY.step.replicaHours * OF_A_SEED);
+      expect(unserved).toBe(0);
+    }
   });
 });

@@ -19,7 +19,7 @@ function open({ answers = async () => {} }: { readonly answers?: () => Promise<v
     reports: {
       begin: async (rate) => void begun.push(rate),
       learn: async (learn) => {
-        told.push(learn(null));
+        told.push(learn({ now: 0, replicas: 1, rate: null, speeds: [] }).rate);
         await answers();
       },
     },

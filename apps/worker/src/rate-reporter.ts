@@ -1,5 +1,12 @@
 /** Tells Redis what this replica does under load: every few seconds what its micro-batches have shown, and a last time at its end. */
-import { type BatchShape, learnReplicaRate, RateEvidence, WorkClock } from '@shoal/autoscaling';
+import {
+  type BatchShape,
+  learnFleetSpeed,
+  learnReplicaRate,
+  RateEvidence,
+  sizeClass,
+  WorkClock,
+} from '@shoal/autoscaling';
 import type { DemandReports } from '@shoal/queue';
 
 /** Two commands each time, and only while batches run. */
@@ -73,7 +80,11 @@ export class RateReporter {
     const evidence = this.#evidence.take();
     if (evidence === null) return;
     try {
-      await this.#options.reports.learn((known) => learnReplicaRate(known, evidence));
+      await this.#options.reports.learn(({ now, replicas, rate, speeds }) => ({
+        rate: learnReplicaRate(rate, evidence),
+        speed: learnFleetSpeed(speeds, replicas, evidence, now),
+        sizeClass: sizeClass(replicas),
+      }));
     } catch (error) {
       // What it showed is lost; the next batches show the same.
       this.#options.onError(error as Error);

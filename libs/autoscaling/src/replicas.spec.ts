@@ -8,6 +8,7 @@ const IDLE: ReplicaInputs = {
   arrivalRate: 0,
   secondsSinceArrival: Number.POSITIVE_INFINITY,
   replicaRate: 1000,
+  usefulReplicas: null,
   delayObjectiveSeconds: 30,
   coldStartSeconds: 20,
 };
@@ -16,6 +17,7 @@ const needed = (changes: Partial<ReplicaInputs>) => replicasNeeded({ ...IDLE, ..
 describe('replicasNeeded', () => {
   test.each([
     ['what arrives, at three quarters of a replica’s speed', { arrivalRate: 750, secondsSinceArrival: 0 }, 1],
+    ['no more than are of use', { arrivalRate: 7500, usefulReplicas: 4, secondsSinceArrival: 0 }, 4],
     ['twice as much', { arrivalRate: 1500, secondsSinceArrival: 0 }, 2],
     ['what is unfinished, to be done in 20 s', { unfinishedJobs: 9, unfinishedTokens: 20_000 }, 1],
     ['both, added', { arrivalRate: 1500, unfinishedJobs: 9, unfinishedTokens: 50_000 }, 4.5],

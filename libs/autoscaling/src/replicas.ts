@@ -11,6 +11,8 @@ export interface ReplicaInputs {
   readonly secondsSinceArrival: number;
   /** Tokens a second that one replica does under load (replica-rate.ts); null where that is not known yet. */
   readonly replicaRate: number | null;
+  /** The most that are of use (fleet-speed.ts); null where no such number is known. */
+  readonly usefulReplicas: number | null;
   /** How long a job may wait. */
   readonly delayObjectiveSeconds: number;
   /** How long a new replica takes until it works (cold-starts.ts). */
@@ -33,7 +35,7 @@ const MOST = 10_000;
  * is unfinished ÷ what a replica does in `targetSeconds`. Never NaN or infinite, whatever the inputs are.
  *
  * Above 0 as long as anything is unfinished, so that nobody scales to zero with work in flight. Where a replica's speed is
- * not known, one replica is needed to learn it.
+ * not known, one replica is needed to learn it; where more replicas would bring nothing, no more are asked for.
  */
 export function replicasNeeded(inputs: ReplicaInputs): number {
   const busy = inputs.unfinishedJobs > 0 || inputs.unfinishedTokens > 0;
@@ -42,7 +44,8 @@ export function replicasNeeded(inputs: ReplicaInputs): number {
   if (speed === 0) return 1;
   const steady = positive(inputs.arrivalRate) / (speed * PLANNED_SHARE);
   const catchingUp = positive(inputs.unfinishedTokens) / (speed * targetSeconds(inputs));
-  return Math.min(MOST, Math.max(LEAST, steady + catchingUp));
+  const useful = positive(inputs.usefulReplicas) || MOST;
+  return Math.min(useful, MOST, Math.max(LEAST, steady + catchingUp));
 }
 
 /**

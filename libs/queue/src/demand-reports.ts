@@ -1,16 +1,45 @@
 /** What workers tell of themselves for autoscaling. It outlives them, and the replicas of a queue share it. */
+import { randomUUID } from 'node:crypto';
+import { type FleetSpeed, parseSpeeds } from './fleet-speeds.js';
 import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
+import { runScript } from './scripts.js';
 
 /** A new image or model starts differently, and 20 starts later nothing else is left. */
 const COLD_STARTS = 20;
 
+/** A replica that reports while it works, every 5 s, counts as at work for three of its reports. */
+const AT_WORK_MS = 15_000;
+
+/** What is known when a replica reports. */
+export interface Known {
+  /** Unix ms, by Redis's clock. */
+  readonly now: number;
+  /** Replicas at work, this one included. */
+  readonly replicas: number;
+  /** Tokens a second of a replica under load; null where nothing is known. */
+  readonly rate: number | null;
+  readonly speeds: readonly FleetSpeed[];
+}
+
+/** What replaces it; null leaves what is there. */
+export interface Lesson {
+  readonly rate: number | null;
+  readonly speed: FleetSpeed | null;
+  /** What is remembered of fleets of about as many replicas is replaced. */
+  readonly sizeClass: number;
+}
+
 export class DemandReports {
   readonly #redis: RedisClient;
+  readonly #queue: string;
   readonly #tag: string;
+  /** Which replica this is, among those at work. */
+  readonly #id = randomUUID();
 
   constructor(redis: RedisClient, queue: string) {
     this.#redis = redis;
+    this.#queue = queue;
     this.#tag = queueTag(queue);
   }
 
@@ -27,13 +56,20 @@ export class DemandReports {
   }
 
   /**
-   * Replaces the tokens a second that a replica is known to do (null: nothing is) by what `learn` makes of it. Of two
-   * workers that do so at once one may lose its lesson, and gives the next five seconds later.
+   * This replica has worked: what `learn` makes of what is known replaces it, where it is anything. Of two workers that do so
+   * at once one may lose its lesson, and gives the next five seconds later.
    */
-  async learn(learn: (known: number | null) => number | null): Promise<void> {
-    const known = Number(await this.#redis.hget(`${this.#tag}:limits`, 'replicaRate'));
-    const learned = learn(isRate(known) ? known : null);
-    if (learned !== null && isRate(learned)) await this.#redis.hset(`${this.#tag}:limits`, 'replicaRate', learned);
+  async learn(learn: (known: Known) => Lesson): Promise<void> {
+    const reply = await runScript(this.#redis, 'working', this.#queue, [this.#id, AT_WORK_MS]);
+    const [now, replicas, rate, speeds] = reply as [number, number, Buffer | null, Buffer[]];
+    const known = Number(rate);
+    const lesson = learn({ now, replicas, rate: isRate(known) ? known : null, speeds: parseSpeeds(speeds) });
+    if (lesson.rate !== null && isRate(lesson.rate)) {
+      await this.#redis.hset(`${this.#tag}:limits`, 'replicaRate', lesson.rate);
+    }
+    if (lesson.speed !== null && isRate(lesson.speed.rate)) {
+      await this.#redis.hset(`${this.#tag}:speeds`, lesson.sizeClass, JSON.stringify(lesson.speed));
+    }
   }
 
   /** Seconds from the start of a worker's process until it took jobs. */

@@ -1,4 +1,6 @@
 /** What the autoscaling number of a queue is made of, as it stands in Redis (libs/autoscaling makes the number). */
+
+import { type FleetSpeed, parseSpeeds } from './fleet-speeds.js';
 import type { RedisClient } from './redis.js';
 import { runScript } from './scripts.js';
 
@@ -18,6 +20,8 @@ export interface Demand {
   readonly replicaRate: number | null;
   /** Seconds from start to ready of the latest replicas, latest first. */
   readonly coldStarts: readonly number[];
+  /** What replicas do by how many of them work, as workers have learned. */
+  readonly speeds: readonly FleetSpeed[];
 }
 
 type Value = Buffer | null;
@@ -30,12 +34,13 @@ type Reply = [
   at: Value,
   replicaRate: Value,
   coldStarts: Buffer[],
+  speeds: Buffer[],
 ];
 
 /** One script, so that all of it is of one moment. */
 export async function readDemand(redis: RedisClient, queue: string): Promise<Demand> {
   const reply = (await runScript(redis, 'demand', queue, [])) as Reply;
-  const [now, jobs, tokens, arriving, arrived, replicaRate, coldStarts] = reply;
+  const [now, jobs, tokens, arriving, arrived, replicaRate, coldStarts, speeds] = reply;
   const [rate, at] = [toNumber(arriving), toNumber(arrived)];
   return {
     now,
@@ -44,6 +49,7 @@ export async function readDemand(redis: RedisClient, queue: string): Promise<Dem
     arrivals: rate === null || at === null ? null : { rate, at },
     replicaRate: toNumber(replicaRate),
     coldStarts: coldStarts.map(Number),
+    speeds: parseSpeeds(speeds),
   };
 }
 

@@ -3,7 +3,17 @@ import { readFileSync } from 'node:fs';
 import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
 
-type ScriptName = 'admit' | 'claim' | 'begin' | 'publish' | 'cancel' | 'sweep' | 'read' | 'events' | 'demand';
+type ScriptName =
+  | 'admit'
+  | 'claim'
+  | 'begin'
+  | 'publish'
+  | 'cancel'
+  | 'sweep'
+  | 'read'
+  | 'events'
+  | 'demand'
+  | 'working';
 type Argument = string | number | Buffer;
 
 const folder = new URL('../lua/', import.meta.url);

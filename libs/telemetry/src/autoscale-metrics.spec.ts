@@ -5,6 +5,7 @@ import { type AutoscaleReading, createAutoscaleMetrics } from './autoscale-metri
 const BUSY: AutoscaleReading = {
   queue: 'topic.1.fp32.0',
   replicasNeeded: 2.5,
+  usefulReplicas: 4,
   queuedTokens: 39_000,
   arrivalRate: 1500,
   replicaRate: 1000,
@@ -12,6 +13,7 @@ const BUSY: AutoscaleReading = {
 const NEW: AutoscaleReading = {
   queue: 'new.1.fp32.0',
   replicasNeeded: 0,
+  usefulReplicas: null,
   queuedTokens: 0,
   arrivalRate: 0,
   replicaRate: null,
@@ -31,6 +33,7 @@ test('a scrape reads once, and tells the number and its inputs by queue', async 
   expect(values).toEqual([
     'shoal_autoscale_replicas_needed{queue="topic.1.fp32.0"} 2.5',
     'shoal_autoscale_replicas_needed{queue="new.1.fp32.0"} 0',
+    'shoal_autoscale_useful_replicas{queue="topic.1.fp32.0"} 4',
     'shoal_autoscale_queued_tokens{queue="topic.1.fp32.0"} 39000',
     'shoal_autoscale_queued_tokens{queue="new.1.fp32.0"} 0',
     'shoal_autoscale_arrival_tokens_per_second{queue="topic.1.fp32.0"} 1500',

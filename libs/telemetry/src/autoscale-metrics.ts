@@ -9,6 +9,8 @@ export interface AutoscaleReading {
   /** `<model>.<version>.<variant>.<shard>` */
   readonly queue: string;
   readonly replicasNeeded: number;
+  /** Null unless more replicas were seen to bring nothing: then there is no value. */
+  readonly usefulReplicas: number | null;
   readonly queuedTokens: number;
   readonly arrivalRate: number;
   /** Null where it is not known: then there is no value. */
@@ -46,6 +48,11 @@ export function createAutoscaleMetrics(registry: Registry, read: () => Promise<r
     'shoal_autoscale_replicas_needed',
     'Worker replicas that the queue needs now, as GET /internal/autoscale/{model} answers; 0: none.',
     ({ replicasNeeded }) => replicasNeeded,
+  );
+  gauge(
+    'shoal_autoscale_useful_replicas',
+    'The most worker replicas that are of use, where more were seen to bring no more throughput: they share cores.',
+    ({ usefulReplicas }) => usefulReplicas,
   );
   gauge(
     'shoal_autoscale_queued_tokens',

@@ -15,6 +15,7 @@ const IDLE: Demand = {
   now: NOW,
   replicaRate: null,
   coldStarts: [],
+  speeds: [],
 };
 const LOCAL: AutoscaleAccess = { tokenDigest: undefined, host: '127.0.0.1' };
 const GUARDED: AutoscaleAccess = { tokenDigest: digestOf('sesame'), host: '0.0.0.0' };
@@ -63,6 +64,7 @@ describe('GET /internal/autoscale/{model}', () => {
       body: {
         model: 'topic',
         replicas_needed: 3,
+        useful_replicas: null,
         queued_tokens: 39_000,
         arrival_tokens_per_second: 1500,
         replica_tokens_per_second: 1000,
@@ -80,12 +82,26 @@ describe('GET /internal/autoscale/{model}', () => {
     expect((await ask('embed')).body).toEqual({
       model: 'embed',
       replicas_needed: 3,
+      useful_replicas: null,
       queued_tokens: 39_000,
       arrival_tokens_per_second: 750,
       replica_tokens_per_second: 750,
       target_seconds: 50,
       cold_start_seconds: 50,
     });
+  });
+
+  test('asks for no more replicas than are of use, and says how many that are', async () => {
+    const trial = { fromReplicas: 2, fromRate: 1000, toRate: 500, at: NOW };
+    const ask = await serve({
+      'topic.1.fp32.0': {
+        ...IDLE,
+        arrivals: { rate: 7500, at: NOW },
+        replicaRate: 500,
+        speeds: [{ replicas: 4, rate: 500, at: NOW, trial }],
+      },
+    });
+    expect((await ask('topic')).body).toMatchObject({ replicas_needed: 2, useful_replicas: 2 });
   });
 
   test('fades what arrived until the time of reading, and is 0 after a minute without anything', async () => {

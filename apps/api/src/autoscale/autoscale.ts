@@ -1,5 +1,5 @@
 /** The autoscaling number of each queue and model, made anew from Redis at each request: any replica answers the same. */
-import { arrivalRateAt, coldStartSeconds, replicasNeeded, targetSeconds } from '@shoal/autoscaling';
+import { arrivalRateAt, coldStartSeconds, replicasNeeded, targetSeconds, usefulReplicas } from '@shoal/autoscaling';
 import { ShoalError } from '@shoal/contracts';
 import type { JobStore } from '@shoal/queue';
 import type { AutoscaleReading } from '@shoal/telemetry';
@@ -17,10 +17,14 @@ interface QueueReading extends AutoscaleReading {
   readonly coldStartSeconds: number;
 }
 
-/** As it is answered; `replica_tokens_per_second` is null as long as no worker has told. */
+/**
+ * As it is answered; `replica_tokens_per_second` is null as long as no worker has told, `useful_replicas` unless more
+ * replicas were seen to bring nothing.
+ */
 export interface ModelReading {
   readonly model: string;
   readonly replicas_needed: number;
+  readonly useful_replicas: number | null;
   readonly queued_tokens: number;
   readonly arrival_tokens_per_second: number;
   readonly replica_tokens_per_second: number | null;
@@ -47,6 +51,9 @@ export class Autoscale {
     return {
       model,
       replicas_needed: round(sum(readings.map((reading) => reading.replicasNeeded))),
+      useful_replicas: readings.some((reading) => reading.usefulReplicas === null)
+        ? null
+        : sum(readings.map((reading) => reading.usefulReplicas!)),
       queued_tokens: sum(readings.map((reading) => reading.queuedTokens)),
       arrival_tokens_per_second: round(sum(readings.map((reading) => reading.arrivalRate))),
       replica_tokens_per_second: rates.length === 0 ? null : round(sum(rates) / rates.length),
@@ -66,6 +73,7 @@ export class Autoscale {
     const { arrivals, now, replicaRate, unfinishedJobs, unfinishedTokens } = demand;
     const arrivalRate = arrivals === null ? 0 : arrivalRateAt(arrivals, now);
     const times = { delayObjectiveSeconds, coldStartSeconds: coldStartSeconds(demand.coldStarts) };
+    const useful = usefulReplicas(demand.speeds, now);
     const secondsSinceArrival = arrivals === null ? Number.POSITIVE_INFINITY : (now - arrivals.at) / 1000;
     return {
       queue,
@@ -75,8 +83,10 @@ export class Autoscale {
         arrivalRate,
         secondsSinceArrival,
         replicaRate,
+        usefulReplicas: useful,
         ...times,
       }),
+      usefulReplicas: useful,
       queuedTokens: Math.max(0, unfinishedTokens),
       arrivalRate,
       replicaRate,

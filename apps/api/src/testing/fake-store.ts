@@ -118,6 +118,7 @@ export class FakeStore implements JobStore {
       now: NOW,
       replicaRate: null,
       coldStarts: [],
+      speeds: [],
     };
   }
 
