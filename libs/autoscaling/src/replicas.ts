@@ -45,7 +45,7 @@ export function replicasNeeded(inputs: ReplicaInputs): number {
   const steady = positive(inputs.arrivalRate) / (speed * PLANNED_SHARE);
   const catchingUp = positive(inputs.unfinishedTokens) / (speed * targetSeconds(inputs));
   const useful = positive(inputs.usefulReplicas) || MOST;
-  return Math.min(useful, MOST, Math.max(LEAST, steady + catchingUp));
+  return Math.max(LEAST, Math.min(useful, MOST, steady + catchingUp));
 }
 
 /**
