@@ -6,7 +6,7 @@ import { parseModelOptions } from '@shoal/tools/k8s-model-options';
 import { addModel } from '@shoal/tools/k8s-overlays';
 import { checkOverlay, formatProblem } from '@shoal/tools/k8s-validation';
 import { describe, expect, test, vi } from 'vitest';
-import { parse as parseShoal } from '../../apps/cli/dist/arguments.js';
+import { createProgram } from '../../apps/cli/dist/program.js';
 import { copyOfManifests, find, kustomize } from '../support/kubernetes.js';
 import { ROOT } from '../support/processes.js';
 
@@ -19,6 +19,18 @@ function add(root: string, ...args: string[]): readonly string[] {
   const options = parseModelOptions(args, root);
   if (options === null) throw new Error('help was asked for');
   return addModel(options.model, { ...options, root });
+}
+
+/** What `shoal` with these arguments fetches. */
+async function fetchedBy(command: readonly string[]): Promise<unknown> {
+  let fetched: unknown;
+  const nothing = async () => {};
+  const fetchModel = async (request: unknown) => {
+    fetched = request;
+  };
+  const program = createProgram('', { start: nothing, importModel: nothing, runModel: nothing, fetchModel });
+  await program.parseAsync(command, { from: 'user' });
+  return fetched;
 }
 
 /** The overlay, which must be valid. */
@@ -96,7 +108,7 @@ describe('a model that is added', () => {
       const [node, main, ...command] = [...fetcher.command, ...fetcher.args];
       expect([node, main]).toEqual(['node', 'apps/cli/dist/main.js']);
       const request = { url, sha256: HASH, to: '/app/models/big/1', maxBytes: 4 * 2 ** 30 };
-      expect(parseShoal(command)).toEqual({ name: 'fetch-model', request });
+      expect(await fetchedBy(command)).toEqual(request);
       expect(spec.containers[0].volumeMounts).toContainEqual({
         name: 'model-big',
         mountPath: '/app/models/big',

@@ -2,46 +2,53 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '@shoal/config';
 import { UserError } from '@shoal/tools/user-error';
-import { parse } from './arguments.js';
+import { CommanderError } from 'commander';
 import { loadConfig } from './config.js';
 import { fetchModel } from './fetch-model.js';
-import { HELP } from './help.js';
+import { type Actions, createProgram } from './program.js';
+import { Interrupted } from './signals.js';
 import { start } from './start.js';
+
+const ACTIONS: Actions = {
+  async start(options) {
+    await start(loadConfig(), options);
+  },
+  async fetchModel(request) {
+    // As the first process of a container it would not hear of it otherwise. What it has is completed the next time.
+    process.once('SIGTERM', () => process.exit(1));
+    await fetchModel(request);
+  },
+  async importModel({ report, name, ...request }) {
+    // Loaded for this alone: everything else starts without the importer and ONNX Runtime.
+    const { importModel } = await import('./import-model.js');
+    const to = request.to ?? loadConfig().SHOAL_MODELS_DIR;
+    await importModel({ ...request, to, ...(name !== undefined && { name }) }, report);
+  },
+  async runModel(request) {
+    const { runModel } = await import('./run-model.js');
+    await runModel(request, loadConfig().SHOAL_MODELS_DIR);
+  },
+};
+
+/** As a shell tells it of a process that writes to a pipe nobody reads from any more: 128 + SIGPIPE. */
+const PIPE_CLOSED = 141;
 
 /** Runs `shoal <args>` and resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(PIPE_CLOSED);
+      throw error;
+    });
+  }
   try {
-    const command = parse(args);
-    switch (command.name) {
-      case 'start':
-        return await start(loadConfig(), command);
-      case 'fetch-model':
-        // As the first process of a container it would not hear of it otherwise. What it has is completed the next time.
-        process.once('SIGTERM', () => process.exit(1));
-        await fetchModel(command.request);
-        return 0;
-      case 'import': {
-        // Loaded for this alone: everything else starts without the importer and ONNX Runtime.
-        const { importModel } = await import('./import-model.js');
-        const to = command.request.to ?? loadConfig().SHOAL_MODELS_DIR;
-        await importModel({ ...command.request, to }, command.report);
-        return 0;
-      }
-      case 'run': {
-        const { runModel } = await import('./run-model.js');
-        await runModel(command.request, loadConfig().SHOAL_MODELS_DIR);
-        return 0;
-      }
-      case 'version':
-        console.log(readVersion());
-        return 0;
-      case 'help':
-        console.log(HELP);
-        return 0;
-    }
+    await createProgram(readVersion(), ACTIONS).parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
+    return 0;
   } catch (error) {
+    // Commander has said it, in its own words.
+    if (error instanceof CommanderError) return error.exitCode;
     console.error(`shoal: ${describe(error)}`);
-    return 1;
+    return error instanceof Interrupted ? error.exitCode : 1;
   }
 }
 

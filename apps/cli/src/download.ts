@@ -84,7 +84,10 @@ async function ask(url: string, have: number): Promise<Response> {
   try {
     return await fetch(url, { headers });
   } catch (error) {
-    throw new PassingFault(`cannot be reached (${reasonOf(error)})`);
+    const reason = reasonOf(error);
+    // A resolver that is away says EAI_AGAIN; this is the answer that there is no such name.
+    if (reason === 'ENOTFOUND') throw new UserError(`${shown(url)}: there is no host ${new URL(url).hostname}.`);
+    throw new PassingFault(`cannot be reached (${reason})`);
   }
 }
 

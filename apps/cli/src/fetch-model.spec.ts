@@ -134,7 +134,10 @@ async function refused(wanted?: string, maxBytes?: number): Promise<string> {
   );
   expect(error).toBeInstanceOf(UserError);
   expect(existsSync(to)).toBe(false);
-  expect(readdirSync(join(folder, 'models/small')).filter((name) => !name.startsWith('.'))).toEqual([]);
+  // A folder stays only around a download to go on with.
+  const left = existsSync(join(folder, 'models/small')) ? readdirSync(join(folder, 'models/small')) : [];
+  expect(left.filter((name) => name !== '.1.archive')).toEqual([]);
+  if (left.length === 0) expect(readdirSync(folder)).toEqual([]);
   expect(error.message).not.toContain('canary');
   return error.message;
 }
@@ -229,6 +232,13 @@ describe('is refused, and nothing is there:', () => {
     expect(pauses).toEqual([]);
   });
 
+  test('a host that there is not, at once', async () => {
+    url = 'http://shoal.invalid/small.tar.gz?signature=canary';
+    expect(await refused()).toBe('http://shoal.invalid/small.tar.gz: there is no host shoal.invalid.');
+    expect(pauses).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   test('more bytes than may be, announced or not', async () => {
     answers = [serving(GOOD)];
     expect(await refused(undefined, 1000)).toMatch(/has more than the 1000 bytes that --max-size allows\.$/);
@@ -258,7 +268,7 @@ describe('is refused, and nothing is there:', () => {
     const archive = gzipSync(tarOf([...MODEL, entry]));
     answers = [serving(archive)];
     expect(await refused(sha256(archive))).toMatch(message);
-    expect(readdirSync(folder)).toEqual(['models']);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('what is no archive, one that is cut short, and one without a model', async () => {

@@ -1,5 +1,5 @@
 /** `shoal fetch-model`: one version of a model from a server into a folder, checked before it is there. */
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '@shoal/tools/user-error';
@@ -32,21 +32,42 @@ export async function fetchModel({ url, sha256, to, maxBytes }: FetchRequest, sy
     system.say(`${to} is there already`);
     return;
   }
-  await mkdir(dirname(to), { recursive: true });
-  await rm(draft, { recursive: true, force: true });
-  const size = await download({ url, sha256, file: archive, maxBytes }, system);
+  const made = await mkdir(dirname(to), { recursive: true });
+  try {
+    await rm(draft, { recursive: true, force: true });
+    const size = await download({ url, sha256, file: archive, maxBytes }, system);
+    await unpackInto(draft, archive, maxBytes - size);
+    await writeFile(mark, `${sha256}\n`);
+    await rename(draft, to);
+    system.say(`${to}: ${size} bytes from ${shown(url)}, as asked for`);
+  } catch (error) {
+    if (made !== undefined) await removeEmpty(dirname(to), made);
+    throw error;
+  }
+}
+
+async function unpackInto(draft: string, archive: string, maxBytes: number): Promise<void> {
   await mkdir(draft);
   try {
-    await unpack(archive, draft, maxBytes - size);
+    await unpack(archive, draft, maxBytes);
   } catch (error) {
     await rm(draft, { recursive: true });
     throw error;
   } finally {
     await rm(archive);
   }
-  await writeFile(mark, `${sha256}\n`);
-  await rename(draft, to);
-  system.say(`${to}: ${size} bytes from ${shown(url)}, as asked for`);
+}
+
+/** `folder` and what is above it, up to `top`: a folder without a version would be taken for a model. */
+async function removeEmpty(folder: string, top: string): Promise<void> {
+  for (let next = folder; next.startsWith(top); next = dirname(next)) {
+    // What a download left to go on with stays.
+    const removed = await rmdir(next).then(
+      () => true,
+      () => false,
+    );
+    if (!removed) return;
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -4,12 +4,13 @@ import { ShoalError } from '@shoal/contracts';
 import { type ImportRequest, importFolder, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
+import { Interrupted } from './signals.js';
 
 /** @throws UserError saying what the folder is and why it cannot be imported; nothing is left of it then */
 export async function importModel(request: ImportRequest, report: boolean): Promise<void> {
   const stop = new AbortController();
   let left = 'nothing was written';
-  const onSignal = () => stop.abort(new UserError(`stopped; ${left}.`));
+  const onSignal = (signal: NodeJS.Signals) => stop.abort(new Interrupted(signal, `stopped; ${left}.`));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
   const runtime = await openRuntime();
   try {

@@ -33,6 +33,11 @@ export interface Terminal {
   readonly question: string;
 }
 
+/** As the signal would have ended it. */
+function interrupt(signal: NodeJS.Signals): void {
+  process.kill(process.pid, signal);
+}
+
 const TERMINAL: Terminal = {
   input: process.stdin,
   write: (text) => process.stdout.write(text),
@@ -97,6 +102,8 @@ async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Term
   }
   if (question !== '') say('Each line is a prompt of its own; Ctrl-D ends.');
   const lines = createInterface({ input, ...(question !== '' && { output: process.stderr, prompt: question }) });
+  // In a terminal readline takes Ctrl-C for itself.
+  lines.once('SIGINT', () => interrupt('SIGINT'));
   lines.prompt();
   for await (const line of lines) {
     if (line.trim() !== '') yield line;

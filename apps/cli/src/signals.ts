@@ -1,4 +1,17 @@
 /** What asks this process to stop: Ctrl-C, SIGTERM, the terminal's end, or the end of the npm that started it. */
+import { constants } from 'node:os';
+import { UserError } from '@shoal/tools/user-error';
+
+/** What was asked for was stopped halfway. */
+export class Interrupted extends UserError {
+  /** As a shell tells it of a process that a signal has ended. */
+  readonly exitCode: number;
+
+  constructor(signal: NodeJS.Signals, message: string) {
+    super(message);
+    this.exitCode = 128 + constants.signals[signal];
+  }
+}
 
 /**
  * Time in ms in which a second signal counts as the first: npm passes on the Ctrl-C that the terminal has already sent

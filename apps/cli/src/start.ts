@@ -16,15 +16,18 @@ import { Supervisor } from './supervisor.js';
 /** Time in ms for the private Redis to flush and end, after everybody else has ended. */
 const REDIS_GRACE_MS = 1500;
 
-/** Runs until a signal asks it to stop (0); throws a UserError where something is missing or Redis ends. */
-export async function start(config: Config, { workers }: { readonly workers: number }): Promise<number> {
+/** What npm calls `npm start` and `npx shoal`. */
+const BY_NPM: ReadonlySet<string> = new Set(['start', 'npx']);
+
+/** Runs until a signal asks it to stop; throws a UserError where something is missing or Redis ends. */
+export async function start(config: Config, { workers }: { readonly workers: number }): Promise<void> {
   let redis: RedisServer | undefined;
   let supervisor: Supervisor | undefined;
   const hurry = () => {
     supervisor?.kill();
     void redis?.stop(0);
   };
-  const stopAsked = onStopSignal(hurry, { startedByNpm: config.environment.npm_lifecycle_event === 'start' });
+  const stopAsked = onStopSignal(hurry, { startedByNpm: BY_NPM.has(config.environment.npm_lifecycle_event ?? '') });
   try {
     await checkPort(config);
     checkModels(config.SHOAL_MODELS_DIR);
@@ -39,7 +42,6 @@ export async function start(config: Config, { workers }: { readonly workers: num
       await over;
     }
     console.log('Stopping...');
-    return 0;
   } finally {
     await supervisor?.stop();
     await redis?.stop(REDIS_GRACE_MS);

@@ -53,9 +53,9 @@ export async function importFolder(request: ImportRequest, context: ImportContex
   const found = inspect(folder);
   const name = nameOf(request.name, folder);
   const target = join(request.to, name, String(request.version));
+  await refuseTaken(join(request.to, name), target, request.force);
   const plan = choose(folder, found, request.dtypes);
   for (const line of describe(found, plan, folder, target)) say(line);
-  await refuseTaken(join(request.to, name), target, request.force);
   await mkdir(request.to, { recursive: true });
   refuseWithoutRoom(request.to, plan);
   for (const name of await leftovers(request.to))

@@ -1,0 +1,112 @@
+/** The command line: what each command is asked for, and what is refused. */
+import { resolve } from 'node:path';
+import { CommanderError } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { createProgram } from './program.js';
+
+/** What the line asks for, or what is said of it. */
+async function read(...args: string[]) {
+  const asked: unknown[] = [];
+  const note = (name: string) => async (request: unknown) => void asked.push(name, request);
+  let text = '';
+  const program = createProgram('1.2.3', {
+    start: note('start'),
+    fetchModel: note('fetch-model'),
+    importModel: note('import'),
+    runModel: note('run'),
+  });
+  const write = (more: string) => {
+    text += more;
+  };
+  for (const command of [program, ...program.commands]) command.configureOutput({ writeOut: write, writeErr: write });
+  const ended: unknown = await program.parseAsync(args, { from: 'user' }).catch((error: unknown) => error);
+  const code = ended instanceof CommanderError ? ended.exitCode : undefined;
+  return { asked, text, code, error: code === undefined && ended instanceof Error ? ended.message : undefined };
+}
+
+test('start takes a number of workers, 1 where left out', async () => {
+  expect((await read('start')).asked).toEqual(['start', { workers: 1 }]);
+  expect((await read('start', '--workers', '3')).asked).toEqual(['start', { workers: 3 }]);
+});
+
+test('import takes a folder, and what to make of it', async () => {
+  const request = {
+    folder: resolve('a/model'),
+    name: undefined,
+    version: 1,
+    dtypes: [],
+    to: undefined,
+    force: false,
+    report: false,
+  };
+  expect((await read('import', 'a/model')).asked).toEqual(['import', request]);
+  const options = ['--name', 'm', '--version=2', '--dtype', 'fp32,int8', '--to', 'b', '--force', '--report'];
+  const wanted = { name: 'm', version: 2, dtypes: ['fp32', 'int8'], to: resolve('b'), force: true, report: true };
+  expect((await read('import', ...options, 'a/model')).asked).toEqual(['import', { ...request, ...wanted }]);
+});
+
+test('fetch-model takes an archive, its hash, a folder and a bound', async () => {
+  const url = 'https://example.com/m.tar.gz?key=a';
+  const args = ['fetch-model', `--url=${url}`, `--sha256=${'AB'.repeat(32)}`, '--to=/m/x/1'];
+  const request = { url, sha256: 'ab'.repeat(32), to: '/m/x/1', maxBytes: 2 ** 34 };
+  expect((await read(...args)).asked).toEqual(['fetch-model', request]);
+  expect((await read(...args, '--max-size', '512Mi')).asked[1]).toMatchObject({ maxBytes: 2 ** 29 });
+});
+
+test('run takes a model, and a prompt where there is one', async () => {
+  const request = { model: 'lm', prompt: undefined, maxTokens: 256, variant: undefined };
+  expect((await read('run', 'lm')).asked).toEqual(['run', request]);
+  const all = await read('run', './lm', '-p', 'Hello', '--max-tokens=8', '--variant=int4');
+  expect(all.asked[1]).toEqual({ model: './lm', prompt: 'Hello', maxTokens: 8, variant: 'int4' });
+});
+
+test('each command has help of its own, with an example', async () => {
+  for (const command of ['start', 'import', 'run', 'fetch-model']) {
+    for (const args of [
+      [command, '--help'],
+      ['help', command],
+    ]) {
+      const { asked, text, code } = await read(...args);
+      expect(asked).toEqual([]);
+      expect(code).toBe(0);
+      expect(text).toMatch(new RegExp(`^Usage: shoal ${command} [\\s\\S]*Examples?:\n +(PORT=9000 )?shoal ${command}`));
+    }
+  }
+  expect((await read('--help')).text).toMatch(/^Usage: shoal \[options\] \[command\][\s\S]*REDIS_URL/);
+  expect((await read('--version')).text).toBe('1.2.3\n');
+});
+
+describe('is refused in words that help', () => {
+  const hash = `--sha256=${'a'.repeat(64)}`;
+  const archive = ['fetch-model', '--url=https://a/b', hash, '--to=m'];
+  test.each<[args: string[], message: string]>([
+    [['imprt'], "shoal: unknown command 'imprt'\n(Did you mean import?)"],
+    [['stop'], "shoal: unknown command 'stop'"],
+    [['start', 'now'], "too many arguments for 'start'"],
+    [['start', '--worker', '1'], '(Did you mean --workers?)\nSee "shoal help start".'],
+    [['start', '--workers', '0'], 'It takes a whole number from 1 to 99.'],
+    [['start', '--url', 'https://example.com'], "unknown option '--url'"],
+    [['run'], "missing required argument 'model'"],
+    [['run', 'a', 'b'], "too many arguments for 'run'"],
+    [['run', 'a', '--max-tokens=0'], 'It takes a whole number from 1 to'],
+    [['import'], "missing required argument 'folder'"],
+    [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],
+    [['import', 'a', '--dtype', 'fp32,'], 'It takes fp32, fp16, int8 or int4, or several: fp32,int8.'],
+    [['fetch-model'], "required option '--url <url>' not specified"],
+    [['fetch-model', '--url=https://a/b', '--sha256=abc', '--to=m'], 'It takes 64 hexadecimal digits.'],
+    [['fetch-model', '--url=https://a/b', hash], "required option '--to <folder>' not specified"],
+    [[...archive, '--max-size=1GB'], 'It takes bytes, or a size such as 512Mi or 4Gi.'],
+  ])('%j', async (args, message) => {
+    const { asked, text, code } = await read(...args);
+    expect(asked).toEqual([]);
+    expect(code).toBe(1);
+    expect(text).toContain(message);
+  });
+
+  test.each(['ftp://a/b', 'https://me:canary@a/b', 'a'])('a URL such as %s, which is not shown', async (url) => {
+    const { asked, text, error } = await read('fetch-model', `--url=${url}`, hash, '--to=m');
+    expect(asked).toEqual([]);
+    expect(error).toBe('--url takes an http:// or https:// URL without user and password.');
+    expect(text + error).not.toContain('canary');
+  });
+});

@@ -1,0 +1,139 @@
+/** The commands of `shoal`: what each takes, its help, and what it calls. */
+import { resolve } from 'node:path';
+import { UserError } from '@shoal/tools/user-error';
+import { Command, InvalidArgumentError } from 'commander';
+import type { FetchRequest } from './fetch-model.js';
+import { ENVIRONMENT, EXAMPLES } from './help.js';
+import type { RunRequest } from './run-model.js';
+
+/** What `shoal import` was asked for. */
+export interface ImportOptions {
+  readonly folder: string;
+  /** Undefined: the folder's own. */
+  readonly name: string | undefined;
+  readonly version: number;
+  readonly dtypes: readonly string[];
+  /** Undefined: the folder of models that everything else has. */
+  readonly to: string | undefined;
+  readonly force: boolean;
+  readonly report: boolean;
+}
+
+/** What the commands do. */
+export interface Actions {
+  start(options: { readonly workers: number }): Promise<void>;
+  fetchModel(request: FetchRequest): Promise<void>;
+  importModel(options: ImportOptions): Promise<void>;
+  runModel(request: RunRequest): Promise<void>;
+}
+
+const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as const;
+
+/** As commander gives them. */
+interface ImportValues {
+  readonly name?: string;
+  readonly version: number;
+  readonly dtype?: readonly string[];
+  readonly to?: string;
+  readonly force?: boolean;
+  readonly report?: boolean;
+}
+
+/** Throws a CommanderError for a command line that is wrong, and after help or version were shown. */
+export function createProgram(version: string, actions: Actions): Command {
+  const program = new Command('shoal')
+    .description('Shoal runs ONNX models for many callers at once, through a queue.')
+    .version(version, '-v, --version', 'show the version')
+    .helpOption('-h, --help', 'show help, also of one command: shoal import --help')
+    .helpCommand('help [command]', 'show help of a command')
+    .addHelpText('after', `\n${ENVIRONMENT}`)
+    .enablePositionalOptions()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'shoal:')) })
+    .showHelpAfterError('See "shoal help".')
+    .exitOverride();
+
+  program
+    .command('start')
+    .description('start everything on this machine: Redis, the API, webhooks and workers; Ctrl-C stops it all')
+    .option('-w, --workers <n>', 'worker processes', whole(1, 99), 1)
+    .addHelpText('after', `\n${EXAMPLES.start}\n\n${ENVIRONMENT}`)
+    .action(({ workers }: { workers: number }) => actions.start({ workers }));
+
+  program
+    .command('import')
+    .description(
+      'make a model of a Hugging Face folder (safetensors) or of ONNX files: checked, tried, then put in place',
+    )
+    .argument('<folder>', 'what to import')
+    .option('--name <name>', "of the model (default: the folder's)")
+    .option('--version <n>', 'of the model', whole(1, 999_999_999), 1)
+    .option('--dtype <list>', 'fp32, fp16, int8 or int4; several make several variants: fp32,int8', listOf)
+    .option('--to <folder>', 'folder of models (default: SHOAL_MODELS_DIR)', (folder) => resolve(folder))
+    .option('--force', 'replace a version that is there')
+    .option('--report', "measure the variants side by side: quality on the folder's eval.jsonl, size, speed")
+    .addHelpText('after', `\n${EXAMPLES.import}`)
+    .action((folder: string, { name, version, dtype = [], to, force = false, report = false }: ImportValues) =>
+      actions.importModel({ folder: resolve(folder), name, version, dtypes: dtype, to, force, report }),
+    );
+
+  program
+    .command('run')
+    .description('generate text in the terminal with an imported model, always the likeliest token')
+    .argument('<model>', 'folder of a model, or name of one in SHOAL_MODELS_DIR')
+    .option('-p, --prompt <text>', 'answer this (default: each line of the input)')
+    .option('--max-tokens <n>', 'longest answer', whole(1, 999_999_999), 256)
+    .option('--variant <name>', "fp32, int8, ... (default: the model's first)")
+    .addHelpText('after', `\n${EXAMPLES.run}`)
+    .action((model: string, { prompt, maxTokens, variant }: Omit<RunRequest, 'model'>) =>
+      actions.runModel({ model, prompt, maxTokens, variant }),
+    );
+
+  program
+    .command('fetch-model')
+    .description('fetch one version of a model: a .tar or .tar.gz of its folder, unpacked once its hash was checked')
+    .requiredOption('--url <url>', 'of the archive, http:// or https://')
+    .requiredOption('--sha256 <hash>', 'of the archive', sha256)
+    .requiredOption('--to <folder>', 'folder of the version: models/<name>/<version>', (folder) => resolve(folder))
+    .option('--max-size <size>', 'of the archive and what is in it', size, size('16Gi'))
+    .addHelpText('after', `\n${EXAMPLES.fetchModel}`)
+    .action(({ url, sha256, to, maxSize }: Omit<FetchRequest, 'maxBytes'> & { maxSize: number }) =>
+      actions.fetchModel({ url: webAddress(url), sha256, to, maxBytes: maxSize }),
+    );
+
+  for (const command of program.commands) {
+    command.helpOption('-h, --help', 'show this').showHelpAfterError(`See "shoal help ${command.name()}".`);
+  }
+  return program;
+}
+
+function whole(least: number, most: number): (value: string) => number {
+  return (value) => {
+    if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most.toLocaleString('en')}.`);
+  };
+}
+
+function listOf(value: string): string[] {
+  const parts = value.split(',').map((part) => part.trim());
+  if (!parts.includes('')) return parts;
+  throw new InvalidArgumentError('It takes fp32, fp16, int8 or int4, or several: fp32,int8.');
+}
+
+/** Not checked while the line is read: what is wrong is shown then, and may hold a password. */
+function webAddress(value: string): string {
+  const { protocol, username, password } = URL.canParse(value) ? new URL(value) : new URL('none:');
+  if (/^https?:$/.test(protocol) && username === '' && password === '') return value;
+  throw new UserError('--url takes an http:// or https:// URL without user and password.');
+}
+
+function sha256(value: string): string {
+  if (/^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase();
+  throw new InvalidArgumentError('It takes 64 hexadecimal digits.');
+}
+
+/** Bytes. */
+function size(value: string): number {
+  const [, digits, unit] = /^([1-9]\d{0,14})(|[KMGT]i)$/.exec(value) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError('It takes bytes, or a size such as 512Mi or 4Gi.');
+  return Number(digits) * UNITS[unit as keyof typeof UNITS];
+}
