@@ -1,4 +1,4 @@
-/** The command: `npm run bench -- [--only encoder|queue|scale|decode] [--rounds N] [--quick]`. */
+/** The command: `npm run bench -- [--only encoder,queue,decode,scale] [--rounds N] [--quick]`. */
 import { parseArgs } from 'node:util';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
@@ -9,7 +9,7 @@ import { scaleBench } from './scale-bench.js';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string' },
+    only: { type: 'string', default: 'encoder,queue,decode' },
     rounds: { type: 'string', default: '5' },
     quick: { type: 'boolean', default: false },
     /** Variables of the worker, `NAME=value`. */
@@ -26,17 +26,20 @@ const options = {
   workerEnv: Object.fromEntries(values.worker.map((pair) => pair.split('=', 2) as [string, string])),
   ...(values.profile !== undefined && { profileDir: values.profile }),
 };
-const PARTS = ['encoder', 'queue', 'scale', 'decode'];
-if (values.only !== undefined && !PARTS.includes(values.only)) {
-  console.error(`--only must be one of ${PARTS.join(', ')}`);
+/** In the order in which they run; `scale` by name only, since it measures how the parts scale and no peer. */
+const PARTS: Readonly<Record<string, () => Promise<readonly Section[]>>> = {
+  encoder: () => encoderBench(options),
+  queue: async () => [await queueBench(options)],
+  decode: () => decodeBench(options),
+  scale: () => scaleBench(options),
+};
+const wanted = values.only.split(',').map((part) => part.trim());
+const unknown = wanted.filter((part) => !Object.hasOwn(PARTS, part));
+if (unknown.length > 0) {
+  console.error(`--only takes ${Object.keys(PARTS).join(', ')}, or several with commas, and not ${unknown.join(', ')}`);
   process.exit(1);
 }
 await makeModels();
 const sections: Section[] = [];
-const wants = (part: string) => values.only === undefined || values.only === part;
-if (wants('encoder')) sections.push(...(await encoderBench(options)));
-if (wants('queue')) sections.push(await queueBench(options));
-if (wants('decode')) sections.push(...(await decodeBench(options)));
-// By name only: it measures how the parts scale, not Shoal beside a peer, and takes a while.
-if (values.only === 'scale') sections.push(...(await scaleBench(options)));
+for (const [name, run] of Object.entries(PARTS)) if (wanted.includes(name)) sections.push(...(await run()));
 console.log(`\n${await writeReport(sections, rounds)}`);
