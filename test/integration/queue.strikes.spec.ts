@@ -19,7 +19,7 @@ test('an item whose pass never ended comes back with a strike and runs alone', a
   const again = await claims.next(3);
   expect(again.map(({ item }) => item.strikes)).toEqual([1, 1, 0]);
   // Handed back without a pass: that is no further strike.
-  for (const { settle } of again) settle({ kind: 'unstarted' });
+  for (const { settle } of again) settle({ kind: 'returned' });
   const last = await claims.next(3);
   expect(last.map(({ item }) => item.strikes)).toEqual([1, 1, 0]);
 

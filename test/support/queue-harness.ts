@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type BatchLimits, RunGate } from '@shoal/batching';
+import { type BatchLimits, RunGate, systemClock } from '@shoal/batching';
 import type { ItemResult, JobRecord, Priority, WireItem, WireOutput } from '@shoal/contracts';
 import type { Model, Row } from '@shoal/models';
 import {
@@ -206,8 +206,7 @@ export async function openBench({
       limits: { ...LIMITS, ...limits },
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),
       ...forWorkers,
-      concurrentRuns: 1,
-      gate: new RunGate(8),
+      gate: new RunGate({ places: 1, clock: systemClock }),
       metrics: createWorkerMetrics(new Registry()),
       logger: createLogger({ name: 'test', level: 'silent' }),
       onRedisError: () => undefined,
@@ -229,13 +228,11 @@ export async function openBench({
     const consumer = new Consumer({
       ...forWorkers,
       queue,
-      holdTokens: 1_000_000,
-      handle: (item) => claims.take(item),
       clock: Date.now,
       onError: () => undefined,
     });
     const publisher = new Publisher({ redis: consumer.redis, queue, maxResultBytes: 1024 * 1024 });
-    consumer.start();
+    consumer.start({ room: () => ({ items: 100_000, tokens: 1_000_000 }), take: (item) => claims.take(item) });
     let stopped: Promise<void> | undefined;
     const close = async () => {
       claims.settleAll({ kind: 'done' });

@@ -1,5 +1,5 @@
 /** The worker process: configure, load models, measure, consume, drain. */
-import { RunGate } from '@shoal/batching';
+import { RunGate, systemClock } from '@shoal/batching';
 import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
@@ -48,7 +48,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
     onError: logRarely(logger, 'tracing.error', Date.now),
   });
-  const gate = new RunGate(config.concurrentRuns);
+  const gate = new RunGate({
+    places: config.concurrentRuns,
+    // A device takes passes in turn, and so does a session that lives in a thread of its own.
+    ...((config.SHOAL_DEVICE !== 'cpu' || runtime.kind !== 'c-api') && { sideBySide: 1 }),
+    clock: systemClock,
+  });
   let ready = false;
   const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const workers: ModelWorker[] = [];
@@ -136,9 +141,6 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     limits,
     tokensPerSecond,
     ...config.redis,
-    concurrentRuns: config.concurrentRuns,
-    // A device takes passes in turn, and so does a session that lives in a thread of its own.
-    lanes: device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1,
     gate,
     metrics,
     logger,

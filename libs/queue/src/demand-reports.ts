@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type FleetSpeed, parseSpeeds } from './fleet-speeds.js';
 import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /** A new image or model starts differently, and 20 starts later nothing else is left. */
 const COLD_STARTS = 20;
@@ -29,6 +29,8 @@ export interface Lesson {
   /** What is remembered of fleets of about as many replicas is replaced. */
   readonly sizeClass: number;
 }
+
+const workingScript = queueScript<[now: number, replicas: number, rate: Buffer | null, speeds: Buffer[]]>('working.lua');
 
 export class DemandReports {
   readonly #redis: RedisClient;
@@ -60,8 +62,8 @@ export class DemandReports {
    * at once one may lose its lesson, and gives the next five seconds later.
    */
   async learn(learn: (known: Known) => Lesson): Promise<void> {
-    const reply = await runScript(this.#redis, 'working', this.#queue, [this.#id, AT_WORK_MS]);
-    const [now, replicas, rate, speeds] = reply as [number, number, Buffer | null, Buffer[]];
+    const reply = await workingScript(this.#redis, this.#queue, [this.#id, AT_WORK_MS]);
+    const [now, replicas, rate, speeds] = reply;
     const known = Number(rate);
     const lesson = learn({ now, replicas, rate: isRate(known) ? known : null, speeds: parseSpeeds(speeds) });
     if (lesson.rate !== null && isRate(lesson.rate)) {

@@ -8,7 +8,7 @@ import type { Reader } from './reader.js';
 import { parseRecord, placeResults } from './records.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 import type { JobPart, JobProgress } from './types.js';
 import type { Waiters } from './waiters.js';
 
@@ -20,6 +20,8 @@ const RETRY_MS = 1000;
 
 /** As lua/events.lua returns it. */
 type Look = 0 | [record: (Buffer | null)[], runs: [end: number, first: number, last: number, packed: Buffer][]];
+
+const eventsScript = queueScript<Look>('events.lua');
 
 export class Follower {
   readonly #redis: RedisClient;
@@ -71,7 +73,7 @@ export class Follower {
   }
 
   async #look(id: JobId, after: number): Promise<JobProgress | null> {
-    const look = (await runScript(this.#redis, 'events', id.queue, [id.ulid, after, MAX_RUNS, MAX_BYTES])) as Look;
+    const look = await eventsScript(this.#redis, id.queue, [id.ulid, after, MAX_RUNS, MAX_BYTES]);
     if (look === 0) return null;
     const [values, runs] = look;
     const parts = runs.flatMap(([end, first, last, packed]): JobPart[] => {

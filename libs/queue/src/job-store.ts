@@ -13,7 +13,7 @@ import { knownId, Reader } from './reader.js';
 import { openFailFast, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
 import { redisError } from './redis-errors.js';
 import type { Replication } from './replication.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
 import type { Admitted, JobFilter, JobPage, JobProgress, JobStore, NewJob, QueueDepth } from './types.js';
 import { Waiters } from './waiters.js';
@@ -34,6 +34,7 @@ export interface JobStoreOptions extends RedisTarget {
 }
 
 const NO_REPLICATION: Replication = { minReplicas: 0, timeoutMs: 0 };
+const cancelScript = queueScript<number>('cancel.lua');
 
 export type OpenJobStore = JobStore & { close(): Promise<void> };
 
@@ -202,7 +203,7 @@ class RedisJobStore implements OpenJobStore {
 
   async #cancel(tenant: string, id: JobId, erase: boolean): Promise<void> {
     const args = [id.ulid, tenant, erase ? '1' : '0', CANCELLED];
-    const verdict = await this.#try(() => runScript(this.#redis, 'cancel', id.queue, args));
+    const verdict = await this.#try(() => cancelScript(this.#redis, id.queue, args));
     if (verdict === -1) throw notFound();
   }
 

@@ -14,7 +14,7 @@ import { packMeta, packTask } from './records.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
 import { awaitReplicas, type Replication } from './replication.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 import type { Admitted, NewJob } from './types.js';
 
 /** Most jobs and bytes of one admission script: it holds Redis for about 20 µs a job. */
@@ -54,6 +54,8 @@ interface Pending {
 
 /** A verdict and, per slice, its start tag and priority (lua/admit.lua). */
 type Verdict = readonly [verdict: number, ...places: (Buffer | number)[]];
+
+const admitScript = queueScript<Verdict[]>('admit.lua');
 
 export class Producer {
   readonly #options: ProducerOptions;
@@ -218,7 +220,7 @@ export class Producer {
       job.meta.array,
     ]);
     const control = pack([entries, tenantCap, queueCap, QUANTUM_TOKENS, MAX_PRIORITY, commit]);
-    return (await runScript(redis, 'admit', queue, [control, ...blobs])) as Verdict[];
+    return admitScript(redis, queue, [control, ...blobs]);
   }
 
   async #add(jobs: readonly Pending[], verdicts: readonly Verdict[]): Promise<void> {

@@ -4,7 +4,7 @@ import type { JobRecord } from '@shoal/contracts';
 import { type JobId, parseJobId } from './keys.js';
 import { parseRecord } from './records.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /** What lua/read.lua is asked for: everything, everything but only once the job has ended, or no results. */
 const WANT = { all: '0', ended: '1', summary: '2' } as const;
@@ -18,6 +18,8 @@ interface Pending {
 
 /** Records per script call: with results of 8 MB each a call must not hold Redis for long. */
 const MAX_RECORDS = 64;
+
+const readScript = queueScript<(0 | 1 | (Buffer | null)[])[]>('read.lua');
 
 export class Reader {
   readonly #redis: RedisClient;
@@ -65,7 +67,7 @@ export class Reader {
   async #call(queue: string, entries: readonly Pending[]): Promise<void> {
     try {
       const args = entries.flatMap(({ id, want }) => [id.ulid, WANT[want]]);
-      const reply = (await runScript(this.#redis, 'read', queue, args)) as (0 | 1 | (Buffer | null)[])[];
+      const reply = await readScript(this.#redis, queue, args);
       entries.forEach(({ id, resolve }, n) => {
         const found = reply[n]!;
         if (found === 0) resolve(null);

@@ -5,13 +5,14 @@
 import { EXPIRED } from './errors.js';
 import type { LostCommit, Producer } from './producer.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 const INTERVAL_MS = 250;
 /** A recorded job without its chunk for this long was left behind by a crash or a lost reply. */
 const UNSENT_MS = 5000;
 
 type Swept = [virtual: Buffer, unsent: (Buffer | number)[][]];
+const sweepScript = queueScript<Swept>('sweep.lua');
 
 export interface SweeperOptions {
   readonly redis: RedisClient;
@@ -48,8 +49,7 @@ export class Sweeper {
     const { redis, producers } = this.#options;
     await Promise.all(
       [...producers].map(async ([queue, producer]) => {
-        const reply = await runScript(redis, 'sweep', queue, [UNSENT_MS, EXPIRED]);
-        const [virtual, unsent] = reply as Swept;
+        const [virtual, unsent] = await sweepScript(redis, queue, [UNSENT_MS, EXPIRED]);
         await producer.resend(Number(virtual), unsent.map(parseLost));
       }),
     );
