@@ -19,6 +19,7 @@ import {
   queueTag,
   type RedisClient,
   type RedisTarget,
+  type Room,
 } from '@shoal/queue';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Queue, Worker } from 'bullmq';
@@ -88,8 +89,8 @@ export interface Bench {
   /** The job's end, however long it takes. */
   end(id: string, tenant?: string): Promise<JobRecord>;
   startWorker(options?: WorkerOptions): Promise<ScriptedWorker>;
-  /** A consumer that runs nothing: `claims` has what it fetched. */
-  startHolder(): Holder;
+  /** A consumer that runs nothing: `claims` has what it fetched. `room` as its engine tells it; enough where left out. */
+  startHolder(room?: (taken: number) => Room): Holder;
   /** What admission has reserved and not yet got back. */
   counters(): Promise<unknown>;
   /** The chunk's worker is taken for dead: its lock is gone, and BullMQ's own stalled check hands it out again. */
@@ -223,7 +224,7 @@ export async function openBench({
     return { batches, stop };
   };
 
-  const startHolder = () => {
+  const startHolder = (room: (taken: number) => Room = () => ({ items: 100_000, tokens: 1_000_000 })) => {
     const claims = new Claims();
     const consumer = new Consumer({
       ...forWorkers,
@@ -232,7 +233,7 @@ export async function openBench({
       onError: () => undefined,
     });
     const publisher = new Publisher({ redis: consumer.redis, queue, maxResultBytes: 1024 * 1024 });
-    consumer.start({ room: () => ({ items: 100_000, tokens: 1_000_000 }), take: (item) => claims.take(item) });
+    consumer.start({ room: () => room(claims.count), take: (item) => claims.take(item) });
     let stopped: Promise<void> | undefined;
     const close = async () => {
       claims.settleAll({ kind: 'done' });

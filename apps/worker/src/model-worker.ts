@@ -72,7 +72,8 @@ export class ModelWorker {
 
   /** Tells how long this replica took from the start of its process until it took jobs. */
   async reportColdStart(seconds: number): Promise<void> {
-    await this.#reports.addColdStart(seconds);
+    // A Redis that is full refuses it; the next start tells the same.
+    await this.#reports.addColdStart(seconds).catch(this.#options.onRedisError);
   }
 
   /** Returns what has not started, lets running batches end and be published, then frees the model. */

@@ -27,8 +27,9 @@ export class RateReporter {
 
   async start(): Promise<void> {
     const { reports, measured, onError } = this.#options;
-    if (measured !== null) await reports.begin(measured);
-    // A report that fails is lost: the next batches show the same. While Redis is away, evidence is collected, not commands.
+    // What is not told is lost: the next batches show the same.
+    if (measured !== null) await reports.begin(measured).catch(onError);
+    While Redis is away, evidence is collected, not commands.
     this.#stop = repeat(INTERVAL_MS, () => this.#report(), onError);
   }
 

@@ -12,7 +12,7 @@ import { DROPPED_CHANNEL } from './keys.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
 import { settlementOf } from './settle.js';
 
-/** Most chunks that are fetched side by side: a batch's worth of single jobs in a few round trips. */
+/** Most chunks that are fetched side by side. */
 const MAX_FETCHES = 16;
 const RETRY_CHUNK_MS = 2000;
 /** Longest time for connections to close once no chunk is held any more. */
@@ -33,7 +33,7 @@ export class Consumer {
   #engine!: Pick<Engine, 'room' | 'take'>;
   /** Who to tell when a job is cancelled: the items of the job that this process holds. */
   readonly #held = new Map<string, Set<Dropped>>();
-  /** Chunks that are being fetched or claimed: the engine does not know of their items yet. */
+  /** Chunks that were asked for and whose items the engine does not have yet. */
   #coming = 0;
   /** What the latest chunks held, on average; nothing is known before the first. */
   #chunk: { readonly items: number; readonly tokens: number } | undefined;
@@ -68,12 +68,12 @@ export class Consumer {
   /** No more fetching; resolves when every chunk is settled: the engine, which drains as well, has to see to that. */
   async drain(): Promise<void> {
     this.#draining.abort();
-    this.#tellSettled();
+    this.#wake();
     await this.#fetcher.interrupt().catch(this.#options.onError);
-    while (this.#chunks > 0) await this.#settled();
+    while (this.#chunks > 0) await this.#change();
     // ioredis never settles a command of a connection that is closed while it reconnects, and an idle fetch waits for one.
     await withinMs(CLOSE_MS, this.#fetching);
-    while (this.#chunks > 0) await this.#settled();
+    while (this.#chunks > 0) await this.#change();
     await withinMs(CLOSE_MS, this.#fetcher.close());
   }
 
@@ -85,23 +85,26 @@ export class Consumer {
   async #fetchWhileRoom(): Promise<void> {
     const { signal } = this.#draining;
     let refused = 0;
+    // Doubles while there is work: what waits is taken in a few round trips, and a lone job costs no look more than one.
+    let burst = 1;
     while (!signal.aborted) {
-      const wanted = this.#wanted();
+      const wanted = Math.min(burst, this.#wanted());
       if (wanted === 0) {
-        await this.#settled();
+        await this.#change();
         continue;
       }
       this.#coming += wanted;
+      let found: FetchedChunk[] = [];
       try {
-        const found = await this.#fetcher.fetch(wanted);
-        for (const fetched of found) void this.#serve(fetched);
+        found = await this.#fetcher.fetch(wanted);
         refused = 0;
+        burst = found.length === wanted ? Math.min(2 * burst, MAX_FETCHES) : 1;
       } catch (error) {
         this.#options.onError(error as Error);
         await pause(backoffMs(refused++), undefined, { signal }).catch(() => undefined);
-      } finally {
-        this.#coming -= wanted;
       }
+      this.#coming -= wanted - found.length;
+      for (const fetched of found) void this.#serve(fetched);
     }
   }
 
@@ -120,7 +123,7 @@ export class Consumer {
     this.#chunks++;
     for (let next: FetchedChunk | null = fetched; next; ) next = await this.#serveOne(next);
     this.#chunks--;
-    this.#tellSettled();
+    this.#wake();
   }
 
   async #serveOne(fetched: FetchedChunk): Promise<FetchedChunk | null> {
@@ -129,22 +132,27 @@ export class Consumer {
       fetched.held.release();
       return null;
     }
-    const next = await this.#fetcher.settle(fetched, settlementOf(outcomes, this.#options.clock()), () => {
-      return this.#wanted() > 0;
-    });
-    this.#tellSettled();
+    const fetchNext = this.#wanted() > 0;
+    if (fetchNext) this.#coming++;
+    const next = await this.#fetcher.settle(fetched, settlementOf(outcomes, this.#options.clock()), fetchNext);
+    if (fetchNext && !next) this.#coming--;
     return next;
   }
 
   /** The outcomes of the chunk's items; `lost`: whatever they are, the fence refuses them. */
   async #run(fetched: FetchedChunk): Promise<Outcome[] | 'lost'> {
-    if (this.#draining.signal.aborted) return [{ kind: 'returned' }];
-    const lost = fetched.held.lost.then(() => 'lost' as const);
     let items: ClaimedItem[] = [];
     try {
-      items = await this.#claim(fetched);
-      const taken = Promise.all(items.map((item) => this.#engine.take(item)));
-      return await Promise.race([taken, lost]);
+      let taken: Promise<Outcome>[];
+      try {
+        if (this.#draining.signal.aborted) return [{ kind: 'returned' }];
+        items = await this.#claim(fetched);
+        taken = items.map((item) => this.#engine.take(item));
+      } finally {
+        this.#coming--;
+        this.#wake();
+      }
+      return await Promise.race([Promise.all(taken), fetched.held.lost.then(() => 'lost' as const)]);
     } catch (error) {
       this.#options.onError(new Error('a chunk could not be processed and will be fetched again', { cause: error }));
       return [{ kind: 'retry', afterMs: RETRY_CHUNK_MS }];
@@ -154,18 +162,13 @@ export class Consumer {
   }
 
   async #claim({ chunk, lock, held }: FetchedChunk): Promise<ClaimedItem[]> {
-    this.#coming++;
-    try {
-      const items = await claim(this.#redis, this.#options.queue, chunk, lock);
-      for (const { jobId, dropped } of items) this.#hold(jobId, dropped);
-      void held.lost.then(() => {
-        for (const { dropped } of items) dropped.abort();
-      });
-      this.#noteSize(items);
-      return items;
-    } finally {
-      this.#coming--;
-    }
+    const items = await claim(this.#redis, this.#options.queue, chunk, lock);
+    for (const { jobId, dropped } of items) this.#hold(jobId, dropped);
+    void held.lost.then(() => {
+      for (const { dropped } of items) dropped.abort();
+    });
+    this.#noteSize(items);
+    return items;
   }
 
   #noteSize(items: readonly ClaimedItem[]): void {
@@ -187,12 +190,12 @@ export class Consumer {
     if (flags?.size === 0) this.#held.delete(jobId);
   }
 
-  /** Resolves when a chunk has been settled, or the consumer begins to drain: there may be room, or nothing left. */
-  #settled(): Promise<void> {
+  /** Resolves when a chunk has been claimed or settled, or the consumer begins to drain: there may be room, or nothing left. */
+  #change(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  #tellSettled(): void {
+  #wake(): void {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }

@@ -78,7 +78,7 @@ export class Fetcher {
   async settle(
     { job, lock, held }: FetchedChunk,
     settlement: Settlement,
-    fetchNext: () => boolean,
+    fetchNext: boolean,
   ): Promise<FetchedChunk | null> {
     let isLost = false;
     void held.lost.then(() => {

@@ -4,7 +4,6 @@ import type { ItemResult } from '@shoal/contracts';
 import { pack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './engine.js';
 import { EXPIRED, TOO_LARGE } from './errors.js';
-import { queueTag } from './keys.js';
 import { packResults } from './records.js';
 import type { RedisClient } from './redis.js';
 import { queueScript } from './scripts.js';
@@ -17,6 +16,7 @@ type RunVerdict = Verdict | -2;
 /** Least time between two job.output events of one job in the outbox. */
 const OUTPUT_EVENT_PAUSE_MS = 5000;
 
+const limitsScript = queueScript<null>('limits.lua');
 const beginScript = queueScript<Verdict[]>('begin.lua');
 const publishScript = queueScript<RunVerdict[]>('publish.lua');
 
@@ -93,7 +93,7 @@ export class Publisher {
 
   /** Tells the API what a micro-batch of this model holds here, so that chunks are cut to fit. */
   async announceLimits(batchTokens: number): Promise<void> {
-    await this.#options.redis.hset(`${queueTag(this.#options.queue)}:limits`, { batchTokens });
+    await limitsScript(this.#options.redis, this.#options.queue, ['batchTokens', batchTokens]);
   }
 }
 

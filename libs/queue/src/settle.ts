@@ -22,7 +22,7 @@ const NOT_OURS = new Set<unknown>([-1, -2, -3, -6]);
 
 export interface SettleOptions {
   /** Whether to fetch the next chunk in the same round trip, should there be one. */
-  readonly fetchNext: () => boolean;
+  readonly fetchNext: boolean;
   /** True once somebody else may have the chunk. */
   readonly isLost: () => boolean;
   readonly onError: (error: Error) => void;
@@ -43,7 +43,7 @@ export async function settle(
     try {
       switch (settlement.kind) {
         case 'complete':
-          return parseNext(await job.moveToCompleted(undefined, token, fetchNext()));
+          return parseNext(await job.moveToCompleted(undefined, token, fetchNext));
         case 'return':
           await job.moveToWait(token);
           return null;
