@@ -36,7 +36,7 @@ export function commandsOf(config: Config, redisUrl: string, workers: number, ke
   };
   const worker = (name: string): Command => ({
     name,
-    script: join(APPS, 'worker/dist/main.js'),
+    script: join(APPS, 'worker/dist/start.cjs'),
     // A free port each: several workers on one machine cannot share the one that the environment may name.
     env: override(withoutKey(config.environment), { ...shared, SHOAL_METRICS_PORT: '0' }),
     ready: { event: 'worker.ready' },

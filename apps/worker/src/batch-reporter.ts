@@ -1,7 +1,7 @@
 /** What the outside is told of micro-batches: metrics, spans and log lines. */
 import type { Model } from '@shoal/models';
 import { type Logger, rarely, type Tracer, type WorkerMetrics } from '@shoal/telemetry';
-import type { BatchRun } from './process-batch.js';
+import type { BatchRun } from './batch-run.js';
 import { traceBatch } from './trace-batch.js';
 
 export interface BatchReporterOptions {

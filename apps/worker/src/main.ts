@@ -2,7 +2,7 @@
 import { RunGate, systemClock } from '@shoal/batching';
 import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
+import { loadRunner, type Model, type ModelRunner, openRepository, sessionModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
@@ -18,7 +18,7 @@ import {
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
-import { findLimits } from './limits.js';
+import { findLimits, type MeasuredLimits, type MeasureOptions } from './limits.js';
 import { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
@@ -35,6 +35,13 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     threads: config.SHOAL_INTRA_OP_THREADS,
     runs: config.concurrentRuns,
   });
+  if (config.concurrentRuns < config.wantedRuns) {
+    logger.warn('runtime.runs_limited', {
+      runs: config.concurrentRuns,
+      wanted: config.wantedRuns,
+      reason: `libuv's pool has ${config.UV_THREADPOOL_SIZE} threads: start the worker by start.cjs, or set UV_THREADPOOL_SIZE`,
+    });
+  }
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const metrics = createWorkerMetrics(registry);
@@ -55,10 +62,26 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     clock: systemClock,
   });
   let ready = false;
-  const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const unserved: string[] = [];
+  const readiness = () => ({ ready, notes: unserved });
+  const server = await servePrivately(registry, readiness, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
-  for (const model of models) workers.push(await loadModel(model, context));
+  let failure: unknown;
+  for (const model of models) {
+    try {
+      workers.push(await loadModel(model, context));
+    } catch (error) {
+      // The others are served; jobs for this one wait for a worker that can load it.
+      failure ??= error;
+      const { name, version, variant } = model;
+      const path = `${name}/${version}/${variant}`;
+      unserved.push(`${path} is not served: it does not load`);
+      metrics.modelLoadFailures.set({ model: name, version, variant }, 1);
+      logger.error('model.load_failed', { model: path }, error);
+    }
+  }
+  if (workers.length === 0) throw failure;
   processMetrics.watchRedis(() => workers.every(({ connected }) => connected));
   // At once: of a Redis Cluster, the node of one model may be away.
   await Promise.all(workers.map((worker) => worker.start()));
@@ -67,7 +90,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));
   logger.info('worker.ready', {
     metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics`,
-    models: models.map(({ name, version, variant }) => `${name}/${version}/${variant}`),
+    models: workers.map(({ name }) => name),
   });
   return async () => {
     ready = false;
@@ -118,7 +141,7 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     intraOpThreads,
   });
   const runner = loadRunner(model, session);
-  const { tokensPerSecond, ...limits } = await findLimits(runner, {
+  const { tokensPerSecond, ...limits } = await measured(runner, {
     cacheDir: config.SHOAL_CACHE_DIR,
     device,
     deviceOptions,
@@ -148,6 +171,16 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     onRedisError,
     random: Math.random,
   });
+}
+
+/** A model that fails in its first passes is not served, and its memory is given back. */
+async function measured(runner: ModelRunner, options: MeasureOptions): Promise<MeasuredLimits> {
+  try {
+    return await findLimits(runner, options);
+  } catch (error) {
+    await runner.close();
+    throw error;
+  }
 }
 
 async function main(): Promise<void> {

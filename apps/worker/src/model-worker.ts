@@ -59,6 +59,12 @@ export class ModelWorker {
     });
   }
 
+  /** `<model>/<version>/<variant>` */
+  get name(): string {
+    const { name, version, variant } = this.#options.runner.model;
+    return `${name}/${version}/${variant}`;
+  }
+
   /** Whether Redis is reached. */
   get connected(): boolean {
     return this.#consumer.redis.status === 'ready';

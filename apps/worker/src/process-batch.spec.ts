@@ -2,7 +2,8 @@ import { ShoalError, type WireOutput } from '@shoal/contracts';
 import type { ModelRunner, Row } from '@shoal/models';
 import { type ClaimedItem, Dropped, type Finished, type Publisher, type Verdict } from '@shoal/queue';
 import { describe, expect, it } from 'vitest';
-import { type BatchRun, processBatch } from './process-batch.js';
+import type { BatchRun } from './batch-run.js';
+import { processBatch } from './process-batch.js';
 
 function claimed(n: number, more: Partial<ClaimedItem> = {}): ClaimedItem {
   return {

@@ -5,6 +5,7 @@ import { type CloseReason, type ItemReceipt, ShoalError, type WireOutput } from 
 import type { ModelRunner } from '@shoal/models';
 import { type ClaimedItem, type Finished, type Outcome, type Publisher, toJobError } from '@shoal/queue';
 import type { BatchReporter } from './batch-reporter.js';
+import type { BatchRun } from './batch-run.js';
 import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';
 
@@ -19,19 +20,6 @@ export interface BatchStages {
   /** Milliseconds from any origin, never going back. */
   readonly now: () => number;
   readonly random: () => number;
-}
-
-export interface BatchRun {
-  readonly items: readonly ClaimedItem[];
-  readonly closedBy: CloseReason;
-  readonly lengths: readonly number[];
-  readonly paddedShare: number;
-  /** From when it was formed to the start of its forward pass: Redis marks what is in it. */
-  readonly beginMs: number;
-  readonly runningMs: number;
-  readonly receipts: readonly ItemReceipt[];
-  /** By item; undefined where it has an output. */
-  readonly errors: readonly (ShoalError | undefined)[];
 }
 
 type Waiting = BatchedItem<ClaimedItem>;

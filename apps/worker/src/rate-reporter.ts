@@ -29,7 +29,7 @@ export class RateReporter {
     const { reports, measured, onError } = this.#options;
     // What is not told is lost: the next batches show the same.
     if (measured !== null) await reports.begin(measured).catch(onError);
-    While Redis is away, evidence is collected, not commands.
+    // While Redis is away, evidence is collected, not commands.
     this.#stop = repeat(INTERVAL_MS, () => this.#report(), onError);
   }
 
