@@ -58,6 +58,23 @@ test('a pass that ends takes the strikes of its items back, and of no others', a
   expect(outcomes(await bench.end(id))).toEqual([5, 5, 5]);
 });
 
+test('what is sent again because its reply was lost counts once: a mark, and an attempt', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims, publisher } = bench.startHolder();
+  await bench.submit([1, 2, 3]);
+  const first = await claims.next(3);
+  const items = first.map(({ item }) => item);
+  for (let sent = 0; sent < 2; sent++) await publisher.begin(items);
+  await publisher.publish([{ item: items[0]!, result: resultOf(5) }]);
+  for (let sent = 0; sent < 2; sent++) await publisher.publish(items.slice(1).map((item) => ({ item })));
+  await bench.loseLock(first[0]!);
+  const second = await claims.next(2);
+  expect(second.map(({ item }) => [item.strikes, item.attempts])).toEqual([
+    [0, 1],
+    [0, 1],
+  ]);
+});
+
 /** Runs workers, one after the other, until one ends without a crash; resolves to the number of crashes. */
 async function runUntilQuiet(bench: Bench, poison: number, done: Promise<unknown>): Promise<number> {
   for (let crashes = 0; ; crashes++) {

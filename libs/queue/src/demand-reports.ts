@@ -30,7 +30,8 @@ export interface Lesson {
   readonly sizeClass: number;
 }
 
-const workingScript = queueScript<[now: number, replicas: number, rate: Buffer | null, speeds: Buffer[]]>('working.lua');
+const workingScript =
+  queueScript<[now: number, replicas: number, rate: Buffer | null, speeds: Buffer[]]>('working.lua');
 
 export class DemandReports {
   readonly #redis: RedisClient;

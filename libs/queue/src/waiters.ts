@@ -3,7 +3,7 @@
  * registers first and reads the record after, and every (re)subscription wakes all waiters, so no ending is missed.
  */
 import type { Redis } from 'ioredis';
-import { ENDED_CHANNEL, MOVED_CHANNEL } from './keys.js';
+import { ENDED_CHANNEL, movedChannel } from './keys.js';
 
 /** One wait, begun before the record is read. */
 export interface Wake {
@@ -19,8 +19,8 @@ export class Waiters {
   readonly #waiting = new Map<string, Set<() => void>>();
   /** Jobs that this process wrote and will wait for: whether they may have ended since before they were written. */
   readonly #watched = new Map<string, { ended: boolean }>();
-  /** Who follows jobs while they run: only then is there anything to hear between their ends. */
-  #followers = 0;
+  /** Queues of which jobs are followed while they run, and by how many: only of these is there anything to hear between ends. */
+  readonly #followers = new Map<string, number>();
 
   constructor(subscriber: Redis) {
     this.#subscriber = subscriber;
@@ -31,25 +31,30 @@ export class Waiters {
 
   async #subscribe(): Promise<void> {
     try {
-      await this.#subscriber.subscribe(ENDED_CHANNEL, ...(this.#followers > 0 ? [MOVED_CHANNEL] : []));
+      await this.#subscriber.subscribe(ENDED_CHANNEL, ...[...this.#followers.keys()].map(movedChannel));
       this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
     } catch {
       // The connection broke again: its next `ready` subscribes anew.
     }
   }
 
-  /** From when it resolves, `add`ed waiters are woken as well when their job starts or has new outputs. */
-  async follow(): Promise<void> {
-    this.#followers++;
+  /** From when it resolves, `add`ed waiters for jobs of this queue are woken as well when these start or have new outputs. */
+  async follow(queue: string): Promise<void> {
+    this.#followers.set(queue, (this.#followers.get(queue) ?? 0) + 1);
     // While the connection is away, its next `ready` subscribes and wakes everyone.
     if (this.#subscriber.status !== 'ready') return;
-    await this.#subscriber.subscribe(MOVED_CHANNEL).catch(() => undefined);
+    await this.#subscriber.subscribe(movedChannel(queue)).catch(() => undefined);
   }
 
-  unfollow(): void {
-    this.#followers--;
-    if (this.#followers > 0 || this.#subscriber.status !== 'ready') return;
-    this.#subscriber.unsubscribe(MOVED_CHANNEL).catch(() => undefined);
+  unfollow(queue: string): void {
+    const left = this.#followers.get(queue)! - 1;
+    if (left > 0) {
+      this.#followers.set(queue, left);
+      return;
+    }
+    this.#followers.delete(queue);
+    if (this.#subscriber.status !== 'ready') return;
+    this.#subscriber.unsubscribe(movedChannel(queue)).catch(() => undefined);
   }
 
   /** From before a job is written: its ending is noticed even if nobody waits yet, so a later wait need not read first. */
