@@ -1,7 +1,7 @@
 /** The API's side of one model: check and tokenise inputs, show outputs, describe the model. */
 import { MAX_RESULT_BYTES, ShoalError } from '@shoal/contracts';
 import { modelCard } from './card.js';
-import type { TaskPipeline } from './tasks/pipeline.js';
+import type { TaskFace } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
 import { loadTokenizer } from './text/tokenizer.js';
 import type { EncodedInput, EncodeRequest, Encoder, ItemOutcome, Model, Presented, Presenter } from './types.js';
@@ -44,7 +44,7 @@ function checkResultBytes(bytes: number): void {
 
 function present(
   model: Model,
-  pipeline: TaskPipeline,
+  pipeline: TaskFace,
   { parameters, array, groups }: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
   results: readonly ItemOutcome[],
 ): Presented {
