@@ -100,6 +100,7 @@ export class Deliverer {
         durationMs,
         status: answer.status,
         error: answer.error,
+        reason: answer.reason,
         response: answer.body,
         outcome: outcome === 'delivered' ? 'delivered' : nextAt === null ? 'failed' : 'retry',
         gone: outcome === 'gone',

@@ -74,11 +74,11 @@ export class Messages {
     disableAfterMs: number,
   ): Promise<Recorded> {
     const { id, tenant, carrier } = message;
-    const { at, durationMs, status, error, response, outcome, gone, nextAt } = result;
+    const { at, durationMs, status, error, reason, response, outcome, gone, nextAt } = result;
     const keepMs = KEEP_MS + Math.max(0, (nextAt ?? at) - at);
     const head = [id, carrier, outcome, keepMs, at, disableAfterMs, gone ? '1' : '0', LOG_ENTRIES, LOG_BYTES];
     const log = ['at', at, 'took', Math.round(durationMs), 'delivered', outcome === 'delivered' ? 1 : 0];
-    log.push('status', status ?? '', 'error', error ?? '', 'response', response, 'next', nextAt ?? '');
+    log.push('status', status ?? '', 'error', error ?? '', 'reason', reason ?? '', 'response', response, 'next', nextAt ?? '');
     const reply = await runWebhookScript(this.#redis, 'record', tenantTag(tenant), [...head, ...log]);
     const [state, disabled] = reply as [MessageState | '', string];
     return { state: state || null, disabled: disabled !== '' };
@@ -156,6 +156,7 @@ function parseAttempt(id: string, list: readonly string[]): LoggedAttempt {
     delivered: fields.delivered === '1',
     status: number(fields.status),
     error: (fields.error || null) as AttemptError | null,
+    reason: fields.reason || null,
     response: fields.response ?? '',
     nextAt: number(fields.next),
   };
