@@ -81,7 +81,7 @@ export async function openWebhookBench(
     onTestFinished(() => backend.close());
     return {
       backend,
-      payloads: { readJob: backend.readJob, presenterOf: () => ({ present: presentScores }), publicUrl: '' },
+      payloads: { records: backend, presenterOf: () => ({ present: presentScores }), publicUrl: '' },
       box,
       sender: {
         resolve: async () => ['127.0.0.1'],
@@ -94,6 +94,7 @@ export async function openWebhookBench(
       concurrency: 64,
       receiverConcurrency: 8,
       random: Math.random,
+      stopwatch: () => performance.now(),
       metrics: createWebhookMetrics(new Registry()),
       logger: SILENT,
       ...changes,
@@ -152,9 +153,11 @@ export async function openWebhookBench(
       const dispatcher = new Dispatcher({
         backend: all.backend,
         enqueue: async (deliveries) => void enqueued.push(...deliveries),
+        discard: async () => undefined,
         metrics: all.metrics,
       });
-      return { deliverer: new Deliverer({ ...all, disableAfterMs }), dispatcher, enqueued, backend: all.backend };
+      const deliverer = new Deliverer({ ...all, disableAfterMs, onSecretTrouble: () => undefined });
+      return { deliverer, dispatcher, enqueued, backend: all.backend };
     },
   };
 }

@@ -19,8 +19,8 @@ import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { DeliveriesProcessor } from './deliveries.processor.js';
 import { Relay } from './relay.js';
+import { CLOSE_MS, waitAtMost } from './wait-at-most.js';
 import { webhooksModule } from './webhooks.module.js';
-import { CLOSE_MS, within } from './within.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const presenterOf = await loadPresenters(config, logger);
@@ -47,7 +47,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   let processor: DeliveriesProcessor | undefined;
   const parts = {
     backend,
-    payloads: { readJob: backend.readJob, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
+    payloads: { records: backend, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
     box: config.SHOAL_SECRET_KEY,
     sender: {
       resolve: dnsResolve(),
@@ -59,6 +59,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     concurrency: config.SHOAL_WEBHOOK_CONCURRENCY,
     receiverConcurrency: config.SHOAL_WEBHOOK_RECEIVER_CONCURRENCY,
     random: Math.random,
+    stopwatch: () => performance.now(),
     // Where Redis is away it is not asked: a scrape would wait for it.
     metrics: createWebhookMetrics(registry, async () => {
       return backend.redis.status === 'ready' ? processor?.backlog() : undefined;
@@ -76,8 +77,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   logger.info('webhooks.ready', { metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics` });
   return async () => {
     ready = false;
-    await Promise.all([within(relay.stop(), CLOSE_MS), deliveries.stop()]);
-    await within(app.close(), CLOSE_MS);
+    await Promise.all([waitAtMost(CLOSE_MS, relay.stop()), deliveries.stop()]);
+    await waitAtMost(CLOSE_MS, app.close());
     await tracer?.close();
     backend.close();
     await server.close();
