@@ -12,7 +12,7 @@ import { Registry } from 'prom-client';
 import { onTestFinished } from 'vitest';
 import { Deliverer } from '../../apps/webhooks/dist/deliverer.js';
 import { DeliveriesProcessor } from '../../apps/webhooks/dist/deliveries.processor.js';
-import { Dispatcher } from '../../apps/webhooks/dist/dispatcher.js';
+import { type Carried, Dispatcher } from '../../apps/webhooks/dist/dispatcher.js';
 import { Relay } from '../../apps/webhooks/dist/relay.js';
 import { type Parts, webhooksModule } from '../../apps/webhooks/dist/webhooks.module.js';
 import { startOwnRedis } from './own-redis.js';
@@ -27,10 +27,11 @@ export interface WebhookBench extends Bench {
   openWebhooks(): Promise<WebhookStore>;
   /** An endpoint that `secret` signs for. */
   endpoint(url: string, events: readonly WebhookEvent[], changes?: Partial<NewEndpoint>): Promise<Endpoint>;
-  /** Submits a job that tells what the tenant's endpoints and `webhook` want. */
+  /** Submits a job that tells what the endpoints of its tenant (`TENANT` where left out) and `webhook` want. */
   submitTold(
     value: number,
     webhook?: { url: string; events: readonly WebhookEvent[]; secret?: string },
+    tenant?: string,
   ): Promise<string>;
   parts(changes?: PartChanges): Parts;
   /** Relay and processor, until the test ends. */
@@ -51,7 +52,7 @@ export interface Still {
   readonly deliverer: Deliverer;
   readonly dispatcher: Dispatcher;
   /** Carriers that were handed to BullMQ. */
-  readonly enqueued: { tenant: string; message: string; carrier: string }[];
+  readonly enqueued: Carried[];
   readonly backend: Parts['backend'];
 }
 
@@ -117,8 +118,8 @@ export async function openWebhookBench(
         sealed: box.seal(secret, TENANT),
         ...changes,
       }),
-    async submitTold(value, webhook) {
-      const job = bench.job(value, { told: ALL } satisfies JobOptions);
+    async submitTold(value, webhook, tenant = TENANT) {
+      const job = bench.job(value, { told: ALL, tenant } satisfies JobOptions);
       const [admitted] = await bench.store.submit([{ ...job, meta: { ...job.meta, ...(webhook && { webhook }) } }]);
       if (admitted === undefined || admitted instanceof Error) throw admitted;
       return admitted.id;

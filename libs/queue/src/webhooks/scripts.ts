@@ -4,9 +4,11 @@ import type { RedisClient } from '../redis.js';
 
 type ScriptName =
   | 'add'
+  | 'add-task'
   | 'create-endpoint'
   | 'lease'
   | 'record'
+  | 'remove-task'
   | 'replay'
   | 'results-fit'
   | 'swap-secrets'
@@ -18,7 +20,7 @@ const source = (name: string) => readFileSync(new URL(`${name}.lua`, folder), 'u
 
 const defined = new WeakMap<RedisClient, Set<ScriptName>>();
 
-/** Runs a script with one key: a tenant's tag, a queue's, or a lock. */
+/** Runs a script with one key: a tenant's tag, a queue's, that of all tenants, or a lock. */
 export function runWebhookScript(
   redis: RedisClient,
   name: ScriptName,
