@@ -1,8 +1,8 @@
 /** The process that delivers webhooks: configure, connect, relay and send, drain. */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
-import { type JobRecord, ShoalError } from '@shoal/contracts';
+import { runProcess } from '@shoal/config';
+import type { JobRecord } from '@shoal/contracts';
 import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
 import {
@@ -93,22 +93,10 @@ async function loadPresenters(config: Config, logger: Logger): Promise<(record: 
   return ({ meta }) => presenters.get(`${meta.model}/${meta.version}`);
 }
 
-async function main(): Promise<void> {
-  let logger = createLogger({ name: 'webhooks' });
-  try {
-    const config = loadConfig();
-    logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
-    await stopOnSignal({
-      start: () => start(config, logger),
-      graceMs: config.SHOAL_DRAIN_TIMEOUT,
-      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`webhooks.${stage}`, {}, error),
-    });
-    exitWithParent();
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
-    else logger.fatal('webhooks.start_failed', {}, error);
-    process.exit(1);
-  }
-}
-
-await main();
+await runProcess({
+  name: 'webhooks',
+  load: loadConfig,
+  openLog: (config) => createLogger({ name: 'webhooks', ...(config && { level: config.SHOAL_LOG_LEVEL }) }),
+  start,
+  graceMs: ({ SHOAL_DRAIN_TIMEOUT }) => SHOAL_DRAIN_TIMEOUT,
+});

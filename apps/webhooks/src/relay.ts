@@ -10,7 +10,7 @@ const LOOK_MS = 1000;
 const LOOKS_PER_LIST = 5;
 /** Entries of a stream that are read at once, and of these, how many are dispatched at once. */
 const WINDOW = 1000;
-const BATCH = 100;
+const BATCH = 32;
 
 export interface RelayOptions {
   readonly backend: Pick<WebhookBackend, 'outbox' | 'listen'>;
