@@ -17,7 +17,9 @@ const SILENT_HOSTS = 160;
 const PER_HOST = 8;
 const LARGE = 24;
 const LARGE_BYTES = 7_000_000;
-const HONEST_JOBS = sized(400, 150);
+const HONEST_JOBS = sized(400, 100);
+/** Longest time in ms that the event loop may be held. */
+const HELD_MS = 250;
 /** What k8s/base/webhooks.yaml gives the process. */
 const MEMORY_MIB = 512;
 
@@ -129,7 +131,9 @@ scenario('webhooks of a tenant whose receivers hang, switch protocols and whose 
 
   const quiet = await startDelivering();
   await honestDelays(api, honest, arrivals);
+  const healthAlone = watchHealth(quiet);
   const alone = await honestDelays(api, honest, arrivals);
+  const longestAlone = await healthAlone();
   expect(await quiet.stop()).toBe('exit code 0');
 
   // No process delivers while results are made large.
@@ -144,9 +148,9 @@ scenario('webhooks of a tenant whose receivers hang, switch protocols and whose 
   await submitHogs(api, hogs, fleet.model);
   const webhooks = await startDelivering();
   const health = watchHealth(webhooks);
-  await large.until(LARGE);
   await expect.poll(silent.open, { timeout: 60_000 }).toBeGreaterThan(100);
   const beside = await honestDelays(api, honest, arrivals);
+  await large.until(LARGE);
   const longest = await health();
   const { seconds, mib } = usageOf(webhooks.pid);
   const stopping = performance.now();
@@ -159,10 +163,10 @@ scenario('webhooks of a tenant whose receivers hang, switch protocols and whose 
   row.note =
     `another's delivery p50/p99: alone ${alone[alone.length >> 1]}/${p99(alone)} ms, ` +
     `beside ${beside[beside.length >> 1]}/${p99(beside)} ms; at most ${mib.toFixed()} MiB, ` +
-    `${seconds.toFixed(1)} CPU s; /healthz at most ${longest.toFixed()} ms; recovery is the stop`;
+    `${seconds.toFixed(1)} CPU s; /healthz at most ${longestAlone.toFixed()} and ${longest.toFixed()} ms; recovery is the stop`;
   expect(large.received.every(({ event }) => event.data.thin)).toBe(true);
-  // A stop of the event loop is 100 ms on a busy machine; held behind the others' receivers it would be 15 s.
-  expect(p99(beside)).toBeLessThan(2 * p99(alone) + 100);
+  // What the event loop may be held for is promised of /healthz; behind the others' receivers it would be 15 s and more.
+  expect(p99(beside)).toBeLessThan(2 * p99(alone) + HELD_MS);
   expect(mib).toBeLessThan(MEMORY_MIB / 2);
-  expect(longest).toBeLessThan(250);
+  expect(longest).toBeLessThan(Math.max(HELD_MS, 2 * longestAlone));
 });

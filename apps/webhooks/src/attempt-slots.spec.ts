@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { AttemptSlots, type SlotLimits, type Turn } from './attempt-slots.js';
+import { AttemptSlots, type SlotLimits, type SlotUse, type Turn } from './attempt-slots.js';
 
 const lane = (receiver: string, tenant = 't') => ({ tenant, receiver });
 const ids = (turns: readonly Turn[]) => turns.map(({ id }) => id);
@@ -91,27 +91,45 @@ describe('a tenant', () => {
     expect([...active.values()]).toEqual([64, 64, 64]);
   });
 
-  test('that waits for its share is called for its receivers by turns', () => {
-    const slots = slotsOf({ total: 2 });
-    slots.enter(lane('a'), '1');
-    for (const [receiver, id] of [
-      ['a', '2'],
-      ['a', '3'],
-      ['b', '4'],
-      ['b', '5'],
-    ] as const) {
+  /** A tenant with one slot, and what waits for it: `[receiver, id]`. */
+  const queueUp = (slots: AttemptSlots, waiting: readonly (readonly [receiver: string, id: string])[]) => {
+    slots.enter(lane('first'), '0');
+    for (const [receiver, id] of waiting) {
       expect(slots.enter(lane(receiver), id)).toBe(false);
       slots.wait(lane(receiver), id);
     }
+  };
+  /** The order in which they are called where each one that enters ends in this way. */
+  const orderOf = (slots: AttemptSlots, use: SlotUse) => {
     const order: string[] = [];
-    let now = lane('a');
-    for (let n = 0; n < 4; n++) {
-      const [turn] = slots.leave(now, 'answered');
-      expect(slots.enter(turn!, turn!.id)).toBe(true);
-      order.push(turn!.id);
-      now = turn!;
+    for (let turns = slots.leave(lane('first'), use); turns.length > 0; turns = slots.leave(turns[0]!, use)) {
+      expect(slots.enter(turns[0]!, turns[0]!.id)).toBe(true);
+      order.push(turns[0]!.id);
     }
-    expect(order).toEqual(['2', '4', '3', '5']);
+    return order;
+  };
+
+  test('that waits for its share is called for its receivers by turns', () => {
+    const slots = slotsOf({ total: 2 });
+    queueUp(slots, [
+      ['a', 'a1'],
+      ['a', 'a2'],
+      ['b', 'b1'],
+      ['b', 'b2'],
+    ]);
+    expect(orderOf(slots, 'timed out')).toEqual(['a1', 'b1', 'a2', 'b2']);
+  });
+
+  test('is called for a receiver that answers for a while, and then for the next one', () => {
+    const slots = slotsOf({ total: 2, remembered: 1000 });
+    const many = (receiver: string) => Array.from({ length: 100 }, (_, n) => [receiver, `${receiver}${n}`] as const);
+    queueUp(slots, [...many('a'), ...many('b')]);
+    const order = orderOf(slots, 'answered').map((id) => id[0]);
+    const runs = order
+      .join('')
+      .match(/a+|b+/g)
+      ?.map(({ length }) => length);
+    expect(runs).toEqual([32, 32, 32, 32, 32, 32, 4, 4]);
   });
 
   test('that waits for its share is called when another one leaves', () => {

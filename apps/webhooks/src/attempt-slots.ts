@@ -23,9 +23,17 @@ export interface SlotLimits {
   readonly remembered: number;
 }
 
+/**
+ * A receiver that answers keeps its turn for so many messages: turns are then shared by time rather than by number, and one
+ * that is quick does not get a message each time that all those that are silent have timed out once.
+ */
+const IN_A_TURN = 32;
+
 interface Receiver {
   active: number;
   limit: number;
+  /** Messages that are left of its turn. */
+  left: number;
   /** In the order in which they came; who was called and found the room taken again goes first. */
   readonly first: Set<string>;
   readonly waiting: Set<string>;
@@ -104,7 +112,7 @@ export class AttemptSlots {
       if (use === 'answered') receiver.limit = Math.min(this.#limits.perReceiver, before + 1);
       more = Math.max(0, receiver.limit - before);
     });
-    return this.#call(lane.tenant, 1 + more);
+    return this.#call(lane.tenant, 1 + more, use === 'answered' ? lane.receiver : undefined);
   }
 
   /** Whoever was called is not there: whose turn it is instead. */
@@ -117,12 +125,12 @@ export class AttemptSlots {
     return (tenant?.active ?? 0) < this.#limits.total - this.#active;
   }
 
-  /** Up to `count` turns, the tenant's own first: by turns over its receivers, as all others are over tenants. */
-  #call(own: string, count: number): Turn[] {
+  /** Up to `count`, the tenant's own first and of these those whose turn it was: then receivers and tenants by turns. */
+  #call(own: string, count: number, receiver?: string): Turn[] {
     const turns: Turn[] = [];
     for (const name of new Set([own, ...this.#ready])) {
       while (turns.length < count) {
-        const turn = this.#callOne(name);
+        const turn = this.#callOne(name, name === own ? receiver : undefined);
         if (turn === undefined) break;
         turns.push(turn);
       }
@@ -131,22 +139,25 @@ export class AttemptSlots {
     return turns;
   }
 
-  #callOne(name: string): Turn | undefined {
+  #callOne(name: string, last: string | undefined): Turn | undefined {
     const tenant = this.#tenants.get(name);
-    const receiver = tenant?.ready.values().next().value;
-    if (receiver === undefined || !this.#hasRoom(tenant)) return undefined;
+    if (tenant === undefined || !this.#hasRoom(tenant)) return undefined;
+    const goesOn = last !== undefined && tenant.ready.has(last) && tenant.receivers.get(last)!.left > 0;
+    const receiver = goesOn ? last : tenant.ready.values().next().value;
+    if (receiver === undefined) return undefined;
     const lane = { tenant: name, receiver };
     let id = '';
     this.#change(lane, (_, state) => {
       const from = state.first.size > 0 ? state.first : state.waiting;
       id = from.values().next().value ?? '';
       from.delete(id);
-      tenant!.waiting -= 1;
+      tenant.waiting -= 1;
+      state.left = (goesOn ? state.left : IN_A_TURN) - 1;
       state.called.add(id);
       const [oldest] = state.called;
       if (state.called.size > 2 * this.#limits.perReceiver && oldest !== undefined) state.called.delete(oldest);
       // To the end of the line.
-      tenant!.ready.delete(receiver);
+      tenant.ready.delete(receiver);
       this.#ready.delete(name);
     });
     return { ...lane, id };
@@ -170,6 +181,7 @@ export class AttemptSlots {
     return {
       active: 0,
       limit: this.#limits.perReceiver,
+      left: IN_A_TURN,
       first: new Set(),
       waiting: new Set(),
       called: new Set(),
