@@ -149,6 +149,8 @@ scenario('webhooks of a tenant whose receivers hang, switch protocols and whose 
   const webhooks = await startDelivering();
   const health = watchHealth(webhooks);
   await expect.poll(silent.open, { timeout: 60_000 }).toBeGreaterThan(100);
+  // What a start finds is relayed as fast as the processor goes; then comes what is held behind receivers.
+  await expect.poll(() => fleet.redis.xlen(`${fleet.tag}:outbox`), { timeout: 120_000 }).toBe(0);
   const beside = await honestDelays(api, honest, arrivals);
   await large.until(LARGE);
   const longest = await health();

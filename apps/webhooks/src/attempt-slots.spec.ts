@@ -120,6 +120,19 @@ describe('a tenant', () => {
     expect(orderOf(slots, 'timed out')).toEqual(['a1', 'b1', 'a2', 'b2']);
   });
 
+  test('that was called for a receiver and found its share taken is called for it first the next time', () => {
+    const slots = slotsOf({ total: 2 });
+    queueUp(slots, [
+      ['a', 'a1'],
+      ['b', 'b1'],
+      ['c', 'c1'],
+    ]);
+    expect(ids(slots.leave(lane('first'), 'timed out'))).toEqual(['a1']);
+    expect(slots.enter(lane('new'), 'n')).toBe(true);
+    slots.wait(lane('a'), 'a1');
+    expect(ids(slots.leave(lane('new'), 'timed out'))).toEqual(['a1']);
+  });
+
   test('is called for a receiver that answers for a while, and then for the next one', () => {
     const slots = slotsOf({ total: 2, remembered: 1000 });
     const many = (receiver: string) => Array.from({ length: 100 }, (_, n) => [receiver, `${receiver}${n}`] as const);

@@ -37,16 +37,16 @@ interface Receiver {
   /** In the order in which they came; who was called and found the room taken again goes first. */
   readonly first: Set<string>;
   readonly waiting: Set<string>;
-  /** Who was called and has not come yet; another process may have it, so they are few and the oldest are forgotten. */
-  readonly called: Set<string>;
 }
 
 interface Tenant {
   active: number;
   waiting: number;
   readonly receivers: Map<string, Receiver>;
+  /** Who was called and has not come yet; another process may have it, so the oldest are forgotten. */
+  readonly called: Set<string>;
   /** Receivers with room that somebody waits for, the one whose turn is next first. */
-  readonly ready: Set<string>;
+  ready: Set<string>;
 }
 
 /** What became of a slot: the receiver answered, it did not in time, or nothing was sent. */
@@ -73,7 +73,7 @@ export class AttemptSlots {
       tenant.active += 1;
       receiver.active += 1;
       if (receiver.first.delete(id) || receiver.waiting.delete(id)) tenant.waiting -= 1;
-      receiver.called.delete(id);
+      tenant.called.delete(id);
     });
     return true;
   }
@@ -92,9 +92,11 @@ export class AttemptSlots {
   wait(lane: Lane, id: string): Turn[] {
     this.#change(lane, (tenant, receiver) => {
       if (receiver.first.has(id) || receiver.waiting.has(id)) return;
-      const again = receiver.called.delete(id);
+      const again = tenant.called.delete(id);
       if (!again && tenant.waiting >= this.#limits.remembered) return;
       (again ? receiver.first : receiver.waiting).add(id);
+      // Its receiver's turn was lost to whoever came in between.
+      if (again) tenant.ready = new Set([lane.receiver, ...tenant.ready]);
       tenant.waiting += 1;
     });
     return this.#call(lane.tenant, 1);
@@ -117,7 +119,7 @@ export class AttemptSlots {
 
   /** Whoever was called is not there: whose turn it is instead. */
   skip(lane: Lane, id: string): Turn[] {
-    this.#change(lane, (_, receiver) => receiver.called.delete(id));
+    this.#change(lane, (tenant) => tenant.called.delete(id));
     return this.#call(lane.tenant, 1);
   }
 
@@ -153,9 +155,9 @@ export class AttemptSlots {
       from.delete(id);
       tenant.waiting -= 1;
       state.left = (goesOn ? state.left : IN_A_TURN) - 1;
-      state.called.add(id);
-      const [oldest] = state.called;
-      if (state.called.size > 2 * this.#limits.perReceiver && oldest !== undefined) state.called.delete(oldest);
+      tenant.called.add(id);
+      const [oldest] = tenant.called;
+      if (tenant.called.size > this.#limits.total && oldest !== undefined) tenant.called.delete(oldest);
       // To the end of the line.
       tenant.ready.delete(receiver);
       this.#ready.delete(name);
@@ -165,7 +167,7 @@ export class AttemptSlots {
 
   /** Applies `change`, then notes who is ready and forgets who has nothing going on. */
   #change({ tenant: name, receiver: key }: Lane, change: (tenant: Tenant, receiver: Receiver) => void): void {
-    const tenant = this.#tenants.get(name) ?? { active: 0, waiting: 0, receivers: new Map(), ready: new Set() };
+    const tenant = this.#tenants.get(name) ?? newTenant();
     const receiver = tenant.receivers.get(key) ?? this.#newReceiver();
     change(tenant, receiver);
     const waiting = receiver.first.size + receiver.waiting.size;
@@ -184,7 +186,6 @@ export class AttemptSlots {
       left: IN_A_TURN,
       first: new Set(),
       waiting: new Set(),
-      called: new Set(),
     };
   }
 }
@@ -192,6 +193,10 @@ export class AttemptSlots {
 /** Whose turn it is. */
 export interface Turn extends Lane {
   readonly id: string;
+}
+
+function newTenant(): Tenant {
+  return { active: 0, waiting: 0, receivers: new Map(), called: new Set(), ready: new Set() };
 }
 
 function keep(set: Set<string>, entry: string, there: boolean): void {
