@@ -4,6 +4,8 @@ export {
   type BatchReceipt,
   BulkRequest,
   type CloseReason,
+  EventsUrlRequest,
+  type EventsUrlView,
   isTerminal,
   JOB_STATES,
   type JobError,

@@ -1,20 +1,17 @@
-/** Request bodies: JSON of at most 2 MB and 100 levels, refused before it is parsed where it is anything else. */
+/** Request bodies: JSON of bounded size and at most 100 levels, refused before it is parsed where it is anything else. */
 import { isUtf8 } from 'node:buffer';
-import { MAX_BODY_BYTES, MAX_BODY_DEPTH, ShoalError } from '@shoal/contracts';
+import { MAX_BODY_DEPTH, ShoalError } from '@shoal/contracts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
 import { isDeeperThan } from './depth.js';
+import { readBody } from './read-body.js';
 
 /** Makes this the only parser of the server. A request without a body has the body `undefined`. */
-export function parseBodies(server: FastifyInstance): void {
+export function parseBodies(server: FastifyInstance, maxBytes: number): void {
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser<Buffer>('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (request, bytes, done) => {
-    try {
-      done(null, parseBody(request, bytes));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
+  server.addContentTypeParser('*', async (request: FastifyRequest) =>
+    parseBody(request, await readBody(request, request.permit, maxBytes)),
+  );
 }
 
 /** Throws `malformed_body` where the request has no body. */
@@ -23,9 +20,6 @@ export function requireBody(body: unknown): void {
 }
 
 function parseBody(request: FastifyRequest, bytes: Buffer): unknown {
-  if (request.headers['content-encoding'] !== undefined) {
-    throw new ShoalError('unsupported_media_type', 'Content-Encoding is not supported; send the body as it is.');
-  }
   if (bytes.length === 0) return undefined;
   const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   if (mediaType !== 'application/json') {

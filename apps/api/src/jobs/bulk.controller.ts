@@ -6,8 +6,8 @@ import type { Admitted, Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { FailureLog } from '../http/failure-log.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { type Problem, problemOf } from '../http/problem.js';
-import { CurrentTenant } from '../http/tenant.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
 import { JobsService, type Submission } from './jobs.service.js';
 
@@ -26,12 +26,14 @@ export class BulkController {
   /** 200 with one entry per job, in order. Paths of an entry's faults start at the entry. */
   @Post()
   @HttpCode(200)
-  async submit(@CurrentTenant() tenant: Tenant, @Body() body: unknown, @Req() request: FastifyRequest) {
+  async submit(@CurrentPermit() permit: Permit, @Body() body: unknown, @Req() request: FastifyRequest) {
     requireBody(body);
     const { jobs } = parse(BulkRequest, body);
-    const outcomes = await this.jobs.submitAll(tenant, submissionsOf(jobs, request));
+    const outcomes = await this.jobs.submitAll(permit, submissionsOf(jobs, request));
     throwIfUnreachable(outcomes);
-    const data = await Promise.all(outcomes.map((outcome, index) => this.entryOf(tenant, outcome, index, request)));
+    const data = await Promise.all(
+      outcomes.map((outcome, index) => this.entryOf(permit.tenant, outcome, index, request)),
+    );
     const accepted = data.filter((entry) => 'job' in entry).length;
     return { object: 'list', data, accepted, refused: data.length - accepted };
   }

@@ -5,6 +5,7 @@ import { receiptOf } from '@shoal/models';
 import type { Tenant } from '@shoal/queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { readWait } from '../http/prefer.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { Waits } from '../http/waits.js';
@@ -23,7 +24,7 @@ export class JobsController {
   @Post()
   @HttpCode(202)
   async submit(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Body() body: unknown,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -33,10 +34,10 @@ export class JobsController {
     const key = readIdempotencyKey(request);
     const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprint('/v1/jobs', body) };
     const submission = { body, idempotency, trace: request.span?.traceparent };
-    const { id, created } = await this.jobs.submit(tenant, submission, { watch: wait > 0 });
+    const { id, created } = await this.jobs.submit(permit, submission, { watch: wait > 0 });
     reply.header('Location', `/v1/jobs/${id}`);
     if (created && wait === 0) return receiptOf(id, 'queued');
-    const record = await this.read(tenant, id, wait, reply);
+    const record = await this.read(permit.tenant, id, wait, reply);
     if (!isTerminal(record.state)) return receiptOf(id, record.state);
     reply.code(200);
     return this.jobs.view(record);

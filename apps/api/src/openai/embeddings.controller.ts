@@ -1,9 +1,8 @@
 /** `POST /v1/embeddings`, as OpenAI has it. */
 import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Tenant } from '@shoal/queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
-import { CurrentTenant } from '../http/tenant.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { Waits } from '../http/waits.js';
 import { type EmbeddingsResponse, EmbeddingsService } from './embeddings.service.js';
 
@@ -17,13 +16,13 @@ export class EmbeddingsController {
   @Post()
   @HttpCode(200)
   async embed(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Body() body: unknown,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<EmbeddingsResponse> {
     requireBody(body);
     const trace = request.span?.traceparent;
-    return this.waits.untilHangUp(reply, 'result', (signal) => this.embeddings.embed(tenant, body, signal, trace));
+    return this.waits.untilHangUp(reply, 'result', (signal) => this.embeddings.embed(permit, body, signal, trace));
   }
 }
