@@ -1,5 +1,5 @@
 export { ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
-export { formatPath, parse } from './faults.js';
+export { faultsError, formatPath, MAX_FAULTS, parse } from './faults.js';
 export {
   type BatchReceipt,
   BulkRequest,

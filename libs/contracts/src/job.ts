@@ -1,5 +1,6 @@
 /** A job as its caller sees it: what is submitted, and what is told of it. */
 import { z } from 'zod';
+import { mapOf } from './bounded.js';
 import type { ErrorCode } from './errors.js';
 import { ModelName, Task } from './model.js';
 import { type WebhookEvent, WebhookRequest } from './webhook.js';
@@ -42,9 +43,7 @@ const Deadline = z.union(
 export const MAX_RETENTION_SECONDS = 30 * 24 * 3600;
 const RETENTION_FAULT = `give whole seconds from 60 to ${MAX_RETENTION_SECONDS}`;
 
-const Metadata = z
-  .record(z.string().max(64), z.string().max(512))
-  .refine((value) => Object.keys(value).length <= 16, 'at most 16 entries');
+const Metadata = mapOf(z.string().max(512), 16, 64);
 
 /** `POST /v1/jobs`. `input` and `parameters` are checked against the model's task. */
 export const JobRequest = z.strictObject({
