@@ -3,15 +3,25 @@ import { isUtf8 } from 'node:buffer';
 import { MAX_BODY_DEPTH, ShoalError } from '@shoal/contracts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
-import { isDeeperThan } from './depth.js';
+import { overLimit } from './depth.js';
 import { readBody } from './read-body.js';
+
+/** A bulk call of 1,000 jobs has some ten thousand. */
+const MAX_BODY_FIELDS = 50_000;
 
 /** Makes this the only parser of the server. A request without a body has the body `undefined`. */
 export function parseBodies(server: FastifyInstance, maxBytes: number): void {
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', async (request: FastifyRequest) =>
-    parseBody(request, await readBody(request, request.permit, maxBytes)),
-  );
+  server.addContentTypeParser('*', async (request: FastifyRequest) => {
+    const bytes = await readBody(request, request.permit, maxBytes);
+    const end = await request.permit?.parsing();
+    try {
+      return parseBody(request, bytes);
+    } finally {
+      // Whoever waits for the event loop comes before the next body.
+      if (end) setImmediate(end);
+    }
+  });
 }
 
 /** Throws `malformed_body` where the request has no body. */
@@ -26,9 +36,9 @@ function parseBody(request: FastifyRequest, bytes: Buffer): unknown {
     throw new ShoalError('unsupported_media_type', 'Send Content-Type: application/json.');
   }
   if (!isUtf8(bytes)) throw new ShoalError('malformed_body', 'The body is not UTF-8.');
-  if (isDeeperThan(bytes, MAX_BODY_DEPTH)) {
-    throw new ShoalError('body_too_deep', `Nest at most ${MAX_BODY_DEPTH} levels.`);
-  }
+  const over = overLimit(bytes, { depth: MAX_BODY_DEPTH, fields: MAX_BODY_FIELDS });
+  if (over === 'depth') throw new ShoalError('body_too_deep', `Nest at most ${MAX_BODY_DEPTH} levels.`);
+  if (over === 'fields') throw new ShoalError('body_too_large', `Send at most ${MAX_BODY_FIELDS} objects and fields.`);
   return parseJson(bytes.toString('utf8'));
 }
 

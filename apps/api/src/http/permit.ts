@@ -14,8 +14,10 @@ const MAX_OPEN = 8192;
 /** Most bodies of full size that are in the process: one takes about ten times its bytes while it is worked on. */
 const MAX_FULL_BODIES = 16;
 /** Bytes of bodies that are checked and tokenised at once: what comes next waits for some 20 ms of them. */
-const ENCODING_BYTES = 256 * 1024;
+const ENCODING_BYTES = 128 * 1024;
 const ENCODING_BYTES_PER_TENANT = 32 * 1024;
+/** Bytes of bodies that are parsed in one turn of the event loop: some 5 ms of it; larger ones one by one. */
+const PARSING_BYTES = 256 * 1024;
 /** Large results that are read and written out at once, each of up to 8 MiB in Redis. */
 const RESULT_LANES = 8;
 const RESULT_LANES_PER_TENANT = 2;
@@ -25,6 +27,7 @@ const RETRY_AFTER = 1;
 interface Shared {
   readonly open: SharedBudget;
   readonly bytes: SharedBudget;
+  readonly parsing: Lanes;
   readonly encoding: Lanes;
   readonly results: Lanes;
 }
@@ -37,6 +40,7 @@ export class Permits {
     this.#shared = {
       open: new SharedBudget(MAX_OPEN),
       bytes: new SharedBudget(MAX_FULL_BODIES * maxBodyBytes),
+      parsing: new Lanes(PARSING_BYTES, PARSING_BYTES),
       encoding: new Lanes(ENCODING_BYTES, ENCODING_BYTES_PER_TENANT),
       results: new Lanes(RESULT_LANES, RESULT_LANES_PER_TENANT),
     };
@@ -64,6 +68,11 @@ export class Permit {
     if (!this.#open) return;
     if (!this.shared.bytes.take(this.tenant.name, bytes)) throw tooMany('bytes of request bodies');
     this.#bytes += bytes;
+  }
+
+  /** Resolves when the body may be parsed, to the function that ends that. */
+  parsing(): Promise<() => void> {
+    return this.enter(this.shared.parsing, this.#bytes);
   }
 
   /** Resolves when the body may be checked and tokenised, to the function that ends that. */
