@@ -30,12 +30,33 @@ export class Lanes {
       this.#waiting.set(tenant, line);
       this.#next();
     });
+    return this.#end(tenant, size);
+  }
+
+  /** As `enter`, or null where the tenant would have to wait. */
+  enterAtOnce(tenant: string, asked = 1): (() => void) | null {
+    const size = Math.min(asked, this.#perTenant);
+    if (this.#waiting.has(tenant) || !this.#hasRoom(tenant, size)) return null;
+    this.#start(tenant, size);
+    return this.#end(tenant, size);
+  }
+
+  #end(tenant: string, size: number): () => void {
     let open = true;
     return () => {
       if (!open) return;
       open = false;
       this.#leave(tenant, size);
     };
+  }
+
+  #hasRoom(tenant: string, size: number): boolean {
+    return size <= this.#free && (this.#running.get(tenant) ?? 0) + size <= this.#perTenant;
+  }
+
+  #start(tenant: string, size: number): void {
+    this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + size);
+    this.#free -= size;
   }
 
   #next(): void {
@@ -49,14 +70,12 @@ export class Lanes {
   #begin(tenant: string): boolean {
     const line = this.#waiting.get(tenant)!;
     const { size, begin } = line[0]!;
-    const running = (this.#running.get(tenant) ?? 0) + size;
-    if (running > this.#perTenant || size > this.#free) return false;
+    if (!this.#hasRoom(tenant, size)) return false;
     line.shift();
     // Behind the others, so that each gets a turn before this one's next.
     this.#waiting.delete(tenant);
     if (line.length > 0) this.#waiting.set(tenant, line);
-    this.#running.set(tenant, running);
-    this.#free -= size;
+    this.#start(tenant, size);
     begin();
     return true;
   }

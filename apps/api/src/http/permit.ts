@@ -80,9 +80,14 @@ export class Permit {
     return this.enter(this.shared.encoding, this.#bytes);
   }
 
-  /** Resolves when a result of the tenant may be read, to the function that ends that. */
+  /** Resolves when a large result of the tenant may be read and written out, to the function that ends that. */
   result(): Promise<() => void> {
     return this.enter(this.shared.results, 1);
+  }
+
+  /** As `result`, or null where that would have to wait. */
+  resultAtOnce(): (() => void) | null {
+    return this.shared.results.enterAtOnce(this.tenant.name);
   }
 
   /** Gives everything back. Safe to call again. */

@@ -1,9 +1,12 @@
 /** The path of a job through the API: check, find the model, encode, admit. */
 
-import { type JobRecord, JobRequest, type JobSummary, parse, ShoalError } from '@shoal/contracts';
-import { type EncodedInput, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
+import type { StreamableFile } from '@nestjs/common';
+import { type JobRecord, JobRequest, type JobSummary, type JobView, parse, ShoalError } from '@shoal/contracts';
+import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
 import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
+import type { FastifyReply } from 'fastify';
+import { jsonStream } from '../http/json-stream.js';
 import type { Permit } from '../http/permit.js';
 import { toShoalError } from '../http/problem.js';
 import type { Catalog } from '../models/catalog.js';
@@ -59,8 +62,24 @@ export class JobsService {
     return this.tracer ? submitTraced(this.tracer, jobs, submit) : submit(jobs);
   }
 
-  view(record: JobRecord) {
-    return viewOf(record, this.presenterOf(record));
+  /** The job as its caller sees it; where it is large, as a stream and when it is the tenant's turn. */
+  async answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
+    let record: JobRecord | null = await read();
+    if (!isLarge(record)) return viewOf(record, this.presenterOf(record));
+    const { id } = record;
+    let end = permit.resultAtOnce();
+    if (end === null) {
+      // Read again when it is: those who wait hold nothing.
+      record = null;
+      end = await permit.result();
+    }
+    try {
+      record ??= await this.store.get(permit.tenant.name, id);
+      return jsonStream(reply, viewOf(record, this.presenterOf(record)), end);
+    } catch (error) {
+      end();
+      throw error;
+    }
   }
 
   /** Undefined where the version that the job ran on is no longer served. */
