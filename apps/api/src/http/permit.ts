@@ -16,8 +16,6 @@ const MAX_FULL_BODIES = 16;
 /** Bytes of bodies that are checked and tokenised at once: what comes next waits for some 20 ms of them. */
 const ENCODING_BYTES = 128 * 1024;
 const ENCODING_BYTES_PER_TENANT = 32 * 1024;
-/** Bytes of bodies that are parsed in one turn of the event loop: some 5 ms of it; larger ones one by one. */
-const PARSING_BYTES = 256 * 1024;
 /** Large results that are read and written out at once, each of up to 8 MiB in Redis. */
 const RESULT_LANES = 8;
 const RESULT_LANES_PER_TENANT = 2;
@@ -40,7 +38,7 @@ export class Permits {
     this.#shared = {
       open: new SharedBudget(MAX_OPEN),
       bytes: new SharedBudget(MAX_FULL_BODIES * maxBodyBytes),
-      parsing: new Lanes(PARSING_BYTES, PARSING_BYTES),
+      parsing: new Lanes(MAX_OPEN, 1),
       encoding: new Lanes(ENCODING_BYTES, ENCODING_BYTES_PER_TENANT),
       results: new Lanes(RESULT_LANES, RESULT_LANES_PER_TENANT),
     };
@@ -70,9 +68,9 @@ export class Permit {
     this.#bytes += bytes;
   }
 
-  /** Resolves when the body may be parsed, to the function that ends that. */
+  /** Resolves when a large body of the tenant may be parsed, to the function that ends that. */
   parsing(): Promise<() => void> {
-    return this.enter(this.shared.parsing, this.#bytes);
+    return this.enter(this.shared.parsing, 1);
   }
 
   /** Resolves when the body may be checked and tokenised, to the function that ends that. */

@@ -1,5 +1,6 @@
 /** The path of a job through the API: check, find the model, encode, admit. */
 
+import { setImmediate as turn } from 'node:timers/promises';
 import type { StreamableFile } from '@nestjs/common';
 import { type JobRecord, JobRequest, type JobSummary, type JobView, parse, ShoalError } from '@shoal/contracts';
 import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
@@ -97,6 +98,7 @@ export class JobsService {
     try {
       const prepared: (NewJob | ShoalError)[] = [];
       for (let from = 0; from < submissions.length; from += GROUP) {
+        if (from > 0) await turn();
         const group = submissions.slice(from, from + GROUP);
         const jobs = await Promise.all(group.map((submission) => this.prepare(permit.tenant, submission)));
         for (const job of jobs) prepared.push(job);
