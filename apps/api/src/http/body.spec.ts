@@ -33,6 +33,7 @@ describe('a body is refused', () => {
     ['with constructor.prototype', '{"model":"embed","constructor":{"prototype":{}}}', 400, 'malformed_body'],
     ['that is nested too deeply', '['.repeat(MAX_BODY_DEPTH + 1), 400, 'body_too_deep'],
     ['of too many objects', `[${'{},'.repeat(50_000)}{}]`, 413, 'body_too_large'],
+    ['of too many arrays', `[${'[],'.repeat(300_000)}[]]`, 413, 'body_too_large'],
     ['of too many fields', `{${'"a":1,'.repeat(50_000)}"a":1}`, 413, 'body_too_large'],
     ['that is too large', job('a'.repeat(MAX_BODY_BYTES)), 413, 'body_too_large'],
   ])('%s', async (_, body, status, code) => {

@@ -11,6 +11,8 @@ const LARGE_BYTES = 32 * 1024;
 const REST = 3;
 /** A bulk call of 1,000 jobs has some ten thousand. */
 const MAX_BODY_FIELDS = 50_000;
+/** Of a tensor's innermost lists, such as the colours of a pixel: `[0,0,0],`. */
+const LEAST_LIST_BYTES = 8;
 
 /** Makes this the only parser of the server. A request without a body has the body `undefined`. */
 export function parseBodies(server: FastifyInstance, maxBytes: number): void {
@@ -20,7 +22,7 @@ export function parseBodies(server: FastifyInstance, maxBytes: number): void {
     const end = bytes.length < LARGE_BYTES ? undefined : await request.permit?.parsing();
     const started = performance.now();
     try {
-      return parseBody(request, bytes);
+      return parseBody(request, bytes, Math.floor(maxBytes / LEAST_LIST_BYTES));
     } finally {
       if (end) setTimeout(end, REST * (performance.now() - started));
     }
@@ -32,15 +34,16 @@ export function requireBody(body: unknown): void {
   if (body === undefined) throw new ShoalError('malformed_body', 'The body is empty; send a JSON object.');
 }
 
-function parseBody(request: FastifyRequest, bytes: Buffer): unknown {
+function parseBody(request: FastifyRequest, bytes: Buffer, lists: number): unknown {
   if (bytes.length === 0) return undefined;
   const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
   if (mediaType !== 'application/json') {
     throw new ShoalError('unsupported_media_type', 'Send Content-Type: application/json.');
   }
   if (!isUtf8(bytes)) throw new ShoalError('malformed_body', 'The body is not UTF-8.');
-  const over = overLimit(bytes, { depth: MAX_BODY_DEPTH, fields: MAX_BODY_FIELDS });
+  const over = overLimit(bytes, { depth: MAX_BODY_DEPTH, fields: MAX_BODY_FIELDS, lists });
   if (over === 'depth') throw new ShoalError('body_too_deep', `Nest at most ${MAX_BODY_DEPTH} levels.`);
+  if (over === 'lists') throw new ShoalError('body_too_large', `Send at most ${lists} arrays.`);
   if (over === 'fields') throw new ShoalError('body_too_large', `Send at most ${MAX_BODY_FIELDS} objects and fields.`);
   return parseJson(bytes.toString('utf8'));
 }

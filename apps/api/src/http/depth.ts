@@ -13,12 +13,15 @@ export interface JsonLimits {
   readonly depth: number;
   /** Most objects and fields of objects together: each costs the parser a hundred times its bytes. */
   readonly fields: number;
+  /** Most arrays. */
+  readonly lists: number;
 }
 
 /** Which limit the text is over, if any. One pass; what stands inside strings does not count. */
 export function overLimit(json: Uint8Array, limits: JsonLimits): keyof JsonLimits | null {
   let depth = 0;
   let fields = 0;
+  let lists = 0;
   for (let at = 0; at < json.length; at += 1) {
     const byte = json[at];
     if (byte === QUOTE) {
@@ -27,12 +30,14 @@ export function overLimit(json: Uint8Array, limits: JsonLimits): keyof JsonLimit
       depth += 1;
       if (depth > limits.depth) return 'depth';
       if (byte === OPEN_BRACE) fields += 1;
+      else lists += 1;
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
       depth -= 1;
     } else if (byte === COLON) {
       fields += 1;
     }
     if (fields > limits.fields) return 'fields';
+    if (lists > limits.lists) return 'lists';
   }
   return null;
 }

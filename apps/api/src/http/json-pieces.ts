@@ -4,10 +4,15 @@
 const PIECE_LENGTH = 32 * 1024;
 const RUN = 1024;
 
+/** How the fields of an object are ordered. */
+export type Order = (fields: [name: string, value: unknown][]) => [name: string, value: unknown][];
+
+const asTheyAre: Order = (fields) => fields;
+
 /** What JSON.stringify makes of the value, where iterables that are no arrays count as lists. Pieces are never empty. */
-export function* jsonPieces(value: unknown): Generator<string, void> {
+export function* jsonPieces(value: unknown, order = asTheyAre): Generator<string, void> {
   let text = '';
-  for (const part of parts(value)) {
+  for (const part of parts(value, order)) {
     text += part;
     if (text.length < PIECE_LENGTH) continue;
     yield text;
@@ -16,13 +21,13 @@ export function* jsonPieces(value: unknown): Generator<string, void> {
   if (text !== '') yield text;
 }
 
-function* parts(value: unknown): Generator<string, void> {
+function* parts(value: unknown, order: Order): Generator<string, void> {
   if (typeof value !== 'object' || value === null) yield textOf(value);
-  else if (Symbol.iterator in value) yield* listParts(value as Iterable<unknown>);
-  else yield* objectParts(value);
+  else if (Symbol.iterator in value) yield* listParts(value as Iterable<unknown>, order);
+  else yield* objectParts(value, order);
 }
 
-function* listParts(list: Iterable<unknown>): Generator<string, void> {
+function* listParts(list: Iterable<unknown>, order: Order): Generator<string, void> {
   yield '[';
   let separator = '';
   let run: unknown[] = [];
@@ -36,7 +41,7 @@ function* listParts(list: Iterable<unknown>): Generator<string, void> {
     if (typeof element === 'object' && element !== null) {
       yield flush() + separator;
       separator = ',';
-      yield* parts(element);
+      yield* parts(element, order);
     } else if (run.push(element) === RUN) {
       yield flush();
     }
@@ -44,14 +49,14 @@ function* listParts(list: Iterable<unknown>): Generator<string, void> {
   yield `${flush()}]`;
 }
 
-function* objectParts(object: object): Generator<string, void> {
+function* objectParts(object: object, order: Order): Generator<string, void> {
   yield '{';
   let separator = '';
-  for (const [key, value] of Object.entries(object)) {
+  for (const [key, value] of order(Object.entries(object))) {
     if (value === undefined) continue;
     yield `${separator}${JSON.stringify(key)}:`;
     separator = ',';
-    yield* parts(value);
+    yield* parts(value, order);
   }
   yield '}';
 }

@@ -45,7 +45,7 @@ export class JobsController {
     requireBody(body);
     const wait = readWait(request, reply);
     const key = readIdempotencyKey(request);
-    const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprint('/v1/jobs', body) };
+    const idempotency = key === undefined ? undefined : { key, fingerprint: await fingerprint('/v1/jobs', body) };
     const submission = { body, idempotency, trace: request.span?.traceparent };
     const { id, created } = await this.jobs.submit(permit, submission, { watch: wait > 0 });
     reply.header('Location', `/v1/jobs/${id}`);
