@@ -84,10 +84,13 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     },
     encoders,
     keys: config.SHOAL_API_KEYS,
+    maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
+    corsOrigins: config.SHOAL_CORS_ORIGINS,
     retentionMs: config.SHOAL_RESULT_TTL,
     embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
+    clock: Date.now,
     tracer,
   });
   await app.listen(config.PORT, config.SHOAL_HOST);

@@ -76,6 +76,7 @@ export type ItemOutcome = {
 } | null;
 
 export interface Presented {
+  /** Plain values and, in place of long lists, LazyLists. */
   readonly output: unknown;
   readonly errors: readonly (JobError & { readonly index: number })[];
 }

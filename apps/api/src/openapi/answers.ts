@@ -3,6 +3,7 @@
 import {
   ERRORS,
   type ErrorCode,
+  type EventsUrlView,
   type JobError,
   type JobReceipt,
   JobState,
@@ -84,6 +85,12 @@ export const JobListSchema = z.strictObject({
   has_more: z.boolean(),
   next_cursor: z.string().nullable().describe('The `cursor` of the next page.'),
 });
+
+export const EventsUrlSchema = z.strictObject({
+  object: z.literal('events_url'),
+  url: z.string().describe('A path with its query, on this server.'),
+  expires_at: Time.describe('No stream can be opened from here on; one that is open goes on.'),
+}) satisfies z.ZodType<EventsUrlView>;
 
 export const ProblemSchema = z.strictObject({
   type: z.string(),

@@ -117,7 +117,6 @@ test('ranks, fixed dimensions, ragged lists and values out of range are faults w
     'input[4].i.base64',
     'input[5].x[0][1]',
     'input[6].x',
-    'input[6].i',
   ]);
   expect(found['input[1].x']).toBe('has shape [1, 3]; the graph takes [batch, 2]');
 });
