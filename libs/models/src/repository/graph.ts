@@ -20,6 +20,8 @@ export function tensorGraph(signature: OnnxSignature): Graph {
 }
 
 function tensorSpec(value: OnnxValue, role: string): TensorSpec {
+  // Parsers of JSON leave this name out, for good reasons.
+  if (value.name === '__proto__') throw invalid(`the graph's ${role} __proto__ cannot be named in JSON: rename it`);
   if (!(ELEMENT_TYPES as readonly string[]).includes(value.type)) {
     const hint =
       value.type === 'sequence' || value.type === 'map' ? ' (export scikit-learn models without ZipMap)' : '';
@@ -48,8 +50,9 @@ export function checkTextInputs(graph: Graph, task: Task): void {
 }
 
 /**
- * Whether rows of several items can be joined along the first dimension. For text, `input_ids` decides; for tensors every
- * input and output has to have a first dimension that the caller chooses, and the inputs the same one.
+ * Whether rows of several items could be joined along the first dimension, going by the signature. For text, `input_ids`
+ * decides; for tensors every input and output has to have a first dimension that the caller chooses, the inputs the same one
+ * and no further one of its name. Whether rows are independent has to be proved (../independence).
  */
 export function isBatchable(graph: Graph, task: Task): boolean {
   if (task !== 'tensors') {
@@ -57,7 +60,8 @@ export function isBatchable(graph: Graph, task: Task): boolean {
   }
   const free = (spec: TensorSpec) => typeof spec.shape[0] === 'string' && spec.shape[0] !== ANY_RANK[0];
   const names = new Set(graph.inputs.map((input) => input.shape[0]).filter((name) => name !== '?'));
-  return graph.inputs.length > 0 && graph.inputs.every(free) && graph.outputs.every(free) && names.size <= 1;
+  const again = graph.inputs.some(({ shape }) => shape.slice(1).some((name) => names.has(name)));
+  return graph.inputs.length > 0 && graph.inputs.every(free) && graph.outputs.every(free) && names.size <= 1 && !again;
 }
 
 /** Rank of an output, or null where the file does not give it. */

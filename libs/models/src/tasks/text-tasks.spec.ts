@@ -8,6 +8,7 @@ async function outputs(model: Model, rows: readonly Row[], answer: ReturnType<ty
   return await loadRunner(
     model,
     fakeSession(() => ({ [name]: answer })),
+    'any-length',
   ).run(rows);
 }
 
@@ -104,14 +105,15 @@ test('token classification leaves special tokens and padding out', async () => {
   expect(entities).toMatchObject([{ label: 1, word: 'Ada', start: 0, end: 3 }]);
 });
 
-test('without an attention mask only equal lengths share a pass; a graph of one row runs rows one by one', async () => {
-  const ids = { name: 'input_ids', type: 'int64', shape: [1, 's'] };
-  const model = fakeModel({ inputs: [ids], batchable: false, labels: ['a'] });
+test('texts share a pass as has been proved: in any lengths, in equal ones, or not at all', async () => {
+  const model = fakeModel({ labels: ['a'] });
   const session = fakeSession(() => ({ logits: floats([1, 1], [1]) }));
-  const runner = loadRunner(model, session);
   const rows = [textRow([1, 2], { function_to_apply: 'none', top_k: 1 }), textRow([3], { function_to_apply: 'none' })];
-  expect(runner.groupKey(rows[0]!.item)).not.toBe(runner.groupKey(rows[1]!.item));
-  expect(await runner.run(rows)).toHaveLength(2);
+  const keys = (joins: 'any-length' | 'same-shape') =>
+    new Set(rows.map(({ item }) => loadRunner(model, session, joins).groupKey(item)));
+  expect(keys('any-length').size).toBe(1);
+  expect(keys('same-shape').size).toBe(2);
+  expect(await loadRunner(model, session).run(rows)).toHaveLength(2);
   expect(session.feeds.map((feeds) => feeds.input_ids!.dims)).toEqual([
     [1, 2],
     [1, 1],
