@@ -85,6 +85,11 @@ test('a verdict is kept for its graph, weights included, and for nothing else', 
   expect(both.filter(({ passes }) => passes > 0)).toHaveLength(1);
 });
 
+test.each(['noise', 'batch normalisation in training'])('%s is told by running one row twice', async (name) => {
+  const { joining } = await verdict({ 'model.onnx': rowGraph(COUPLED[name]!) });
+  expect(joining.reason).toContain('another one each time');
+});
+
 test('a graph that tells nothing of its rows keeps them apart', async () => {
   const constant: (typeof INDEPENDENT)[string] = { build: (g, x) => ({ value: g.op('Mul', [x, g.scalar(0)]) }) };
   const { joining } = await verdict({ 'model.onnx': rowGraph(constant) });

@@ -56,7 +56,7 @@ export class Pool {
   /**
    * Runs every row alone and leaves out those that the graph refuses (a number that is no index of its table).
    *
-   * @throws Coupled where an output of a single row does not have one entry
+   * @throws Coupled where an output of a single row does not have one entry, or is another one the next time
    */
   static async open(trial: Trial, rows: readonly MadeUpRow[]): Promise<Pool> {
     const usable: (MadeUpRow & { readonly alone: Outputs })[] = [];
@@ -67,7 +67,16 @@ export class Pool {
       });
       if (result !== null) usable.push({ ...row, alone: result.rows[0]! });
     }
-    return new Pool(trial, usable);
+    const pool = new Pool(trial, usable);
+    if (usable.length > 0) await pool.#checkRepeatable();
+    return pool;
+  }
+
+  /** Random graphs are not, and those that keep something from run to run. */
+  async #checkRepeatable(): Promise<void> {
+    const { item, alone } = this.#rows[0]!;
+    const again = await run(this.#trial, [item]);
+    this.#compare(alone, again.rows[0]!, SAME_SHAPE_TOLERANCE, 'is another one each time it is run');
   }
 
   /** Rows that run. */
@@ -97,15 +106,15 @@ export class Pool {
   #judge(n: number, outputs: Outputs, key: string): void {
     const before = this.#seen.get(key);
     if (before === undefined) this.#seen.set(key, outputs);
-    else this.#compare(before, outputs, SAME_SHAPE_TOLERANCE, 'depends on the rows beside it');
+    else this.#compare(before, outputs, SAME_SHAPE_TOLERANCE, 'changes with the rows beside it');
     const { alone, tame } = this.#rows[n]!;
     // Where numbers are huge, what overflows first depends on the order: such rows only disturb the others.
-    if (tame) this.#compare(alone, outputs, this.#trial.tolerance, 'is another one in company than alone');
+    if (tame) this.#compare(alone, outputs, this.#trial.tolerance, 'is not the same beside others as alone');
   }
 
   #compare(expected: Outputs, outputs: Outputs, tolerance: number, verdict: string): void {
     const differs = outputs.findIndex((output, i) => !agree(expected[i]!, output, tolerance));
-    if (differs >= 0) throw new Coupled(`the output ${this.#trial.outputs[differs]} of a row ${verdict}`);
+    if (differs >= 0) throw new Coupled(`output ${this.#trial.outputs[differs]} of a row ${verdict}`);
   }
 }
 
@@ -123,7 +132,9 @@ async function run(
       const output = rowOutput(results[name]!, place);
       if (output !== undefined) return output;
       const shape = results[name]!.dims.join(', ');
-      throw new Coupled(`its output ${name} has the shape [${shape}] for a batch of ${items.length}`);
+      throw new Coupled(
+        `output ${name} has the shape [${shape}] for ${items.length} ${items.length === 1 ? 'row' : 'rows'}`,
+      );
     });
   });
   return {
