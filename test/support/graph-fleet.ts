@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobView } from '@shoal/contracts';
-import { openRuntime, type Tensor } from '@shoal/onnxruntime';
+import { openRuntime, type Session, type Tensor } from '@shoal/onnxruntime';
 import { onTestFinished } from 'vitest';
 import { startOwnRedis } from './own-redis.js';
 import { type Running, startApi, startWorker } from './processes.js';
@@ -21,6 +21,8 @@ export interface GraphFleet {
   /** Submits inputs of one model as a job each, or as one job of all; the ids. */
   submit(model: string, inputs: readonly unknown[], key: string): Promise<string[]>;
   end(id: string, key: string): Promise<JobView>;
+  /** Ends the processes; done at the end of the test anyway. */
+  close(): Promise<void>;
 }
 
 /** `graphs`: ONNX files by the name of the model. `keys`: of the tenants, each named as its key. */
@@ -70,14 +72,12 @@ export async function openGraphFleet(
         if (job.ended_at !== null) return job;
       }
     },
+    close: async () => void (await Promise.all([worker.stop(), api.stop()])),
   };
 }
 
 /** Runs single items of one graph, without Shoal. */
-export interface Direct {
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
-  release(): Promise<void>;
-}
+export type Direct = Pick<Session, 'inputs' | 'run' | 'release'>;
 
 export async function openDirect(graph: Uint8Array): Promise<Direct> {
   const runtime = await openRuntime();
