@@ -100,4 +100,8 @@ scenario('two tenants on graphs that couple rows', async (row) => {
   expect(wrong).toEqual([]);
   expect(COUPLED_GRAPHS.filter(([name]) => largest.get(name)! > 1)).toEqual([]);
   expect(joined.filter((size) => size === 1)).toEqual([]);
+  for (const [name, { model }] of GRAPHS) {
+    const rows = Object.hasOwn(COUPLED, name) ? 'alone' : 'same-shape';
+    expect(await fleet.joining(model, TENANTS[0])).toMatchObject({ rows });
+  }
 });

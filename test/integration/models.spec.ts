@@ -38,7 +38,7 @@ afterAll(() => rmSync(exported, { recursive: true }));
 async function using(name: string, work: (encoder: Encoder, run: Run) => Promise<void>): Promise<void> {
   const model = models.find((candidate) => candidate.name === name)!;
   const session = await runtime.createSession(model.variants[model.variant]!);
-  const runner = loadRunner(model, session, model.batchable ? 'any-length' : 'alone');
+  const runner = loadRunner(model, session, { rows: model.batchable ? 'any-length' : 'alone', reason: null });
   try {
     await work(await createEncoder(model), async ({ items, parameters }) => {
       const outputs = await runner.run(items.map((item) => ({ item, parameters })));

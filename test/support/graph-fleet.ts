@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JobView } from '@shoal/contracts';
+import type { JobView, Joining } from '@shoal/contracts';
 import { openRuntime, type Session, type Tensor } from '@shoal/onnxruntime';
 import { onTestFinished } from 'vitest';
 import { startOwnRedis } from './own-redis.js';
@@ -21,6 +21,8 @@ export interface GraphFleet {
   /** Submits inputs of one model as a job each, or as one job of all; the ids. */
   submit(model: string, inputs: readonly unknown[], key: string): Promise<string[]>;
   end(id: string, key: string): Promise<JobView>;
+  /** What the model's card says of joining. */
+  joining(model: string, key: string): Promise<Joining | null>;
   /** Ends the processes; done at the end of the test anyway. */
   close(): Promise<void>;
 }
@@ -72,6 +74,7 @@ export async function openGraphFleet(
         if (job.ended_at !== null) return job;
       }
     },
+    joining: async (model, key) => (await call(`/v1/models/${model}`, key)).joining as Joining | null,
     close: async () => void (await Promise.all([worker.stop(), api.stop()])),
   };
 }

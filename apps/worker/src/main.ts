@@ -120,7 +120,7 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     deviceOptions,
     now: () => performance.now(),
   });
-  const runner = loadRunner(model, session, joining.rows);
+  const runner = loadRunner(model, session, joining);
   logger.info('model.joining', {
     model: `${model.name}/${model.version}/${model.variant}`,
     ...joining,

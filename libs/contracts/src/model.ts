@@ -79,6 +79,8 @@ export interface ModelCard {
     readonly max_batch_size: number | null;
     readonly max_batch_tokens: number | null;
   };
+  /** Null where no worker has loaded the model yet. */
+  readonly joining: Joining | null;
   readonly labels?: readonly string[];
   readonly dimensions?: number;
   readonly inputs?: readonly TensorSpec[];

@@ -95,8 +95,8 @@ export interface Encoder extends Presenter {
    * `result_too_large`.
    */
   encode(request: EncodeRequest): Promise<EncodedInput>;
-  /** `origin` is where this API answers, e.g. `http://localhost:8080`. */
-  card(origin: string): ModelCard;
+  /** `origin` is where this API answers, e.g. `http://localhost:8080`; `joining` what workers proved, as far as is known. */
+  card(origin: string, joining?: Joining | null): ModelCard;
 }
 
 /** One item of a micro-batch and what its caller asked for. */
@@ -109,7 +109,7 @@ export interface Row {
 export interface ModelRunner {
   readonly model: Model;
   /** Which rows may share a forward pass; `alone`: batches are of one item, and `run` takes more apart. */
-  readonly joins: Joining['rows'];
+  readonly joining: Joining;
   /** What must be equal for two items to share a forward pass (for `tensors`: types and inner dimensions). */
   groupKey(item: WireItem): string;
   /** One forward pass. Throws where the pass failed as a whole; an Error in a row's place fails that row alone. */

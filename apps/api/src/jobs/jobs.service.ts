@@ -1,6 +1,6 @@
 /** The path of a job through the API: check, find the model, encode, admit. */
 
-import { type JobRecord, JobRequest, type JobSummary, parse, ShoalError } from '@shoal/contracts';
+import { type JobRecord, JobRequest, type JobSummary, type Joining, parse, ShoalError } from '@shoal/contracts';
 import { type EncodedInput, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
 import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
@@ -66,6 +66,11 @@ export class JobsService {
 
   summary(record: JobRecord): JobSummary {
     return summaryOf(record);
+  }
+
+  /** What workers proved of the model's rows; null where none has loaded it, or Redis is away. */
+  async joiningOf({ queue }: Model): Promise<Joining | null> {
+    return await this.store.joining(queue).catch(() => null);
   }
 
   private async prepare(tenant: Tenant, submission: Submission): Promise<NewJob | ShoalError> {

@@ -28,8 +28,7 @@ export async function measureEncoder(
       signal.throwIfAborted();
       const encoder = await createEncoder(model);
       const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
-      const { rows: joins } = await joiningOf(runtime, model, session);
-      const runner = loadRunner(model, session, joins);
+      const runner = loadRunner(model, session, await joiningOf(runtime, model, session));
       runners.push(runner);
       rows.push({
         quality: await qualityOf(encoder, runner, examples),

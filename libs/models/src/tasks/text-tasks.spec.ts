@@ -1,14 +1,14 @@
 import { ShoalError, type WireOutput } from '@shoal/contracts';
 import { expect, test } from 'vitest';
 import { loadRunner } from '../runner.js';
-import { fakeModel, fakeSession, floats, textRow } from '../testing/fake-model.js';
+import { ANY_LENGTH, fakeModel, fakeSession, floats, SAME_SHAPE, textRow } from '../testing/fake-model.js';
 import type { Model, Row } from '../types.js';
 
 async function outputs(model: Model, rows: readonly Row[], answer: ReturnType<typeof floats>, name = 'logits') {
   return await loadRunner(
     model,
     fakeSession(() => ({ [name]: answer })),
-    'any-length',
+    ANY_LENGTH,
   ).run(rows);
 }
 
@@ -109,10 +109,10 @@ test('texts share a pass as has been proved: in any lengths, in equal ones, or n
   const model = fakeModel({ labels: ['a'] });
   const session = fakeSession(() => ({ logits: floats([1, 1], [1]) }));
   const rows = [textRow([1, 2], { function_to_apply: 'none', top_k: 1 }), textRow([3], { function_to_apply: 'none' })];
-  const keys = (joins: 'any-length' | 'same-shape') =>
-    new Set(rows.map(({ item }) => loadRunner(model, session, joins).groupKey(item)));
-  expect(keys('any-length').size).toBe(1);
-  expect(keys('same-shape').size).toBe(2);
+  const keys = (joining: typeof ANY_LENGTH) =>
+    new Set(rows.map(({ item }) => loadRunner(model, session, joining).groupKey(item)));
+  expect(keys(ANY_LENGTH).size).toBe(1);
+  expect(keys(SAME_SHAPE).size).toBe(2);
   expect(await loadRunner(model, session).run(rows)).toHaveLength(2);
   expect(session.feeds.map((feeds) => feeds.input_ids!.dims)).toEqual([
     [1, 2],
