@@ -43,6 +43,16 @@ test.each(Object.keys(COUPLED))('rows are run alone by a graph that gives %s', a
   expect(joining).toEqual({ rows: 'alone', reason: expect.any(String) });
 });
 
+// Where the second dimension has the name of the first, the signature is enough.
+test.each(Object.keys(COUPLED).filter((name) => name !== 'columns as rows'))(
+  'running made-up rows tells that a graph gives %s',
+  async (name) => {
+    const { joining, passes } = await verdict({ 'model.onnx': rowGraph(COUPLED[name]!, { hidden: true }) });
+    expect(joining.rows).toBe('alone');
+    expect(passes).toBeGreaterThan(0);
+  },
+);
+
 test.each(Object.keys(INDEPENDENT))('rows of one shape are joined for %s', async (name) => {
   const { joining } = await verdict({ 'model.onnx': rowGraph(INDEPENDENT[name]!) });
   expect(joining).toEqual({ rows: 'same-shape', reason: null });
@@ -86,7 +96,7 @@ test('a verdict is kept for its graph, weights included, and for nothing else', 
 });
 
 test.each(['noise', 'batch normalisation in training'])('%s is told by running one row twice', async (name) => {
-  const { joining } = await verdict({ 'model.onnx': rowGraph(COUPLED[name]!) });
+  const { joining } = await verdict({ 'model.onnx': rowGraph(COUPLED[name]!, { hidden: true }) });
   expect(joining.reason).toContain('another one each time');
 });
 

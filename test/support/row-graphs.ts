@@ -177,10 +177,15 @@ export const INDEPENDENT: Readonly<Record<string, RowGraph>> = {
   'the opposite of yes and no': { type: 'bool', build: (g, x) => ({ value: g.op('Not', [x]), type: 'bool' }) },
 };
 
-export function rowGraph({ input = ['rows', 4], type = 'float32', build }: RowGraph): Uint8Array {
+/** `hidden`: behind an operator that no one can see through without running the graph. */
+export function rowGraph(
+  { input = ['rows', 4], type = 'float32', build }: RowGraph,
+  { hidden = false }: { readonly hidden?: boolean } = {},
+): Uint8Array {
   const g = new GraphBuilder({ name: 'rows', opset: 17, irVersion: 8 });
   const x = g.input('x', type, input);
-  const { value, type: made = 'float32', shape = input } = build(g, x);
+  const seen = hidden ? g.op('Reshape', [x, g.op('Shape', [x])]) : x;
+  const { value, type: made = 'float32', shape = input } = build(g, seen);
   g.output('y', value, made, shape);
   const model: Model = g.build();
   return serialiseModel(model);

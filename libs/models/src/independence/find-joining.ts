@@ -5,9 +5,10 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Joining } from '@shoal/contracts';
-import { readSignature } from '@shoal/onnx';
+import { loadModel, readSignature } from '@shoal/onnx';
 import type { SessionPort } from '../session.js';
 import type { Model } from '../types.js';
+import { findMixing } from './mixing.js';
 import { prove } from './prove.js';
 
 /** Of the kept file: a change of what is proved makes earlier verdicts void. */
@@ -50,7 +51,8 @@ export async function findJoining(model: Model, session: SessionPort, options: J
 function refusal(model: Model): string | null {
   if (model.shoal.joining === false) return 'shoal.json forbids it';
   if (!model.batchable) return 'its inputs and outputs have no common first dimension that the caller chooses';
-  return null;
+  const operator = findMixing(loadModel(model.variants[model.variant]!).graph);
+  return operator === null ? null : `its operator ${operator} combines rows`;
 }
 
 /** By the graph with its weights, and by how it is served. */
