@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { importFolder } from '@shoal/importer';
 import { type FoundJoining, findJoining, openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -98,6 +99,18 @@ test('a verdict is kept for its graph, weights included, and for nothing else', 
 test.each(['noise', 'batch normalisation in training'])('%s is told by running one row twice', async (name) => {
   const { joining } = await verdict({ 'model.onnx': rowGraph(COUPLED[name]!, { hidden: true }) });
   expect(joining.reason).toContain('another one each time');
+});
+
+test('a worker finds what an import has proved', async () => {
+  const [source, cacheDir] = [join(root, 'source'), join(root, 'cache')];
+  await mkdir(source);
+  writeFileSync(join(source, 'model.onnx'), rowGraph(INDEPENDENT['layer normalisation']!));
+  const said: string[] = [];
+  const request = { folder: source, name: 'm', version: 1, dtypes: [], to: join(root, 'models'), force: false };
+  const { signal } = new AbortController();
+  await importFolder(request, { runtime, cacheDir, say: (line) => said.push(line), signal });
+  expect(said).toContain('    jobs of different callers share its passes where their inputs have the same shape');
+  expect(await verdict({}, cacheDir)).toEqual({ joining: { rows: 'same-shape', reason: null }, passes: 0 });
 });
 
 test('a graph that tells nothing of its rows keeps them apart', async () => {

@@ -43,6 +43,8 @@ export const ShoalJson = z.strictObject({
   default_variant: z.string().optional(),
   pooling: z.enum(['mean', 'cls', 'last']).optional(),
   normalize: z.boolean().optional(),
+  /** The graph's output with the embedding or the logits, where its name does not tell. */
+  output: z.string().optional(),
   /** Rows of different callers share a forward pass where that is proved to change no result; false: never. */
   joining: z.literal(false, 'leave it out, or set it to false: whether rows may be joined is proved').optional(),
   /** An input to show in the model card and in examples. */

@@ -68,6 +68,21 @@ test('rows of one batch differ in pooling; dimensions are cut before scaling to 
   expect(all).toEqual({ kind: 'vector', values: Float32Array.of(1, 2, 5, 6), dims: [2, 2] });
 });
 
+test.each(['cls', 'last', 'mean'] as const)(
+  'a text without tokens has no vector by %s pooling, and none of its neighbour',
+  async (pooling) => {
+    const parameters = { pooling, normalize: false, dimensions: null };
+    const [own, none] = await outputs(
+      embedding,
+      [textRow([1, 2, 3], parameters), textRow([], parameters)],
+      hidden,
+      'last_hidden_state',
+    );
+    expect(own).toMatchObject({ kind: 'vector' });
+    expect(none).toBeInstanceOf(Error);
+  },
+);
+
 test("a graph's own sentence embedding is taken as it is, float16 included", async () => {
   const model = fakeModel({
     task: 'feature-extraction',
