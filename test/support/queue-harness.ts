@@ -193,6 +193,7 @@ export async function openBench({
     const worker = new ModelWorker({
       runner: {
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
+        joining: { rows: 'any-length', reason: null },
         groupKey: () => '',
         async run(rows) {
           const values = rows.map(numberOf);

@@ -41,3 +41,8 @@ export function loadConfig(env: Environment = process.env): Config {
   }
   return { ...config, environment: env };
 }
+
+/** Where workers keep what they measured of models. */
+export function cacheDirOf({ SHOAL_CACHE_DIR, SHOAL_DATA_DIR }: Config): string {
+  return SHOAL_CACHE_DIR ?? join(SHOAL_DATA_DIR, 'cache');
+}

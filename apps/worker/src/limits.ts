@@ -30,7 +30,7 @@ export type MeasuredLimits = BatchLimits & { readonly tokensPerSecond: number | 
 export async function findLimits(runner: ModelRunner, options: MeasureOptions): Promise<MeasuredLimits> {
   const { model } = runner;
   const own = model.shoal.limits ?? {};
-  const maxBatchSize = model.batchable ? (own.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 1;
+  const maxBatchSize = runner.joining.rows !== 'alone' ? (own.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 1;
   const maxDelayMs = own.max_delay_ms ?? DEFAULT_MAX_DELAY_MS;
   if (model.text === null) {
     const maxBatchTokens = own.max_batch_tokens ?? maxBatchSize * TOKENS_PER_ROW;

@@ -2,7 +2,7 @@
 import { RunGate } from '@shoal/batching';
 import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
+import { findJoining, loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
@@ -112,7 +112,21 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     deviceOptions,
     intraOpThreads,
   });
-  const runner = loadRunner(model, session);
+  const loaded = performance.now();
+  const { joining, passes } = await findJoining(model, session, {
+    cacheDir: config.SHOAL_CACHE_DIR,
+    runtimeVersion: runtime.version,
+    device,
+    deviceOptions,
+    now: () => performance.now(),
+  });
+  const runner = loadRunner(model, session, joining);
+  logger.info('model.joining', {
+    model: `${model.name}/${model.version}/${model.variant}`,
+    ...joining,
+    passes,
+    seconds: Math.round(performance.now() - loaded) / 1000,
+  });
   const { tokensPerSecond, ...limits } = await findLimits(runner, {
     cacheDir: config.SHOAL_CACHE_DIR,
     device,

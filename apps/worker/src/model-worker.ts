@@ -100,6 +100,7 @@ export class ModelWorker {
 
   async start(): Promise<void> {
     await this.#publisher.announceLimits(this.#options.limits.maxBatchTokens);
+    await this.#publisher.announceJoining(this.#options.runner.joining);
     await this.#rate.start();
     this.#consumer.start();
   }

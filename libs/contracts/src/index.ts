@@ -23,7 +23,7 @@ export {
   PRIORITIES,
   Priority,
 } from './job.js';
-export { Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
+export { Joining, Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
 export { EmbeddingsRequest } from './openai.js';
 export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
 export {

@@ -21,7 +21,7 @@ export async function createEncoder(model: Model): Promise<Encoder> {
       return { task: model.task, ...encoded };
     },
     ...createPresenter(model),
-    card: (origin) => modelCard(model, origin),
+    card: (origin, joining = null) => modelCard(model, origin, joining),
   };
 }
 

@@ -1,4 +1,5 @@
 export { createEncoder, createPresenter } from './encoder.js';
+export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
 export { shortestArray } from './numbers/shortest.js';
 export { type GeneratorFolder, readGenerator } from './repository/generator.js';

@@ -1,6 +1,6 @@
 /** The API's side of the queue: submit, read, wait, cancel, erase, list. */
 
-import { type JobRecord, ShoalError } from '@shoal/contracts';
+import { type JobRecord, Joining, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { checkRedis, pingAny } from './check-redis.js';
 import { type Demand, readDemand } from './demand.js';
@@ -177,6 +177,11 @@ class RedisJobStore implements OpenJobStore {
 
   demand(queue: string): Promise<Demand> {
     return this.#try(() => readDemand(this.#redis, queue));
+  }
+
+  async joining(queue: string): Promise<Joining | null> {
+    const told = await this.#try(() => this.#redis.hget(`${queueTag(queue)}:limits`, 'joining'));
+    return told === null ? null : Joining.parse(JSON.parse(told));
   }
 
   async ping(): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a worker writes about the items it holds, each time under the lock of the chunk they came with. */
 
-import type { ItemResult } from '@shoal/contracts';
+import type { ItemResult, Joining } from '@shoal/contracts';
 import { pack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './consumer.js';
 import { EXPIRED, TOO_LARGE } from './errors.js';
@@ -91,6 +91,12 @@ export class Publisher {
   /** Tells the API what a micro-batch of this model holds here, so that chunks are cut to fit. */
   async announceLimits(batchTokens: number): Promise<void> {
     await this.#options.redis.hset(`${queueTag(this.#options.queue)}:limits`, { batchTokens });
+  }
+
+  /** Tells the API what was proved of the model's rows here, for its card. */
+  async announceJoining(joining: Joining): Promise<void> {
+    const limits = `${queueTag(this.#options.queue)}:limits`;
+    await this.#options.redis.hset(limits, { joining: JSON.stringify(joining) });
   }
 }
 

@@ -2,7 +2,15 @@
 
 import { setImmediate as turn } from 'node:timers/promises';
 import type { StreamableFile } from '@nestjs/common';
-import { type JobRecord, JobRequest, type JobSummary, type JobView, parse, ShoalError } from '@shoal/contracts';
+import {
+  type JobRecord,
+  JobRequest,
+  type JobSummary,
+  type JobView,
+  type Joining,
+  parse,
+  ShoalError,
+} from '@shoal/contracts';
 import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
 import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
@@ -107,6 +115,11 @@ export class JobsService {
     } finally {
       end();
     }
+  }
+
+  /** What workers proved of the model's rows; null where none has loaded it, or Redis is away. */
+  async joiningOf({ queue }: Model): Promise<Joining | null> {
+    return await this.store.joining(queue).catch(() => null);
   }
 
   private async prepare(tenant: Tenant, submission: Submission): Promise<NewJob | ShoalError> {

@@ -1,5 +1,5 @@
 /** feature-extraction: a text → one embedding, or one vector per token (`pooling: none`). */
-import { FeatureExtractionParameters, TextInput, type WireOutput } from '@shoal/contracts';
+import { FeatureExtractionParameters, ShoalError, TextInput, type WireOutput } from '@shoal/contracts';
 import { throwFaults } from '../faults.js';
 import { LazyList } from '../lazy-list.js';
 import { normalize, pool } from '../numbers/pooling.js';
@@ -80,6 +80,7 @@ async function run(model: Model, session: SessionPort, rows: readonly Row[]): Pr
       const start = row * tokens.stride;
       const count = items[row]!.ids.length;
       if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * width), width, wanted);
+      if (count === 0) return new ShoalError('inference_failed', 'the text has no tokens that could be pooled');
       return finish(pool(tokens.values, start, count, width, wanted.pooling), width, wanted);
     });
   });
