@@ -27,7 +27,12 @@ function textRunner(maxTokens = 16, shoal: Model['shoal'] = {}) {
   const run = vi.fn(async (rows: readonly Row[]) => rows.map(() => ({ kind: 'score', score: 0 }) as const));
   const variants = { fp32: join(folder, 'model.onnx') };
   const model = { variant: 'fp32', variants, shoal, batchable: true, text: { maxTokens, vocabSize: 50 } };
-  const runner: ModelRunner = { model: model as unknown as Model, groupKey: () => '', run, close: async () => undefined };
+  const runner: ModelRunner = {
+    model: model as unknown as Model,
+    groupKey: () => '',
+    run,
+    close: async () => undefined,
+  };
   return { runner, run };
 }
 
