@@ -42,6 +42,20 @@ describe('calibrate', () => {
     expect(maxBatchTokens).toBeLessThanOrEqual(1024);
   });
 
+  it('is not misled by first passes that compile kernels', async () => {
+    const seen = new Set<string>();
+    const warm = work(5, 0.0005);
+    const pass: Pass = async (size, length) => {
+      const shapeName = `${size} ${length}`;
+      const ms = warm(size, length) + (seen.has(shapeName) ? 0 : 300);
+      seen.add(shapeName);
+      return { elapsedMs: ms, workMs: ms };
+    };
+    const budgetMs = 60_000;
+    const { maxBatchTokens } = await calibrate({ ...shape, budgetMs, pass: quiet(warm) });
+    expect((await calibrate({ ...shape, budgetMs, pass })).maxBatchTokens).toBe(maxBatchTokens);
+  });
+
   it('always lets the longest input in', async () => {
     const { maxBatchTokens } = await calibrate({ ...shape, maxLength: 8192, pass: quiet(work(0, 1)) });
     expect(maxBatchTokens).toBe(8192);

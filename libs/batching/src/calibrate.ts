@@ -19,7 +19,7 @@ export interface Measurement {
   readonly maxBatchTokens: number;
   /** Fixed cost of a batch in tokens: what the best throughput does in the time of one short item, less its tokens. */
   readonly passTokens: number;
-  /** Tokens per second with these limits. */
+  /** Tokens per second of work with these limits, of one pass after the other. */
   readonly tokensPerSecond: number;
   readonly rounds: number;
   /** How far apart the two cheapest passes of a size were, at most: 0.01 is 1 %; 1 where there was one round. */
@@ -58,7 +58,6 @@ interface Point {
   readonly size: number;
   readonly length: number;
   readonly tokens: number;
-  elapsedMs: number;
   /** Of the cheapest pass, and of the next. */
   workMs: number;
   nextWorkMs: number;
@@ -83,7 +82,6 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
   const measure = async (point: Point) => {
     const { elapsedMs, workMs } = await pass(point.size, point.length);
     spent += elapsedMs;
-    point.elapsedMs = Math.min(point.elapsedMs, elapsedMs);
     point.nextWorkMs = Math.min(point.nextWorkMs, Math.max(point.workMs, workMs));
     point.workMs = Math.min(point.workMs, workMs);
   };
@@ -93,8 +91,9 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
     for (const point of points) {
       if (!points.includes(point)) continue;
       if (spent < budgetMs || point === single) await measure(point);
-      const tooLong = point.workMs > MAX_BATCH_MS && point.size > 1;
-      if (tooLong) points = points.filter(({ tokens }) => tokens < point.tokens);
+      // The first pass of a shape may compile its kernels.
+      if (isTooLong(point) && spent < budgetMs) await measure(point);
+      if (isTooLong(point)) points = points.filter(({ tokens }) => tokens < point.tokens);
     }
     points = points.filter(({ workMs }) => Number.isFinite(workMs));
     const choice = choose(points);
@@ -106,7 +105,7 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
       // A batch of the longest single input must fit whatever was measured.
       maxBatchTokens: Math.max(choice.tokens, maxLength),
       passTokens: Math.max(1, Math.round(cost(single) * choice.best - single.tokens)),
-      tokensPerSecond: Math.round(1000 * rateAt(points, choice.tokens, ({ elapsedMs }) => elapsedMs)),
+      tokensPerSecond: Math.round(1000 * rateAt(points, choice.tokens)),
       rounds,
       spread: choice.spread,
     };
@@ -119,7 +118,7 @@ function pointsOf(lengths: readonly number[], maxBatchSize: number): Point[] {
   for (const length of lengths) {
     for (let size = 1; size <= maxBatchSize && size * length <= MAX_TOKENS; size *= 2) {
       const never = Number.POSITIVE_INFINITY;
-      points.push({ size, length, tokens: size * length, elapsedMs: never, workMs: never, nextWorkMs: never });
+      points.push({ size, length, tokens: size * length, workMs: never, nextWorkMs: never });
     }
   }
   return points.sort((a, b) => a.tokens - b.tokens);
@@ -129,10 +128,14 @@ function cost({ workMs }: Point): number {
   return workMs + BATCH_OVERHEAD_MS;
 }
 
+function isTooLong({ size, workMs }: Point): boolean {
+  return size > 1 && workMs > MAX_BATCH_MS;
+}
+
 /** The smallest limit that is as good as the best. */
 function choose(points: readonly Point[]): Choice {
   const limits = [...new Set(points.map(({ tokens }) => tokens))];
-  const rated = limits.map((tokens) => ({ tokens, rate: rateAt(points, tokens, ({ workMs }) => workMs) }));
+  const rated = limits.map((tokens) => ({ tokens, rate: rateAt(points, tokens) }));
   const best = Math.max(...rated.map(({ rate }) => rate));
   // Of all sizes: one that came out too slow each time would not be among the best.
   const spreads = points.map((point) => (point.nextWorkMs - point.workMs) / cost(point));
@@ -144,12 +147,12 @@ function choose(points: readonly Point[]): Choice {
 }
 
 /** Tokens per ms of as many short as long texts, each in the largest batches that `limit` allows: an item always runs. */
-function rateAt(points: readonly Point[], limit: number, ms: (point: Point) => number): number {
+function rateAt(points: readonly Point[], limit: number): number {
   const lengths = [...new Set(points.map(({ length }) => length))];
   const msPerToken = lengths.map((length) => {
     const own = points.filter((point) => point.length === length);
     const used = own.findLast(({ tokens }) => tokens <= limit) ?? own[0]!;
-    return (ms(used) + BATCH_OVERHEAD_MS) / used.tokens;
+    return cost(used) / used.tokens;
   });
   return msPerToken.length / msPerToken.reduce((sum, each) => sum + each, 0);
 }
