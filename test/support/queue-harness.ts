@@ -54,6 +54,7 @@ export interface JobOptions {
 }
 
 export interface WorkerOptions {
+  readonly hardware?: string;
   readonly run?: Run;
   readonly limits?: Partial<BatchLimits>;
   readonly queue?: string;
@@ -188,7 +189,13 @@ export async function openBench({
     };
   };
 
-  const startWorker = async ({ run = double, limits, queue: own = queue, tells }: WorkerOptions = {}) => {
+  const startWorker = async ({
+    run = double,
+    limits,
+    hardware = 'a processor',
+    queue: own = queue,
+    tells,
+  }: WorkerOptions = {}) => {
     const batches: number[][] = [];
     const worker = new ModelWorker({
       runner: {
@@ -205,6 +212,7 @@ export async function openBench({
         close: async () => undefined,
       },
       limits: { ...LIMITS, ...limits },
+      hardware,
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),
       ...forWorkers,
       concurrentRuns: 1,

@@ -18,7 +18,7 @@ import {
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
-import { findLimits } from './limits.js';
+import { findLimits, hardwareKind } from './limits.js';
 import { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
@@ -127,12 +127,17 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     passes,
     seconds: Math.round(performance.now() - loaded) / 1000,
   });
-  const { tokensPerSecond, ...limits } = await findLimits(runner, {
+  // A device takes passes in turn, and so does a session that lives in a thread of its own.
+  const lanes = device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1;
+  const measuring = {
     cacheDir: config.SHOAL_CACHE_DIR,
     device,
     deviceOptions,
     intraOpThreads,
-  });
+    lanes,
+    runtime: `${runtime.kind} ${runtime.version}`,
+  };
+  const { limits, measured } = await findLimits(runner, measuring);
   const { name, version, variant } = model;
   const seconds = (performance.now() - started) / 1000;
   metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
@@ -143,16 +148,19 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     variant,
     seconds: Math.round(seconds * 100) / 100,
     ...limits,
-    tokensPerSecond,
   });
+  if (measured) {
+    const { kept, rounds, spread, tokensPerSecond } = measured;
+    logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
+  }
   return new ModelWorker({
     runner,
     limits,
-    tokensPerSecond,
+    hardware: hardwareKind(measuring),
+    tokensPerSecond: measured?.tokensPerSecond ?? null,
     ...config.redis,
     concurrentRuns: config.concurrentRuns,
-    // A device takes passes in turn, and so does a session that lives in a thread of its own.
-    lanes: device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1,
+    lanes,
     gate,
     metrics,
     logger,
