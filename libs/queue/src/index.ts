@@ -1,4 +1,4 @@
-export { waitForRedis } from './check-redis.js';
+export { type CheckOptions, waitForRedis } from './check-redis.js';
 export { type ClaimedItem, Consumer, type ConsumerOptions, Dropped, type Outcome } from './consumer.js';
 export type { Demand } from './demand.js';
 export { DemandReports } from './demand-reports.js';
@@ -6,7 +6,8 @@ export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
 export { parseJobId, queueName, queueTag } from './keys.js';
 export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
-export type { RedisClient, RedisTarget } from './redis.js';
+export type { RedisClient } from './redis.js';
+export type { RedisTarget } from './redis-target.js';
 export type {
   Admitted,
   JobFilter,

@@ -1,8 +1,9 @@
 /** The API's side of webhooks: endpoints, secrets, attempts, and what is asked of the process that delivers. */
 import { ShoalError } from '@shoal/contracts';
 import { checkRedis } from '../check-redis.js';
-import { openFailFast, type RedisClient, type RedisTarget } from '../redis.js';
+import { openFailFast, type RedisClient } from '../redis.js';
 import { redisError } from '../redis-errors.js';
+import type { RedisTarget } from '../redis-target.js';
 import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { addTask } from './outbox.js';
@@ -50,7 +51,7 @@ export async function openWebhookStore(options: WebhookStoreOptions): Promise<Op
   const redis = openFailFast(options, options.onError);
   const view = new ToldView(redis);
   try {
-    await checkRedis(redis, options, 5000);
+    await checkRedis(redis, options, { role: 'api', onWarning: options.onError });
     await view.start();
   } catch (error) {
     redis.disconnect();
