@@ -46,6 +46,8 @@ const NEEDS: Readonly<Record<Role, { readonly key: string; readonly channel: str
 /** What its user may not do, in words; empty where it may do all. `redis` is of no use afterwards. */
 export async function missingRights(redis: Redis, role: Role): Promise<string[]> {
   const { key, channel, commands } = NEEDS[role];
+  // Before there is a transaction: what is queued must not be run.
+  const executed = await refusalOf(redis.call('exec'), 'exec');
   const begun = await refusalOf(redis.call('multi'), 'multi');
   if (begun !== null) return [begun];
   const refusals = await Promise.all(
@@ -58,7 +60,7 @@ export async function missingRights(redis: Redis, role: Role): Promise<string[]>
   const ended = await refusalOf(redis.call('discard'), 'discard');
   // A subscription cannot be part of a transaction; the connection is of no other use after it.
   const subscribed = await refusalOf(redis.subscribe(channel), 'subscribe');
-  return [...new Set([...refusals, ended, subscribed])].filter((refusal) => refusal !== null);
+  return [...new Set([executed, ...refusals, ended, subscribed])].filter((refusal) => refusal !== null);
 }
 
 /** Null where it may be run, whatever else became of it. */
@@ -68,7 +70,7 @@ async function refusalOf(reply: Promise<unknown>, command: string): Promise<stri
     return null;
   } catch (error) {
     const { message } = error as Error;
-    if (!message.startsWith('NOPERM')) return null;
+    if (!message.includes('NOPERM')) return null;
     const denied = /'([^']+)' command/.exec(message)?.[1];
     if (denied !== undefined) return denied.toUpperCase();
     return `${command.toUpperCase()} on ${/channel/.test(message) ? 'channels' : 'keys'} of Shoal`;
