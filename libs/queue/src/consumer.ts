@@ -10,8 +10,7 @@ import type { Chunk } from './chunks.js';
 import { unpack } from './codec.js';
 import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
 import type { PackedTask } from './records.js';
-import { openPatient, openSubscriber, type RedisClient, subscribe } from './redis.js';
-import type { RedisTarget } from './redis-target.js';
+import { openPatient, openSubscriber, type RedisClient, type RedisTarget, subscribe } from './redis.js';
 import { runScript } from './scripts.js';
 
 /**

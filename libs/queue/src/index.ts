@@ -6,8 +6,7 @@ export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
 export { parseJobId, queueName, queueTag } from './keys.js';
 export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
-export type { RedisClient } from './redis.js';
-export type { RedisTarget } from './redis-target.js';
+export type { RedisClient, RedisTarget } from './redis.js';
 export type {
   Admitted,
   JobFilter,

@@ -8,6 +8,7 @@ import { ReadOnlyError } from './primary-connector.js';
 import { type RedisTarget, sentinelOptions, serverOptions } from './redis-target.js';
 import { watchConnection } from './watch-connection.js';
 
+export type { RedisTarget };
 export type RedisClient = Redis | Cluster;
 
 type OnError = (error: Error) => void;

@@ -1,9 +1,8 @@
 /** The API's side of webhooks: endpoints, secrets, attempts, and what is asked of the process that delivers. */
 import { ShoalError } from '@shoal/contracts';
 import { checkRedis } from '../check-redis.js';
-import { openFailFast, type RedisClient } from '../redis.js';
+import { openFailFast, type RedisClient, type RedisTarget } from '../redis.js';
 import { redisError } from '../redis-errors.js';
-import type { RedisTarget } from '../redis-target.js';
 import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { addTask } from './outbox.js';
