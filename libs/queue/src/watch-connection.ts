@@ -6,8 +6,10 @@
 import type { Redis } from 'ioredis';
 import { ReadOnlyError } from './primary-connector.js';
 
+/** Looks at a connection in the time that it may be silent. Counted, not timed: a process that stood still heard nothing. */
+const TURNS = 3;
 /** A large command on a slow line is on its way for longer than an answer may take. */
-const SENDING_FACTOR = 3;
+const SENDING_TURNS = 9;
 
 export interface WatchOptions {
   /**
@@ -26,18 +28,14 @@ export function watchConnection(redis: Redis, { silenceMs, primary }: WatchOptio
     clearInterval(timer);
     const { stream } = redis;
     let bytes = 0;
-    let heardAt = performance.now();
+    let silent = 0;
     timer = setInterval(() => {
-      const now = performance.now();
-      const heard = stream.bytesRead > bytes;
+      silent = stream.bytesRead > bytes ? 0 : silent + 1;
       bytes = stream.bytesRead;
-      if (heard) heardAt = now;
-      const patience = stream.writableLength > 0 ? SENDING_FACTOR * silenceMs : silenceMs;
-      // Half a turn less: timers are late, and a turn more would be waited for.
-      if (now - heardAt > patience - silenceMs / 6)
-        stream.destroy(new Error(`Redis was silent for ${silenceMs / 1000} s`));
-      else if (!heard && redis.status === 'ready') void ask(redis, primary);
-    }, silenceMs / 3);
+      const patience = stream.writableLength > 0 ? SENDING_TURNS : TURNS;
+      if (silent >= patience) stream.destroy(new Error(`Redis was silent for ${silenceMs / 1000} s`));
+      else if (silent === 1 && redis.status === 'ready') void ask(redis, primary);
+    }, silenceMs / TURNS);
     timer.unref();
   });
   redis.on('close', () => clearInterval(timer));
