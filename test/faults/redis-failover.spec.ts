@@ -27,12 +27,16 @@ scenario(`Redis failover behind one name, which changes ${STALE_S} s later`, asy
     return [response.status, await response.text()];
   };
   await expect.poll(readiness).toEqual([503, expect.stringContaining('read-only replica')]);
+  const workersReady = () =>
+    Promise.all(workers.map(async ({ metricsUrl }) => (await fetch(new URL('/readyz', metricsUrl))).status));
+  await expect.poll(workersReady).toEqual([503, 503]);
   await pause(STALE_S * 1000);
   const commands = await rate();
   gateway!.lead(replica.url);
   const started = performance.now();
   await timeToService(trouble);
   row.recovery = (performance.now() - started) / 1000;
+  await expect.poll(workersReady).toEqual([200, 200]);
   // Reads of the old one, which now follows, would do for all but what is asked right after an end.
   const redis = new Redis(replica.url);
   onTestFinished(() => redis.disconnect());
