@@ -142,8 +142,8 @@ export async function openBench({
   const queues = storeOptions.queues ?? [uniqueQueue()];
   const queue = queues[0]!;
   const tag = queueTag(queue);
-  const { redisCa, redisCluster } = storeOptions;
-  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster };
+  const { redisCa, redisCluster, redisSentinels } = storeOptions;
+  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster, redisSentinels };
   const redis = openClient({ redisUrl: testUrl, redisCa, redisCluster });
   closers.push(() => redis.disconnect());
 

@@ -65,11 +65,11 @@ export async function openWebhookBench(
   { webhooksUrl, ...given }: Partial<BenchOptions> & { readonly webhooksUrl?: string } = {},
 ): Promise<WebhookBench> {
   const redisUrl = given.redisUrl ?? (await startOwnRedis());
-  const { redisCa, redisCluster } = given;
+  const { redisCa, redisCluster, redisSentinels } = given;
   const bench = await openBench({ ...given, redisUrl });
   const box = new SecretBox(randomBytes(32));
   const secret = newSecret();
-  const options = { redisUrl, redisCa, redisCluster, clock: Date.now, onError: () => undefined };
+  const options = { redisUrl, redisCa, redisCluster, redisSentinels, clock: Date.now, onError: () => undefined };
   const openWebhooks = async () => {
     const store = await openWebhookStore(options);
     onTestFinished(() => store.close());

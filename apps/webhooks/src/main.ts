@@ -24,12 +24,20 @@ import { webhooksModule } from './webhooks.module.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const presenterOf = await loadPresenters(config, logger);
-  await waitForRedis(config.redis);
+  await waitForRedis(config.redis, {
+    role: 'webhooks',
+    onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
+  });
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const tellRedisError = logRarely(logger, 'redis.error', Date.now);
   let ready = false;
-  const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const server = await servePrivately(
+    registry,
+    () => ready && backend.redis.status === 'ready',
+    config.SHOAL_METRICS_HOST,
+    config.SHOAL_METRICS_PORT,
+  );
   const backend = openWebhookBackend({
     ...config.redis,
     clock: Date.now,

@@ -23,7 +23,10 @@ import { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const models = await chooseModels(config, logger);
-  await waitForRedis(config.redis);
+  await waitForRedis(config.redis, {
+    role: 'worker',
+    onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
+  });
   const runtime = await openRuntime({
     ...(config.SHOAL_RUNTIME && { prefer: config.SHOAL_RUNTIME }),
     log: (message) => logger.warn('runtime.fallback', { reason: message }),
@@ -50,7 +53,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   });
   const gate = new RunGate(config.concurrentRuns);
   let ready = false;
-  const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const server = await servePrivately(
+    registry,
+    () => ready && workers.every(({ connected }) => connected),
+    config.SHOAL_METRICS_HOST,
+    config.SHOAL_METRICS_PORT,
+  );
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
   for (const model of models) workers.push(await loadModel(model, context));

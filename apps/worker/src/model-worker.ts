@@ -46,12 +46,13 @@ export class ModelWorker {
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
-    const { runner, limits, redisUrl, redisCa, redisCluster } = options;
+    const { runner, limits, redisUrl, redisCa, redisCluster, redisSentinels } = options;
     const { queue } = runner.model;
     this.#consumer = new Consumer({
       redisUrl,
       redisCa,
       redisCluster,
+      redisSentinels,
       queue,
       holdTokens: (options.concurrentRuns + WAITING_BATCHES) * limits.maxBatchTokens,
       handle: (item) => this.#handle(item),

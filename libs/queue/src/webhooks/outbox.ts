@@ -6,7 +6,7 @@
 import { ShoalError, type WebhookEvent } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { formatJobId, QUEUES_KEY } from '../keys.js';
-import type { RedisClient } from '../redis.js';
+import { type RedisClient, subscribe } from '../redis.js';
 import { leaseKey, OUTBOX_CHANNEL, outboxKey, TASKS, WEBHOOKS_TAG } from './keys.js';
 import { runWebhookScript } from './scripts.js';
 import type { OutboxEntry, QueuedTask, WebhookTask } from './types.js';
@@ -30,14 +30,12 @@ export class Outbox {
 
   /** Calls `wake` with the name of each stream that has got entries, and with none after every reconnection. */
   listen(subscriber: Redis, wake: (source?: string) => void): void {
-    const subscribe = () =>
-      subscriber.subscribe(OUTBOX_CHANNEL).then(
-        () => wake(),
-        // The connection broke again: its next `ready` subscribes anew.
-        () => undefined,
-      );
-    subscriber.on('ready', subscribe);
-    if (subscriber.status === 'ready') void subscribe();
+    const start = async () => {
+      // Else the connection broke again: its next `ready` subscribes anew.
+      if (await subscribe(subscriber, OUTBOX_CHANNEL)) wake();
+    };
+    subscriber.on('ready', start);
+    if (subscriber.status === 'ready') void start();
     subscriber.on('message', (_channel: string, source: string) => wake(source));
   }
 

@@ -50,7 +50,7 @@ export async function openWebhookStore(options: WebhookStoreOptions): Promise<Op
   const redis = openFailFast(options, options.onError);
   const view = new ToldView(redis);
   try {
-    await checkRedis(redis, options, 5000);
+    await checkRedis(redis, options, { role: 'api', onWarning: options.onError });
     await view.start();
   } catch (error) {
     redis.disconnect();
