@@ -11,7 +11,7 @@ import { unpack } from './codec.js';
 import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
 import type { PackedTask } from './records.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /**
  * A dead worker's chunks are fetched again after the lock + 2 checks at most, 14 s; 15 s is promised (docs/reliability.md).
@@ -96,6 +96,8 @@ type ClaimedSlice = [
   strikes: number[],
   attempts: number[],
 ];
+
+const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[]]>('claim.lua');
 
 export class Consumer {
   readonly #options: ConsumerOptions;
@@ -212,8 +214,7 @@ export class Consumer {
   async #claim(job: Job<Chunk>, token: string): Promise<ClaimedItem[]> {
     const { slices, tag } = job.data;
     const lock: ChunkLock = { id: job.id!, token, tag };
-    const reply = await runScript(this.#redis, 'claim', this.#options.queue, slices.flat());
-    const [now, claimed] = reply as [number, (ClaimedSlice | [])[]];
+    const [now, claimed] = await claimScript(this.#redis, this.#options.queue, slices.flat());
     const flags = new Map<string, Dropped>();
     return slices.flatMap(([ulid, slice], s) => {
       const found = claimed[s];

@@ -7,7 +7,7 @@ import { EXPIRED, TOO_LARGE } from './errors.js';
 import { queueTag } from './keys.js';
 import { packResults } from './records.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
 export type Verdict = 1 | 0 | -1;
@@ -35,6 +35,9 @@ interface Run {
   readonly at: number[];
 }
 
+const beginScript = queueScript<Verdict[]>('begin.lua');
+const publishScript = queueScript<RunVerdict[]>('publish.lua');
+
 export class Publisher {
   readonly #options: PublisherOptions;
 
@@ -55,8 +58,8 @@ export class Publisher {
       run.at(-1)!.n,
     ]);
     const packedLocks = locks.map(({ id, token, tag }) => [id, token, tag]);
-    const reply = await runScript(redis, 'begin', queue, [pack([packedLocks, entries]), EXPIRED]);
-    return spread(runs, reply as Verdict[], items.length);
+    const verdicts = await beginScript(redis, queue, [pack([packedLocks, entries]), EXPIRED]);
+    return spread(runs, verdicts, items.length);
   }
 
   /** After a forward pass: stores results, ends jobs and announces them; one verdict per item. */
@@ -85,7 +88,7 @@ export class Publisher {
     });
     const packedLocks = locks.map(({ id, token }) => [id, token]);
     const control = pack([packedLocks, entries, maxResultBytes, OUTPUT_EVENT_PAUSE_MS]);
-    return (await runScript(redis, 'publish', queue, [control, TOO_LARGE, ...blobs])) as RunVerdict[];
+    return publishScript(redis, queue, [control, TOO_LARGE, ...blobs]);
   }
 
   /** Tells the API what a micro-batch of this model holds here, so that chunks are cut to fit. */
