@@ -62,7 +62,6 @@ test('a chunk that was enqueued twice gives one result', async () => {
   const { claims, publisher } = bench.startHolder();
   const id = await bench.submit([1, 2]);
   const first = await claims.next(2);
-  await publisher.begin(first.map(({ item }) => item));
   // As if the reply of the enqueueing had been lost: the sweeper enqueues again.
   const slice = { tag: 0, overtaken: 0, count: 2, tokens: 8 };
   const lost = [{ ulid: parseJobId(id)!.ulid, tenant: TENANT, rank: 2, slices: [slice] }];
@@ -71,6 +70,7 @@ test('a chunk that was enqueued twice gives one result', async () => {
   await bench.redis.eval(forget, 1, bench.tag, JSON.stringify(lost));
   const second = await claims.next(2);
   expect(second[0]!.item.lock.id).not.toBe(first[0]!.item.lock.id);
+  await publisher.begin(first.map(({ item }) => item));
   expect(await publisher.begin(second.map(({ item }) => item))).toEqual([1, 1]);
   // Each finishes one item before the other.
   expect(await publisher.publish([{ item: second[1]!.item, result: resultOf(11) }])).toEqual([1]);

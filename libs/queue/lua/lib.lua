@@ -116,7 +116,7 @@ local function settle()
   if redis.call('HINCRBY', STATE, 'jobs', -released.jobs) <= 0 then
     -- The queue is empty: fair queueing starts afresh.
     redis.call('UNLINK', TAG .. ':tags')
-    redis.call('HDEL', STATE, 'virtual', 'base', 'shift', 'frontier')
+    redis.call('HDEL', STATE, 'virtual', 'base', 'shift', 'frontier', 'recheck')
   end
   redis.call('PUBLISH', 'shoal:ended', table.concat(ended, ' '))
 end

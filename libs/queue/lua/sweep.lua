@@ -44,10 +44,32 @@ end
 if #past > 0 then redis.call('ZREM', FORGET, unpack(past)) end
 more = more or #past == MAX_FORGOTTEN
 
--- Before priorities run out: the base goes up to V. Chunks that are out, or wait for their next try, are few.
+-- Before priorities run out: the base goes up to V, and what waits is lowered, front first. Chunks that are out, or wait for
+-- their next try, are few.
 local CHUNKS = TAG .. ':chunks:'
 local order = read_order()
-if order.shift == 0 and order.virtual - order.base >= QUANTUM * MAX_PRIORITY / 2 then
+local recheck_at, recheck_from = string.match(redis.call('HGET', STATE, 'recheck') or '', '^(%d+) (%d+)$')
+
+-- From `from` (a score) on, each chunk's priority is made of its tag. Returns where to go on, or nothing at the end.
+local function lower(from)
+  local waiting = redis.call('ZRANGEBYSCORE', CHUNKS .. 'prioritized', '(' .. exact(from), '+inf', 'WITHSCORES', 'LIMIT', 0,
+    MAX_LOWERED)
+  for i = 1, #waiting, 2 do
+    local chunk, score = waiting[i], tonumber(waiting[i + 1])
+    local f = redis.call('HMGET', CHUNKS .. chunk, 'data', 'due')
+    -- `due`: it was sent back (claim.lua).
+    local tag = tonumber(f[2] or string.match(f[1] or '', '"tag":([%d.e+-]+)') or order.virtual)
+    local priority = math.max(1, math.min(MAX_PRIORITY, math.floor((tag - order.base) / QUANTUM) + 1))
+    if priority ~= math.floor(score / PRIORITY_STEP) then
+      redis.call('ZADD', CHUNKS .. 'prioritized', exact(priority * PRIORITY_STEP + score % PRIORITY_STEP), chunk)
+      redis.call('HSET', CHUNKS .. chunk, 'priority', priority)
+    end
+    from = score
+  end
+  return #waiting == 2 * MAX_LOWERED and from
+end
+
+if order.shift == 0 and not recheck_at and order.virtual - order.base >= QUANTUM * MAX_PRIORITY / 2 then
   order.shift = math.floor((order.virtual - order.base) / QUANTUM)
   order.base = order.base + order.shift * QUANTUM
   redis.call('HSET', STATE, 'base', exact(order.base), 'shift', order.shift, 'frontier', 0)
@@ -60,29 +82,23 @@ if order.shift == 0 and order.virtual - order.base >= QUANTUM * MAX_PRIORITY / 2
   end
 end
 if order.shift > 0 then
-  local from = '(' .. exact(order.frontier)
-  local waiting =
-    redis.call('ZRANGEBYSCORE', CHUNKS .. 'prioritized', from, '+inf', 'WITHSCORES', 'LIMIT', 0, MAX_LOWERED)
-  for i = 1, #waiting, 2 do
-    local chunk, score = waiting[i], tonumber(waiting[i + 1])
-    local before = math.floor(score / PRIORITY_STEP)
-    local priority = before - order.shift
-    if before == MAX_PRIORITY then
-      -- It may belong further back than it could stand.
-      local tag = string.match(redis.call('HGET', CHUNKS .. chunk, 'data') or '', '"tag":([%d.e+-]+)')
-      if tag then priority = math.min(MAX_PRIORITY, math.floor((tonumber(tag) - order.base) / QUANTUM) + 1) end
-    end
-    priority = math.max(1, priority)
-    redis.call('ZADD', CHUNKS .. 'prioritized', exact(priority * PRIORITY_STEP + score % PRIORITY_STEP), chunk)
-    redis.call('HSET', CHUNKS .. chunk, 'priority', priority)
-    order.frontier = score
-  end
-  if #waiting < 2 * MAX_LOWERED then
-    order.shift = 0
-    redis.call('HDEL', STATE, 'shift', 'frontier')
+  local frontier = lower(order.frontier)
+  if frontier then
+    redis.call('HSET', STATE, 'frontier', exact(frontier))
+    order.frontier, more = frontier, true
   else
-    redis.call('HSET', STATE, 'frontier', exact(order.frontier))
+    -- What was admitted meanwhile, by the base before, may not be enqueued yet: it is looked for once more, later.
+    redis.call('HSET', STATE, 'recheck', (now + 2 * patience) .. ' ' .. exact(order.shift * PRIORITY_STEP))
+    redis.call('HDEL', STATE, 'shift', 'frontier')
+    order.shift = 0
+  end
+elseif recheck_at and now >= tonumber(recheck_at) then
+  local from = lower(tonumber(recheck_from))
+  if from then
+    redis.call('HSET', STATE, 'recheck', recheck_at .. ' ' .. exact(from))
     more = true
+  else
+    redis.call('HDEL', STATE, 'recheck')
   end
 end
 

@@ -97,7 +97,7 @@ type ClaimedSlice = [
   attempts: number[],
 ];
 
-const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[]]>('claim.lua');
+const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null]>('claim.lua');
 
 export class Consumer {
   readonly #options: ConsumerOptions;
@@ -194,6 +194,7 @@ export class Consumer {
     try {
       this.#claiming++;
       const items = await this.#claim(job, token).finally(() => this.#claiming--);
+      if (items === null) return await handBack(job, token);
       const outcomes = await this.#handleAll(items, lost);
       const retries = outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? [outcome.afterMs] : []));
       // What is left of the chunk is all that a later claim finds: the rest is in the record.
@@ -211,10 +212,12 @@ export class Consumer {
     }
   }
 
-  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedItem[]> {
+  /** Null where the chunk goes back in the fair order. */
+  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedItem[] | null> {
     const { slices, tag } = job.data;
     const lock: ChunkLock = { id: job.id!, token, tag };
-    const [now, claimed] = await claimScript(this.#redis, this.#options.queue, slices.flat());
+    const [now, claimed] = await claimScript(this.#redis, this.#options.queue, claimOf(job.id!, job.data));
+    if (claimed === null) return null;
     const flags = new Map<string, Dropped>();
     return slices.flatMap(([ulid, slice], s) => {
       const found = claimed[s];
@@ -297,6 +300,12 @@ export class Consumer {
       worker.concurrency = Math.max(1, Math.min(CHUNKS_PER_FETCHER, active + more));
     }
   }
+}
+
+/** What lua/claim.lua is asked. */
+function claimOf(id: string, { tag, slices, turn }: Chunk): (string | number)[] {
+  const { tenant, rank, overtaken } = turn ?? { tenant: '', rank: 1, overtaken: 0 };
+  return [id, tag, tenant, rank, overtaken, ...slices.flat()];
 }
 
 interface Fetcher {
