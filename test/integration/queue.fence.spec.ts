@@ -63,8 +63,8 @@ test('a chunk that was enqueued twice gives one result', async () => {
   const id = await bench.submit([1, 2]);
   const first = await claims.next(2);
   // As if the reply of the enqueueing had been lost: the sweeper enqueues again.
-  const slice = { tag: 0, overtaken: 0, count: 2, tokens: 8 };
-  const lost = [{ ulid: parseJobId(id)!.ulid, tenant: TENANT, rank: 2, slices: [slice] }];
+  const commit = { id: [parseJobId(id)!.ulid], tenant: [TENANT], rank: [2], slices: [1] };
+  const lost = { ...commit, count: [2], tokens: [8], tag: [0], overtaken: [0] };
   const forget = `redis.call('HSET', KEYS[1] .. ':commits', 'lost', cmsgpack.pack(cjson.decode(ARGV[1])))
     redis.call('ZADD', KEYS[1] .. ':commits:due', 1, 'lost')`;
   await bench.redis.eval(forget, 1, bench.tag, JSON.stringify(lost));

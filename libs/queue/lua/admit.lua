@@ -3,13 +3,14 @@
 --[[
   Writes job records and gives each slice its place in the fair order. A job that is already there is left as it is.
 
-  ARGV[1]  msgpack { jobs, tokenCap, queueCap, heldCap, heldElsewhere, commit }: caps of a tenant's tokens, of everybody's, of
-           a tenant's bytes; by tenant, the bytes it was last seen to hold in all queues
-           job = { id, tenant, weight, rank, meta, task, deadlineAt?, deadlineIn?, items, tokens, reserved, held, kept,
-                   slices, retention, hears, array, keyBytes?, keyMs? }
-           slice = { first, count, tokens, cost, items }; meta, task and items are numbers of arguments
+  ARGV[1]  msgpack { jobs, slices, tenants, tokenCap, queueCap, heldCap, commit }: caps of a tenant's tokens, of everybody's,
+           of a tenant's bytes. Each of the first three is a map of lists with a place per job, slice or tenant:
+           jobs     id, tenant (which), rank, meta, task, deadlineAt, deadlineIn (0: none), items, tokens, reserved, held, kept,
+                    slices (how many), retention, hears, array, keyBytes, keyMs (0: no key)
+           slices   of all jobs: first, count, tokens, cost, items; meta, task and items are numbers of arguments
+           tenants  name, weight, held (bytes it was last seen to hold in all queues)
   ARGV[n]  packed values
-  Output   msgpack: per job { verdict, places }, with a place per slice of a job that was created
+  Output   msgpack { verdict, tag, priority, overtaken }: a verdict per job, the others per slice of jobs that were created
            verdict 1 created, 0 existed; refused by a cap: -1 of the tenant's tokens, -2 of the queue's, -3 of its bytes
 
   Start-time fair queueing (Goyal et al., SIGCOMM 1996): a slice's start tag is max(V, the tenant's last finish tag), its
@@ -24,22 +25,27 @@ local total = tonumber(st[1] or 0)
 
 -- Per tenant: what it has outstanding, holds, its tags and index entries; read and written once.
 local tenants = {}
-local function tenant_of(name)
-  if tenants[name] then return tenants[name] end
+for t, name in ipairs(arg.tenants.name) do
   local tags = {}
   for tag in string.gmatch(redis.call('HGET', TAG .. ':tags', name) or '', '%S+') do tags[#tags + 1] = tonumber(tag) end
   local first = tags[1] or 0
-  tenants[name] = {
+  tenants[t] = {
+    name = name,
+    weight = arg.tenants.weight[t],
     tokens = tonumber(redis.call('HGET', TAG .. ':outstanding', name) or 0),
-    held = math.max(tonumber(redis.call('HGET', TAG .. ':held', name) or 0), arg.heldElsewhere[name] or 0),
+    held = math.max(tonumber(redis.call('HGET', TAG .. ':held', name) or 0), arg.tenants.held[t]),
     finish = { first, tags[2] or first, tags[3] or first },
     overtaken = { 0, tags[4] or 0, tags[5] or 0 },
     addedTokens = 0,
     addedBytes = 0,
     index = {},
   }
-  return tenants[name]
 end
+
+local out = { verdict = {}, tag = {}, priority = {}, overtaken = {} }
+-- What the sweeper needs to enqueue it, should the producer not live to do so.
+local lost = { id = {}, tenant = {}, rank = {}, slices = {}, count = {}, tokens = {}, tag = out.tag, overtaken = out.overtaken }
+local places, created = 0, 0
 
 local function place(tenant, rank, cost)
   local start = math.max(order.virtual, tenant.finish[rank])
@@ -48,7 +54,8 @@ local function place(tenant, rank, cost)
     tenant.finish[lower] = math.max(order.virtual, tenant.finish[lower]) + cost
     tenant.overtaken[lower] = tenant.overtaken[lower] + cost
   end
-  return { tag = start, priority = priority_of(order, start), overtaken = tenant.overtaken[rank] }
+  places = places + 1
+  out.tag[places], out.priority[places], out.overtaken[places] = start, priority_of(order, start), tenant.overtaken[rank]
 end
 
 -- Lua takes about 8,000 values at once.
@@ -56,64 +63,68 @@ local function write(key, fields)
   for from = 1, #fields, 4000 do redis.call('HSET', key, unpack(fields, from, math.min(from + 3999, #fields))) end
 end
 
-local out, created, lost, tokens_added, reserved_added = {}, {}, {}, 0, 0
-for i, job in ipairs(arg.jobs) do
-  local id, key, tenant = job.id, record(job.id), tenant_of(job.tenant)
-  local bytes = job.held + (job.keyBytes or 0)
+local jobs, slices, tokens_added, reserved_added, slice = arg.jobs, arg.slices, 0, 0, 0
+for i, id in ipairs(jobs.id) do
+  local key, tenant, tokens, count = record(id), tenants[jobs.tenant[i]], jobs.tokens[i], jobs.slices[i]
+  local bytes = jobs.held[i] + jobs.keyBytes[i]
+  local verdict = 1
   if redis.call('EXISTS', key) == 1 then
-    out[i] = { verdict = 0 }
-  elseif tenant.tokens + tenant.addedTokens + job.tokens > arg.tokenCap then
-    out[i] = { verdict = -1 }
-  elseif total + tokens_added + job.tokens > arg.queueCap then
-    out[i] = { verdict = -2 }
+    verdict = 0
+  elseif tenant.tokens + tenant.addedTokens + tokens > arg.tokenCap then
+    verdict = -1
+  elseif total + tokens_added + tokens > arg.queueCap then
+    verdict = -2
   elseif tenant.held + tenant.addedBytes + bytes > arg.heldCap then
-    out[i] = { verdict = -3 }
+    verdict = -3
   else
-    local deadline = job.deadlineIn and now + job.deadlineIn or job.deadlineAt
+    local rank = jobs.rank[i]
+    local deadline = jobs.deadlineIn[i] > 0 and now + jobs.deadlineIn[i] or jobs.deadlineAt[i]
     local fields = {
-      'state', 'queued', 'tenant', job.tenant, 'meta', ARGV[job.meta], 'task', ARGV[job.task], 'created', now,
-      'items', job.items, 'tokens', job.tokens, 'reserved', job.reserved, 'held', job.held,
-      'kept', job.kept, 'slices', #job.slices, 'retention', job.retention,
+      'state', 'queued', 'tenant', tenant.name, 'meta', ARGV[jobs.meta[i]], 'task', ARGV[jobs.task[i]], 'created', now,
+      'items', jobs.items[i], 'tokens', tokens, 'reserved', jobs.reserved[i], 'held', jobs.held[i], 'kept', jobs.kept[i],
+      'slices', count, 'retention', jobs.retention[i],
     }
+    local n = #fields
     local function field(name, value)
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
+      fields[n + 1], fields[n + 2] = name, value
+      n = n + 2
     end
-    if job.hears ~= '' then field('hears', job.hears) end
-    if job.array then field('parts', 1) end
-    if deadline then
+    if jobs.hears[i] ~= '' then field('hears', jobs.hears[i]) end
+    if jobs.array[i] then field('parts', 1) end
+    if deadline > 0 then
       field('deadline', deadline)
       redis.call('ZADD', TAG .. ':due', deadline, id)
     end
-    local places, sent = {}, {}
-    for s, slice in ipairs(job.slices) do
-      places[s] = place(tenant, job.rank, slice.cost / job.weight)
-      sent[s] = { tag = places[s].tag, overtaken = places[s].overtaken, count = slice.count, tokens = slice.tokens }
-      field('in' .. (s - 1), ARGV[slice.items])
-      field('at' .. (s - 1), slice.first .. ' ' .. slice.count)
+    for s = 0, count - 1 do
+      local at = slice + s + 1
+      place(tenant, rank, slices.cost[at] / tenant.weight)
+      field('in' .. s, ARGV[slices.items[at]])
+      field('at' .. s, slices.first[at] .. ' ' .. slices.count[at])
+      lost.count[places], lost.tokens[places] = slices.count[at], slices.tokens[at]
     end
     write(key, fields)
-    if job.keyBytes then
-      redis.call('ZADD', TAG .. ':forget', now + job.keyMs, forget_entry(job.keyBytes, 'key', id, job.tenant))
+    if jobs.keyBytes[i] > 0 then
+      redis.call('ZADD', TAG .. ':forget', now + jobs.keyMs[i], forget_entry(jobs.keyBytes[i], 'key', id, tenant.name))
     end
-    tenant.addedTokens = tenant.addedTokens + job.tokens
+    created = created + 1
+    lost.id[created], lost.tenant[created], lost.rank[created], lost.slices[created] = id, tenant.name, rank, count
+    tenant.addedTokens = tenant.addedTokens + tokens
     tenant.addedBytes = tenant.addedBytes + bytes
     tenant.index[#tenant.index + 1] = 0
     tenant.index[#tenant.index + 1] = id
-    created[#created + 1] = id
-    lost[#lost + 1] = { ulid = id, tenant = job.tenant, rank = job.rank, slices = sent }
-    tokens_added = tokens_added + job.tokens
-    reserved_added = reserved_added + job.reserved
-    out[i] = { verdict = 1, places = places }
+    tokens_added = tokens_added + tokens
+    reserved_added = reserved_added + jobs.reserved[i]
   end
+  out.verdict[i] = verdict
+  slice = slice + count
 end
 
-if #created > 0 then
-  for name, tenant in pairs(tenants) do
-    if tenant.addedTokens > 0 then
+if created > 0 then
+  for _, tenant in ipairs(tenants) do
+    if #tenant.index > 0 then
+      local name, finish, overtaken = tenant.name, tenant.finish, tenant.overtaken
       redis.call('HINCRBY', TAG .. ':outstanding', name, tenant.addedTokens)
       hold(name, tenant.addedBytes)
-      local finish, overtaken = tenant.finish, tenant.overtaken
       redis.call('HSET', TAG .. ':tags', name, exact(finish[1]) .. ' ' .. exact(finish[2]) .. ' ' .. exact(finish[3]) .. ' ' ..
         exact(overtaken[2]) .. ' ' .. exact(overtaken[3]))
       redis.call('ZADD', TAG .. ':index:' .. name, unpack(tenant.index))
@@ -122,7 +133,7 @@ if #created > 0 then
   -- Tokens a second that arrive, over about the last minute: the sum of libs/autoscaling/src/arrivals.ts.
   local faded = tonumber(st[4] or 0) * math.exp(-math.max(0, now - tonumber(st[5] or now)) / 60000)
   redis.call('HSET', STATE, 'tokens', total + tokens_added, 'reserved', tonumber(st[2] or 0) + reserved_added,
-    'jobs', tonumber(st[3] or 0) + #created, 'arriving', faded + tokens_added / 60, 'arrived', now)
+    'jobs', tonumber(st[3] or 0) + created, 'arriving', faded + tokens_added / 60, 'arrived', now)
   -- Until the producer says that BullMQ has the chunks, the sweeper looks after them.
   redis.call('HSET', TAG .. ':commits', arg.commit, cmsgpack.pack(lost))
   redis.call('ZADD', TAG .. ':commits:due', now, arg.commit)

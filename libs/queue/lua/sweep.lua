@@ -11,7 +11,7 @@
            slice = { ulid, slice, tenant, rank, count, tokens, tag, priority, overtaken }
 ]]
 -- Most of each kind in one call, a few ms of Redis's time: slices of jobs that expire, entries, commits, chunks.
-local MAX_EXPIRED_SLICES, MAX_FORGOTTEN, MAX_COMMITS, MAX_LOWERED = 500, 500, 4, 500
+local MAX_EXPIRED_SLICES, MAX_FORGOTTEN, MAX_COMMITS, MAX_LOWERED = 500, 200, 4, 200
 local patience, expired_error = tonumber(ARGV[1]), ARGV[2]
 local now, more = now_ms(), false
 
@@ -105,18 +105,22 @@ end
 local lost = {}
 local due = redis.call('ZRANGEBYSCORE', TAG .. ':commits:due', '-inf', now - patience, 'LIMIT', 0, MAX_COMMITS)
 for _, commit in ipairs(due) do
-  local slices = {}
-  for _, job in ipairs(cmsgpack.unpack(redis.call('HGET', TAG .. ':commits', commit) or '\144')) do
-    local state = redis.call('HGET', record(job.ulid), 'state')
+  local slices, at = {}, 0
+  local packed = redis.call('HGET', TAG .. ':commits', commit)
+  local c = packed and cmsgpack.unpack(packed) or { id = {} }
+  for i, id in ipairs(c.id) do
+    local state, count = redis.call('HGET', record(id), 'state'), c.slices[i]
     -- A job of one slice that runs was enqueued.
-    if state and is_open(state) and not (state == 'running' and #job.slices == 1) then
-      for s, slice in ipairs(job.slices) do
+    if state and is_open(state) and not (state == 'running' and count == 1) then
+      for s = 1, count do
+        local tag = c.tag[at + s]
         slices[#slices + 1] = {
-          ulid = job.ulid, slice = s - 1, tenant = job.tenant, rank = job.rank, count = slice.count, tokens = slice.tokens,
-          tag = slice.tag, priority = priority_of(order, slice.tag), overtaken = slice.overtaken,
+          ulid = id, slice = s - 1, tenant = c.tenant[i], rank = c.rank[i], count = c.count[at + s], tokens = c.tokens[at + s],
+          tag = tag, priority = priority_of(order, tag), overtaken = c.overtaken[at + s],
         }
       end
     end
+    at = at + count
   end
   if #slices == 0 then
     redis.call('HDEL', TAG .. ':commits', commit)

@@ -1,13 +1,13 @@
 /** What is handed to lua/admit.lua, and what comes back: the one script that writes records. */
 
-import { type Place, RANKS, type Slice } from './chunks.js';
+import { type PlacedSlice, RANKS, type Slice } from './chunks.js';
 import { pack, unpack } from './codec.js';
 import { KEY_BYTES, keepKeyMs } from './idempotency.js';
 import { parseJobId } from './keys.js';
 import { packMeta, packTask } from './records.js';
 import type { RedisClient } from './redis.js';
 import { queueScript } from './scripts.js';
-import type { NewJob } from './types.js';
+import type { NewJob, Tenant } from './types.js';
 
 /** A record takes about this many bytes of Redis beside what is packed in it. */
 export const RECORD_BYTES = 600;
@@ -39,65 +39,144 @@ export interface AdmissionLimits {
   };
 }
 
-export interface Verdict {
-  /** 1 created, 0 it existed; refused: −1 for the tenant's tokens, −2 for everybody's, −3 for the tenant's bytes. */
-  readonly verdict: 1 | 0 | -1 | -2 | -3;
-  /** By slice, where the job was created. */
-  readonly places?: readonly Place[];
+/** 1 created, 0 it existed; refused: −1 for the tenant's tokens, −2 for everybody's, −3 for the tenant's bytes. */
+export type Verdict = 1 | 0 | -1 | -2 | -3;
+
+export interface Admission {
+  /** One per job, in order. */
+  readonly verdicts: readonly Verdict[];
+  /** The slices of the jobs that were created. */
+  readonly placed: readonly PlacedSlice[];
+}
+
+/** As lua/admit.lua returns it. */
+interface Reply {
+  readonly verdict: readonly Verdict[];
+  readonly tag: readonly number[];
+  readonly priority: readonly number[];
+  readonly overtaken: readonly number[];
 }
 
 const admitScript = queueScript<Buffer>('admit.lua');
 
-/** One verdict per job, in order. */
 export async function admit(
   redis: RedisClient,
   queue: string,
-  jobs: readonly Candidate[],
+  candidates: readonly Candidate[],
   { commit, tokenCap, queueCap, memory }: AdmissionLimits,
-): Promise<Verdict[]> {
-  const blobs: Buffer[] = [];
-  // Lua counts from 1, and the first argument is the list of jobs.
-  const argument = (blob: Buffer) => blobs.push(blob) + 1;
-  const heldElsewhere: Record<string, number> = {};
-  const entries = jobs.map((candidate) => {
-    const { tenant } = candidate.job;
-    const held = memory.held.get(tenant.name);
-    if (held !== undefined) heldElsewhere[tenant.name] = held;
-    return entryOf(candidate, argument);
+): Promise<Admission> {
+  const args = new Arguments(memory.held);
+  for (const candidate of candidates) args.add(candidate);
+  const { jobs, slices, tenants, blobs } = args;
+  const control = pack({ jobs, slices, tenants, tokenCap, queueCap, heldCap: memory.tenantCap, commit });
+  const reply = unpack<Reply>(await admitScript(redis, queue, [control, ...blobs]));
+  const placed: PlacedSlice[] = [];
+  let slice = 0;
+  candidates.forEach(({ job, slices: own }, n) => {
+    for (let s = 0; s < own.length; s++, slice++) {
+      if (reply.verdict[n] !== 1) continue;
+      const at = placed.length;
+      placed.push({
+        ulid: jobs.id[n]!,
+        slice: s,
+        tenant: job.tenant.name,
+        rank: jobs.rank[n]!,
+        count: slices.count[slice]!,
+        tokens: slices.tokens[slice]!,
+        tag: reply.tag[at]!,
+        priority: reply.priority[at]!,
+        overtaken: reply.overtaken[at]!,
+      });
+    }
   });
-  const heldCap = memory.tenantCap;
-  const control = pack({ jobs: entries, tokenCap, queueCap, heldCap, heldElsewhere, commit });
-  return unpack<Verdict[]>(await admitScript(redis, queue, [control, ...blobs]));
+  return { verdicts: reply.verdict, placed };
 }
 
-function entryOf({ job, id, slices, packed, bytes, order }: Candidate, argument: (blob: Buffer) => number) {
-  const { tenant, meta, deadline, idempotency, retentionMs } = job;
-  const packedMeta = packMeta(meta, order);
-  return {
-    id: parseJobId(id)!.ulid,
-    tenant: tenant.name,
-    weight: tenant.weight,
-    rank: RANKS[meta.priority],
-    meta: argument(packedMeta),
-    task: argument(packTask(meta)),
-    ...(deadline && ('at' in deadline ? { deadlineAt: deadline.at } : { deadlineIn: deadline.in })),
-    items: job.items.length,
-    tokens: job.tokens.reduce((sum, n) => sum + n, 0),
-    reserved: job.resultBytes,
-    held: bytes + packedMeta.length + job.resultBytes,
-    kept: RECORD_BYTES + packedMeta.length,
-    slices: slices.map((slice, s) => ({
-      first: slice.first,
-      count: slice.items.length,
-      tokens: slice.tokens,
-      cost: Math.max(slice.tokens, packed[s]!.length / BYTES_PER_TOKEN),
-      items: argument(packed[s]!),
-    })),
-    retention: retentionMs,
-    hears: lettersOf(job.told),
-    array: meta.array,
-    ...(idempotency && { keyBytes: KEY_BYTES + idempotency.key.length, keyMs: keepKeyMs(retentionMs) }),
+/** The script's arguments: a list for each field, so that its name is sent once and not with every job. */
+class Arguments {
+  readonly jobs = {
+    id: [] as string[],
+    tenant: [] as number[],
+    rank: [] as number[],
+    meta: [] as number[],
+    task: [] as number[],
+    deadlineAt: [] as number[],
+    deadlineIn: [] as number[],
+    items: [] as number[],
+    tokens: [] as number[],
+    reserved: [] as number[],
+    held: [] as number[],
+    kept: [] as number[],
+    slices: [] as number[],
+    retention: [] as number[],
+    hears: [] as string[],
+    array: [] as boolean[],
+    keyBytes: [] as number[],
+    keyMs: [] as number[],
   };
+  readonly slices = {
+    first: [] as number[],
+    count: [] as number[],
+    tokens: [] as number[],
+    cost: [] as number[],
+    items: [] as number[],
+  };
+  readonly tenants = { name: [] as string[], weight: [] as number[], held: [] as number[] };
+  readonly blobs: Buffer[] = [];
+  readonly #known: ReadonlyMap<string, number>;
+  readonly #numbers = new Map<string, number>();
+
+  /** `held`: bytes by tenant. */
+  constructor(held: ReadonlyMap<string, number>) {
+    this.#known = held;
+  }
+
+  add({ job, id, slices, packed, bytes, order }: Candidate): void {
+    const { meta, deadline, idempotency, retentionMs } = job;
+    const packedMeta = packMeta(meta, order);
+    const { jobs } = this;
+    jobs.id.push(parseJobId(id)!.ulid);
+    jobs.tenant.push(this.#tenant(job.tenant));
+    jobs.rank.push(RANKS[meta.priority]);
+    jobs.meta.push(this.#argument(packedMeta));
+    jobs.task.push(this.#argument(packTask(meta)));
+    jobs.deadlineAt.push(deadline && 'at' in deadline ? deadline.at : 0);
+    jobs.deadlineIn.push(deadline && 'in' in deadline ? deadline.in : 0);
+    jobs.items.push(job.items.length);
+    jobs.tokens.push(job.tokens.reduce((sum, n) => sum + n, 0));
+    jobs.reserved.push(job.resultBytes);
+    jobs.held.push(bytes + packedMeta.length + job.resultBytes);
+    jobs.kept.push(RECORD_BYTES + packedMeta.length);
+    jobs.slices.push(slices.length);
+    jobs.retention.push(retentionMs);
+    jobs.hears.push(lettersOf(job.told));
+    jobs.array.push(meta.array);
+    jobs.keyBytes.push(idempotency ? KEY_BYTES + idempotency.key.length : 0);
+    jobs.keyMs.push(idempotency ? keepKeyMs(retentionMs) : 0);
+    slices.forEach(({ first, items, tokens }, s) => {
+      this.slices.first.push(first);
+      this.slices.count.push(items.length);
+      this.slices.tokens.push(tokens);
+      this.slices.cost.push(Math.max(tokens, Math.round(packed[s]!.length / BYTES_PER_TOKEN)));
+      this.slices.items.push(this.#argument(packed[s]!));
+    });
+  }
+
+  /** Lua counts from 1, and the first argument is what all of this is told in. */
+  #argument(blob: Buffer): number {
+    return this.blobs.push(blob) + 1;
+  }
+
+  #tenant({ name, weight }: Tenant): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const { tenants } = this;
+    tenants.weight.push(weight);
+    tenants.held.push(this.#known.get(name) ?? 0);
+    const number = tenants.name.push(name);
+    this.#numbers.set(name, number);
+    return number;
+  }
 }
 
 /** As lua/lib.lua reads them. */

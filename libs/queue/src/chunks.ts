@@ -56,15 +56,11 @@ export function cutSlices(items: readonly WireItem[], lengths: readonly number[]
   return slices;
 }
 
-/** Where admission put a slice in the fair order. */
-export interface Place {
+/** An admitted slice, and where admission put it in the fair order. */
+export interface PlacedSlice {
   readonly tag: number;
   readonly priority: number;
   readonly overtaken: number;
-}
-
-/** An admitted slice with its place. */
-export interface PlacedSlice extends Place {
   readonly ulid: string;
   readonly slice: number;
   readonly tenant: string;

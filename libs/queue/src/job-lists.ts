@@ -10,10 +10,10 @@ import type { RedisClient } from './redis.js';
 import { queueScript } from './scripts.js';
 import type { JobFilter, JobPage } from './types.js';
 
-/** Records that one script looks at, at about 1 µs each, and that a round over all queues does. */
-const SCRIPT_LOOKS = 1000;
-const ROUND_LOOKS = 4000;
-const MAX_ROUNDS = 5;
+/** Records that one script looks at, at about 3 µs each, and that a round over all queues does. */
+const SCRIPT_LOOKS = 500;
+const ROUND_LOOKS = 2000;
+const MAX_ROUNDS = 8;
 
 type Listed = [ulid: Buffer, values: RecordValues, runs: StoredRuns];
 type Reply = [last: Buffer, found: Listed[]];

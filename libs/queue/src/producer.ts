@@ -5,7 +5,7 @@
 import { ShoalError } from '@shoal/contracts';
 import { admit, type Candidate, RECORD_BYTES, type Verdict } from './admission.js';
 import type { ChunkQueue } from './chunk-queue.js';
-import { byLength, cutSlices, type PlacedSlice, RANKS } from './chunks.js';
+import { byLength, cutSlices } from './chunks.js';
 import type { Gauges } from './gauges.js';
 import { confirm, type KeyUse, release, reserve } from './idempotency.js';
 import { idempotencyKey, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
@@ -93,14 +93,13 @@ export class Producer {
     if (fresh.length === 0) return;
     schedule.announce(queue);
     const commit = newUlid(clock());
-    const verdicts = await admit(redis, queue, fresh, {
+    const { verdicts, placed } = await admit(redis, queue, fresh, {
       commit,
       tokenCap: this.#options.tenantCap,
       queueCap: this.#options.queueCap,
       memory: gauges.memory(queue),
     });
-    const admitted = fresh.filter((_, n) => verdicts[n]!.verdict >= 0);
-    const placed = fresh.flatMap((pending, n) => placedSlices(pending, verdicts[n]!));
+    const admitted = fresh.filter((_, n) => verdicts[n]! >= 0);
     if (placed.length > 0) await chunks.send(commit, placed, gauges.chunkTokens(queue));
     // Nobody waits for it: who repeats a call before it is there finds the job all the same. (Were it waited for, a Redis
     // that is away by now would hold up this commit, and then again the next one with whoever came meanwhile.)
@@ -108,7 +107,7 @@ export class Producer {
     // Repeats of a job wait as well: its first call may have been answered that too few replicas have it.
     const missing = await this.#awaitReplicas(admitted).then(() => null, redisError);
     fresh.forEach((pending, n) => {
-      const { verdict } = verdicts[n]!;
+      const verdict = verdicts[n]!;
       if (verdict >= 0) pending.resolve(missing ?? { id: pending.id, created: verdict === 1 });
       else void this.#refuse(pending, this.#refusal(verdict));
     });
@@ -175,7 +174,7 @@ export class Producer {
     pending.resolve(released instanceof ShoalError ? released : refusal);
   }
 
-  #refusal(verdict: Verdict['verdict']): ShoalError {
+  #refusal(verdict: Verdict): ShoalError {
     const { gauges, queue } = this.#options;
     const { tokens, rate } = gauges.queue(queue);
     // The time in which a tenth of the queue drains at the present rate.
@@ -193,19 +192,6 @@ export class Producer {
       retryAfter,
     });
   }
-}
-
-function placedSlices({ job, id, slices }: Pending, { places = [] }: Verdict): PlacedSlice[] {
-  const { ulid } = parseJobId(id)!;
-  return places.map((place, slice) => ({
-    ...place,
-    ulid,
-    slice,
-    tenant: job.tenant.name,
-    rank: RANKS[job.meta.priority],
-    count: slices[slice]!.items.length,
-    tokens: slices[slice]!.tokens,
-  }));
 }
 
 function keyUse({ job, id }: Pending): KeyUse[] {

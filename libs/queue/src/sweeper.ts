@@ -24,7 +24,7 @@ const UNSENT_MS = 5000;
 /** A queue without work is left alone once nobody has announced it for this long: a submission may be on its way. */
 const IDLE_MS = 5000;
 /** Most slices of one queue's work in one round; Redis serves others between them. */
-const MAX_SLICES = 40;
+const MAX_SLICES = 100;
 
 /** As lua/sweep.lua returns it. */
 interface Swept {
