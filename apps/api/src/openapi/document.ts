@@ -20,7 +20,7 @@ const PREFER: Parameter = {
 const IDEMPOTENCY_KEY: Parameter = {
   in: 'header',
   name: 'Idempotency-Key',
-  description: 'The same key and body are the same job for 24 hours.',
+  description: 'The same key and body are the same job for 24 hours and as long as its result is kept after that.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
 const LAST_EVENT_ID: Parameter = {
@@ -36,6 +36,7 @@ const ADMISSION_ERRORS = [
   'input_too_long',
   'result_too_large',
   'tenant_backlog_full',
+  'tenant_memory_full',
   'queue_full',
   'memory_full',
   'not_replicated',
