@@ -10,8 +10,8 @@
            slices   of all jobs: first, count, tokens, cost, items; meta, task and items are numbers of arguments
            tenants  name, weight, held (bytes it was last seen to hold in all queues)
   ARGV[n]  packed values
-  Output   msgpack { verdict, tag, priority, overtaken }: a verdict per job, the others per slice of jobs that were created
-           verdict 1 created, 0 existed; refused by a cap: -1 of the tenant's tokens, -2 of the queue's, -3 of its bytes
+  Output   msgpack { decision, tag, priority, overtaken }: a decision per job, the others per slice of jobs that were created
+           decision 1 created, 0 existed; refused by a cap: -1 of the tenant's tokens, -2 of the queue's, -3 of its bytes
 
   Start-time fair queueing (Goyal et al., SIGCOMM 1996): a slice's start tag is max(V, the tenant's last finish tag), its
   finish tag start + cost / weight. A tenant has a finish tag for each rank of priority (1 high, 2 normal, 3 low), and what
@@ -42,7 +42,7 @@ for t, name in ipairs(arg.tenants.name) do
   }
 end
 
-local out = { verdict = {}, tag = {}, priority = {}, overtaken = {} }
+local out = { decision = {}, tag = {}, priority = {}, overtaken = {} }
 -- What the sweeper needs to enqueue it, should the producer not live to do so.
 local lost = { id = {}, tenant = {}, rank = {}, slices = {}, count = {}, tokens = {}, tag = out.tag, overtaken = out.overtaken }
 local places, created = 0, 0
@@ -67,15 +67,15 @@ local jobs, slices, tokens_added, reserved_added, slice = arg.jobs, arg.slices, 
 for i, id in ipairs(jobs.id) do
   local key, tenant, tokens, count = record(id), tenants[jobs.tenant[i]], jobs.tokens[i], jobs.slices[i]
   local bytes = jobs.held[i] + jobs.keyBytes[i]
-  local verdict = 1
+  local decision = 1
   if redis.call('EXISTS', key) == 1 then
-    verdict = 0
+    decision = 0
   elseif tenant.tokens + tenant.addedTokens + tokens > arg.tokenCap then
-    verdict = -1
+    decision = -1
   elseif total + tokens_added + tokens > arg.queueCap then
-    verdict = -2
+    decision = -2
   elseif tenant.held + tenant.addedBytes + bytes > arg.heldCap then
-    verdict = -3
+    decision = -3
   else
     local rank = jobs.rank[i]
     local deadline = jobs.deadlineIn[i] > 0 and now + jobs.deadlineIn[i] or jobs.deadlineAt[i]
@@ -115,7 +115,7 @@ for i, id in ipairs(jobs.id) do
     tokens_added = tokens_added + tokens
     reserved_added = reserved_added + jobs.reserved[i]
   end
-  out.verdict[i] = verdict
+  out.decision[i] = decision
   slice = slice + count
 end
 

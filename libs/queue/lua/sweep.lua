@@ -135,4 +135,6 @@ more = more or #due == MAX_COMMITS
 
 local jobs = tonumber(redis.call('HGET', STATE, 'jobs') or 0) + redis.call('ZCARD', TAG .. ':commits:due')
 local soonest = redis.call('ZRANGE', FORGET, 0, 0, 'WITHSCORES')[2]
+-- Nobody holds anything of an empty queue; a worker of an earlier version may have ended jobs without saying so.
+if jobs == 0 and not soonest then redis.call('UNLINK', TAG .. ':held') end
 return cmsgpack.pack({ more = more, jobs = jobs, next = soonest and tonumber(soonest), lost = lost })

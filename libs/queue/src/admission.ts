@@ -40,18 +40,18 @@ export interface AdmissionLimits {
 }
 
 /** 1 created, 0 it existed; refused: −1 for the tenant's tokens, −2 for everybody's, −3 for the tenant's bytes. */
-export type Verdict = 1 | 0 | -1 | -2 | -3;
+export type Decision = 1 | 0 | -1 | -2 | -3;
 
 export interface Admission {
   /** One per job, in order. */
-  readonly verdicts: readonly Verdict[];
+  readonly decisions: readonly Decision[];
   /** The slices of the jobs that were created. */
   readonly placed: readonly PlacedSlice[];
 }
 
 /** As lua/admit.lua returns it. */
 interface Reply {
-  readonly verdict: readonly Verdict[];
+  readonly decision: readonly Decision[];
   readonly tag: readonly number[];
   readonly priority: readonly number[];
   readonly overtaken: readonly number[];
@@ -74,7 +74,7 @@ export async function admit(
   let slice = 0;
   candidates.forEach(({ job, slices: own }, n) => {
     for (let s = 0; s < own.length; s++, slice++) {
-      if (reply.verdict[n] !== 1) continue;
+      if (reply.decision[n] !== 1) continue;
       const at = placed.length;
       placed.push({
         ulid: jobs.id[n]!,
@@ -89,7 +89,7 @@ export async function admit(
       });
     }
   });
-  return { verdicts: reply.verdict, placed };
+  return { decisions: reply.decision, placed };
 }
 
 /** The script's arguments: a list for each field, so that its name is sent once and not with every job. */

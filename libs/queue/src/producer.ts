@@ -3,7 +3,7 @@
  * busy with earlier ones are admitted together (group commit), so single jobs share scripts and chunks without waiting.
  */
 import { ShoalError } from '@shoal/contracts';
-import { admit, type Candidate, RECORD_BYTES, type Verdict } from './admission.js';
+import { admit, type Candidate, type Decision, RECORD_BYTES } from './admission.js';
 import type { ChunkQueue } from './chunk-queue.js';
 import { byLength, cutSlices } from './chunks.js';
 import type { Gauges } from './gauges.js';
@@ -93,13 +93,13 @@ export class Producer {
     if (fresh.length === 0) return;
     schedule.announce(queue);
     const commit = newUlid(clock());
-    const { verdicts, placed } = await admit(redis, queue, fresh, {
+    const { decisions, placed } = await admit(redis, queue, fresh, {
       commit,
       tokenCap: this.#options.tenantCap,
       queueCap: this.#options.queueCap,
       memory: gauges.memory(queue),
     });
-    const admitted = fresh.filter((_, n) => verdicts[n]! >= 0);
+    const admitted = fresh.filter((_, n) => decisions[n]! >= 0);
     if (placed.length > 0) await chunks.send(commit, placed, gauges.chunkTokens(queue));
     // Nobody waits for it: who repeats a call before it is there finds the job all the same. (Were it waited for, a Redis
     // that is away by now would hold up this commit, and then again the next one with whoever came meanwhile.)
@@ -107,9 +107,9 @@ export class Producer {
     // Repeats of a job wait as well: its first call may have been answered that too few replicas have it.
     const missing = await this.#awaitReplicas(admitted).then(() => null, redisError);
     fresh.forEach((pending, n) => {
-      const verdict = verdicts[n]!;
-      if (verdict >= 0) pending.resolve(missing ?? { id: pending.id, created: verdict === 1 });
-      else void this.#refuse(pending, this.#refusal(verdict));
+      const decision = decisions[n]!;
+      if (decision >= 0) pending.resolve(missing ?? { id: pending.id, created: decision === 1 });
+      else void this.#refuse(pending, this.#refusal(decision));
     });
   }
 
@@ -174,16 +174,16 @@ export class Producer {
     pending.resolve(released instanceof ShoalError ? released : refusal);
   }
 
-  #refusal(verdict: Verdict): ShoalError {
+  #refusal(decision: Decision): ShoalError {
     const { gauges, queue } = this.#options;
     const { tokens, rate } = gauges.queue(queue);
     // The time in which a tenth of the queue drains at the present rate.
     const retryAfter = rate > 0 ? Math.min(60, Math.max(1, Math.ceil(tokens / 10 / rate))) : 5;
-    if (verdict === -1) {
+    if (decision === -1) {
       const detail = 'wait until some of your jobs have ended, then repeat the request';
       return new ShoalError('tenant_backlog_full', detail, { retryAfter });
     }
-    if (verdict === -3) {
+    if (decision === -3) {
       const detail =
         'your jobs and results take as much memory as one caller may have; delete results, or keep them shorter';
       return new ShoalError('tenant_memory_full', detail, { retryAfter: 60 });

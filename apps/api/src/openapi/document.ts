@@ -69,7 +69,11 @@ function operations(examples: Examples): Operations {
           query('status', 'Only jobs in this state.', { enum: JOB_STATES }),
           query('model', 'Only jobs of this model.', { type: 'string' }),
           query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }),
-          query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }),
+          query(
+            'cursor',
+            'The `next_cursor` of the page before. A page can have less than `limit`, even nothing, and still be followed by another.',
+            { type: 'string' },
+          ),
         ],
         answers: { 200: { description: 'A page of jobs, without their outputs.', schema: 'JobList' } },
         errors: ['invalid_request', 'redis_unavailable'],
