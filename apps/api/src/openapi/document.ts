@@ -20,7 +20,7 @@ const PREFER: Parameter = {
 const IDEMPOTENCY_KEY: Parameter = {
   in: 'header',
   name: 'Idempotency-Key',
-  description: 'The same key and body are the same job for 24 hours.',
+  description: 'The same key and body are the same job for 24 hours and as long as its result is kept after that.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
 const LAST_EVENT_ID: Parameter = {
@@ -37,6 +37,7 @@ const ADMISSION_ERRORS = [
   'input_too_long',
   'result_too_large',
   'tenant_backlog_full',
+  'tenant_memory_full',
   'queue_full',
   'memory_full',
   'not_replicated',
@@ -72,7 +73,11 @@ function operations(examples: Examples): Operations {
           query('status', 'Only jobs in this state.', { enum: JOB_STATES }),
           query('model', 'Only jobs of this model.', { type: 'string' }),
           query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }),
-          query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }),
+          query(
+            'cursor',
+            'The `next_cursor` of the page before. A page can have less than `limit`, even nothing, and still be followed by another.',
+            { type: 'string' },
+          ),
         ],
         answers: { 200: { description: 'A page of jobs, without their outputs.', schema: 'JobList' } },
         errors: ['invalid_request', 'redis_unavailable'],
