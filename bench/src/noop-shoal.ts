@@ -38,6 +38,7 @@ export async function startShoalWorker(
   const engine = new EncoderEngine({
     runner: {
       model: { name: 'noop', version: '1', variant: 'fp32', queue: SHOAL_QUEUE } as Model,
+      joining: { rows: 'any-length', reason: null },
       groupKey: () => '',
       run: async (rows) => {
         deviceFreed = deviceFreed.then(() => (passMs > 0 ? sleep(passMs) : undefined));
@@ -58,7 +59,7 @@ export async function startShoalWorker(
     },
     random: Math.random,
   });
-  await publisher.announceLimits(limits.maxBatchTokens);
+  await publisher.announceLimits('noop', limits.maxBatchTokens);
   consumer.start(engine);
   return async () => {
     await Promise.all([consumer.drain(), engine.drain()]);

@@ -26,6 +26,7 @@ const idsOf = ({ item }) => (item.kind === 'text' ? item.ids : new Uint32Array(2
 const worker = new ModelWorker({
   runner: {
     model,
+    joining: { rows: 'any-length', reason: null },
     groupKey: () => '',
     run: async (rows) => {
       const numbers = rows.map((row) => idsOf(row)[0] ?? 0);
@@ -38,6 +39,7 @@ const worker = new ModelWorker({
     },
     close: async () => undefined,
   },
+  hardware: 'a processor',
   limits: { maxBatchSize: batch, maxBatchTokens: tokens, maxDelayMs: 5, passTokens: tokens },
   redisUrl: process.env.REDIS_URL ?? '',
   gate: new RunGate({ places: runs, clock: systemClock }),

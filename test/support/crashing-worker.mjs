@@ -17,6 +17,7 @@ const numberOf = ({ item }) => (item.kind === 'text' ? (item.ids[0] ?? 0) : 0);
 const worker = new ModelWorker({
   runner: {
     model,
+    joining: { rows: 'any-length', reason: null },
     groupKey: () => '',
     run: async (rows) => {
       const values = rows.map(numberOf);
@@ -25,6 +26,7 @@ const worker = new ModelWorker({
     },
     close: async () => undefined,
   },
+  hardware: 'a processor',
   limits: { maxBatchSize: 8, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 },
   redisUrl,
   gate: new RunGate({ places: 1, clock: systemClock }),

@@ -55,6 +55,7 @@ export interface JobOptions {
 }
 
 export interface WorkerOptions {
+  readonly hardware?: string;
   readonly run?: Run;
   readonly limits?: Partial<BatchLimits>;
   readonly queue?: string;
@@ -142,8 +143,8 @@ export async function openBench({
   const queues = storeOptions.queues ?? [uniqueQueue()];
   const queue = queues[0]!;
   const tag = queueTag(queue);
-  const { redisCa, redisCluster } = storeOptions;
-  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster };
+  const { redisCa, redisCluster, redisSentinels } = storeOptions;
+  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster, redisSentinels };
   const redis = openClient({ redisUrl: testUrl, redisCa, redisCluster });
   closers.push(() => redis.disconnect());
 
@@ -154,6 +155,8 @@ export async function openBench({
       tenantCapTokens: 10_000_000,
       queueCapTokens: 10_000_000,
       memoryBudget: 4 * 1024 ** 3,
+      // Tests share their tenants.
+      tenantMemoryShare: Number.POSITIVE_INFINITY,
       clock: Date.now,
       onError: () => undefined,
       ...storeOptions,
@@ -189,11 +192,18 @@ export async function openBench({
     };
   };
 
-  const startWorker = async ({ run = double, limits, queue: own = queue, tells }: WorkerOptions = {}) => {
+  const startWorker = async ({
+    run = double,
+    limits,
+    hardware = 'a processor',
+    queue: own = queue,
+    tells,
+  }: WorkerOptions = {}) => {
     const batches: number[][] = [];
     const worker = new ModelWorker({
       runner: {
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
+        joining: { rows: 'any-length', reason: null },
         groupKey: () => '',
         async run(rows) {
           const values = rows.map(numberOf);
@@ -205,6 +215,7 @@ export async function openBench({
         close: async () => undefined,
       },
       limits: { ...LIMITS, ...limits },
+      hardware,
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),
       ...forWorkers,
       gate: new RunGate({ places: 1, clock: systemClock }),

@@ -3,10 +3,12 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { Encoder } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
+import { EventUrls } from './events/event-urls.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
 import { FailureLog } from './http/failure-log.js';
+import { RootController } from './http/root.controller.js';
 import type { ApiKey } from './http/tenant.js';
 import { Waits } from './http/waits.js';
 import { BulkController } from './jobs/bulk.controller.js';
@@ -28,11 +30,17 @@ export interface Parts {
   readonly encoders: readonly Encoder[];
   /** None: every request is the sole tenant's, and only this machine is served. */
   readonly keys: readonly ApiKey[];
+  /** Of one request, unpacked. */
+  readonly maxBodyBytes: number;
+  /** Origins whose pages may call; none: only pages that this server serves. */
+  readonly corsOrigins: readonly string[];
   /** How long an ended job is kept unless it says otherwise. */
   readonly retentionMs: number;
   readonly embeddingsTimeoutMs: number;
   readonly metrics: ApiMetrics;
   readonly logger: Logger;
+  /** Unix ms. */
+  readonly clock: () => number;
   /** Undefined: requests and jobs are not traced. */
   readonly tracer: Tracer | undefined;
 }
@@ -44,10 +52,12 @@ export function appModule({
   store,
   webhooks,
   encoders,
+  keys,
   retentionMs,
   embeddingsTimeoutMs,
   metrics,
   logger,
+  clock,
   tracer,
 }: Parts): DynamicModule {
   return {
@@ -61,10 +71,12 @@ export function appModule({
       EmbeddingsController,
       ModelsController,
       HealthController,
+      RootController,
     ],
     providers: [
       { provide: Catalog, useFactory: () => new Catalog(encoders) },
       { provide: Waits, useFactory: () => new Waits(metrics) },
+      { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },
       { provide: Webhooks, useFactory: () => new Webhooks(webhooks) },
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {

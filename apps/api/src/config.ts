@@ -4,6 +4,7 @@ import {
   duration,
   type Environment,
   integer,
+  list,
   logLevel,
   port,
   type RedisSettings,
@@ -13,6 +14,7 @@ import {
   text,
   url,
 } from '@shoal/config';
+import { MAX_BODY_BYTES } from '@shoal/contracts';
 import { AllowList, allowList, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 import { isLoopback } from './http/host.js';
@@ -20,6 +22,8 @@ import { type ApiKey, digestOf } from './http/tenant.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+const KIB = 1024;
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 /** Tenant names become parts of Redis keys. */
@@ -43,6 +47,14 @@ function parseKey(entry: string): ApiKey | null {
   return { tenant: { name, weight: share }, digest: digestOf(key) };
 }
 
+const ORIGIN_FAULT = 'must be "*" or origins such as https://app.example.com, separated by commas';
+const Origins = list().refine((origins) => origins.every((origin) => origin === '*' || isOrigin(origin)), ORIGIN_FAULT);
+
+/** As browsers send it: no path, no slash at the end, no standard port. */
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 /** Kept as its hash, like API keys. */
 const Token = z.string().regex(/^\S+$/, 'must be one word, without spaces').transform(digestOf);
 
@@ -52,6 +64,10 @@ const Schema = z.object({
   ...redisVariables,
   SHOAL_MODELS_DIR: text().default('./models'),
   SHOAL_API_KEYS: ApiKeys.default([]),
+  /** Most bytes of a request's body, unpacked: what a tensor may take as JSON or base64. */
+  SHOAL_MAX_BODY_BYTES: integer({ min: 64 * KIB, max: 256 * MIB }).default(MAX_BODY_BYTES),
+  /** Origins whose pages may call the API from a browser, separated by commas, or `*`. */
+  SHOAL_CORS_ORIGINS: Origins.default([]),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(9464),
   /** Who asks for the autoscaling number sends it; without it only a loopback SHOAL_METRICS_HOST is answered. */
@@ -67,6 +83,8 @@ const Schema = z.object({
   /** Most tokens of one tenant's unfinished jobs of a model, and of everybody's. */
   SHOAL_TENANT_MAX_TOKENS: integer({ min: 1 }).default(20_000_000),
   SHOAL_QUEUE_MAX_TOKENS: integer({ min: 1 }).default(100_000_000),
+  /** Share of the memory for jobs and results that one tenant may take: half of it where there are several, else all. */
+  SHOAL_TENANT_MEMORY_PERCENT: integer({ min: 1, max: 100 }).optional(),
   /** Bytes for jobs and results where Redis has no `maxmemory`. */
   SHOAL_MEMORY_BUDGET: integer({ min: 1 }).default(GIB),
   /** Seals the secrets of webhooks; without it there are none. The webhooks process has the same. */

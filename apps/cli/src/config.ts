@@ -1,7 +1,16 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ConfigError, type Environment, port, readConfig, redisSettings, redisVariables, text } from '@shoal/config';
+import {
+  ConfigError,
+  type Environment,
+  port,
+  type RedisSettings,
+  readConfig,
+  redisSettings,
+  redisVariables,
+  text,
+} from '@shoal/config';
 import { z } from 'zod';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -26,6 +35,8 @@ const Schema = z.object({
 });
 
 export interface Config extends z.output<typeof Schema> {
+  /** Where REDIS_URL is set. */
+  readonly redis: RedisSettings;
   /** All of it, for the processes that are started. */
   readonly environment: Environment;
 }
@@ -33,11 +44,14 @@ export interface Config extends z.output<typeof Schema> {
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
-  if (config.REDIS_URL !== undefined) {
-    redisSettings(config);
-  } else if (config.SHOAL_REDIS_CA !== undefined || config.SHOAL_REDIS_CLUSTER) {
+  if (config.REDIS_URL === undefined && (config.SHOAL_REDIS_CA !== undefined || config.SHOAL_REDIS_CLUSTER)) {
     const message = 'must be set where SHOAL_REDIS_CA or SHOAL_REDIS_CLUSTER is: the private Redis has neither';
     throw new ConfigError([{ variable: 'REDIS_URL', message }]);
   }
-  return { ...config, environment: env };
+  return { ...config, redis: redisSettings(config), environment: env };
+}
+
+/** Where workers keep what they measured of models. */
+export function cacheDirOf({ SHOAL_CACHE_DIR, SHOAL_DATA_DIR }: Config): string {
+  return SHOAL_CACHE_DIR ?? join(SHOAL_DATA_DIR, 'cache');
 }

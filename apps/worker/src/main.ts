@@ -2,8 +2,8 @@
 import { RunGate, systemClock } from '@shoal/batching';
 import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { loadRunner, type Model, type ModelRunner, openRepository, sessionModel } from '@shoal/models';
-import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { type Model, openRepository } from '@shoal/models';
+import { openRuntime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
   createLogger,
@@ -13,17 +13,18 @@ import {
   logRarely,
   openTracer,
   servePrivately,
-  type Tracer,
-  type WorkerMetrics,
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
-import { findLimits, type MeasuredLimits, type MeasureOptions } from './limits.js';
-import { ModelWorker } from './model-worker.js';
+import { loadModel } from './load-model.js';
+import type { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const models = await chooseModels(config, logger);
-  await waitForRedis(config.redis);
+  await waitForRedis(config.redis, {
+    role: 'worker',
+    onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
+  });
   const runtime = await openRuntime({
     ...(config.SHOAL_RUNTIME && { prefer: config.SHOAL_RUNTIME }),
     log: (message) => logger.warn('runtime.fallback', { reason: message }),
@@ -63,8 +64,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   });
   let ready = false;
   const unserved: string[] = [];
-  const readiness = () => ({ ready, notes: unserved });
-  const server = await servePrivately(registry, readiness, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const server = await servePrivately(
+    registry,
+    () => ({ ready: ready && workers.every(({ connected }) => connected), notes: unserved }),
+    config.SHOAL_METRICS_HOST,
+    config.SHOAL_METRICS_PORT,
+  );
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
   let failure: unknown;
@@ -119,68 +124,6 @@ async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
     throw new ShoalError('model_not_found', `there is no model that can be served in ${config.SHOAL_MODELS_DIR}`);
   }
   return [...chosen];
-}
-
-interface LoadContext {
-  readonly config: Config;
-  readonly runtime: Runtime;
-  readonly metrics: WorkerMetrics;
-  readonly gate: RunGate;
-  readonly logger: Logger;
-  readonly tracer: Tracer | undefined;
-  readonly onRedisError: (error: Error) => void;
-}
-
-async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
-  const { config, runtime, metrics, gate, logger, tracer, onRedisError } = context;
-  const started = performance.now();
-  const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
-  const session = await runtime.createSession(sessionModel(model.variants[model.variant]!, device), {
-    device,
-    deviceOptions,
-    intraOpThreads,
-  });
-  const runner = loadRunner(model, session);
-  const { tokensPerSecond, ...limits } = await measured(runner, {
-    cacheDir: config.SHOAL_CACHE_DIR,
-    device,
-    deviceOptions,
-    intraOpThreads,
-  });
-  const { name, version, variant } = model;
-  const seconds = (performance.now() - started) / 1000;
-  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
-  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device, runtime: runtime.kind }, 1);
-  logger.info('model.loaded', {
-    model: name,
-    version,
-    variant,
-    seconds: Math.round(seconds * 100) / 100,
-    ...limits,
-    tokensPerSecond,
-  });
-  return new ModelWorker({
-    runner,
-    limits,
-    tokensPerSecond,
-    ...config.redis,
-    gate,
-    metrics,
-    logger,
-    tracer,
-    onRedisError,
-    random: Math.random,
-  });
-}
-
-/** A model that fails in its first passes is not served, and its memory is given back. */
-async function measured(runner: ModelRunner, options: MeasureOptions): Promise<MeasuredLimits> {
-  try {
-    return await findLimits(runner, options);
-  } catch (error) {
-    await runner.close();
-    throw error;
-  }
 }
 
 async function main(): Promise<void> {

@@ -12,6 +12,8 @@ const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 export interface ModelWorkerOptions extends RedisTarget {
   readonly runner: ModelRunner;
   readonly limits: BatchLimits;
+  /** The kind of hardware that they were found on. */
+  readonly hardware: string;
   /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
   readonly tokensPerSecond?: number | null;
   readonly gate: RunGate;
@@ -35,9 +37,17 @@ export class ModelWorker {
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
     const { runner, limits, gate, tokensPerSecond = null, random, onRedisError } = options;
-    const { redisUrl, redisCa, redisCluster } = options;
+    const { redisUrl, redisCa, redisCluster, redisSentinels } = options;
     const { queue } = runner.model;
-    this.#consumer = new Consumer({ redisUrl, redisCa, redisCluster, queue, clock: Date.now, onError: onRedisError });
+    this.#consumer = new Consumer({
+      redisUrl,
+      redisCa,
+      redisCluster,
+      redisSentinels,
+      queue,
+      clock: Date.now,
+      onError: onRedisError,
+    });
     const { redis } = this.#consumer;
     this.#publisher = new Publisher({ redis, queue, maxResultBytes: MAX_RESULT_BYTES });
     this.#reports = new DemandReports(redis, queue);
@@ -71,14 +81,16 @@ export class ModelWorker {
   }
 
   async start(): Promise<void> {
-    await this.#publisher.announceLimits(this.#options.limits.maxBatchTokens);
+    const { limits, hardware, runner } = this.#options;
+    await this.#publisher.announceLimits(hardware, limits.maxBatchTokens);
+    // A Redis that is full refuses what only a model's card shows; the next start tells the same.
+    await this.#publisher.announceJoining(runner.joining).catch(this.#options.onRedisError);
     await this.#rate.start();
     this.#consumer.start(this.#engine);
   }
 
   /** Tells how long this replica took from the start of its process until it took jobs. */
   async reportColdStart(seconds: number): Promise<void> {
-    // A Redis that is full refuses it; the next start tells the same.
     await this.#reports.addColdStart(seconds).catch(this.#options.onRedisError);
   }
 

@@ -1,9 +1,11 @@
 export { ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
-export { formatPath, parse } from './faults.js';
+export { faultsError, formatPath, MAX_FAULTS, parse } from './faults.js';
 export {
   type BatchReceipt,
   BulkRequest,
   type CloseReason,
+  EventsUrlRequest,
+  type EventsUrlView,
   isTerminal,
   JOB_STATES,
   type JobError,
@@ -21,7 +23,7 @@ export {
   PRIORITIES,
   Priority,
 } from './job.js';
-export { Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
+export { Joining, Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
 export { EmbeddingsRequest } from './openai.js';
 export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
 export {

@@ -1,5 +1,6 @@
 /** A job as its caller sees it: what is submitted, and what is told of it. */
 import { z } from 'zod';
+import { mapOf } from './bounded.js';
 import type { ErrorCode } from './errors.js';
 import { ModelName, Task } from './model.js';
 import { type WebhookEvent, WebhookRequest } from './webhook.js';
@@ -9,6 +10,7 @@ export const MAX_ITEMS = 1000;
 export const MAX_WAIT_SECONDS = 60;
 /** Most bytes of one job's result in Redis. */
 export const MAX_RESULT_BYTES = 8 * 1024 * 1024;
+/** Most bytes of a request's body, unless the server is set up for another limit. */
 export const MAX_BODY_BYTES = 2 * 1024 * 1024;
 export const MAX_BODY_DEPTH = 100;
 
@@ -41,9 +43,7 @@ const Deadline = z.union(
 export const MAX_RETENTION_SECONDS = 30 * 24 * 3600;
 const RETENTION_FAULT = `give whole seconds from 60 to ${MAX_RETENTION_SECONDS}`;
 
-const Metadata = z
-  .record(z.string().max(64), z.string().max(512))
-  .refine((value) => Object.keys(value).length <= 16, 'at most 16 entries');
+const Metadata = mapOf(z.string().max(512), 16, 64);
 
 /** `POST /v1/jobs`. `input` and `parameters` are checked against the model's task. */
 export const JobRequest = z.strictObject({
@@ -63,6 +63,22 @@ export const JobRequest = z.strictObject({
   webhook: WebhookRequest.optional(),
 });
 export type JobRequest = z.infer<typeof JobRequest>;
+
+/** Longest time in seconds that a signed address of a job's events is open; a stream that is open by then goes on. */
+export const MAX_EVENTS_URL_SECONDS = 3600;
+
+/** `POST /v1/jobs/{id}/events/url`. */
+export const EventsUrlRequest = z.strictObject({
+  /** Seconds. */
+  expires_in: z.int().min(1).max(MAX_EVENTS_URL_SECONDS).default(300),
+});
+
+export interface EventsUrlView {
+  readonly object: 'events_url';
+  /** A path with its query, on this server. */
+  readonly url: string;
+  readonly expires_at: string;
+}
 
 /** `POST /v1/jobs/bulk`. Each entry is a JobRequest, checked and answered by itself. */
 export const BulkRequest = z.strictObject({

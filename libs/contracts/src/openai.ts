@@ -2,21 +2,14 @@
 import { z } from 'zod';
 import { MAX_ITEMS } from './job.js';
 import { ModelName } from './model.js';
-
-const TokenIds = z.array(z.int().min(0)).min(1);
+import { listOf, TokenIds } from './request.js';
 
 /** `POST /v1/embeddings`. */
 export const EmbeddingsRequest = z.strictObject({
   model: ModelName,
-  input: z.union(
-    [
-      z.string().min(1),
-      z.array(z.string().min(1)).min(1).max(MAX_ITEMS),
-      TokenIds,
-      z.array(TokenIds).min(1).max(MAX_ITEMS),
-    ],
-    { error: `give a string, up to ${MAX_ITEMS} strings, a token array or up to ${MAX_ITEMS} token arrays` },
-  ),
+  input: z.union([z.string().min(1), listOf(z.string().min(1), MAX_ITEMS), TokenIds, listOf(TokenIds, MAX_ITEMS)], {
+    error: `give a string, up to ${MAX_ITEMS} strings, a token array or up to ${MAX_ITEMS} token arrays`,
+  }),
   encoding_format: z.enum(['float', 'base64']).default('float'),
   dimensions: z.int().min(1).optional(),
   user: z.string().max(512).optional(),

@@ -1,17 +1,20 @@
 /** Inputs, parameters and outputs of each task, as callers write and read them. */
 import { z } from 'zod';
+import { listUpTo, mapOf } from './bounded.js';
 import { MAX_ITEMS } from './job.js';
+import { listOf, TokenIds } from './request.js';
 
 const Text = z.string().min(1, 'must not be empty');
+/** Most names of a list or map, labels and inputs or outputs of a graph, and the longest. */
+const MAX_NAMES = 1000;
+const MAX_NAME = 512;
+const MAX_RANK = 64;
+const Shape = listUpTo(z.int().min(0), MAX_RANK);
 const truncate = z.boolean().default(false);
 
 /** One text, a pair of texts, or token ids that are used as they are. */
 export const TextInput = z.union(
-  [
-    Text,
-    z.strictObject({ text: Text, text_pair: Text.optional() }),
-    z.strictObject({ tokens: z.array(z.int().min(0)).min(1) }),
-  ],
+  [Text, z.strictObject({ text: Text, text_pair: Text.optional() }), z.strictObject({ tokens: TokenIds })],
   { error: 'give a text, {text, text_pair} or {tokens}' },
 );
 export type TextInput = z.infer<typeof TextInput>;
@@ -32,7 +35,7 @@ export const FeatureExtractionParameters = z.strictObject({
 });
 export type FeatureExtractionParameters = z.infer<typeof FeatureExtractionParameters>;
 
-export const RerankInput = z.strictObject({ query: Text, documents: z.array(Text).min(1).max(MAX_ITEMS) });
+export const RerankInput = z.strictObject({ query: Text, documents: listOf(Text, MAX_ITEMS, 'documents') });
 export type RerankInput = z.infer<typeof RerankInput>;
 export const RerankParameters = z.strictObject({
   top_n: z.int().min(1).optional(),
@@ -45,7 +48,7 @@ export type RerankOutput = readonly { readonly index: number; readonly score: nu
 
 export const TokenClassificationParameters = z.strictObject({
   aggregation_strategy: z.enum(['none', 'simple', 'first', 'average', 'max']).default('simple'),
-  ignore_labels: z.array(z.string()).default(['O']),
+  ignore_labels: listUpTo(z.string(), MAX_NAMES).default(['O']),
   truncate,
 });
 export type TokenClassificationParameters = z.infer<typeof TokenClassificationParameters>;
@@ -84,10 +87,10 @@ export const TensorInput = z.union(
   [
     z.strictObject({
       type: ElementType.optional(),
-      shape: z.array(z.int().min(0)).optional(),
+      shape: Shape.optional(),
       data: z.array(z.unknown()),
     }),
-    z.strictObject({ type: ElementType.optional(), shape: z.array(z.int().min(0)), base64: z.base64() }),
+    z.strictObject({ type: ElementType.optional(), shape: Shape, base64: z.base64() }),
     z.array(z.unknown()),
     z.number(),
     z.boolean(),
@@ -96,9 +99,9 @@ export const TensorInput = z.union(
   { error: 'give nested numbers, {data, shape?, type?} or {base64, shape, type?}' },
 );
 export type TensorInput = z.infer<typeof TensorInput>;
-export const TensorsInput = z.record(z.string(), TensorInput);
+export const TensorsInput = mapOf(TensorInput, MAX_NAMES, MAX_NAME);
 export const TensorsParameters = z.strictObject({
-  outputs: z.array(z.string()).min(1).optional(),
+  outputs: listOf(z.string(), MAX_NAMES, 'names').optional(),
   encoding: z.enum(['json', 'base64']).default('json'),
 });
 export type TensorsParameters = z.infer<typeof TensorsParameters>;

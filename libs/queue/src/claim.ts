@@ -19,10 +19,17 @@ type ClaimedSlice = [
   attempts: number[],
 ];
 
-const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[]]>('claim.lua');
+const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null]>('claim.lua');
 
-export async function claim(redis: RedisClient, queue: string, chunk: Chunk, lock: ChunkLock): Promise<ClaimedItem[]> {
-  const [now, claimed] = await claimScript(redis, queue, chunk.slices.flat());
+/** Null where the chunk goes back in the fair order. */
+export async function claim(
+  redis: RedisClient,
+  queue: string,
+  chunk: Chunk,
+  lock: ChunkLock,
+): Promise<ClaimedItem[] | null> {
+  const [now, claimed] = await claimScript(redis, queue, requestOf(lock.id, chunk));
+  if (claimed === null) return null;
   const flags = new Map<string, Dropped>();
   return chunk.slices.flatMap(([ulid, slice], s) => {
     const found = claimed[s];
@@ -55,4 +62,10 @@ export async function claim(redis: RedisClient, queue: string, chunk: Chunk, loc
       ];
     });
   });
+}
+
+/** What lua/claim.lua is asked. */
+function requestOf(id: string, { tag, slices, turn }: Chunk): (string | number)[] {
+  const { tenant, rank, overtaken } = turn ?? { tenant: '', rank: 1, overtaken: 0 };
+  return [id, tag, tenant, rank, overtaken, ...slices.flat()];
 }

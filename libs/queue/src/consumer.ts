@@ -9,7 +9,7 @@ import { claim } from './claim.js';
 import type { ClaimedItem, Dropped, Engine, Outcome } from './engine.js';
 import { type FetchedChunk, Fetcher } from './fetch.js';
 import { DROPPED_CHANNEL } from './keys.js';
-import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
+import { openPatient, openSubscriber, type RedisClient, type RedisTarget, subscribe } from './redis.js';
 import { settlementOf } from './settle.js';
 
 /** Most chunks that are fetched side by side. */
@@ -48,7 +48,7 @@ export class Consumer {
     this.#redis = openPatient(options, onError);
     this.#fetcher = new Fetcher({ redis: this.#redis, queue, onError });
     this.#subscriber = openSubscriber(options, this.#redis, onError);
-    this.#subscriber.on('ready', () => this.#subscriber.subscribe(DROPPED_CHANNEL).catch(() => undefined));
+    this.#subscriber.on('ready', () => subscribe(this.#subscriber, DROPPED_CHANNEL));
     this.#subscriber.on('message', (_channel: string, id: string) => {
       for (const dropped of this.#held.get(id) ?? []) dropped.abort();
     });
@@ -146,7 +146,9 @@ export class Consumer {
       let taken: Promise<Outcome>[];
       try {
         if (this.#draining.signal.aborted) return [{ kind: 'returned' }];
-        items = await this.#claim(fetched);
+        const claimed = await this.#claim(fetched);
+        if (claimed === null) return [{ kind: 'returned' }];
+        items = claimed;
         taken = items.map((item) => this.#engine.take(item));
       } finally {
         this.#coming--;
@@ -161,8 +163,9 @@ export class Consumer {
     }
   }
 
-  async #claim({ chunk, lock, held }: FetchedChunk): Promise<ClaimedItem[]> {
+  async #claim({ chunk, lock, held }: FetchedChunk): Promise<ClaimedItem[] | null> {
     const items = await claim(this.#redis, this.#options.queue, chunk, lock);
+    if (items === null) return null;
     for (const { jobId, dropped } of items) this.#hold(jobId, dropped);
     void held.lost.then(() => {
       for (const { dropped } of items) dropped.abort();

@@ -11,6 +11,10 @@ const COLD_STARTS = 20;
 /** A replica that reports while it works, every 5 s, counts as at work for three of its reports. */
 const AT_WORK_MS = 15_000;
 
+type Reply = [now: number, replicas: number, rate: Buffer | null, speeds: Buffer[]];
+
+const workingScript = queueScript<Reply>('working.lua');
+
 /** What is known when a replica reports. */
 export interface Known {
   /** Unix ms, by Redis's clock. */
@@ -29,9 +33,6 @@ export interface Lesson {
   /** What is remembered of fleets of about as many replicas is replaced. */
   readonly sizeClass: number;
 }
-
-const workingScript =
-  queueScript<[now: number, replicas: number, rate: Buffer | null, speeds: Buffer[]]>('working.lua');
 
 export class DemandReports {
   readonly #redis: RedisClient;
@@ -63,8 +64,7 @@ export class DemandReports {
    * at once one may lose its lesson, and gives the next five seconds later.
    */
   async learn(learn: (known: Known) => Lesson): Promise<void> {
-    const reply = await workingScript(this.#redis, this.#queue, [this.#id, AT_WORK_MS]);
-    const [now, replicas, rate, speeds] = reply;
+    const [now, replicas, rate, speeds] = await workingScript(this.#redis, this.#queue, [this.#id, AT_WORK_MS]);
     const known = Number(rate);
     const lesson = learn({ now, replicas, rate: isRate(known) ? known : null, speeds: parseSpeeds(speeds) });
     if (lesson.rate !== null && isRate(lesson.rate)) {

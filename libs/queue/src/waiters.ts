@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { ENDED_CHANNEL, movedChannel } from './keys.js';
+import { subscribe } from './redis.js';
 
 /** One wait, begun before the record is read. */
 export interface Wake {
@@ -19,8 +20,8 @@ export class Waiters {
   readonly #waiting = new Map<string, Set<() => void>>();
   /** Jobs that this process wrote and will wait for: whether they may have ended since before they were written. */
   readonly #watched = new Map<string, { ended: boolean }>();
-  /** Queues of which jobs are followed while they run, and by how many: only of these is there anything to hear between ends. */
-  readonly #followers = new Map<string, number>();
+  /** Queues of which jobs are followed while they run: only of these is there anything to hear between ends. */
+  readonly #followed = new Map<string, { followers: number; subscribed: Promise<unknown> }>();
 
   constructor(subscriber: Redis) {
     this.#subscriber = subscriber;
@@ -30,29 +31,28 @@ export class Waiters {
   }
 
   async #subscribe(): Promise<void> {
-    try {
-      await this.#subscriber.subscribe(ENDED_CHANNEL, ...[...this.#followers.keys()].map(movedChannel));
-      this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
-    } catch {
-      // The connection broke again: its next `ready` subscribes anew.
-    }
+    const channels = [ENDED_CHANNEL, ...[...this.#followed.keys()].map(movedChannel)];
+    // Else the connection broke again: its next `ready` subscribes anew.
+    if (await subscribe(this.#subscriber, ...channels)) this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
   }
 
   /** From when it resolves, `add`ed waiters for jobs of this queue are woken as well when these start or have new outputs. */
   async follow(queue: string): Promise<void> {
-    this.#followers.set(queue, (this.#followers.get(queue) ?? 0) + 1);
+    const followed = this.#followed.get(queue) ?? { followers: 0, subscribed: Promise.resolve() };
+    this.#followed.set(queue, followed);
+    followed.followers++;
     // While the connection is away, its next `ready` subscribes and wakes everyone.
     if (this.#subscriber.status !== 'ready') return;
-    await this.#subscriber.subscribe(movedChannel(queue)).catch(() => undefined);
+    // The others share the first one's subscription.
+    if (followed.followers === 1) followed.subscribed = subscribe(this.#subscriber, movedChannel(queue));
+    await followed.subscribed;
   }
 
   unfollow(queue: string): void {
-    const left = this.#followers.get(queue)! - 1;
-    if (left > 0) {
-      this.#followers.set(queue, left);
-      return;
-    }
-    this.#followers.delete(queue);
+    const followed = this.#followed.get(queue)!;
+    followed.followers--;
+    if (followed.followers > 0) return;
+    this.#followed.delete(queue);
     if (this.#subscriber.status !== 'ready') return;
     this.#subscriber.unsubscribe(movedChannel(queue)).catch(() => undefined);
   }

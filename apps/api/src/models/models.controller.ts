@@ -3,11 +3,15 @@ import { Controller, Get, Inject, Param, Req } from '@nestjs/common';
 import type { ModelCard } from '@shoal/contracts';
 import type { Encoder } from '@shoal/models';
 import type { FastifyRequest } from 'fastify';
+import { JobsService } from '../jobs/jobs.service.js';
 import { Catalog } from './catalog.js';
 
 @Controller('v1/models')
 export class ModelsController {
-  constructor(@Inject(Catalog) private readonly catalog: Catalog) {}
+  constructor(
+    @Inject(Catalog) private readonly catalog: Catalog,
+    @Inject(JobsService) private readonly jobs: JobsService,
+  ) {}
 
   @Get()
   list() {
@@ -15,8 +19,9 @@ export class ModelsController {
   }
 
   @Get(':name')
-  get(@Param('name') name: string, @Req() request: FastifyRequest): ModelCard {
-    return this.catalog.get(name).card(`${request.protocol}://${request.host}`);
+  async get(@Param('name') name: string, @Req() request: FastifyRequest): Promise<ModelCard> {
+    const encoder = this.catalog.get(name);
+    return encoder.card(`${request.protocol}://${request.host}`, await this.jobs.joiningOf(encoder.model));
   }
 }
 

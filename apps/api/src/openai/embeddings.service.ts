@@ -13,6 +13,7 @@ import {
 import { shortestArray } from '@shoal/models';
 import type { Tenant } from '@shoal/queue';
 import type { Logger } from '@shoal/telemetry';
+import type { Permit } from '../http/permit.js';
 import type { JobsService } from '../jobs/jobs.service.js';
 
 const TASK: Task = 'feature-extraction';
@@ -36,10 +37,11 @@ export class EmbeddingsService {
   ) {}
 
   /** `signal` aborts when the caller hangs up; the job is cancelled then, as when the time is over. */
-  async embed(tenant: Tenant, body: unknown, signal: AbortSignal, trace?: string): Promise<EmbeddingsResponse> {
+  async embed(permit: Permit, body: unknown, signal: AbortSignal, trace?: string): Promise<EmbeddingsResponse> {
+    const { tenant } = permit;
     const request = parse(EmbeddingsRequest, body);
     const { id } = await this.jobs
-      .submit(tenant, { body: this.toJob(request), trace }, { watch: true })
+      .submit(permit, { body: this.toJob(request), trace }, { watch: true })
       .catch(throwInTheirTerms);
     const waited = await this.jobs.store.wait(tenant.name, id, this.timeoutMs, signal);
     const record = isTerminal(waited.state) ? waited : await this.jobs.store.cancel(tenant.name, id);

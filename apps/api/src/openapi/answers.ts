@@ -3,11 +3,13 @@
 import {
   ERRORS,
   type ErrorCode,
+  type EventsUrlView,
   type JobError,
   type JobReceipt,
   JobState,
   type JobSummary,
   type JobView,
+  Joining,
   type ModelCard,
   Priority,
   Task,
@@ -85,6 +87,12 @@ export const JobListSchema = z.strictObject({
   next_cursor: z.string().nullable().describe('The `cursor` of the next page.'),
 });
 
+export const EventsUrlSchema = z.strictObject({
+  object: z.literal('events_url'),
+  url: z.string().describe('A path with its query, on this server.'),
+  expires_at: Time.describe('No stream can be opened from here on; one that is open goes on.'),
+}) satisfies z.ZodType<EventsUrlView>;
+
 export const ProblemSchema = z.strictObject({
   type: z.string(),
   title: z.string(),
@@ -149,6 +157,7 @@ export const ModelCardSchema = z.strictObject({
   description: z.string().exactOptional(),
   license: z.string().exactOptional(),
   limits: z.object({ max_tokens: limit, max_items: Count, max_batch_size: limit, max_batch_tokens: limit }),
+  joining: Joining.nullable(),
   labels: z.array(z.string()).exactOptional(),
   dimensions: Count.exactOptional(),
   inputs: Specs.exactOptional(),

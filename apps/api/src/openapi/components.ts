@@ -4,6 +4,7 @@ import {
   EmbeddingsRequest,
   EndpointPatch,
   EndpointRequest,
+  EventsUrlRequest,
   FeatureExtractionParameters,
   JobRequest,
   MAX_ITEMS,
@@ -24,6 +25,7 @@ import * as webhookAnswers from './webhook-answers.js';
 const REQUESTS = {
   JobRequest,
   BulkRequest,
+  EventsUrlRequest,
   EmbeddingsRequest,
   EndpointRequest,
   EndpointPatch,
@@ -43,6 +45,7 @@ const ANSWERS = {
   JobReceipt: answers.JobReceiptSchema,
   Job: answers.JobSchema,
   JobList: answers.JobListSchema,
+  EventsUrl: answers.EventsUrlSchema,
   BulkAnswer: answers.BulkAnswerSchema,
   Problem: answers.ProblemSchema,
   Embeddings: answers.EmbeddingsSchema,

@@ -50,7 +50,7 @@ describe('the OpenAPI document', () => {
         }
       }
     }
-    expect(ran).toBe(9);
+    expect(ran).toBe(10);
   });
 
   test('names every error that a request can be answered with', () => {

@@ -20,7 +20,7 @@ const PREFER: Parameter = {
 const IDEMPOTENCY_KEY: Parameter = {
   in: 'header',
   name: 'Idempotency-Key',
-  description: 'The same key and body are the same job for 24 hours.',
+  description: 'The same key and body are the same job for 24 hours and as long as its result is kept after that.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
 const LAST_EVENT_ID: Parameter = {
@@ -29,6 +29,7 @@ const LAST_EVENT_ID: Parameter = {
   description: 'The id of the last event that the reader had. An EventSource sends it by itself.',
   schema: { type: 'string' },
 };
+const TOKEN = query('token', 'Instead of a key: as a signed address has it.', { type: 'string' });
 const ID: Parameter = { in: 'path', name: 'id', description: 'The id of the job.', schema: { type: 'string' } };
 const JOB_ERRORS = ['job_not_found', 'redis_unavailable'] as const;
 const ADMISSION_ERRORS = [
@@ -36,11 +37,15 @@ const ADMISSION_ERRORS = [
   'input_too_long',
   'result_too_large',
   'tenant_backlog_full',
+  'tenant_memory_full',
   'queue_full',
   'memory_full',
   'not_replicated',
   'redis_unavailable',
 ] as const;
+
+/** Of whatever belongs to a tenant. */
+const TENANT_ERRORS = ['unauthorized', 'too_many_requests'] as const;
 
 /** Of a job that names a webhook. */
 const WEBHOOK_ERRORS = ['destination_not_allowed', 'webhooks_unavailable'] as const;
@@ -68,7 +73,11 @@ function operations(examples: Examples): Operations {
           query('status', 'Only jobs in this state.', { enum: JOB_STATES }),
           query('model', 'Only jobs of this model.', { type: 'string' }),
           query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }),
-          query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }),
+          query(
+            'cursor',
+            'The `next_cursor` of the page before. A page can have less than `limit`, even nothing, and still be followed by another.',
+            { type: 'string' },
+          ),
         ],
         answers: { 200: { description: 'A page of jobs, without their outputs.', schema: 'JobList' } },
         errors: ['invalid_request', 'redis_unavailable'],
@@ -123,12 +132,24 @@ function operations(examples: Examples): Operations {
           '`job.queued`, `job.started`, then of an array one `job.output` per element in the order in which they are ready, ' +
           'with `job.progress` between them, and last `job.completed`, `job.failed`, `job.cancelled` or `job.expired`. ' +
           'A reader that was cut off goes on at any replica, without a gap or a repeat.',
-        parameters: [ID, LAST_EVENT_ID],
+        parameters: [ID, TOKEN, LAST_EVENT_ID],
         answers: {
           200: { description: 'The events.', mediaType: 'text/event-stream' },
           204: { description: 'The last event was the last of the job.' },
         },
         errors: [...JOB_ERRORS, 'invalid_request'],
+      },
+    },
+    '/v1/jobs/{id}/events/url': {
+      post: {
+        id: 'signEventsUrl',
+        tag: 'Jobs',
+        summary: 'Make a short-lived address of the events for a reader that cannot send a key',
+        description: "For a browser's EventSource. It opens the events of this job and nothing else, until it expires.",
+        parameters: [ID],
+        body: { schema: 'EventsUrlRequest', examples: { minute: { expires_in: 60 } } },
+        answers: { 200: { description: 'The address.', schema: 'EventsUrl' } },
+        errors: [],
       },
     },
     ...WEBHOOK_OPERATIONS,
@@ -198,9 +219,8 @@ function examplesOf(encoders: readonly Encoder[]): Examples {
 export function openApiDocument({ encoders, keys }: { readonly encoders: readonly Encoder[]; readonly keys: boolean }) {
   const paths = Object.entries(operations(examplesOf(encoders))).map(([path, methods]) => {
     const entries = Object.entries(methods).map(([method, operation]) => {
-      const errors =
-        keys && path.startsWith('/v1/') ? [...operation.errors, 'unauthorized' as const] : operation.errors;
-      return [method, toOpenApi({ ...operation, errors })];
+      const errors = path.startsWith('/v1/') ? TENANT_ERRORS.filter((code) => keys || code !== 'unauthorized') : [];
+      return [method, toOpenApi({ ...operation, errors: [...operation.errors, ...errors] })];
     });
     return [path, Object.fromEntries(entries)];
   });

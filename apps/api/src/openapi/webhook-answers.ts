@@ -51,6 +51,7 @@ export const AttemptSchema = z.strictObject({
   delivered: z.boolean(),
   status: z.int().nullable().describe('Null where no answer came; `error` says why.'),
   error: z.enum(ATTEMPT_ERRORS).nullable(),
+  reason: z.string().nullable().describe('What is behind `error`, in words.'),
   response: z.string().describe('The first 20,000 bytes of the answer.'),
   next_attempt_at: Time.nullable(),
 }) satisfies z.ZodType<AttemptView>;

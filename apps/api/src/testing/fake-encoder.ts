@@ -22,7 +22,7 @@ export function fakeEncoder(name: string, task: Task, version = '1'): Encoder {
       const output = results.map((result) => (result?.output?.kind === 'vector' ? [...result.output.values] : null));
       return { output: shape.array ? output : output[0], errors };
     },
-    card: (origin) => cardOf(model, origin),
+    card: (origin, joining = null) => ({ ...cardOf(model, origin), joining }),
   };
 }
 
@@ -84,7 +84,7 @@ function fakeModel(name: string, task: Task, version: string): Model {
   };
 }
 
-function cardOf({ name, task, version, created }: Model, origin: string): ModelCard {
+function cardOf({ name, task, version, created }: Model, origin: string): Omit<ModelCard, 'joining'> {
   const request = { model: name, input: 'many small fish' };
   return {
     id: name,

@@ -5,6 +5,7 @@ import {
   isTerminal,
   type JobRecord,
   type JobState,
+  type Joining,
   ShoalError,
   type WireItem,
   type WireOutput,
@@ -108,6 +109,11 @@ export class FakeStore implements JobStore {
     return [];
   }
 
+  async joining(): Promise<Joining | null> {
+    this.#check();
+    return { rows: 'any-length', reason: null };
+  }
+
   async demand(): Promise<Demand> {
     this.#check();
     const unfinished = this.states().filter((state) => !isTerminal(state)).length;
@@ -195,6 +201,7 @@ function recordOf(id: string, { tenant, meta, items, tokens, deadline }: NewJob)
     total: items.length,
     done: 0,
     failed: 0,
+    resultBytes: 0,
     error: null,
     results: items.map(() => null),
     items,

@@ -1,5 +1,6 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { MAX_BODY_BYTES } from '@shoal/contracts';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList, SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
@@ -29,6 +30,8 @@ interface Options {
   readonly secretKey?: boolean;
   readonly logLevel?: LogLevel;
   readonly tracer?: Tracer;
+  readonly maxBodyBytes?: number;
+  readonly corsOrigins?: readonly string[];
 }
 
 export async function startTestApi({
@@ -37,6 +40,8 @@ export async function startTestApi({
   secretKey = true,
   logLevel = 'info',
   tracer,
+  maxBodyBytes = MAX_BODY_BYTES,
+  corsOrigins = [],
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
   const webhooks = new FakeWebhookStore();
@@ -53,6 +58,8 @@ export async function startTestApi({
     },
     encoders: [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
     keys,
+    maxBodyBytes,
+    corsOrigins,
     retentionMs: 86_400_000,
     embeddingsTimeoutMs,
     metrics: createApiMetrics(registry),
@@ -61,6 +68,7 @@ export async function startTestApi({
       level: logLevel,
       destination: { write: (line) => void logged.push(line) },
     }),
+    clock: Date.now,
     tracer,
   });
   await app.listen(0, '127.0.0.1');
