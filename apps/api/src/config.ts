@@ -1,5 +1,6 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import {
+  addresses,
   ConfigError,
   duration,
   type Environment,
@@ -52,12 +53,17 @@ const Schema = z.object({
   ...redisVariables,
   SHOAL_MODELS_DIR: text().default('./models'),
   SHOAL_API_KEYS: ApiKeys.default([]),
+  /** Where callers reach the API, for command lines in model cards; the webhooks process has the same. As requests say where left out. */
+  SHOAL_PUBLIC_URL: url().optional(),
+  /** Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host headers are believed: `10.0.0.0/8, loopback`. */
+  SHOAL_TRUSTED_PROXIES: addresses().default([]),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(9464),
   /** Who asks for the autoscaling number sends it; without it only a loopback SHOAL_METRICS_HOST is answered. */
   SHOAL_AUTOSCALE_TOKEN: Token.optional(),
   /** How long a job may wait for a worker: what the fleet is scaled for (docs/scaling.md). */
   SHOAL_DELAY_OBJECTIVE: duration({ min: 1000, max: DAY_MS }).default(30_000),
+  /** Longest time of a call that answers with results: of embeddings, and of reranking. */
   SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
   /** How long an ended job is kept. */
   SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),

@@ -1,7 +1,7 @@
 /** The API process: configure, connect, listen, drain. */
 import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
+import { createEncoder, type Encoder, type Model, type ModelProblem, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
@@ -83,9 +83,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       clock: Date.now,
     },
     encoders,
+    unserved: unservedOf(problems, generators),
     keys: config.SHOAL_API_KEYS,
+    publicUrl: config.SHOAL_PUBLIC_URL?.replace(/\/$/, ''),
+    trustedProxies: config.SHOAL_TRUSTED_PROXIES,
     retentionMs: config.SHOAL_RESULT_TTL,
-    embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
+    callTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
     tracer,
@@ -130,6 +133,20 @@ async function loadEncoders(models: readonly Model[], logger: Logger): Promise<E
     ),
   );
   return encoders.flat();
+}
+
+/** Names of folders that jobs cannot ask for, and what a caller is told. A version that can be served wins over one that cannot. */
+function unservedOf(
+  problems: readonly ModelProblem[],
+  generators: readonly ModelProblem[],
+): ReadonlyMap<string, string> {
+  const nameOf = ({ folder }: ModelProblem) => folder.split('/', 1)[0]!;
+  const broken = 'This model cannot be loaded; the log of the server says why.';
+  const generates = 'This model generates text, which is not served yet; `shoal run` runs it in a terminal.';
+  return new Map([
+    ...problems.map((problem) => [nameOf(problem), broken] as const),
+    ...generators.map((generator) => [nameOf(generator), generates] as const),
+  ]);
 }
 
 /** The queues of each model: one per version and variant. */

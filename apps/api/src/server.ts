@@ -14,6 +14,7 @@ import { requireLocalHost } from './http/host.js';
 import { observeRequests } from './http/observe.js';
 import { Routes } from './http/routes.js';
 import { authenticate } from './http/tenant.js';
+import { takesCalls } from './openai/faces.js';
 import { setUpDocs } from './openapi/docs.js';
 
 /** Longest path segment: a job id holds a model's name, version and variant. */
@@ -26,6 +27,7 @@ export async function createServer(parts: Parts): Promise<NestFastifyApplication
   const errors = new ErrorsFilter(routes, new FailureLog(parts.logger));
   const adapter = new FastifyAdapter({
     genReqId: requestId,
+    trustProxy: [...(parts.trustedProxies ?? [])],
     // What was accepted is finished while the server closes.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -65,7 +67,7 @@ function guardRequests(server: FastifyInstance, { keys }: Parts): void {
     reply.header('X-Request-Id', request.id);
     try {
       if (keys.length === 0) requireLocalHost(request.headers.host);
-      if (request.routeOptions.url?.startsWith('/v1/')) {
+      if (takesCalls(request.routeOptions.url)) {
         reply.header('Cache-Control', 'no-store');
         request.tenant = authenticate(keys, request.headers.authorization);
       }

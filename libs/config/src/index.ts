@@ -3,6 +3,7 @@ export { ConfigError, type Environment, type Problem, readConfig } from './read-
 export { type RedisSettings, type RedisVariables, redisSettings, redisVariables } from './redis.js';
 export { type StopOptions, stopOnSignal } from './stop-on-signal.js';
 export {
+  addresses,
   boolean,
   certificates,
   duration,

@@ -43,19 +43,25 @@ export const ShoalJson = z.strictObject({
   default_variant: z.string().optional(),
   pooling: z.enum(['mean', 'cls', 'last']).optional(),
   normalize: z.boolean().optional(),
+  /** Whether texts that are too long are cut where a request does not say. */
+  truncate: z.boolean().optional(),
   /** An input to show in the model card and in examples. */
   example: z.unknown().optional(),
 });
 export type ShoalJson = z.infer<typeof ShoalJson>;
 
-/** `GET /v1/models/{name}`: OpenAI's model object and what Shoal adds to it. */
-export interface ModelCard {
+/** `GET /v1/models`: OpenAI's model object, and the task. */
+export interface ListedModel {
   readonly id: string;
   readonly object: 'model';
   /** Unix seconds. */
   readonly created: number;
   readonly owned_by: string;
   readonly task: Task;
+}
+
+/** `GET /v1/models/{name}`. */
+export interface ModelCard extends ListedModel {
   readonly version: string;
   readonly variants: readonly string[];
   readonly description?: string;

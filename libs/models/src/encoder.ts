@@ -14,12 +14,16 @@ export async function createEncoder(model: Model): Promise<Encoder> {
     model,
     encode: async (request) => {
       checkTask(model, request);
-      const encoded = await pipeline.encode({ model, tokenizer }, request.input, request.parameters);
+      const encoded = await pipeline.encode(
+        { model, tokenizer },
+        request.input,
+        withDefaults(model, request.parameters),
+      );
       checkResultBytes(encoded.resultBytes);
       return { task: model.task, ...encoded };
     },
     ...createPresenter(model),
-    card: (origin) => modelCard(model, origin),
+    card: (origin, keys) => modelCard(model, origin, keys),
   };
 }
 
@@ -32,6 +36,13 @@ function checkTask(model: Model, { task }: EncodeRequest): void {
   if (task === undefined || task === model.task) return;
   const fault = { path: 'task', message: `${model.name} serves ${model.task}` };
   throw new ShoalError('invalid_request', `${fault.path}: ${fault.message}`, { faults: [fault] });
+}
+
+/** The model's folder may say that texts which are too long are cut unless a request says otherwise. */
+function withDefaults({ shoal: { truncate }, text }: Model, parameters: unknown = {}): unknown {
+  if (truncate === undefined || text === null || typeof parameters !== 'object' || parameters === null)
+    return parameters;
+  return { ...parameters, truncate: ('truncate' in parameters ? parameters.truncate : null) ?? truncate };
 }
 
 function checkResultBytes(bytes: number): void {

@@ -95,8 +95,8 @@ export interface Encoder extends Presenter {
    * `result_too_large`.
    */
   encode(request: EncodeRequest): Promise<EncodedInput>;
-  /** `origin` is where this API answers, e.g. `http://localhost:8080`. */
-  card(origin: string): ModelCard;
+  /** `origin` is where callers reach this API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
+  card(origin: string, keys?: boolean): ModelCard;
 }
 
 /** One item of a micro-batch and what its caller asked for. */

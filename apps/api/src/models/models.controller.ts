@@ -1,25 +1,42 @@
 /** `/v1/models`: what is served, as OpenAI lists it; one model's card adds task, limits and a request that runs. */
-import { Controller, Get, Inject, Param, Req } from '@nestjs/common';
-import type { ModelCard } from '@shoal/contracts';
+import { Controller, Get, Inject, Req } from '@nestjs/common';
+import type { ListedModel, ModelCard } from '@shoal/contracts';
 import type { Encoder } from '@shoal/models';
 import type { FastifyRequest } from 'fastify';
 import { Catalog } from './catalog.js';
 
+/** Injects CardSettings. */
+export const CARD_SETTINGS = Symbol('card settings');
+
+/** What models' cards say of this API. */
+export interface CardSettings {
+  /** Where callers reach it, without a slash at the end; undefined: as the request says. */
+  readonly publicUrl: string | undefined;
+  /** Whether they need an API key. */
+  readonly keys: boolean;
+}
+
 @Controller('v1/models')
 export class ModelsController {
-  constructor(@Inject(Catalog) private readonly catalog: Catalog) {}
+  constructor(
+    @Inject(Catalog) private readonly catalog: Catalog,
+    @Inject(CARD_SETTINGS) private readonly settings: CardSettings,
+  ) {}
 
   @Get()
   list() {
     return { object: 'list', data: this.catalog.list().map(listed) };
   }
 
-  @Get(':name')
-  get(@Param('name') name: string, @Req() request: FastifyRequest): ModelCard {
-    return this.catalog.get(name).card(`${request.protocol}://${request.host}`);
+  /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
+  @Get('*')
+  get(@Req() request: FastifyRequest): ModelCard {
+    const { '*': name } = request.params as { readonly '*': string };
+    const { publicUrl, keys } = this.settings;
+    return this.catalog.get(name).card(publicUrl ?? `${request.protocol}://${request.host}`, keys);
   }
 }
 
-function listed({ model }: Encoder): Pick<ModelCard, 'id' | 'object' | 'created' | 'owned_by'> {
-  return { id: model.name, object: 'model', created: model.created, owned_by: 'shoal' };
+function listed({ model }: Encoder): ListedModel {
+  return { id: model.name, object: 'model', created: model.created, owned_by: 'shoal', task: model.task };
 }

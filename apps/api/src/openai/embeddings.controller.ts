@@ -24,6 +24,6 @@ export class EmbeddingsController {
   ): Promise<EmbeddingsResponse> {
     requireBody(body);
     const trace = request.span?.traceparent;
-    return this.waits.untilHangUp(reply, 'result', (signal) => this.embeddings.embed(tenant, body, signal, trace));
+    return this.waits.untilHangUp(reply, 'result', (signal) => this.embeddings.embed({ tenant, signal, trace }, body));
   }
 }

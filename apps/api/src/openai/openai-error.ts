@@ -10,11 +10,6 @@ export interface OpenAiError {
   };
 }
 
-/** True for the routes that answer as OpenAI does; `route` is a pattern, a path matches as well. */
-export function isOpenAiRoute(route: string): boolean {
-  return /^\/v1\/(embeddings|models)(\/|\?|$)/.test(route);
-}
-
 /** OpenAI answers 400 where the native API answers 422. */
 export function openAiStatusOf(error: ShoalError): number {
   return error.status === 422 ? 400 : error.status;

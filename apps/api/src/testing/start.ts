@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList, SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
+import type { Parts } from '../app.module.js';
 import type { ApiKey } from '../http/tenant.js';
 import { createServer } from '../server.js';
 import { fakeEncoder } from './fake-encoder.js';
@@ -22,9 +23,9 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-interface Options {
+interface Options extends Partial<Pick<Parts, 'encoders' | 'unserved' | 'publicUrl' | 'trustedProxies'>> {
   readonly keys?: readonly ApiKey[];
-  readonly embeddingsTimeoutMs?: number;
+  readonly callTimeoutMs?: number;
   /** False: no key is configured. */
   readonly secretKey?: boolean;
   readonly logLevel?: LogLevel;
@@ -33,10 +34,12 @@ interface Options {
 
 export async function startTestApi({
   keys = [],
-  embeddingsTimeoutMs = 60_000,
+  callTimeoutMs = 60_000,
   secretKey = true,
   logLevel = 'info',
   tracer,
+  encoders = [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
+  ...parts
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
   const webhooks = new FakeWebhookStore();
@@ -51,10 +54,10 @@ export async function startTestApi({
       resolve: resolveNames,
       clock: Date.now,
     },
-    encoders: [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
+    encoders,
     keys,
     retentionMs: 86_400_000,
-    embeddingsTimeoutMs,
+    callTimeoutMs,
     metrics: createApiMetrics(registry),
     logger: createLogger({
       name: 'api',
@@ -62,6 +65,7 @@ export async function startTestApi({
       destination: { write: (line) => void logged.push(line) },
     }),
     tracer,
+    ...parts,
   });
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
