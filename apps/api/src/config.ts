@@ -6,12 +6,14 @@ import {
   type Environment,
   integer,
   logLevel,
+  type Problem,
   port,
   type RedisSettings,
   readConfig,
   redisSettings,
   redisVariables,
   text,
+  unknownVariables,
   url,
 } from '@shoal/config';
 import { AllowList, allowList, secretKey } from '@shoal/webhooks';
@@ -84,13 +86,17 @@ const Schema = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
 });
 
-export type Config = z.output<typeof Schema> & { readonly redis: RedisSettings };
+export type Config = z.output<typeof Schema> & {
+  readonly redis: RedisSettings;
+  /** Variables that mean nothing, and what may have been meant. */
+  readonly unknown: readonly Problem[];
+};
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
   if (config.SHOAL_API_KEYS.length > 0 || isLoopback(config.SHOAL_HOST)) {
-    return { ...config, redis: redisSettings(config) };
+    return { ...config, redis: redisSettings(config), unknown: unknownVariables(env) };
   }
   const message = 'must be a loopback address as long as SHOAL_API_KEYS is not set: anyone could use the models';
   throw new ConfigError([{ variable: 'SHOAL_HOST', message }]);

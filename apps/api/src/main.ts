@@ -1,5 +1,5 @@
 /** The API process: configure, connect, listen, drain. */
-import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
+import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { createEncoder, type Encoder, type Model, type ModelProblem, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
@@ -93,17 +93,17 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     logger,
     tracer,
   });
-  await app.listen(config.PORT, config.SHOAL_HOST);
+  await app.listen(config.PORT, config.SHOAL_HOST).catch(blamePort('PORT', config.SHOAL_HOST, config.PORT));
   const privateServer = await servePrivately(
     registry,
     async () => (await app.get(Readiness).obstacle()) === null,
     config.SHOAL_METRICS_HOST,
     config.SHOAL_METRICS_PORT,
     autoscaleRoute(autoscale, { tokenDigest: config.SHOAL_AUTOSCALE_TOKEN, host: config.SHOAL_METRICS_HOST }),
-  );
+  ).catch(blamePort('SHOAL_METRICS_PORT', config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT));
   logger.info('api.ready', {
     address: await app.getUrl(),
-    metrics: `http://${config.SHOAL_METRICS_HOST}:${privateServer.port}/metrics`,
+    metrics: `${httpOrigin(config.SHOAL_METRICS_HOST, privateServer.port)}/metrics`,
     models: encoders.map(({ model }) => `${model.name}/${model.version}`),
   });
   return async () => {
@@ -171,6 +171,7 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
+    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
     await stopOnSignal({
       start: () => start(config, logger),
       graceMs: DRAIN_MS,

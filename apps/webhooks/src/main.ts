@@ -1,7 +1,7 @@
 /** The process that delivers webhooks: configure, connect, relay and send, drain. */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
+import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { type JobRecord, ShoalError } from '@shoal/contracts';
 import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
@@ -29,7 +29,10 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const processMetrics = createProcessMetrics(registry);
   const tellRedisError = logRarely(logger, 'redis.error', Date.now);
   let ready = false;
-  const server = await servePrivately(registry, () => ready, config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT);
+  const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
+  const server = await servePrivately(registry, () => ready, host, port).catch(
+    blamePort('SHOAL_METRICS_PORT', host, port),
+  );
   const backend = openWebhookBackend({
     ...config.redis,
     clock: Date.now,
@@ -73,7 +76,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   deliveries.start();
   relay.start();
   ready = true;
-  logger.info('webhooks.ready', { metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics` });
+  logger.info('webhooks.ready', { metrics: `${httpOrigin(host, server.port)}/metrics` });
   return async () => {
     ready = false;
     await Promise.all([within(relay.stop(), CLOSE_MS), deliveries.stop()]);
@@ -97,6 +100,7 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
+    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
     await stopOnSignal({
       start: () => start(config, logger),
       graceMs: config.SHOAL_DRAIN_TIMEOUT,
