@@ -15,7 +15,7 @@ export type EmbeddingInput = string | { readonly tokens: readonly number[] };
 /** By hand: a union of schemas would look at a list of a million numbers as texts first, and tell a million faults. */
 const EmbeddingInputs = z
   .unknown()
-  .transform((input, context): readonly EmbeddingInput[] => {
+  .transform((input, context): EmbeddingInput | readonly EmbeddingInput[] => {
     const fault = (message: string, path: number[] = []) => {
       context.addIssue({ code: 'custom', message, path });
       return z.NEVER;
@@ -38,7 +38,7 @@ const EmbeddingInputs = z
         return fault(INPUT_FAULT, at);
       }
     }
-    return read;
+    return many ? read : read[0]!;
   })
   .meta({
     description: `A text, up to ${MAX_EMBEDDINGS} texts, a token array, or up to ${MAX_EMBEDDINGS} token arrays.`,

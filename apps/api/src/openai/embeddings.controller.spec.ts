@@ -101,6 +101,8 @@ describe('POST /v1/embeddings through the openai client', () => {
     ['a text among numbers', { input: [7, 'a'] as number[] }, OpenAI.BadRequestError, 'invalid_request', 'input[1]'],
     ['a token id below 0', { input: [[1], [2, -1]] }, OpenAI.BadRequestError, 'invalid_request', 'input[1][1]'],
     ['2,049 inputs', { input: Array(2049).fill('a') }, OpenAI.BadRequestError, 'invalid_request', 'input'],
+    ['one text that is too long', { input: 'a b c d e f g h i' }, OpenAI.BadRequestError, 'input_too_long', 'input'],
+    ['400,000 wrong ids', { input: Array(400_000).fill(-1) }, OpenAI.BadRequestError, 'invalid_request', 'input'],
     [
       'one that is too long among many',
       { input: [...Array(1500).fill('a'), 'a b c d e f g h i'] },
