@@ -83,7 +83,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       clock: Date.now,
     },
     encoders,
-    unserved: unservedOf(problems, generators),
+    unserved: unservedOf(models, problems, generators),
     keys: config.SHOAL_API_KEYS,
     publicUrl: config.SHOAL_PUBLIC_URL?.replace(/\/$/, ''),
     trustedProxies: config.SHOAL_TRUSTED_PROXIES,
@@ -135,8 +135,9 @@ async function loadEncoders(models: readonly Model[], logger: Logger): Promise<E
   return encoders.flat();
 }
 
-/** Names of folders that jobs cannot ask for, and what a caller is told. A version that can be served wins over one that cannot. */
+/** What a caller is told of each name that turns out not to be served, though there is a folder for it. */
 function unservedOf(
+  models: readonly Model[],
   problems: readonly ModelProblem[],
   generators: readonly ModelProblem[],
 ): ReadonlyMap<string, string> {
@@ -144,6 +145,7 @@ function unservedOf(
   const broken = 'This model cannot be loaded; the log of the server says why.';
   const generates = 'This model generates text, which is not served yet; `shoal run` runs it in a terminal.';
   return new Map([
+    ...models.map(({ name }) => [name, broken] as const),
     ...problems.map((problem) => [nameOf(problem), broken] as const),
     ...generators.map((generator) => [nameOf(generator), generates] as const),
   ]);

@@ -14,11 +14,8 @@ export async function createEncoder(model: Model): Promise<Encoder> {
     model,
     encode: async (request) => {
       checkTask(model, request);
-      const encoded = await pipeline.encode(
-        { model, tokenizer },
-        request.input,
-        withDefaults(model, request.parameters),
-      );
+      const parameters = withDefaults(model, request.parameters);
+      const encoded = await pipeline.encode({ model, tokenizer }, request.input, parameters);
       checkResultBytes(encoded.resultBytes);
       return { task: model.task, ...encoded };
     },
@@ -39,10 +36,10 @@ function checkTask(model: Model, { task }: EncodeRequest): void {
 }
 
 /** The model's folder may say that texts which are too long are cut unless a request says otherwise. */
-function withDefaults({ shoal: { truncate }, text }: Model, parameters: unknown = {}): unknown {
-  if (truncate === undefined || text === null || typeof parameters !== 'object' || parameters === null)
-    return parameters;
-  return { ...parameters, truncate: ('truncate' in parameters ? parameters.truncate : null) ?? truncate };
+function withDefaults({ shoal: { truncate }, text }: Model, parameters: unknown): unknown {
+  const given = parameters ?? {};
+  if (truncate === undefined || text === null || typeof given !== 'object') return given;
+  return { ...given, truncate: ('truncate' in given ? given.truncate : null) ?? truncate };
 }
 
 function checkResultBytes(bytes: number): void {
