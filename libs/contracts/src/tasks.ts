@@ -91,7 +91,7 @@ export const TokenClassificationParameters = requestObject({
     .enum(['none', 'simple', 'first', 'average', 'max'])
     .default('simple')
     .describe('How tokens become entities, by the names that transformers has for it; `none`: each token by itself.'),
-  ignore_labels: z.array(z.string()).max(MAX_NAMES).default(['O']).describe('Labels that are no entity.'),
+  ignore_labels: listOf(z.string(), MAX_NAMES, 'labels', 0).default(['O']).describe('Labels that are no entity.'),
   truncate,
 }).describe('Parameters of token-classification.');
 export type TokenClassificationParameters = z.infer<typeof TokenClassificationParameters>;
@@ -126,10 +126,10 @@ export const ElementType = z.enum(ELEMENT_TYPES);
 export type ElementType = z.infer<typeof ElementType>;
 
 const type = ElementType.optional().describe("The element type. The model's own where left out.");
-const Shape = z
-  .array(z.int().min(0))
-  .max(MAX_RANK)
-  .meta({ description: 'The length of each axis.', examples: [[1, 3]] });
+const Shape = listOf(z.int().min(0), MAX_RANK, 'axes', 0).meta({
+  description: 'The length of each axis.',
+  examples: [[1, 3]],
+});
 
 /** Nested (or flat, with `shape`) numbers, booleans or strings; or base64 bytes with type and shape. */
 export const TensorInput = z.union(

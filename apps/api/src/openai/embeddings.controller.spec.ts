@@ -148,10 +148,12 @@ describe('POST /v1/embeddings through the openai client', () => {
     ['redis_unavailable', OpenAI.InternalServerError, 503],
   ] as const)('raises the client’s own class for %s', async (code, kind, status) => {
     const client = await start();
-    api.store.failure = new ShoalError(code, 'later');
+    api.store.failure = new ShoalError(code, 'repeat it later, with the same Idempotency-Key where it is unknown');
     const error = await client.embeddings.create({ model: 'embed', input: 'a' }).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(kind);
     expect(error).toMatchObject({ status, code });
+    expect(error.message).toContain('later');
+    if (code === 'redis_unavailable') expect(error.message).not.toContain('Idempotency-Key');
     expect(error.headers.get('retry-after')).toBe('1');
   });
 

@@ -1,5 +1,6 @@
 /** Which face of the API a path belongs to, and with that the shape of its errors; and what is told where nothing is. */
 import type { ShoalError } from '@shoal/contracts';
+import { messageOf } from './openai-error.js';
 
 /** `native`: problem details. `openai`: OpenAI's shape. `texts`: that of text-embeddings-inference. */
 export type Face = 'native' | 'openai' | 'texts';
@@ -42,8 +43,8 @@ export interface TextsError {
   readonly error_type: 'Validation' | 'Overloaded' | 'Backend' | 'Unhealthy';
 }
 
-export function textsErrorOf({ message, status }: ShoalError): TextsError {
-  return { error: message, error_type: typeOf(status) };
+export function textsErrorOf(error: ShoalError): TextsError {
+  return { error: messageOf(error), error_type: typeOf(error.status) };
 }
 
 function typeOf(status: number): TextsError['error_type'] {
