@@ -1,7 +1,8 @@
-/** The command: `npm run bench -- [--only encoder,queue,decode,scale] [--rounds N] [--quick]`. */
+/** The command: `npm run bench -- [--only encoder,queue,decode,scale,limits] [--rounds N] [--quick]`. */
 import { parseArgs } from 'node:util';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
+import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
@@ -26,12 +27,13 @@ const options = {
   workerEnv: Object.fromEntries(values.worker.map((pair) => pair.split('=', 2) as [string, string])),
   ...(values.profile !== undefined && { profileDir: values.profile }),
 };
-/** In the order in which they run; `scale` by name only, since it measures how the parts scale and no peer. */
+/** In the order in which they run; `scale` and `limits` by name only, since they measure Shoal by itself and no peer. */
 const PARTS: Readonly<Record<string, () => Promise<readonly Section[]>>> = {
   encoder: () => encoderBench(options),
   queue: async () => [await queueBench(options)],
   decode: () => decodeBench(options),
   scale: () => scaleBench(options),
+  limits: async () => [await limitsBench(options)],
 };
 const wanted = values.only.split(',').map((part) => part.trim());
 const unknown = wanted.filter((part) => !Object.hasOwn(PARTS, part));

@@ -84,7 +84,7 @@ export async function startShoalWorker(
       return items.map(() => ({ kind: 'done' }));
     },
   });
-  await publisher.announceLimits(limits.maxBatchTokens);
+  await publisher.announceLimits('noop', limits.maxBatchTokens);
   consumer.start();
   return async () => {
     const drained = consumer.drain();

@@ -19,9 +19,14 @@ export interface Rig extends Fleet {
   countEvents(kind: string): Promise<number>;
 }
 
-export async function openRig(options: FleetOptions): Promise<Rig> {
+export interface RigOptions extends FleetOptions {
+  /** How the processes reach the server, where not straight: the URL of what is in between. */
+  readonly through?: (redisUrl: string) => Promise<string>;
+}
+
+export async function openRig({ through, ...options }: RigOptions): Promise<Rig> {
   const server = await startLastingRedis(options.redis);
-  const fleet = await openFleet({ ...options, redisUrl: server.url });
+  const fleet = await openFleet({ ...options, redisUrl: (await through?.(server.url)) ?? server.url });
   const redis = openPatient(server.url);
   const endings = new Map<string, number>();
   const subscriber = openPatient(server.url);

@@ -91,18 +91,45 @@ describe('ONNX files of other tools', () => {
     const bytes = readFileSync(path);
     writeFileSync(path, Buffer.from(bytes.toString('latin1').replace('model.onnx.data', '../x.onnx.data '), 'latin1'));
     expect(await bench.refusal(folder)).toMatch(/must be a path within the model's folder|is missing/);
-    saveModel(scaled(4, 'past_key_values.0.key'), path, { externalData: false });
-    expect(await bench.refusal(folder)).toContain('generates text (it takes past_key_values.0.key)');
+    for (const name of ['past_key_values.0.key', 'past.11.value', 'past_key_self_0', 'past_conv.3']) {
+      saveModel(scaled(4, name), path, { externalData: false });
+      expect(await bench.refusal(folder)).toContain(`generates text (it takes ${name})`);
+    }
+  });
+
+  test.each(['past_values', 'past_key', 'past_time_features'])('that take %s are no generators', async (name) => {
+    const folder = bench.folder();
+    saveModel(scaled(4, name), join(folder, 'model.onnx'));
+    await bench.take(folder);
+    expect((await openRepository(bench.models)).models).toMatchObject([{ task: 'tensors' }]);
+  });
+
+  test('with a vocabulary but no tokenizer.json are refused, unless tensors are what is wanted', async () => {
+    const folder = bench.folder();
+    saveModel(scaled(), join(folder, 'model.onnx'));
+    writeFileSync(join(folder, 'vocab.txt'), '[PAD]\nfish\n');
+    expect(await bench.refusal(folder)).toContain('tokenizer.json is missing; vocab.txt alone is not enough');
+    writeFileSync(join(folder, 'shoal.json'), '{"task": "tensors"}');
+    await bench.take(folder);
+  });
+
+  test('may use names that every JavaScript object has', async () => {
+    const folder = bench.folder();
+    saveModel(scaled(4, 'constructor', 'toString'), join(folder, 'model.onnx'));
+    await bench.take(folder);
+    const [model] = (await openRepository(bench.models)).models;
+    const answer = await bench.answer(model!, { constructor: [[1, 2, 3, 4]] });
+    expect(Object.entries(answer as object)).toMatchObject([['toString', { data: [[3, 6, 9, 12]] }]]);
   });
 });
 
 /** y = 3 · x, with a weight of `width` × `width`. */
-function scaled(width = 4, input = 'x'): Model {
+function scaled(width = 4, input = 'x', output = 'y'): Model {
   const g = new GraphBuilder({ name: 'scaled', opset: 17, irVersion: 8 });
   const weight = new Float32Array(width * width);
   for (let n = 0; n < width; n++) weight[n * width + n] = 3;
   const w = g.constant('w', 'float32', [width, width], dataOf(weight));
-  g.output('y', g.op('MatMul', [g.input(input, 'float32', ['batch', width]), w]), 'float32', ['batch', width]);
+  g.output(output, g.op('MatMul', [g.input(input, 'float32', ['batch', width]), w]), 'float32', ['batch', width]);
   return g.build();
 }
 

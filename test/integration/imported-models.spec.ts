@@ -50,7 +50,10 @@ test.each([
   expect(rows).toHaveLength(200);
   const model = (await openRepository(path('models'))).find(name)!;
   const runtime = await openRuntime();
-  const runner = loadRunner(model, await runtime.createSession(model.variants[model.variant]!));
+  const runner = loadRunner(model, await runtime.createSession(model.variants[model.variant]!), {
+    rows: 'any-length',
+    reason: null,
+  });
   try {
     const encoded = await (await createEncoder(model)).encode({ input: texts, parameters });
     for (let start = 0; start < texts.length; start += BATCH) {

@@ -37,7 +37,8 @@ afterAll(() => rmSync(exported, { recursive: true }));
 /** Runs `work` with both halves of a bundled model and releases the session. */
 async function using(name: string, work: (encoder: Encoder, run: Run) => Promise<void>): Promise<void> {
   const model = models.find((candidate) => candidate.name === name)!;
-  const runner = loadRunner(model, await runtime.createSession(model.variants[model.variant]!));
+  const session = await runtime.createSession(model.variants[model.variant]!);
+  const runner = loadRunner(model, session, { rows: model.batchable ? 'any-length' : 'alone', reason: null });
   try {
     await work(await createEncoder(model), async ({ items, parameters }) => {
       const outputs = await runner.run(items.map((item) => ({ item, parameters })));

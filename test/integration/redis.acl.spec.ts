@@ -110,8 +110,9 @@ describe('what Shoal has no need for is refused', () => {
     ['SLOWLOG', 'GET'],
   ];
 
-  /** By the user's rules; the last is DEBUG's, that is off for everybody. */
-  const REFUSED = /^NOPERM|^ERR The user executing the script can't|^ERR DEBUG command not allowed/;
+  /** By the user's rules, as Redis 7.0 and later ones word it; the last is DEBUG's, that is off for everybody. */
+  const REFUSED =
+    /^NOPERM|^ERR The user executing the script can't|^ERR ACL failure in script|^ERR DEBUG command not allowed/;
 
   async function verdicts(redis: Redis, commands: readonly string[][]): Promise<string[]> {
     const verdict = async ([name = '', ...args]: string[]) =>

@@ -1,4 +1,4 @@
-import { openJobStore, waitForRedis } from '@shoal/queue';
+import { type CheckOptions, openJobStore, waitForRedis } from '@shoal/queue';
 import { freePort } from '@shoal/tools/ports';
 import { pingRedis } from '@shoal/tools/redis-ping';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -51,7 +51,7 @@ test('the processes take the authority from SHOAL_REDIS_CA', async () => {
 describe('a Redis that is not trusted, or not spoken to in its way, is unavailable, and the reason is told', () => {
   const unavailable = (reason: RegExp) => ({ code: 'redis_unavailable', message: expect.stringMatching(reason) });
   // Longer than a connection may take to come about.
-  const WAIT_MS = 2000;
+  const options: CheckOptions = { role: 'api', ms: 2000, onWarning: () => undefined };
 
   test('signed by somebody else', async () => {
     const { redisUrl } = await startTlsRedis();
@@ -69,24 +69,24 @@ describe('a Redis that is not trusted, or not spoken to in its way, is unavailab
     });
     await expect(opened).rejects.toMatchObject(unavailable(/certificate|signature/));
     expect(told[0]).toMatch(/certificate|signature/);
-    await expect(waitForRedis({ redisUrl }, WAIT_MS)).rejects.toMatchObject(unavailable(/certificate/));
+    await expect(waitForRedis({ redisUrl }, options)).rejects.toMatchObject(unavailable(/certificate/));
     await expect(pingRedis(redisUrl, { ca: other })).rejects.toThrow(/does not answer \(.*(CERT|SIGNATURE)/);
   });
 
   test('signed for another name', async () => {
     const { port, ca } = await startTlsRedis();
     const target = { redisUrl: `rediss://localhost:${port}`, redisCa: ca };
-    await expect(waitForRedis(target, WAIT_MS)).rejects.toMatchObject(unavailable(/altnames/));
+    await expect(waitForRedis(target, options)).rejects.toMatchObject(unavailable(/altnames/));
   });
 
   test('plain words to a TLS port, TLS to a plain port', async () => {
     const { port, plainUrl, ca } = await startTlsRedis();
     const redisUrl = `redis://127.0.0.1:${port}`;
-    await expect(waitForRedis({ redisUrl }, WAIT_MS)).rejects.toMatchObject(unavailable(/write rediss:/));
+    await expect(waitForRedis({ redisUrl }, options)).rejects.toMatchObject(unavailable(/write rediss:/));
     await expect(pingRedis(redisUrl)).rejects.toThrow(/does not answer/);
     // Such a server waits for the rest of what it takes for a command.
     const target = { redisUrl: plainUrl.replace('redis:', 'rediss:'), redisCa: ca };
-    await expect(waitForRedis(target, WAIT_MS)).rejects.toMatchObject(unavailable(/ETIMEDOUT/));
+    await expect(waitForRedis(target, options)).rejects.toMatchObject(unavailable(/ETIMEDOUT/));
   });
 });
 

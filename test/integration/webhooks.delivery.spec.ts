@@ -105,6 +105,8 @@ test('the end of a job supersedes what was not delivered before', async () => {
   const tag = `{shoal:webhooks:${TENANT}}`;
   expect(await bench.redis.hget(`${tag}:message:${started.id}`, 'state')).toBe('superseded');
   await expect.poll(() => bench.redis.zcard(`${tag}:pending:${endpoint.id}`)).toBe(0);
+  // Nor does its delivery wait for a time that nobody is interested in.
+  expect(await bench.redis.zcard('{shoal:webhooks}:deliveries:delayed')).toBe(0);
 });
 
 test('entries are read once whoever reads them, and left entries make no second message', async () => {

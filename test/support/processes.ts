@@ -14,6 +14,8 @@ const DEADLINE_MS = 30_000;
 export interface StartOptions {
   readonly redisUrl: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of the script. */
+  readonly args?: readonly string[];
 }
 
 export interface Running {
@@ -52,9 +54,13 @@ export function startWebhooks(options: StartOptions): Promise<Running> {
 }
 
 /** Any script that prints a log line with the event `readyEvent` once it is ready. */
-export async function startApp(script: string, readyEvent: string, { redisUrl, env }: StartOptions): Promise<Running> {
+export async function startApp(
+  script: string,
+  readyEvent: string,
+  { redisUrl, env, args = [] }: StartOptions,
+): Promise<Running> {
   // The channel ends the process with this one, however this one ends.
-  const child = spawn(process.execPath, [script], {
+  const child = spawn(process.execPath, [script, ...args], {
     cwd: ROOT,
     env: { ...foreignEnvironment(), REDIS_URL: redisUrl, SHOAL_METRICS_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -54,6 +54,7 @@ export interface JobOptions {
 }
 
 export interface WorkerOptions {
+  readonly hardware?: string;
   readonly run?: Run;
   readonly limits?: Partial<BatchLimits>;
   readonly queue?: string;
@@ -141,8 +142,8 @@ export async function openBench({
   const queues = storeOptions.queues ?? [uniqueQueue()];
   const queue = queues[0]!;
   const tag = queueTag(queue);
-  const { redisCa, redisCluster } = storeOptions;
-  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster };
+  const { redisCa, redisCluster, redisSentinels } = storeOptions;
+  const forWorkers: RedisTarget = { redisUrl: workerUrl, redisCa, redisCluster, redisSentinels };
   const redis = openClient({ redisUrl: testUrl, redisCa, redisCluster });
   closers.push(() => redis.disconnect());
 
@@ -188,11 +189,18 @@ export async function openBench({
     };
   };
 
-  const startWorker = async ({ run = double, limits, queue: own = queue, tells }: WorkerOptions = {}) => {
+  const startWorker = async ({
+    run = double,
+    limits,
+    hardware = 'a processor',
+    queue: own = queue,
+    tells,
+  }: WorkerOptions = {}) => {
     const batches: number[][] = [];
     const worker = new ModelWorker({
       runner: {
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
+        joining: { rows: 'any-length', reason: null },
         groupKey: () => '',
         async run(rows) {
           const values = rows.map(numberOf);
@@ -204,6 +212,7 @@ export async function openBench({
         close: async () => undefined,
       },
       limits: { ...LIMITS, ...limits },
+      hardware,
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),
       ...forWorkers,
       concurrentRuns: 1,

@@ -12,7 +12,7 @@ import { Registry } from 'prom-client';
 import { onTestFinished } from 'vitest';
 import { Deliverer } from '../../apps/webhooks/dist/deliverer.js';
 import { DeliveriesProcessor } from '../../apps/webhooks/dist/deliveries.processor.js';
-import { Dispatcher } from '../../apps/webhooks/dist/dispatcher.js';
+import { type Carried, Dispatcher } from '../../apps/webhooks/dist/dispatcher.js';
 import { Relay } from '../../apps/webhooks/dist/relay.js';
 import { type Parts, webhooksModule } from '../../apps/webhooks/dist/webhooks.module.js';
 import { startOwnRedis } from './own-redis.js';
@@ -27,10 +27,11 @@ export interface WebhookBench extends Bench {
   openWebhooks(): Promise<WebhookStore>;
   /** An endpoint that `secret` signs for. */
   endpoint(url: string, events: readonly WebhookEvent[], changes?: Partial<NewEndpoint>): Promise<Endpoint>;
-  /** Submits a job that tells what the tenant's endpoints and `webhook` want. */
+  /** Submits a job that tells what the endpoints of its tenant (`TENANT` where left out) and `webhook` want. */
   submitTold(
     value: number,
     webhook?: { url: string; events: readonly WebhookEvent[]; secret?: string },
+    tenant?: string,
   ): Promise<string>;
   parts(changes?: PartChanges): Parts;
   /** Relay and processor, until the test ends. */
@@ -51,7 +52,7 @@ export interface Still {
   readonly deliverer: Deliverer;
   readonly dispatcher: Dispatcher;
   /** Carriers that were handed to BullMQ. */
-  readonly enqueued: { tenant: string; message: string; carrier: string }[];
+  readonly enqueued: Carried[];
   readonly backend: Parts['backend'];
 }
 
@@ -64,11 +65,11 @@ export async function openWebhookBench(
   { webhooksUrl, ...given }: Partial<BenchOptions> & { readonly webhooksUrl?: string } = {},
 ): Promise<WebhookBench> {
   const redisUrl = given.redisUrl ?? (await startOwnRedis());
-  const { redisCa, redisCluster } = given;
+  const { redisCa, redisCluster, redisSentinels } = given;
   const bench = await openBench({ ...given, redisUrl });
   const box = new SecretBox(randomBytes(32));
   const secret = newSecret();
-  const options = { redisUrl, redisCa, redisCluster, clock: Date.now, onError: () => undefined };
+  const options = { redisUrl, redisCa, redisCluster, redisSentinels, clock: Date.now, onError: () => undefined };
   const openWebhooks = async () => {
     const store = await openWebhookStore(options);
     onTestFinished(() => store.close());
@@ -81,7 +82,7 @@ export async function openWebhookBench(
     onTestFinished(() => backend.close());
     return {
       backend,
-      payloads: { readJob: backend.readJob, presenterOf: () => ({ present: presentScores }), publicUrl: '' },
+      payloads: { records: backend, presenterOf: () => ({ present: presentScores }), publicUrl: '' },
       box,
       sender: {
         resolve: async () => ['127.0.0.1'],
@@ -94,6 +95,7 @@ export async function openWebhookBench(
       concurrency: 64,
       receiverConcurrency: 8,
       random: Math.random,
+      stopwatch: () => performance.now(),
       metrics: createWebhookMetrics(new Registry()),
       logger: SILENT,
       ...changes,
@@ -116,8 +118,8 @@ export async function openWebhookBench(
         sealed: box.seal(secret, TENANT),
         ...changes,
       }),
-    async submitTold(value, webhook) {
-      const job = bench.job(value, { told: ALL } satisfies JobOptions);
+    async submitTold(value, webhook, tenant = TENANT) {
+      const job = bench.job(value, { told: ALL, tenant } satisfies JobOptions);
       const [admitted] = await bench.store.submit([{ ...job, meta: { ...job.meta, ...(webhook && { webhook }) } }]);
       if (admitted === undefined || admitted instanceof Error) throw admitted;
       return admitted.id;
@@ -152,9 +154,11 @@ export async function openWebhookBench(
       const dispatcher = new Dispatcher({
         backend: all.backend,
         enqueue: async (deliveries) => void enqueued.push(...deliveries),
+        discard: async () => undefined,
         metrics: all.metrics,
       });
-      return { deliverer: new Deliverer({ ...all, disableAfterMs }), dispatcher, enqueued, backend: all.backend };
+      const deliverer = new Deliverer({ ...all, disableAfterMs, onSecretTrouble: () => undefined });
+      return { deliverer, dispatcher, enqueued, backend: all.backend };
     },
   };
 }

@@ -3,10 +3,12 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import type { Encoder } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
+import { EventUrls } from './events/event-urls.js';
 import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
 import { FailureLog } from './http/failure-log.js';
+import { RootController } from './http/root.controller.js';
 import type { ApiKey } from './http/tenant.js';
 import { Waits } from './http/waits.js';
 import { BulkController } from './jobs/bulk.controller.js';
@@ -37,12 +39,18 @@ export interface Parts {
   readonly publicUrl?: string | undefined;
   /** Addresses and networks of proxies whose X-Forwarded headers count; none where left out. */
   readonly trustedProxies?: readonly string[];
+  /** Of one request, unpacked. */
+  readonly maxBodyBytes: number;
+  /** Origins whose pages may call; none: only pages that this server serves. */
+  readonly corsOrigins: readonly string[];
   /** How long an ended job is kept unless it says otherwise. */
   readonly retentionMs: number;
   /** Longest time of a call that answers with results: embeddings, reranking. */
   readonly callTimeoutMs: number;
   readonly metrics: ApiMetrics;
   readonly logger: Logger;
+  /** Unix ms. */
+  readonly clock: () => number;
   /** Undefined: requests and jobs are not traced. */
   readonly tracer: Tracer | undefined;
 }
@@ -61,6 +69,7 @@ export function appModule({
   callTimeoutMs,
   metrics,
   logger,
+  clock,
   tracer,
 }: Parts): DynamicModule {
   return {
@@ -75,11 +84,13 @@ export function appModule({
       RerankController,
       ModelsController,
       HealthController,
+      RootController,
     ],
     providers: [
       { provide: Catalog, useFactory: () => new Catalog(encoders, unserved) },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
       { provide: Waits, useFactory: () => new Waits(metrics) },
+      { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },
       { provide: Webhooks, useFactory: () => new Webhooks(webhooks) },
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {

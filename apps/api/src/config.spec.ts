@@ -55,4 +55,15 @@ describe('the config', () => {
       expect(() => loadConfig({ SHOAL_API_KEYS: value }), value).not.toThrow(/canary/);
     }
   });
+
+  test('takes origins as browsers send them, or all, and a limit of bodies', () => {
+    expect(loadConfig({})).toMatchObject({ SHOAL_CORS_ORIGINS: [], SHOAL_MAX_BODY_BYTES: 2 * 1024 * 1024 });
+    const SHOAL_CORS_ORIGINS = 'https://app.example.com, http://localhost:3000';
+    expect(loadConfig({ SHOAL_CORS_ORIGINS }).SHOAL_CORS_ORIGINS).toHaveLength(2);
+    expect(loadConfig({ SHOAL_CORS_ORIGINS: '*' }).SHOAL_CORS_ORIGINS).toEqual(['*']);
+    for (const origin of ['app.example.com', 'https://app.example.com/', 'https://a/b', 'ftp://a', 'https://a:443']) {
+      expect(() => loadConfig({ SHOAL_CORS_ORIGINS: origin }), origin).toThrow(/^SHOAL_CORS_ORIGINS: must be/);
+    }
+    expect(() => loadConfig({ SHOAL_MAX_BODY_BYTES: '1000' })).toThrow(/^SHOAL_MAX_BODY_BYTES: /);
+  });
 });

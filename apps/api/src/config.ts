@@ -5,6 +5,7 @@ import {
   duration,
   type Environment,
   integer,
+  list,
   logLevel,
   type Problem,
   port,
@@ -16,6 +17,7 @@ import {
   unknownVariables,
   url,
 } from '@shoal/config';
+import { MAX_BODY_BYTES } from '@shoal/contracts';
 import { AllowList, allowList, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 import { isLoopback } from './http/host.js';
@@ -23,6 +25,8 @@ import { type ApiKey, digestOf } from './http/tenant.js';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+const KIB = 1024;
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 /** Tenant names become parts of Redis keys. */
@@ -46,6 +50,14 @@ function parseKey(entry: string): ApiKey | null {
   return { tenant: { name, weight: share }, digest: digestOf(key) };
 }
 
+const ORIGIN_FAULT = 'must be "*" or origins such as https://app.example.com, separated by commas';
+const Origins = list().refine((origins) => origins.every((origin) => origin === '*' || isOrigin(origin)), ORIGIN_FAULT);
+
+/** As browsers send it: no path, no slash at the end, no standard port. */
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 /** Kept as its hash, like API keys. */
 const Token = z.string().regex(/^\S+$/, 'must be one word, without spaces').transform(digestOf);
 
@@ -59,6 +71,10 @@ const Schema = z.object({
   SHOAL_PUBLIC_URL: url().optional(),
   /** Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host headers are believed: `10.0.0.0/8, loopback`. */
   SHOAL_TRUSTED_PROXIES: addresses().default([]),
+  /** Most bytes of a request's body, unpacked: what a tensor may take as JSON or base64. */
+  SHOAL_MAX_BODY_BYTES: integer({ min: 64 * KIB, max: 256 * MIB }).default(MAX_BODY_BYTES),
+  /** Origins whose pages may call the API from a browser, separated by commas, or `*`. */
+  SHOAL_CORS_ORIGINS: Origins.default([]),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   SHOAL_METRICS_PORT: port().default(9464),
   /** Who asks for the autoscaling number sends it; without it only a loopback SHOAL_METRICS_HOST is answered. */

@@ -85,12 +85,15 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     encoders,
     unserved: unservedOf(models, problems, generators),
     keys: config.SHOAL_API_KEYS,
+    maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
+    corsOrigins: config.SHOAL_CORS_ORIGINS,
     publicUrl: config.SHOAL_PUBLIC_URL?.replace(/\/$/, ''),
     trustedProxies: config.SHOAL_TRUSTED_PROXIES,
     retentionMs: config.SHOAL_RESULT_TTL,
     callTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
+    clock: Date.now,
     tracer,
   });
   await app.listen(config.PORT, config.SHOAL_HOST).catch(blamePort('PORT', config.SHOAL_HOST, config.PORT));

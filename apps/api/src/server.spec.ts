@@ -75,8 +75,14 @@ describe('a path', () => {
     }
   });
 
+  test('of nothing leads to the documentation', async () => {
+    const response = await fetch(`${api.url}/`, { redirect: 'manual' });
+    expect([response.status, response.headers.get('location')]).toEqual([302, '/docs']);
+    expect((await api.request('GET', '/')).status).toBe(200);
+  });
+
   test('that is not there is 404 as a problem', async () => {
-    for (const path of ['/', '/v2/jobs', '/v1/jobs/x/y', '/V1/jobs']) {
+    for (const path of ['/v2/jobs', '/v1/jobs/x/y', '/V1/jobs']) {
       const response = await api.request('GET', path);
       expect(ProblemSchema.parse(await response.json()), path).toMatchObject({ status: 404, code: 'not_found' });
     }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '@shoal/config';
 import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
-import { loadConfig } from './config.js';
+import { cacheDirOf, loadConfig } from './config.js';
 import { fetchModel } from './fetch-model.js';
 import { type Actions, createProgram } from './program.js';
 import { Interrupted } from './signals.js';
@@ -21,8 +21,9 @@ const ACTIONS: Actions = {
   async importModel({ report, name, ...request }) {
     // Loaded for this alone: everything else starts without the importer and ONNX Runtime.
     const { importModel } = await import('./import-model.js');
-    const to = request.to ?? loadConfig().SHOAL_MODELS_DIR;
-    await importModel({ ...request, to, ...(name !== undefined && { name }) }, report);
+    const config = loadConfig();
+    const to = request.to ?? config.SHOAL_MODELS_DIR;
+    await importModel({ ...request, to, ...(name !== undefined && { name }) }, report, cacheDirOf(config));
   },
   async runModel(request) {
     const { runModel } = await import('./run-model.js');

@@ -6,6 +6,7 @@ import {
   type Environment,
   type Problem,
   port,
+  type RedisSettings,
   readConfig,
   redisSettings,
   redisVariables,
@@ -38,6 +39,8 @@ const Schema = z.object({
 });
 
 export interface Config extends z.output<typeof Schema> {
+  /** Where REDIS_URL is set. */
+  readonly redis: RedisSettings;
   /** All of it but what means nothing, for the processes that are started. */
   readonly environment: Environment;
   /** Variables that mean nothing, and what may have been meant. */
@@ -47,14 +50,17 @@ export interface Config extends z.output<typeof Schema> {
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
-  if (config.REDIS_URL !== undefined) {
-    redisSettings(config);
-  } else if (config.SHOAL_REDIS_CA !== undefined || config.SHOAL_REDIS_CLUSTER) {
+  if (config.REDIS_URL === undefined && (config.SHOAL_REDIS_CA !== undefined || config.SHOAL_REDIS_CLUSTER)) {
     const message = 'must be set where SHOAL_REDIS_CA or SHOAL_REDIS_CLUSTER is: the private Redis has neither';
     throw new ConfigError([{ variable: 'REDIS_URL', message }]);
   }
   const unknown = unknownVariables(env);
   const names = new Set(unknown.map(({ variable }) => variable));
   const environment = Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
-  return { ...config, environment, unknown };
+  return { ...config, redis: redisSettings(config), environment, unknown };
+}
+
+/** Where workers keep what they measured of models. */
+export function cacheDirOf({ SHOAL_CACHE_DIR, SHOAL_DATA_DIR }: Config): string {
+  return SHOAL_CACHE_DIR ?? join(SHOAL_DATA_DIR, 'cache');
 }

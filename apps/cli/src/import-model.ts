@@ -6,8 +6,12 @@ import { openRuntime } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
 import { Interrupted } from './signals.js';
 
-/** @throws UserError saying what the folder is and why it cannot be imported; nothing is left of it then */
-export async function importModel(request: ImportRequest, report: boolean): Promise<void> {
+/**
+ * `cacheDir` is the workers'.
+ *
+ * @throws UserError saying what the folder is and why it cannot be imported; nothing is left of it then
+ */
+export async function importModel(request: ImportRequest, report: boolean, cacheDir: string): Promise<void> {
   const stop = new AbortController();
   let left = 'nothing was written';
   const onSignal = (signal: NodeJS.Signals) => stop.abort(new Interrupted(signal, `stopped; ${left}.`));
@@ -16,6 +20,7 @@ export async function importModel(request: ImportRequest, report: boolean): Prom
   try {
     const folder = await importFolder(request, {
       runtime,
+      cacheDir,
       say,
       signal: stop.signal,
       ...(process.stderr.isTTY && { onProgress: showProgress }),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Environment, httpOrigin } from '@shoal/config';
 import type { Command } from './child.js';
-import type { Config } from './config.js';
+import { type Config, cacheDirOf } from './config.js';
 
 const APPS = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -22,7 +22,7 @@ export function commandsOf(
   const shared = {
     REDIS_URL: redisUrl,
     SHOAL_MODELS_DIR: config.SHOAL_MODELS_DIR,
-    SHOAL_CACHE_DIR: config.SHOAL_CACHE_DIR ?? join(config.SHOAL_DATA_DIR, 'cache'),
+    SHOAL_CACHE_DIR: cacheDirOf(config),
     SHOAL_DRAIN_TIMEOUT: config.SHOAL_DRAIN_TIMEOUT,
   };
   const key = keyFile === undefined ? {} : { SHOAL_SECRET_KEY_FILE: keyFile };

@@ -78,11 +78,15 @@ function checkModels(folder: string): void {
   throw new UserError(`no model in ${folder}: put a model folder there or set SHOAL_MODELS_DIR.`);
 }
 
-/** The private server; undefined where REDIS_URL names one, which then must answer. */
+/** The private server; undefined where REDIS_URL names one, which then must answer, or one of its Sentinels. */
 async function findRedis(config: Config): Promise<RedisServer | undefined> {
-  const { REDIS_URL, SHOAL_REDIS_CA, SHOAL_DATA_DIR, SHOAL_REDIS_FSYNC } = config;
+  const { REDIS_URL, SHOAL_DATA_DIR, SHOAL_REDIS_FSYNC } = config;
+  const { redisCa: ca, redisSentinels } = config.redis;
   if (REDIS_URL !== undefined) {
-    await pingRedis(REDIS_URL, { ca: SHOAL_REDIS_CA });
+    const asked = redisSentinels.length > 0 ? redisSentinels : [REDIS_URL];
+    await Promise.any(asked.map((url) => pingRedis(url, { ca }))).catch(({ errors: [first] }: AggregateError) => {
+      throw first;
+    });
     return undefined;
   }
   const dir = join(SHOAL_DATA_DIR, 'redis');

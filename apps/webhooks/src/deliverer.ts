@@ -1,5 +1,5 @@
 /** One attempt to deliver a message: who it goes to, what it holds, how it went, and when the next one is. */
-import { JOBS, liveSecrets, type Message, type WebhookBackend } from '@shoal/queue';
+import { JOBS, liveSecrets, type Message, type SealedSecret, type WebhookBackend } from '@shoal/queue';
 import type { SpanOptions, Tracer, WebhookMetrics } from '@shoal/telemetry';
 import { type Answer, nextPause, outcomeOf, type SecretBox, type Sender, send } from '@shoal/webhooks';
 import type { Carried } from './dispatcher.js';
@@ -16,6 +16,10 @@ export interface DelivererParts {
   readonly disableAfterMs: number;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Ms of a clock that only goes forward, for durations. */
+  readonly stopwatch: () => number;
+  /** Told of secrets that are not there or cannot be opened. */
+  readonly onSecretTrouble: (error: Error) => void;
   readonly metrics: WebhookMetrics;
   /** Undefined: attempts are not traced. */
   readonly tracer?: Tracer | undefined;
@@ -27,8 +31,6 @@ export interface Addressed {
   readonly url: string;
   /** Plain, the newest first. */
   readonly secrets: readonly string[];
-  /** Names whose attempts are counted together. */
-  readonly receiver: string;
 }
 
 export interface Attempted {
@@ -45,16 +47,19 @@ export class Deliverer {
   }
 
   /** Null where nothing is to be sent: it is done, somebody else carries it, or its endpoint wants nothing any more. */
-  async address({ tenant, message: id, carrier }: Carried): Promise<Addressed | null> {
-    const { backend, box, sender } = this.#parts;
+  async address({
+    tenant,
+    message: id,
+    carrier,
+  }: Pick<Carried, 'tenant' | 'message' | 'carrier'>): Promise<Addressed | null> {
+    const { backend, sender } = this.#parts;
     const message = await backend.messages.find(tenant, id);
     if (message === null || message.state !== 'pending' || message.carrier !== carrier) return null;
     const now = sender.clock();
-    const open = (sealed: string) => box.open(sealed, tenant);
     if (message.destination === JOBS) {
       const { url = '', secret } = message.webhook ?? {};
       const own = secret === undefined ? liveSecrets(await backend.tenantSecrets(tenant), now) : [{ sealed: secret }];
-      return { message, url, secrets: own.map(({ sealed }) => open(sealed)), receiver: `${tenant} ${originOf(url)}` };
+      return { message, url, secrets: this.#open(own, tenant) };
     }
     const endpoint = await backend.endpoints.find(tenant, message.destination);
     if (endpoint === null || endpoint.disabled !== null) {
@@ -62,21 +67,32 @@ export class Deliverer {
       this.#parts.metrics.messages.inc({ state: 'failed' });
       return null;
     }
-    const secrets = liveSecrets(endpoint.secrets, now).map(({ sealed }) => open(sealed));
-    return { message, url: endpoint.url, secrets, receiver: endpoint.id };
+    return { message, url: endpoint.url, secrets: this.#open(liveSecrets(endpoint.secrets, now), tenant) };
+  }
+
+  /** Empty where nothing can sign: such a message is not sent, and its attempt tells why. */
+  #open(sealed: readonly Pick<SealedSecret, 'sealed'>[], tenant: string): string[] {
+    const { box, onSecretTrouble } = this.#parts;
+    try {
+      if (sealed.length === 0) throw new Error(`there is no webhook secret of tenant ${tenant}`);
+      return sealed.map((secret) => box.open(secret.sealed, tenant));
+    } catch (error) {
+      onSecretTrouble(error as Error);
+      return [];
+    }
   }
 
   async attempt({ message, url, secrets }: Addressed): Promise<Attempted> {
-    const { payloads, sender, metrics, tracer } = this.#parts;
+    const { payloads, sender, stopwatch, metrics, tracer } = this.#parts;
     const { body, trace } = await payloadOf(message, payloads);
     // A part of the job's trace, or of none: a process that begins traces of its own would not keep to the API's sampling.
     const span = trace === undefined ? undefined : tracer?.start(`deliver ${message.type}`, spanOf(message, trace));
     const at = sender.clock();
-    const started = performance.now();
+    const started = stopwatch();
     metrics.inFlight.inc();
     const answer = await send({ url, id: message.id, body, secrets }, sender);
     metrics.inFlight.dec();
-    const durationMs = performance.now() - started;
+    const durationMs = stopwatch() - started;
     metrics.attemptDuration.observe(durationMs / 1000);
     span?.end({
       attributes: { 'http.response.status_code': answer.status ?? undefined },
@@ -100,6 +116,7 @@ export class Deliverer {
         durationMs,
         status: answer.status,
         error: answer.error,
+        reason: answer.reason,
         response: answer.body,
         outcome: outcome === 'delivered' ? 'delivered' : nextAt === null ? 'failed' : 'retry',
         gone: outcome === 'gone',
@@ -125,8 +142,4 @@ function spanOf({ id, job, attempts }: Message, parent: string): SpanOptions {
     parent,
     attributes: { 'shoal.job.id': job ?? undefined, 'shoal.webhook.id': id, 'shoal.webhook.attempt': attempts + 1 },
   };
-}
-
-function originOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).origin : '';
 }

@@ -5,10 +5,10 @@
 import { Processor, WorkerHost } from '@nestjs/bullmq';
 import { type Backlog, type Logger, logRarely, type WebhookMetrics } from '@shoal/telemetry';
 import { DelayedError, type Job, type Queue, WaitingError } from 'bullmq';
-import type { Addressed, Deliverer } from './deliverer.js';
+import type { AttemptSlots, SlotUse, Turn } from './attempt-slots.js';
+import type { Deliverer } from './deliverer.js';
 import type { Delivery } from './dispatcher.js';
-import type { Turns } from './turns.js';
-import { CLOSE_MS, within } from './within.js';
+import { CLOSE_MS, waitAtMost } from './wait-at-most.js';
 
 export const DELIVERIES = 'deliveries';
 
@@ -17,17 +17,17 @@ const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5000;
 /**
  * Whoever waits for its turn and is not called (the process that would call it has ended) comes back by itself, after the
- * first time and one of the second for each that waits before it: however many wait, at most 50 a second come back.
+ * first time and one of the second for each of its tenant that waits: of one tenant, at most 50 a second come back.
  */
 const UNCALLED_MS = 5000;
 const UNCALLED_EACH_MS = 20;
-/** After an error that is no answer of a receiver: Redis, or a secret that cannot be opened. */
+/** After an error that is no answer of a receiver: Redis. */
 const TROUBLE_MS = 15_000;
 
 export interface ProcessorParts {
   readonly queue: Queue<Delivery>;
   readonly deliverer: Deliverer;
-  readonly turns: Turns;
+  readonly slots: AttemptSlots;
   readonly concurrency: number;
   readonly clock: () => number;
   readonly random: () => number;
@@ -72,7 +72,7 @@ export class DeliveriesProcessor extends WorkerHost {
         this.#onIdle = resolve;
       });
     }
-    await within(closed, CLOSE_MS);
+    await waitAtMost(CLOSE_MS, closed);
   }
 
   /** Messages of all processes that are not settled. */
@@ -92,63 +92,65 @@ export class DeliveriesProcessor extends WorkerHost {
   }
 
   async #process(job: Job<Delivery>, token: string): Promise<void> {
-    const { deliverer, turns, clock, random } = this.#parts;
+    const { slots, clock, random } = this.#parts;
+    if (this.#stopping) return this.#handBack(job, token);
+    const lane = { tenant: job.data.tenant, receiver: job.data.receiver };
+    if (!slots.enter(lane, job.id!)) return this.#defer(job, token);
+    let use: SlotUse = 'unused';
     let next: number | null;
     try {
-      const addressed = this.#stopping ? undefined : await deliverer.address({ ...job.data, carrier: job.id! });
+      const addressed = await this.#parts.deliverer.address({ ...job.data, carrier: job.id! });
       if (addressed === null) return;
-      // Also where the stop came while the message was read.
-      if (addressed === undefined || this.#stopping) {
-        await job.moveToWait(token);
-        throw new WaitingError();
-      }
-      next = turns.enter(addressed.receiver, job.id!)
-        ? await this.#attempt(addressed)
-        : await this.#defer(job, token, addressed);
+      // The stop came while the message was read.
+      if (this.#stopping) return await this.#handBack(job, token);
+      const attempted = await this.#parts.deliverer.attempt(addressed);
+      use = attempted.timedOut ? 'timed out' : 'answered';
+      next = attempted.nextAt;
     } catch (error) {
-      if (error instanceof DelayedError || error instanceof WaitingError) throw error;
+      if (error instanceof WaitingError) throw error;
       this.#complain(error as Error);
       next = clock() + TROUBLE_MS * (1 + random());
-    }
-    if (next === null) return;
-    await job.moveToDelayed(next, token);
-    throw new DelayedError();
-  }
-
-  async #attempt(addressed: Addressed): Promise<number | null> {
-    const { deliverer, turns } = this.#parts;
-    let timedOut = false;
-    try {
-      const attempted = await deliverer.attempt(addressed);
-      timedOut = attempted.timedOut;
-      return attempted.nextAt;
     } finally {
-      this.#call(addressed.receiver, turns.leave(addressed.receiver, timedOut));
+      this.#call(slots.leave(lane, use));
     }
+    if (next !== null) await this.#delay(job, token, next);
   }
 
-  async #defer(job: Job<Delivery>, token: string, { receiver }: Addressed): Promise<never> {
-    const { turns, clock, random, metrics } = this.#parts;
-    metrics.deferred.inc();
-    const pause = (UNCALLED_MS + UNCALLED_EACH_MS * turns.waiting(receiver)) * (1 + random());
-    await job.moveToDelayed(clock() + pause, token);
-    // Only now can it be called.
-    this.#call(receiver, turns.wait(receiver, job.id!));
+  async #handBack(job: Job<Delivery>, token: string): Promise<never> {
+    await job.moveToWait(token);
+    throw new WaitingError();
+  }
+
+  async #delay(job: Job<Delivery>, token: string, until: number): Promise<void> {
+    await job.moveToDelayed(until, token);
     throw new DelayedError();
   }
 
-  /** Ends the pause of whoever's turn it is. */
-  #call(receiver: string, carriers: readonly string[]): void {
-    const { queue, turns } = this.#parts;
-    for (const carrier of carriers) {
+  async #defer(job: Job<Delivery>, token: string): Promise<void> {
+    const { slots, clock, random, metrics } = this.#parts;
+    const { tenant, receiver } = job.data;
+    metrics.deferred.inc();
+    const pause = (UNCALLED_MS + UNCALLED_EACH_MS * slots.waiting(tenant)) * (1 + random());
+    try {
+      await this.#delay(job, token, clock() + pause);
+    } finally {
+      // Only now can it be called.
+      this.#call(slots.wait({ tenant, receiver }, job.id!));
+    }
+  }
+
+  /** Ends the pauses of those whose turn it is. */
+  #call(turns: readonly Turn[]): void {
+    const { queue, slots } = this.#parts;
+    for (const turn of turns) {
       queue
-        .getJob(carrier)
+        .getJob(turn.id)
         .then(async (job) => {
-          if (job === undefined) this.#call(receiver, turns.skip(receiver, carrier));
+          if (job === undefined) this.#call(slots.skip(turn, turn.id));
           else await job.promote();
         })
         // It is not waiting any more: another process has it, or its own pause is over.
-        .catch(() => this.#call(receiver, turns.skip(receiver, carrier)));
+        .catch(() => this.#call(slots.skip(turn, turn.id)));
     }
   }
 }

@@ -1,8 +1,8 @@
 /** The process that delivers webhooks: configure, connect, relay and send, drain. */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
-import { type JobRecord, ShoalError } from '@shoal/contracts';
+import { blamePort, httpOrigin, runProcess } from '@shoal/config';
+import type { JobRecord } from '@shoal/contracts';
 import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
 import {
@@ -19,20 +19,23 @@ import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { DeliveriesProcessor } from './deliveries.processor.js';
 import { Relay } from './relay.js';
+import { CLOSE_MS, waitAtMost } from './wait-at-most.js';
 import { webhooksModule } from './webhooks.module.js';
-import { CLOSE_MS, within } from './within.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
+  for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
   const presenterOf = await loadPresenters(config, logger);
-  await waitForRedis(config.redis);
+  await waitForRedis(config.redis, {
+    role: 'webhooks',
+    onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
+  });
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const tellRedisError = logRarely(logger, 'redis.error', Date.now);
   let ready = false;
   const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
-  const server = await servePrivately(registry, () => ready, host, port).catch(
-    blamePort('SHOAL_METRICS_PORT', host, port),
-  );
+  const isReady = () => ready && backend.redis.status === 'ready';
+  const server = await servePrivately(registry, isReady, host, port).catch(blamePort('SHOAL_METRICS_PORT', host, port));
   const backend = openWebhookBackend({
     ...config.redis,
     clock: Date.now,
@@ -50,7 +53,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   let processor: DeliveriesProcessor | undefined;
   const parts = {
     backend,
-    payloads: { readJob: backend.readJob, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
+    payloads: { records: backend, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
     box: config.SHOAL_SECRET_KEY,
     sender: {
       resolve: dnsResolve(),
@@ -62,6 +65,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     concurrency: config.SHOAL_WEBHOOK_CONCURRENCY,
     receiverConcurrency: config.SHOAL_WEBHOOK_RECEIVER_CONCURRENCY,
     random: Math.random,
+    stopwatch: () => performance.now(),
     // Where Redis is away it is not asked: a scrape would wait for it.
     metrics: createWebhookMetrics(registry, async () => {
       return backend.redis.status === 'ready' ? processor?.backlog() : undefined;
@@ -79,8 +83,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   logger.info('webhooks.ready', { metrics: `${httpOrigin(host, server.port)}/metrics` });
   return async () => {
     ready = false;
-    await Promise.all([within(relay.stop(), CLOSE_MS), deliveries.stop()]);
-    await within(app.close(), CLOSE_MS);
+    await Promise.all([waitAtMost(CLOSE_MS, relay.stop()), deliveries.stop()]);
+    await waitAtMost(CLOSE_MS, app.close());
     await tracer?.close();
     backend.close();
     await server.close();
@@ -95,23 +99,10 @@ async function loadPresenters(config: Config, logger: Logger): Promise<(record: 
   return ({ meta }) => presenters.get(`${meta.model}/${meta.version}`);
 }
 
-async function main(): Promise<void> {
-  let logger = createLogger({ name: 'webhooks' });
-  try {
-    const config = loadConfig();
-    logger = createLogger({ name: 'webhooks', level: config.SHOAL_LOG_LEVEL });
-    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
-    await stopOnSignal({
-      start: () => start(config, logger),
-      graceMs: config.SHOAL_DRAIN_TIMEOUT,
-      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`webhooks.${stage}`, {}, error),
-    });
-    exitWithParent();
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
-    else logger.fatal('webhooks.start_failed', {}, error);
-    process.exit(1);
-  }
-}
-
-await main();
+await runProcess({
+  name: 'webhooks',
+  load: loadConfig,
+  openLog: (config) => createLogger({ name: 'webhooks', ...(config && { level: config.SHOAL_LOG_LEVEL }) }),
+  start,
+  graceMs: ({ SHOAL_DRAIN_TIMEOUT }) => SHOAL_DRAIN_TIMEOUT,
+});

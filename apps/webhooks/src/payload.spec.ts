@@ -50,7 +50,11 @@ const RECORD: JobRecord = {
 
 function source(record: JobRecord | null, output: unknown = 'label', publicUrl = ''): PayloadSource {
   return {
-    readJob: async () => record,
+    records: {
+      readJob: async () => record && { ...record, results: [] },
+      readResults: async () => record,
+      resultsFit: async () => true,
+    },
     presenterOf: () => ({ present: () => ({ output, errors: [] }) }),
     publicUrl,
   };
@@ -73,6 +77,22 @@ test('a result that is too large is left out, with the URL where it is', async (
   expect(data).toMatchObject({ thin: true, status: 'completed', metadata: { order: '7' }, sequence: 3 });
   expect(data).toHaveProperty('links.self', `https://shoal.example.com/v1/jobs/${JOB}`);
   expect(data).not.toHaveProperty('output');
+});
+
+test('a result that is stored in too many bytes is not even read', async () => {
+  const asked: number[] = [];
+  const small = source(RECORD);
+  const records: PayloadSource['records'] = {
+    ...small.records,
+    resultsFit: async (_, maxBytes) => {
+      asked.push(maxBytes);
+      return false;
+    },
+    readResults: () => Promise.reject(new Error('was read')),
+  };
+  const large = { ...small, records };
+  expect(await dataOf(MESSAGE, large)).toMatchObject({ thin: true, status: 'completed', metadata: { order: '7' } });
+  expect(asked).toHaveLength(1);
 });
 
 test('metadata that is too large goes too', async () => {

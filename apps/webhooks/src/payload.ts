@@ -4,12 +4,17 @@
  */
 import { isTerminal, type JobRecord, type JobView, TERMINAL_EVENTS, type WebhookEvent } from '@shoal/contracts';
 import { type Presenter, summaryOf, viewOf } from '@shoal/models';
-import type { Message } from '@shoal/queue';
-import { bodyOf } from '@shoal/webhooks';
+import type { Message, WebhookBackend } from '@shoal/queue';
+import { bodyOf, MAX_BODY_BYTES } from '@shoal/webhooks';
+
+/**
+ * Stored results of more bytes are not read: printed they would not fit. A number has up to 9 bytes in MessagePack and may
+ * be one digit and a comma in JSON; what is in between is read and printed to find out.
+ */
+const MAX_STORED_BYTES = 5 * MAX_BODY_BYTES;
 
 export interface PayloadSource {
-  /** The job's record, without results where `results` is false; null where it is gone. */
-  readJob(id: string, results: boolean): Promise<JobRecord | null>;
+  readonly records: Pick<WebhookBackend, 'readJob' | 'readResults' | 'resultsFit'>;
   /** Undefined where the version that the job ran on is not there. */
   presenterOf(record: JobRecord): Presenter | undefined;
   /** Where the API answers, without a slash at the end; '' leaves links relative, as the API shows them. */
@@ -26,13 +31,14 @@ export async function payloadOf(message: Message, source: PayloadSource): Promis
   const { type, job, at, sequence, destination } = message;
   if (job === null) return { body: bodyOf(type, at, [{ object: 'webhook_test', endpoint: destination }]) };
   const ends = TERMINAL_EVENTS.includes(type as WebhookEvent);
-  const record = await source.readJob(job, ends);
+  const whole = ends && (await source.records.resultsFit(job, MAX_STORED_BYTES));
+  const record = await (whole ? source.records.readResults(job) : source.records.readJob(job));
   const status = type === 'job.started' || type === 'job.output' ? 'running' : type.slice('job.'.length);
   const links = linksOf(job, source.publicUrl);
   const least = { id: job, object: 'job', status, sequence, thin: true, links };
   if (record === null) return { body: bodyOf(type, at, [least]) };
   const summary = { ...summaryOf(record), links, sequence, thin: true };
-  const view = ends ? endedView(record, source) : openView(record);
+  const view = whole ? endedView(record, source) : ends ? undefined : openView(record);
   const body = bodyOf(type, at, view ? [{ ...view, links, sequence }, summary, least] : [summary, least]);
   return { body, trace: record.meta.trace };
 }

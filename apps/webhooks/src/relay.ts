@@ -8,7 +8,9 @@ import type { Dispatcher } from './dispatcher.js';
 const LOOK_MS = 1000;
 /** Looks between two reads of the list of queues. */
 const LOOKS_PER_LIST = 5;
-const BATCH = 100;
+/** Entries of a stream that are read at once, and of these, how many are dispatched at once. */
+const WINDOW = 1000;
+const BATCH = 32;
 
 export interface RelayOptions {
   readonly backend: Pick<WebhookBackend, 'outbox' | 'listen'>;
@@ -100,18 +102,22 @@ export class Relay {
     }
   }
 
-  /** False where nothing was there. */
+  /** False where nothing was there. Each tenant has its share, so that what one has left holds up no other. */
   async #step(source: string): Promise<boolean> {
     const { dispatcher, backend } = this.#options;
     if (source === TASKS) {
-      const tasks = await backend.outbox.tasks(BATCH);
-      for (const { id, task } of tasks) {
-        await dispatcher.task(id, task);
-        await backend.outbox.remove(source, [id]);
-      }
+      const tasks = firstOfEach(await backend.outbox.tasks(WINDOW), 1, ({ task }) => task.tenant);
+      await Promise.all(
+        tasks.map(async (queued) => {
+          await dispatcher.task(queued.id, queued.task);
+          await backend.outbox.removeTask(queued);
+        }),
+      );
       return tasks.length > 0;
     }
-    const entries = await backend.outbox.entries(source, BATCH);
+    const found = await backend.outbox.entries(source, WINDOW);
+    const tenants = new Set(found.map(({ tenant }) => tenant)).size;
+    const entries = firstOfEach(found, Math.ceil(BATCH / tenants), ({ tenant }) => tenant);
     if (entries.length > 0) await dispatcher.events(entries);
     await backend.outbox.remove(
       source,
@@ -119,4 +125,15 @@ export class Relay {
     );
     return entries.length > 0;
   }
+}
+
+/** The first `count` entries of each tenant, in order. */
+function firstOfEach<T>(entries: readonly T[], count: number, tenantOf: (entry: T) => string): T[] {
+  const taken = new Map<string, number>();
+  return entries.filter((entry) => {
+    const tenant = tenantOf(entry);
+    const place = taken.get(tenant) ?? 0;
+    taken.set(tenant, place + 1);
+    return place < count;
+  });
 }

@@ -1,60 +1,83 @@
 /** The limits of a model's micro-batches: what shoal.json says, and for the rest what this machine was measured to do. */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { type BatchLimits, calibrate, type Measurement } from '@shoal/batching';
+import { type BatchLimits, calibrate, type Measurement, type PassCost } from '@shoal/batching';
 import type { TextItem } from '@shoal/contracts';
 import type { Model, ModelRunner, Row } from '@shoal/models';
 
 const DEFAULT_MAX_BATCH_SIZE = 64;
 const DEFAULT_MAX_DELAY_MS = 5;
 /** Of the kept file: a change of how limits are measured makes earlier ones void. */
-const FORMAT = 5;
-/** A measurement takes at most about this long; its result is kept for later starts. */
-const MEASURE_MS = 1500;
+const FORMAT = 6;
+/** A measurement takes at most about this long; its result is kept for later starts on hardware of the same kind. */
+const MEASURE_MS = 4000;
 /** A `tensors` item counts 64 tokens a row (libs/models): its batches are bounded by their size alone. */
 const TOKENS_PER_ROW = 64;
 
 export interface MeasureOptions {
   readonly cacheDir: string;
-  /** What the result depends on beside the model and the processor. */
   readonly device: string;
   readonly deviceOptions: Readonly<Record<string, string>>;
   readonly intraOpThreads: number;
+  /** Passes that run side by side, and are measured so: they share caches and memory. */
+  readonly lanes: number;
+  /** Kind and version of ONNX Runtime. */
+  readonly runtime: string;
 }
 
-/** The limits, and tokens a second of one forward pass after the other; null where they were not measured. */
-export type MeasuredLimits = BatchLimits & { readonly tokensPerSecond: number | null };
+export interface FoundLimits {
+  readonly limits: BatchLimits;
+  /** What decided them; null where nothing was measured: shoal.json and the task say all. */
+  readonly measured: (Measurement & { readonly kept: boolean }) | null;
+}
 
-export async function findLimits(runner: ModelRunner, options: MeasureOptions): Promise<MeasuredLimits> {
+export async function findLimits(runner: ModelRunner, options: MeasureOptions): Promise<FoundLimits> {
   const { model } = runner;
   const own = model.shoal.limits ?? {};
-  const maxBatchSize = model.batchable ? (own.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 1;
+  const maxBatchSize = runner.joining.rows !== 'alone' ? (own.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 1;
   const maxDelayMs = own.max_delay_ms ?? DEFAULT_MAX_DELAY_MS;
   if (model.text === null) {
     const maxBatchTokens = own.max_batch_tokens ?? maxBatchSize * TOKENS_PER_ROW;
-    return { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens: maxBatchTokens, tokensPerSecond: null };
+    return { limits: { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens: maxBatchTokens }, measured: null };
   }
-  const measured = await cached(model, options, () => measure(runner, maxBatchSize, model.text!.maxTokens));
-  return {
-    maxBatchSize,
-    maxBatchTokens: own.max_batch_tokens ?? measured.maxBatchTokens,
-    maxDelayMs,
-    passTokens: measured.passTokens,
-    tokensPerSecond: measured.tokensPerSecond,
-  };
+  const { maxTokens: maxLength } = model.text;
+  const measured = await kept(model, options, () =>
+    calibrate({ pass: passOf(runner, options), maxBatchSize, maxLength, budgetMs: MEASURE_MS }),
+  );
+  const { passTokens } = measured;
+  const maxBatchTokens = own.max_batch_tokens ?? measured.maxBatchTokens;
+  return { limits: { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens }, measured };
 }
 
-async function measure(runner: ModelRunner, maxBatchSize: number, maxLength: number): Promise<Measurement> {
-  const pass = async (size: number, length: number) => {
+/** What decides how large a micro-batch is best, beside the model: workers that agree in it agree in their limits. */
+export function hardwareKind({ device, deviceOptions, intraOpThreads, lanes, runtime }: MeasureOptions): string {
+  const processor = [process.arch, cpus()[0]?.model, availableParallelism()];
+  return digest([processor, device, deviceOptions, intraOpThreads, lanes, runtime]);
+}
+
+function digest(facts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+}
+
+/** As many equal passes at once as run side by side under load. */
+export function passOf(
+  runner: ModelRunner,
+  { device, intraOpThreads, lanes }: MeasureOptions,
+): (size: number, length: number) => Promise<PassCost> {
+  // CPU time says nothing of threads that wait for each other, and Windows counts it in 16 ms.
+  const byCpuTime = device === 'cpu' && intraOpThreads === 1 && process.platform !== 'win32';
+  return async (size, length) => {
     const rows = Array.from({ length: size }, (_, n) => syntheticRow(runner.model, length, n));
-    const started = performance.now();
-    const failure = (await runner.run(rows)).find((output) => output instanceof Error);
+    const [started, cpuBefore] = [performance.now(), process.cpuUsage()];
+    const passes = await Promise.all(Array.from({ length: lanes }, () => runner.run(rows)));
+    const elapsedMs = performance.now() - started;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const failure = passes.flat().find((output) => output instanceof Error);
     if (failure) throw failure;
-    return performance.now() - started;
+    return { elapsedMs, workMs: byCpuTime ? (user + system) / 1000 / lanes : elapsedMs };
   };
-  return calibrate({ pass, maxBatchSize, maxLength, budgetMs: MEASURE_MS });
 }
 
 function syntheticRow(model: Model, length: number, n: number): Row {
@@ -71,37 +94,26 @@ function syntheticRow(model: Model, length: number, n: number): Row {
   return { item, parameters: {} };
 }
 
-async function cached(
+async function kept(
   model: Model,
   options: MeasureOptions,
   measureNow: () => Promise<Measurement>,
-): Promise<Measurement> {
+): Promise<Measurement & { readonly kept: boolean }> {
   const file = join(options.cacheDir, `limits-${await keyOf(model, options)}.json`);
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Measurement;
+    return { ...(JSON.parse(await readFile(file, 'utf8')) as Measurement), kept: true };
   } catch {
     const measured = await measureNow();
-    // A read-only file system only costs the next start a second.
+    // A read-only file system only costs the next start its measurement.
     await mkdir(options.cacheDir, { recursive: true })
       .then(() => writeFile(file, JSON.stringify(measured)))
       .catch(() => undefined);
-    return measured;
+    return { ...measured, kept: false };
   }
 }
 
-async function keyOf(model: Model, { device, deviceOptions, intraOpThreads }: MeasureOptions): Promise<string> {
+async function keyOf(model: Model, options: MeasureOptions): Promise<string> {
   const path = model.variants[model.variant]!;
   const { size, mtimeMs } = await stat(path);
-  const facts = [
-    FORMAT,
-    path,
-    size,
-    mtimeMs,
-    device,
-    deviceOptions,
-    intraOpThreads,
-    cpus()[0]?.model,
-    model.shoal.limits?.max_batch_size,
-  ];
-  return createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 16);
+  return digest([FORMAT, path, size, mtimeMs, model.shoal.limits?.max_batch_size, hardwareKind(options)]);
 }

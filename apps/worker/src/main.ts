@@ -2,7 +2,7 @@
 import { RunGate } from '@shoal/batching';
 import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
+import { findJoining, loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
@@ -18,12 +18,15 @@ import {
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
-import { findLimits } from './limits.js';
+import { findLimits, hardwareKind } from './limits.js';
 import { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const models = await chooseModels(config, logger);
-  await waitForRedis(config.redis);
+  await waitForRedis(config.redis, {
+    role: 'worker',
+    onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
+  });
   const runtime = await openRuntime({
     ...(config.SHOAL_RUNTIME && { prefer: config.SHOAL_RUNTIME }),
     log: (message) => logger.warn('runtime.fallback', { reason: message }),
@@ -51,9 +54,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const gate = new RunGate(config.concurrentRuns);
   let ready = false;
   const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
-  const server = await servePrivately(registry, () => ready, host, port).catch(
-    blamePort('SHOAL_METRICS_PORT', host, port),
-  );
+  const isReady = () => ready && workers.every(({ connected }) => connected);
+  const server = await servePrivately(registry, isReady, host, port).catch(blamePort('SHOAL_METRICS_PORT', host, port));
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
   for (const model of models) workers.push(await loadModel(model, context));
@@ -115,13 +117,32 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     deviceOptions,
     intraOpThreads,
   });
-  const runner = loadRunner(model, session);
-  const { tokensPerSecond, ...limits } = await findLimits(runner, {
+  const loaded = performance.now();
+  const { joining, passes } = await findJoining(model, session, {
+    cacheDir: config.SHOAL_CACHE_DIR,
+    runtimeVersion: runtime.version,
+    device,
+    deviceOptions,
+    now: () => performance.now(),
+  });
+  const runner = loadRunner(model, session, joining);
+  logger.info('model.joining', {
+    model: `${model.name}/${model.version}/${model.variant}`,
+    ...joining,
+    passes,
+    seconds: Math.round(performance.now() - loaded) / 1000,
+  });
+  // A device takes passes in turn, and so does a session that lives in a thread of its own.
+  const lanes = device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1;
+  const measuring = {
     cacheDir: config.SHOAL_CACHE_DIR,
     device,
     deviceOptions,
     intraOpThreads,
-  });
+    lanes,
+    runtime: `${runtime.kind} ${runtime.version}`,
+  };
+  const { limits, measured } = await findLimits(runner, measuring);
   const { name, version, variant } = model;
   const seconds = (performance.now() - started) / 1000;
   metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
@@ -132,16 +153,19 @@ async function loadModel(model: Model, context: LoadContext): Promise<ModelWorke
     variant,
     seconds: Math.round(seconds * 100) / 100,
     ...limits,
-    tokensPerSecond,
   });
+  if (measured) {
+    const { kept, rounds, spread, tokensPerSecond } = measured;
+    logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
+  }
   return new ModelWorker({
     runner,
     limits,
-    tokensPerSecond,
+    hardware: hardwareKind(measuring),
+    tokensPerSecond: measured?.tokensPerSecond ?? null,
     ...config.redis,
     concurrentRuns: config.concurrentRuns,
-    // A device takes passes in turn, and so does a session that lives in a thread of its own.
-    lanes: device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1,
+    lanes,
     gate,
     metrics,
     logger,

@@ -18,6 +18,8 @@ const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 export interface ModelWorkerOptions extends RedisTarget {
   readonly runner: ModelRunner;
   readonly limits: BatchLimits;
+  /** The kind of hardware that they were found on. */
+  readonly hardware: string;
   /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
   readonly tokensPerSecond?: number | null;
   readonly concurrentRuns: number;
@@ -44,12 +46,13 @@ export class ModelWorker {
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
-    const { runner, limits, redisUrl, redisCa, redisCluster } = options;
+    const { runner, limits, redisUrl, redisCa, redisCluster, redisSentinels } = options;
     const { queue } = runner.model;
     this.#consumer = new Consumer({
       redisUrl,
       redisCa,
       redisCluster,
+      redisSentinels,
       queue,
       holdTokens: (options.concurrentRuns + WAITING_BATCHES) * limits.maxBatchTokens,
       handle: (item) => this.#handle(item),
@@ -99,7 +102,9 @@ export class ModelWorker {
   }
 
   async start(): Promise<void> {
-    await this.#publisher.announceLimits(this.#options.limits.maxBatchTokens);
+    const { limits, hardware } = this.#options;
+    await this.#publisher.announceLimits(hardware, limits.maxBatchTokens);
+    await this.#publisher.announceJoining(this.#options.runner.joining);
     await this.#rate.start();
     this.#consumer.start();
   }

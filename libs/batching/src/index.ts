@@ -1,4 +1,4 @@
-export { type CalibrateOptions, calibrate, type Measurement } from './calibrate.js';
+export { type CalibrateOptions, calibrate, type Measurement, type PassCost } from './calibrate.js';
 export {
   type Batch,
   type Clock,

@@ -4,6 +4,7 @@ export { unknownVariables, VARIABLES } from './names.js';
 export { exitWithParent } from './parent.js';
 export { ConfigError, readConfig } from './read-config.js';
 export { type RedisSettings, type RedisVariables, redisSettings, redisVariables } from './redis.js';
+export { type ProcessLog, type ProcessOptions, runProcess } from './run-process.js';
 export { type StopOptions, stopOnSignal } from './stop-on-signal.js';
 export {
   addresses,

@@ -1,9 +1,11 @@
 export { ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
-export { formatPath, parse } from './faults.js';
+export { faultsError, formatPath, MAX_FAULTS, parse } from './faults.js';
 export {
   type BatchReceipt,
   BulkRequest,
   type CloseReason,
+  EventsUrlRequest,
+  type EventsUrlView,
   isTerminal,
   JOB_STATES,
   type JobError,
@@ -23,6 +25,7 @@ export {
   RequestedModel,
 } from './job.js';
 export {
+  Joining,
   Limits,
   type ListedModel,
   type ModelCard,

@@ -1,5 +1,6 @@
 /** A job as its caller sees it: what is submitted, and what is told of it. */
 import { z } from 'zod';
+import { mapOf } from './bounded.js';
 import type { ErrorCode } from './errors.js';
 import { Task } from './model.js';
 import { listOf, requestObject } from './request.js';
@@ -10,6 +11,7 @@ export const MAX_ITEMS = 1000;
 export const MAX_WAIT_SECONDS = 60;
 /** Most bytes of one job's result in Redis. */
 export const MAX_RESULT_BYTES = 8 * 1024 * 1024;
+/** Most bytes of a request's body, unless the server is set up for another limit. */
 export const MAX_BODY_BYTES = 2 * 1024 * 1024;
 export const MAX_BODY_DEPTH = 100;
 
@@ -48,13 +50,10 @@ const Deadline = z
 export const MAX_RETENTION_SECONDS = 30 * 24 * 3600;
 const RETENTION_FAULT = `give whole seconds from 60 to ${MAX_RETENTION_SECONDS}`;
 
-const Metadata = z
-  .record(z.string().max(64), z.string().max(512))
-  .refine((value) => Object.keys(value).length <= 16, 'at most 16 entries')
-  .meta({
-    description: 'Up to 16 texts of your own, given back with the job.',
-    examples: [{ order: '4711' }],
-  });
+const Metadata = mapOf(z.string().max(512), 16, 64).meta({
+  description: 'Up to 16 texts of your own, given back with the job.',
+  examples: [{ order: '4711' }],
+});
 
 /** A model as callers name it. What no model is called is told by the catalog, with the names that are near. */
 export const RequestedModel = z
@@ -91,6 +90,26 @@ export const JobRequest = requestObject({
   webhook: WebhookRequest.optional(),
 });
 export type JobRequest = z.infer<typeof JobRequest>;
+
+/** Longest time in seconds that a signed address of a job's events is open; a stream that is open by then goes on. */
+export const MAX_EVENTS_URL_SECONDS = 3600;
+
+/** `POST /v1/jobs/{id}/events/url`. */
+export const EventsUrlRequest = requestObject({
+  expires_in: z
+    .int()
+    .min(1)
+    .max(MAX_EVENTS_URL_SECONDS)
+    .default(300)
+    .meta({ description: 'Seconds that a stream can be opened.', examples: [60] }),
+});
+
+export interface EventsUrlView {
+  readonly object: 'events_url';
+  /** A path with its query, on this server. */
+  readonly url: string;
+  readonly expires_at: string;
+}
 
 /** `POST /v1/jobs/bulk`. Each entry is a JobRequest, checked and answered by itself. */
 export const BulkRequest = requestObject({

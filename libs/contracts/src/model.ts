@@ -45,10 +45,25 @@ export const ShoalJson = z.strictObject({
   normalize: z.boolean().optional(),
   /** Whether texts that are too long are cut where a request does not say. */
   truncate: z.boolean().optional(),
+  /** The graph's output with the embedding or the logits, where its name does not tell. */
+  output: z.string().optional(),
+  /** Rows of different callers share a forward pass where that is proved to change no result; false: never. */
+  joining: z.literal(false, 'leave it out, or set it to false: whether rows may be joined is proved').optional(),
   /** An input to show in the model card and in examples. */
   example: z.unknown().optional(),
 });
 export type ShoalJson = z.infer<typeof ShoalJson>;
+
+/**
+ * Which rows of different callers share a forward pass: texts of any lengths, only rows of the same shape, or none. It is
+ * proved for each graph.
+ */
+export const Joining = z.strictObject({
+  rows: z.enum(['any-length', 'same-shape', 'alone']),
+  /** Why no more than that; null where nothing is in the way. */
+  reason: z.string().nullable(),
+});
+export type Joining = z.infer<typeof Joining>;
 
 /** `GET /v1/models`: OpenAI's model object, and the task. */
 export interface ListedModel {
@@ -72,6 +87,8 @@ export interface ModelCard extends ListedModel {
     readonly max_batch_size: number | null;
     readonly max_batch_tokens: number | null;
   };
+  /** Null where no worker has loaded the model yet. */
+  readonly joining: Joining | null;
   readonly labels?: readonly string[];
   readonly dimensions?: number;
   readonly inputs?: readonly TensorSpec[];

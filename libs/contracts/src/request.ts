@@ -17,15 +17,15 @@ function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== null));
 }
 
-/** A list of `min` (1) to `max` elements. One that is longer is refused before its elements are looked at. */
-export function listOf<Element extends z.ZodType>(element: Element, max: number, what = 'entries', min = 1) {
-  const fault = `give ${min} to ${max} ${what}`;
+/** A list of 1 to `max` elements. One that is longer is refused before its elements are looked at. */
+export function listOf<Element extends z.ZodType>(element: Element, max: number, what = 'entries') {
+  const fault = `give 1 to ${max} ${what}`;
   const checkLength = (value: unknown, context: z.RefinementCtx) => {
     if (!Array.isArray(value) || value.length <= max) return value;
     context.addIssue({ code: 'custom', message: fault });
     return z.NEVER;
   };
-  return z.preprocess(checkLength, z.array(element).min(min, fault).max(max));
+  return z.preprocess(checkLength, z.array(element).min(1, fault).max(max));
 }
 
 /** Token ids, refused at the first that is none: a list of a million faults would help nobody. */

@@ -1,12 +1,15 @@
 /** Inputs, parameters and outputs of each task, as callers write and read them. */
 import { z } from 'zod';
+import { listUpTo, mapOf } from './bounded.js';
 import { MAX_ITEMS } from './job.js';
 import { listOf, requestObject, TokenIds } from './request.js';
 
 /** Most labels or outputs that a request may name. */
 const MAX_NAMES = 1000;
 /** Most axes of a tensor. */
-const MAX_RANK = 16;
+const MAX_RANK = 64;
+/** Longest name of a graph's input. */
+const MAX_NAME = 512;
 
 const Text = z.string().min(1, 'must not be empty');
 const truncate = z
@@ -91,7 +94,7 @@ export const TokenClassificationParameters = requestObject({
     .enum(['none', 'simple', 'first', 'average', 'max'])
     .default('simple')
     .describe('How tokens become entities, by the names that transformers has for it; `none`: each token by itself.'),
-  ignore_labels: listOf(z.string(), MAX_NAMES, 'labels', 0).default(['O']).describe('Labels that are no entity.'),
+  ignore_labels: listUpTo(z.string(), MAX_NAMES).default(['O']).describe('Labels that are no entity.'),
   truncate,
 }).describe('Parameters of token-classification.');
 export type TokenClassificationParameters = z.infer<typeof TokenClassificationParameters>;
@@ -126,7 +129,7 @@ export const ElementType = z.enum(ELEMENT_TYPES);
 export type ElementType = z.infer<typeof ElementType>;
 
 const type = ElementType.optional().describe("The element type. The model's own where left out.");
-const Shape = listOf(z.int().min(0), MAX_RANK, 'axes', 0).meta({
+const Shape = listUpTo(z.int().min(0), MAX_RANK).meta({
   description: 'The length of each axis.',
   examples: [[1, 3]],
 });
@@ -154,9 +157,10 @@ export const TensorInput = z.union(
   { error: 'give nested numbers, {data, shape?, type?} or {base64, shape, type?}' },
 );
 export type TensorInput = z.infer<typeof TensorInput>;
-export const TensorsInput = z
-  .record(z.string(), TensorInput)
-  .meta({ description: "One item of tensors: the graph's inputs by name.", examples: [{ pixels: [[0, 0.5, 1]] }] });
+export const TensorsInput = mapOf(TensorInput, MAX_NAMES, MAX_NAME).meta({
+  description: "One item of tensors: the graph's inputs by name.",
+  examples: [{ pixels: [[0, 0.5, 1]] }],
+});
 export const TensorsParameters = requestObject({
   outputs: listOf(z.string(), MAX_NAMES, 'names')
     .optional()

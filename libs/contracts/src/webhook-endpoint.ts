@@ -97,7 +97,14 @@ export interface SecretView {
   readonly overlapping_until: readonly string[];
 }
 
-export const ATTEMPT_ERRORS = ['timeout', 'connection_failed', 'destination_not_allowed'] as const;
+/** Why an attempt got no answer. */
+export const ATTEMPT_ERRORS = [
+  'timeout',
+  'connection_failed',
+  'dns_failed',
+  'destination_not_allowed',
+  'no_secret',
+] as const;
 export type AttemptError = (typeof ATTEMPT_ERRORS)[number];
 
 export interface AttemptView {
@@ -115,6 +122,8 @@ export interface AttemptView {
   /** The HTTP status; null where no answer came, and `error` says why. */
   readonly status: number | null;
   readonly error: AttemptError | null;
+  /** What is behind `error`, in words. */
+  readonly reason: string | null;
   /** The first bytes of the answer. */
   readonly response: string;
   /** Null where none follows. */

@@ -30,6 +30,8 @@ export interface ImportRequest {
 
 export interface ImportContext {
   readonly runtime: Runtime;
+  /** Where workers of this machine keep what they measured of models; undefined: they do so themselves. */
+  readonly cacheDir?: string;
   /** Tells a person what was found and what is done, a line at a time. */
   readonly say: (line: string) => void;
   /** Bytes of the variant that is being written, a few times a second. */

@@ -1,5 +1,5 @@
 /** What a model tells of itself, with a request that really runs. */
-import { MAX_ITEMS, type ModelCard, type Task, type TensorSpec } from '@shoal/contracts';
+import { type Joining, MAX_ITEMS, type ModelCard, type Task, type TensorSpec } from '@shoal/contracts';
 import type { Model } from './types.js';
 
 const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
@@ -10,7 +10,7 @@ const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
 };
 
 /** `origin` is where callers reach the API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
-export function modelCard(model: Model, origin: string, keys = false): ModelCard {
+export function modelCard(model: Model, origin: string, joining: Joining | null, keys: boolean): ModelCard {
   const { shoal, task, labels, dimensions } = model;
   const request = { model: model.name, input: shoal.example ?? example(model) };
   return {
@@ -29,6 +29,7 @@ export function modelCard(model: Model, origin: string, keys = false): ModelCard
       max_batch_size: model.batchable ? (shoal.limits?.max_batch_size ?? null) : 1,
       max_batch_tokens: shoal.limits?.max_batch_tokens ?? null,
     },
+    joining,
     ...(labels.length > 0 && { labels }),
     ...(dimensions !== null && { dimensions }),
     ...(task === 'tensors' && { inputs: model.inputs, outputs: model.outputs }),

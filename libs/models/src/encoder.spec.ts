@@ -211,7 +211,9 @@ test("the card's example is a request that this model takes, as a line for a she
   expect(card.limits).toMatchObject({ max_tokens: 16, max_items: 1000 });
   expect(card.example.curl).toContain(`"it'\\''s one"`);
   expect(card.example.curl).not.toContain('authorization');
-  expect(classify.card('http://localhost:8080', true).example.curl).toContain("-H 'authorization: Bearer <your key>'");
+  expect(classify.card('http://localhost:8080', null, true).example.curl).toContain(
+    "-H 'authorization: Bearer <your key>'",
+  );
   for (const encoder of [classify, embed, rerank, entities]) {
     const { input } = encoder.card('http://localhost:8080').example.request as { input: unknown };
     await expect(encoder.encode({ input })).resolves.toMatchObject({ task: encoder.model.task });

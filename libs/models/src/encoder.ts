@@ -1,6 +1,8 @@
 /** The API's side of one model: check and tokenise inputs, show outputs, describe the model. */
 import { MAX_RESULT_BYTES, ShoalError } from '@shoal/contracts';
 import { modelCard } from './card.js';
+import { LazyList } from './lazy-list.js';
+import { isLargeOutput } from './result-size.js';
 import type { TaskPipeline } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
 import { loadTokenizer } from './text/tokenizer.js';
@@ -20,7 +22,7 @@ export async function createEncoder(model: Model): Promise<Encoder> {
       return { task: model.task, ...encoded };
     },
     ...createPresenter(model),
-    card: (origin, keys) => modelCard(model, origin, keys),
+    card: (origin, joining = null, keys = false) => modelCard(model, origin, joining, keys),
   };
 }
 
@@ -57,16 +59,28 @@ function present(
   results: readonly ItemOutcome[],
 ): Presented {
   const errors: Presented['errors'][number][] = [];
-  const output: unknown[] = [];
-  let from = 0;
-  for (const [index, size] of (groups ?? results.map(() => 1)).entries()) {
-    const rows = results.slice(from, from + size);
-    from += size;
+  const elements = groupsOf(groups ?? results.map(() => 1), results);
+  for (const [index, rows] of elements.entries()) {
     const error = rows.find((row) => row?.error !== undefined)?.error;
     if (error !== undefined) errors.push({ ...error, index });
+  }
+  const show = (index: number) => {
+    const rows = elements[index] ?? [];
     const outputs = rows.flatMap((row) => row?.output ?? []);
     // Scores of some documents do not rank all of them: a group is whole or null.
-    output.push(outputs.length === size ? pipeline.present(model, parameters, outputs) : null);
-  }
-  return { output: array ? output : (output[0] ?? null), errors };
+    return outputs.length > 0 && outputs.length === rows.length ? pipeline.present(model, parameters, outputs) : null;
+  };
+  if (!array) return { output: show(0), errors };
+  const list = new LazyList(elements.length, show);
+  const large = isLargeOutput(results.map((row) => row?.output));
+  return { output: large ? list : [...list], errors };
+}
+
+/** The rows of each element. */
+function groupsOf(sizes: readonly number[], results: readonly ItemOutcome[]): (readonly ItemOutcome[])[] {
+  let from = 0;
+  return sizes.map((size) => {
+    from += size;
+    return results.slice(from - size, from);
+  });
 }

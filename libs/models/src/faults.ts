@@ -1,16 +1,15 @@
-/** Many faults as one error. */
-import { type Fault, ShoalError } from '@shoal/contracts';
+/** Faults are collected until there are as many as one answer names; then checking stops. */
+import { type Fault, faultsError, MAX_FAULTS } from '@shoal/contracts';
 
-const MAX_SHOWN = 10;
+export function isFull(faults: readonly Fault[]): boolean {
+  return faults.length >= MAX_FAULTS;
+}
 
-/** Throws one error of `code` where there are faults. Its text names the first ten, `faults` has all. */
+/** Throws one error of `code` that names the first faults, where there are any. */
 export function throwFaults(
   faults: readonly Fault[],
   code: 'invalid_request' | 'input_too_long' = 'invalid_request',
   advice = '',
 ): void {
-  if (faults.length === 0) return;
-  const shown = faults.slice(0, MAX_SHOWN).map(({ path, message }) => `${path}: ${message}`);
-  if (faults.length > MAX_SHOWN) shown.push(`and ${faults.length - MAX_SHOWN} more`);
-  throw new ShoalError(code, `${shown.join('; ')}${advice}`, { faults });
+  if (faults.length > 0) throw faultsError(faults.slice(0, MAX_FAULTS), code, advice);
 }

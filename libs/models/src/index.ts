@@ -1,7 +1,10 @@
 export { createEncoder, createPresenter } from './encoder.js';
+export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
+export { LazyList } from './lazy-list.js';
 export { shortestArray } from './numbers/shortest.js';
 export { type GeneratorFolder, readGenerator } from './repository/generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
+export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';

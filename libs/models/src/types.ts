@@ -1,5 +1,5 @@
 /** What this lib gives to the API (encode, present) and to workers (run). */
-import type { JobError, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
+import type { JobError, Joining, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
 
 /** How token vectors become one vector. */
 export type Pooling = 'mean' | 'cls' | 'last';
@@ -38,7 +38,7 @@ export interface Model {
   /** A shape of `['...']` is one of any rank; a dimension `?` has no name. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** False where the graph cannot take several items at once. */
+  /** False where the graph cannot take several items at once; where it can, rows are joined only once that is proved. */
   readonly batchable: boolean;
   /** Null for `tensors`. */
   readonly text: TextDetails | null;
@@ -76,6 +76,7 @@ export type ItemOutcome = {
 } | null;
 
 export interface Presented {
+  /** Plain values and, in place of long lists, LazyLists. */
   readonly output: unknown;
   readonly errors: readonly (JobError & { readonly index: number })[];
 }
@@ -95,8 +96,11 @@ export interface Encoder extends Presenter {
    * `result_too_large`.
    */
   encode(request: EncodeRequest): Promise<EncodedInput>;
-  /** `origin` is where callers reach this API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
-  card(origin: string, keys?: boolean): ModelCard;
+  /**
+   * `origin` is where callers reach this API, e.g. `http://localhost:8080`; `joining` what workers proved, as far as is known;
+   * `keys`: callers need an API key.
+   */
+  card(origin: string, joining?: Joining | null, keys?: boolean): ModelCard;
 }
 
 /** One item of a micro-batch and what its caller asked for. */
@@ -108,6 +112,8 @@ export interface Row {
 /** The worker's side of one model: rows in, one output per row out. */
 export interface ModelRunner {
   readonly model: Model;
+  /** Which rows may share a forward pass; `alone`: batches are of one item, and `run` takes more apart. */
+  readonly joining: Joining;
   /** What must be equal for two items to share a forward pass (for `tensors`: types and inner dimensions). */
   groupKey(item: WireItem): string;
   /** One forward pass. Throws where the pass failed as a whole; an Error in a row's place fails that row alone. */

@@ -7,9 +7,9 @@ import type { RunOptions, Tensor, TensorInfo, Tensors } from './types.js';
 export function checkFeeds(inputs: readonly TensorInfo[], feeds: Tensors): void {
   for (const name of Object.keys(feeds)) find(inputs, 'input', name);
   for (const info of inputs) {
-    const tensor = feeds[info.name];
-    if (tensor === undefined) throw missing(info);
-    checkTensor('input', info, tensor);
+    // An input may be called toString, which every object has.
+    if (!Object.hasOwn(feeds, info.name)) throw missing(info);
+    checkTensor('input', info, feeds[info.name]!);
   }
 }
 

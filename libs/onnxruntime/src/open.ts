@@ -2,6 +2,7 @@
 import { ShoalError } from '@shoal/contracts';
 import { selfTest } from './self-test.js';
 import type { Runtime } from './types.js';
+import { withWholeSums } from './whole-sums.js';
 
 export interface OpenOptions {
   /** Default `c-api`. */
@@ -33,5 +34,5 @@ export async function openRuntime({ prefer = 'c-api', log = () => {} }: OpenOpti
 async function tested(open: () => Promise<Runtime>): Promise<Runtime> {
   const runtime = await open();
   await selfTest(runtime);
-  return runtime;
+  return withWholeSums(runtime);
 }

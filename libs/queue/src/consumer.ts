@@ -10,7 +10,7 @@ import type { Chunk } from './chunks.js';
 import { unpack } from './codec.js';
 import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
 import type { PackedTask } from './records.js';
-import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
+import { openPatient, openSubscriber, type RedisClient, type RedisTarget, subscribe } from './redis.js';
 import { runScript } from './scripts.js';
 
 /**
@@ -117,7 +117,7 @@ export class Consumer {
     this.#chunkTokens = options.holdTokens;
     this.#redis = openPatient(options, options.onError);
     this.#subscriber = openSubscriber(options, this.#redis, options.onError);
-    this.#subscriber.on('ready', () => this.#subscriber.subscribe(DROPPED_CHANNEL).catch(() => undefined));
+    this.#subscriber.on('ready', () => subscribe(this.#subscriber, DROPPED_CHANNEL));
     this.#subscriber.on('message', (_channel: string, id: string) => {
       for (const dropped of this.#held.get(id) ?? []) dropped.abort();
     });

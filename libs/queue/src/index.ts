@@ -1,4 +1,4 @@
-export { waitForRedis } from './check-redis.js';
+export { type CheckOptions, waitForRedis } from './check-redis.js';
 export { type ClaimedItem, Consumer, type ConsumerOptions, Dropped, type Outcome } from './consumer.js';
 export type { Demand } from './demand.js';
 export { DemandReports } from './demand-reports.js';

@@ -1,8 +1,8 @@
 /** The API's side of the queue: submit, read, wait, cancel, erase, list. */
 
-import { type JobRecord, ShoalError } from '@shoal/contracts';
+import { type JobRecord, Joining, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
-import { checkRedis, pingAny } from './check-redis.js';
+import { checkRedis, untilReady } from './check-redis.js';
 import { type Demand, readDemand } from './demand.js';
 import { CANCELLED } from './errors.js';
 import { Follower } from './follower.js';
@@ -12,6 +12,7 @@ import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
 import { openFailFast, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
 import { redisError } from './redis-errors.js';
+import { RedisHealth } from './redis-health.js';
 import type { Replication } from './replication.js';
 import { runScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
@@ -52,8 +53,8 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
   const connections = { redis, writer, subscriber: openSubscriber(options, redis, onError) };
   const gauges = new Gauges({ ...options, redis });
   try {
-    await checkRedis(redis, options, 5000);
-    if (writer !== redis) await checkRedis(writer, options, 5000);
+    await checkRedis(redis, options, { role: 'api', onWarning: onError });
+    await untilReady(writer, 5000);
     await gauges.start();
     if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
   } catch (error) {
@@ -68,6 +69,7 @@ class RedisJobStore implements OpenJobStore {
   readonly #redis: RedisClient;
   readonly #connections: Connections;
   readonly #gauges: Gauges;
+  readonly #health: RedisHealth;
   readonly #waiters: Waiters;
   readonly #reader: Reader;
   readonly #follower: Follower;
@@ -80,6 +82,7 @@ class RedisJobStore implements OpenJobStore {
     this.#redis = redis;
     this.#connections = connections;
     this.#gauges = gauges;
+    this.#health = new RedisHealth(redis, options);
     this.#waiters = new Waiters(subscriber);
     this.#reader = new Reader(redis);
     this.#follower = new Follower(redis, this.#reader, this.#waiters);
@@ -179,8 +182,13 @@ class RedisJobStore implements OpenJobStore {
     return this.#try(() => readDemand(this.#redis, queue));
   }
 
-  async ping(): Promise<void> {
-    await this.#try(() => pingAny(this.#redis));
+  async joining(queue: string): Promise<Joining | null> {
+    const told = await this.#try(() => this.#redis.hget(`${queueTag(queue)}:limits`, 'joining'));
+    return told === null ? null : Joining.parse(JSON.parse(told));
+  }
+
+  ping(): Promise<void> {
+    return this.#health.check();
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 /** What a worker writes about the items it holds, each time under the lock of the chunk they came with. */
 
-import type { ItemResult } from '@shoal/contracts';
+import type { ItemResult, Joining } from '@shoal/contracts';
 import { pack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './consumer.js';
 import { EXPIRED, TOO_LARGE } from './errors.js';
@@ -16,6 +16,8 @@ type RunVerdict = Verdict | -2;
 
 /** Least time between two job.output events of one job in the outbox. */
 const OUTPUT_EVENT_PAUSE_MS = 5000;
+/** A fleet that has moved to other hardware should not cut its chunks for the old one for ever. */
+const FORGET_HARDWARE_SECONDS = 7 * 24 * 3600;
 
 export interface PublisherOptions {
   readonly redis: RedisClient;
@@ -88,9 +90,19 @@ export class Publisher {
     return (await runScript(redis, 'publish', queue, [control, TOO_LARGE, ...blobs])) as RunVerdict[];
   }
 
-  /** Tells the API what a micro-batch of this model holds here, so that chunks are cut to fit. */
-  async announceLimits(batchTokens: number): Promise<void> {
-    await this.#options.redis.hset(`${queueTag(this.#options.queue)}:limits`, { batchTokens });
+  /**
+   * Tells the API what a micro-batch of this model holds on hardware of this kind: chunks are cut to fit the kind that holds
+   * the least, whoever started last.
+   */
+  async announceLimits(hardware: string, batchTokens: number): Promise<void> {
+    const { redis, queue } = this.#options;
+    await runScript(redis, 'limits', queue, [hardware, batchTokens, FORGET_HARDWARE_SECONDS]);
+  }
+
+  /** Tells the API what was proved of the model's rows here, for its card. */
+  async announceJoining(joining: Joining): Promise<void> {
+    const limits = `${queueTag(this.#options.queue)}:limits`;
+    await this.#options.redis.hset(limits, { joining: JSON.stringify(joining) });
   }
 }
 

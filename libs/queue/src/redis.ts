@@ -1,31 +1,32 @@
 /**
- * Connections to Redis, one server or a Cluster: API-side ones fail fast, worker-side ones wait for Redis to come back.
- * Here alone is decided how Redis is reached; everybody else passes a `RedisTarget` on.
+ * Connections to Redis, one server, one that Sentinels name, or a Cluster: API-side ones fail fast, worker-side ones wait for
+ * Redis to come back. Here alone is decided how Redis is reached; everybody else passes a `RedisTarget` on.
  */
 import { randomInt } from 'node:crypto';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { ReadOnlyError } from './primary-connector.js';
+import { type RedisTarget, sentinelOptions, serverOptions } from './redis-target.js';
+import { watchConnection } from './watch-connection.js';
 
+export type { RedisTarget };
 export type RedisClient = Redis | Cluster;
 
-/** Where Redis is, and how it is to be reached. */
-export interface RedisTarget {
-  /** `redis://user:password@host:port`; `rediss://` for TLS. */
-  readonly redisUrl: string;
-  /** Certificates (PEM) of the authorities that may sign Redis's, in place of the system's. */
-  readonly redisCa?: string | undefined;
-  /** True for a Redis Cluster; the URL then names any of its nodes. */
-  readonly redisCluster?: boolean | undefined;
-}
-
 type OnError = (error: Error) => void;
+/** RESP3's maps are not asked for. */
+type ConnectionOptions = Omit<RedisOptions, 'replyMapping'>;
+/** As ioredis rejects with what Redis answered. */
+type ReplyError = Error & { readonly command?: { readonly name: string } };
 
 /** A request must be answered within 2 s when Redis is away (reply 503), so a command gets 1.5 s. */
 const COMMAND_TIMEOUT_MS = 1500;
+const CONNECT_TIMEOUT_MS = 3000;
 const MAX_RECONNECT_MS = 1000;
 /** Between two looks at which node of a cluster serves what; a command that finds its slot moved looks at once. */
 const SLOTS_REFRESH_MS = 5000;
-/** A subscriber of a cluster whose node does not answer for this long goes to another node. */
-const PULSE_MS = 2000;
+/** How long a connection may be without a sign of life: less than a lock of a chunk lasts (10 s). */
+const SILENCE_MS = 5000;
+/** The same where commands block: BullMQ's do so for 10 s at most. */
+const BLOCKING_SILENCE_MS = 15_000;
 
 const reconnect = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_MS);
 
@@ -48,7 +49,7 @@ const FAIL_FAST: Profile = {
 
 const PATIENT: Profile = {
   enableOfflineQueue: true,
-  connection: { maxRetriesPerRequest: null },
+  connection: { maxRetriesPerRequest: null, connectTimeout: CONNECT_TIMEOUT_MS },
   redirect: {
     maxRedirections: Number.POSITIVE_INFINITY,
     retryDelayOnFailover: 500,
@@ -78,51 +79,86 @@ export function openNamedServer(target: RedisTarget, onError: OnError): Redis {
  * @param beside a client of the same target; of a cluster it knows the nodes
  */
 export function openSubscriber(target: RedisTarget, beside: RedisClient, onError: OnError): Redis {
-  const open = (options: Pick<RedisOptions, 'connectTimeout' | 'retryStrategy'>) => {
-    const redis = new Redis({ ...optionsOf(target, PATIENT), autoResubscribe: false, ...options });
-    redis.on('error', onError);
-    return redis;
-  };
-  if (!(beside instanceof Cluster)) return open({ retryStrategy: reconnect });
-  // Every node of a cluster hears every message, so any will do, and after a trouble another one may do better.
-  const subscriber: Redis = open({
-    connectTimeout: PULSE_MS,
+  const subscriber: Redis = openServer(target, PATIENT, onError, {
+    autoResubscribe: false,
+    commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: (attempt) => {
-      const { host: lastHost, port: lastPort } = subscriber.options;
-      const nodes = beside.nodes().map(({ options: { host, port } }) => ({ host, port }));
-      const others = nodes.filter(({ host, port }) => host !== lastHost || port !== lastPort);
-      if (others.length > 0) Object.assign(subscriber.options, others[randomInt(others.length)]);
+      if (beside instanceof Cluster) goElsewhere(subscriber, beside);
       return reconnect(attempt);
     },
   });
-  leaveHangingNode(subscriber);
   return subscriber;
 }
 
-/** A subscriber that hears nothing cannot tell whether nothing is said: it asks, also while it logs in. */
-function leaveHangingNode(subscriber: Redis): void {
-  let answered = true;
-  const noteAnswer = () => {
-    answered = true;
-  };
-  const pulse = setInterval(() => {
-    if (!answered) subscriber.disconnect(true);
-    answered = !['connect', 'ready'].includes(subscriber.status);
-    if (subscriber.status === 'ready') subscriber.ping().then(noteAnswer, noteAnswer);
-  }, PULSE_MS).unref();
-  subscriber.on('ready', noteAnswer);
-  subscriber.once('end', () => clearInterval(pulse));
+/**
+ * False where it did not work. Where it was not answered in time, the connection is given up, and its next `ready` comes:
+ * messages may be missed until then.
+ */
+export async function subscribe(subscriber: Redis, ...channels: string[]): Promise<boolean> {
+  try {
+    await subscriber.subscribe(...channels);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.message === 'Command timed out') subscriber.disconnect(true);
+    return false;
+  }
 }
 
-function openServer(target: RedisTarget, profile: Profile, onError: OnError): Redis {
-  const { enableOfflineQueue } = profile;
-  const redis = new Redis({ ...optionsOf(target, profile), retryStrategy: reconnect, enableOfflineQueue });
+/** Every node of a cluster hears every message, so any will do, and after a trouble another one may do better. */
+function goElsewhere({ options }: Redis, cluster: Cluster): void {
+  const nodes = cluster.nodes().map(({ options: { host, port } }) => ({ host, port }));
+  const others = nodes.filter(({ host, port }) => host !== options.host || port !== options.port);
+  if (others.length > 0) Object.assign(options, others[randomInt(others.length)]);
+}
+
+function openServer(
+  target: RedisTarget,
+  profile: Profile,
+  onError: OnError,
+  own: Partial<ConnectionOptions> = {},
+): Redis {
+  const { redisSentinels = [] } = target;
+  const options: ConnectionOptions = {
+    ...(redisSentinels.length > 0 ? sentinelOptions(target, redisSentinels) : serverOptions(target)),
+    ...profile.connection,
+    enableOfflineQueue: profile.enableOfflineQueue,
+    retryStrategy: reconnect,
+    sentinelRetryStrategy: reconnect,
+    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    maxLoadingRetryTime: MAX_RECONNECT_MS,
+    reconnectOnError: (error: ReplyError) => {
+      const verdict = leaveReplica(error);
+      if (verdict) onError(new ReadOnlyError());
+      return verdict;
+    },
+    ...own,
+  };
+  const redis = new Redis(options);
   redis.on('error', onError);
+  redis.on('sentinelError', onError);
+  const primary = !target.redisCluster;
+  watchConnection(redis, { silenceMs: SILENCE_MS, primary });
+  // BullMQ blocks on connections that it makes of the one that it is given.
+  const duplicate = redis.duplicate.bind(redis);
+  redis.duplicate = (override) => {
+    const blocking = duplicate(override);
+    watchConnection(blocking, { silenceMs: BLOCKING_SILENCE_MS, primary });
+    return blocking;
+  };
   return redis;
 }
 
+/**
+ * A primary that has become a replica refuses writes, and ends what blocks. The connection is left for a better one, and
+ * scripts are sent again there; a command may have been part of a transaction, and is not.
+ */
+function leaveReplica(error: ReplyError): boolean | 2 {
+  if (!/^(READONLY|UNBLOCKED)\b/.test(error.message)) return false;
+  return ['evalsha', 'eval'].includes(error.command?.name ?? '') ? 2 : true;
+}
+
 function openCluster(target: RedisTarget, profile: Profile, onError: OnError): Cluster {
-  const { host, port, ...redisOptions } = optionsOf(target, profile);
+  const { host, port, ...login } = serverOptions(target);
   const cluster = new Cluster([{ host, port }], {
     clusterRetryStrategy: reconnect,
     slotsRefreshInterval: SLOTS_REFRESH_MS,
@@ -130,30 +166,16 @@ function openCluster(target: RedisTarget, profile: Profile, onError: OnError): C
     ...profile.redirect,
     // Names stay names, so that TLS can check them.
     dnsLookup: (address, callback) => callback(null, address),
-    redisOptions,
+    redisOptions: { ...login, ...profile.connection },
   });
   cluster.on('error', onError);
   cluster.on('node error', onError);
+  watchNodes(cluster, SILENCE_MS);
+  const duplicate = cluster.duplicate.bind(cluster);
+  cluster.duplicate = (nodes, options) => watchNodes(duplicate(nodes, options), BLOCKING_SILENCE_MS);
   return cluster;
 }
 
-type Connection = Profile['connection'] &
-  Pick<RedisOptions, 'username' | 'password' | 'db' | 'tls' | 'disableClientInfo'> & {
-    readonly host: string;
-    readonly port: number;
-  };
-
-function optionsOf({ redisUrl, redisCa, redisCluster }: RedisTarget, { connection }: Profile): Connection {
-  const { protocol, hostname, port, username, password, pathname } = new URL(redisUrl);
-  return {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || 6379),
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
-    ...(!redisCluster && /^\/\d+$/.test(pathname) && { db: Number(pathname.slice(1)) }),
-    ...(protocol === 'rediss:' && { tls: redisCa === undefined ? {} : { ca: redisCa } }),
-    // Else each connection begins with a command that least privilege would have to allow.
-    disableClientInfo: true,
-    ...connection,
-  };
+function watchNodes(cluster: Cluster, silenceMs: number): Cluster {
+  return cluster.on('+node', (node: Redis) => watchConnection(node, { silenceMs, primary: false }));
 }

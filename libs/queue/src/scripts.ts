@@ -13,7 +13,8 @@ type ScriptName =
   | 'read'
   | 'events'
   | 'demand'
-  | 'working';
+  | 'working'
+  | 'limits';
 type Argument = string | number | Buffer;
 
 const folder = new URL('../lua/', import.meta.url);

@@ -1,5 +1,5 @@
 /** What callers of this lib hand in and get back. The Redis layout behind it is docs/redis.md. */
-import type { ItemResult, JobMeta, JobRecord, JobState, WireItem } from '@shoal/contracts';
+import type { ItemResult, JobMeta, JobRecord, JobState, Joining, WireItem } from '@shoal/contracts';
 import type { Demand } from './demand.js';
 
 /** Whoever an API key belongs to. `weight` is its share of the work relative to other tenants. */
@@ -98,6 +98,8 @@ export interface JobStore {
   depths(): readonly QueueDepth[];
   /** What the autoscaling number of a queue is made of, read now. */
   demand(queue: string): Promise<Demand>;
+  /** What the worker that loaded the model last proved of its rows; null where none has loaded it yet. */
+  joining(queue: string): Promise<Joining | null>;
   /** Rejects where Redis does not answer. */
   ping(): Promise<void>;
 }

@@ -4,6 +4,7 @@
  */
 import type { Redis } from 'ioredis';
 import { ENDED_CHANNEL, MOVED_CHANNEL } from './keys.js';
+import { subscribe } from './redis.js';
 
 /** One wait, begun before the record is read. */
 export interface Wake {
@@ -21,6 +22,8 @@ export class Waiters {
   readonly #watched = new Map<string, { ended: boolean }>();
   /** Who follows jobs while they run: only then is there anything to hear between their ends. */
   #followers = 0;
+  /** The first one's subscription, which the others share. */
+  #following: Promise<unknown> = Promise.resolve();
 
   constructor(subscriber: Redis) {
     this.#subscriber = subscriber;
@@ -30,12 +33,9 @@ export class Waiters {
   }
 
   async #subscribe(): Promise<void> {
-    try {
-      await this.#subscriber.subscribe(ENDED_CHANNEL, ...(this.#followers > 0 ? [MOVED_CHANNEL] : []));
-      this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
-    } catch {
-      // The connection broke again: its next `ready` subscribes anew.
-    }
+    const channels = [ENDED_CHANNEL, ...(this.#followers > 0 ? [MOVED_CHANNEL] : [])];
+    // Else the connection broke again: its next `ready` subscribes anew.
+    if (await subscribe(this.#subscriber, ...channels)) this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
   }
 
   /** From when it resolves, `add`ed waiters are woken as well when their job starts or has new outputs. */
@@ -43,7 +43,8 @@ export class Waiters {
     this.#followers++;
     // While the connection is away, its next `ready` subscribes and wakes everyone.
     if (this.#subscriber.status !== 'ready') return;
-    await this.#subscriber.subscribe(MOVED_CHANNEL).catch(() => undefined);
+    if (this.#followers === 1) this.#following = subscribe(this.#subscriber, MOVED_CHANNEL);
+    await this.#following;
   }
 
   unfollow(): void {

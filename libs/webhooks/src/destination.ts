@@ -8,6 +8,8 @@ import { familyOf, isPublic } from './addresses.js';
 import type { AllowList } from './allow-list.js';
 
 const PUBLIC_PORTS: readonly number[] = [443, 8443];
+/** The way to everything else. */
+const OPERATOR = 'Whoever runs this server can allow networks';
 /** Names that only mean something inside a network. */
 const INTERNAL_NAME = /(^|\.)(localhost|internal|local|svc|cluster\.local)$/;
 
@@ -35,10 +37,18 @@ export function parseDestination(text: string, allow: AllowList): Destination {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   const literal = familyOf(host) !== undefined;
-  if (literal ? !allow.allows(host, port) : INTERNAL_NAME.test(host)) throw refused(`must name a public host`);
-  if (url.protocol === 'http:' && !allow.hasPort(port)) throw refused('must start with https://');
+  if (literal && !allow.allows(host, port)) {
+    const range = host.includes(':') ? `[${host}]/128` : `${host}/32`;
+    throw refused(`must name a public host, by its name. ${OPERATOR} (SHOAL_WEBHOOK_ALLOW=${range}:${port})`);
+  }
+  if (INTERNAL_NAME.test(host)) {
+    throw refused(`must name a public host. ${OPERATOR} (SHOAL_WEBHOOK_ALLOW), by an address or another name`);
+  }
+  if (url.protocol === 'http:' && !allow.hasPort(port)) {
+    throw refused(`must start with https://. ${OPERATOR} over http:// (SHOAL_WEBHOOK_ALLOW)`);
+  }
   if (!PUBLIC_PORTS.includes(port) && !allow.hasPort(port)) {
-    throw refused(`must use port ${PUBLIC_PORTS.join(' or ')}`);
+    throw refused(`must use port ${PUBLIC_PORTS.join(' or ')}. ${OPERATOR} on other ports (SHOAL_WEBHOOK_ALLOW)`);
   }
   return { url, host, port, literal };
 }
@@ -52,7 +62,7 @@ export async function resolveDestination(
   const addresses = destination.literal ? [destination.host] : await resolve(destination.host);
   // One answer for both, so that nobody can ask which internal names there are.
   if (addresses.length === 0 || !addresses.every((address) => mayReach(destination, address, allow))) {
-    throw refused('must name a host that has public addresses only');
+    throw refused('must name a host that has addresses, and public addresses only');
   }
   return addresses;
 }

@@ -48,7 +48,7 @@ function sender(port: number, changes: Partial<Sender> = {}): Sender {
 test('posts a body that standardwebhooks verifies, under the name of the URL, on a connection of its own', async () => {
   const { requests, port } = await receive((_, response) => response.end('thanks'));
   const answer = await send(outgoing(`http://hooks.example.com:${port}/in?a=1`), sender(port));
-  expect(answer).toEqual({ status: 200, error: null, retryAfterMs: null, body: 'thanks' });
+  expect(answer).toEqual({ status: 200, error: null, reason: null, retryAfterMs: null, body: 'thanks' });
   const { request, body } = requests[0]!;
   expect([request.method, request.url, request.headers.host]).toEqual(['POST', '/in?a=1', `hooks.example.com:${port}`]);
   expect(request.headers.connection).toBe('close');
@@ -143,6 +143,7 @@ describe('without a connection', () => {
     const rebinding = sender(port, { allow: new AllowList([`1.1.1.0/24:${port}`]), resolve: async () => answers[1]! });
     const answer = await send(outgoing(`https://rebind.example.com:${port}/`), rebinding);
     expect(answer).toMatchObject({ status: null, error: 'destination_not_allowed' });
+    expect(answer.reason).not.toMatch(/\d/);
     expect(connections()).toBe(0);
   });
 
@@ -162,10 +163,15 @@ describe('without a connection', () => {
     expect([asked.length, connections()]).toEqual([1, 0]);
   });
 
-  test('DNS that does not answer is refused', async () => {
+  test('DNS that does not answer is told as such', async () => {
     const down = sender(443, { resolve: () => Promise.reject(new Error('ESERVFAIL')) });
-    expect(await send(outgoing('https://hooks.example.com/'), down)).toMatchObject({
-      error: 'destination_not_allowed',
-    });
+    expect(await send(outgoing('https://hooks.example.com/'), down)).toMatchObject({ error: 'dns_failed' });
+  });
+
+  test('nothing goes out that nothing signs', async () => {
+    const { port, connections } = await trap();
+    const unsigned = { ...outgoing(`http://127.0.0.1:${port}/`), secrets: [] };
+    expect(await send(unsigned, sender(port))).toMatchObject({ status: null, error: 'no_secret' });
+    expect(connections()).toBe(0);
   });
 });

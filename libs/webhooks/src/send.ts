@@ -1,7 +1,9 @@
 /** One attempt to deliver a message: judge the destination again, sign, send. */
+import { ShoalError } from '@shoal/contracts';
 import type { AllowList } from './allow-list.js';
+import type { Dial } from './connect.js';
 import { parseDestination, type Resolve, resolveDestination } from './destination.js';
-import { type Answer, post } from './post.js';
+import { type Answer, noAnswer, post } from './post.js';
 import { signatureOf } from './signature.js';
 
 /** Time in ms of one attempt, name resolution and answer included (Standard Webhooks: 15 to 30 s). */
@@ -22,11 +24,14 @@ export interface Sender {
   readonly timeoutMs: number;
   /** Unix ms. */
   readonly clock: () => number;
+  /** How addresses are connected to; by TCP where left out. */
+  readonly dial?: Dial;
 }
 
-/** Never rejects: a refused destination is an answer too. */
+/** Never rejects: a refused destination is an answer too. Nothing is sent that no secret signs. */
 export async function send({ url, id, body, secrets }: Outgoing, sender: Sender): Promise<Answer> {
-  const { resolve, allow, timeoutMs, clock } = sender;
+  const { resolve, allow, timeoutMs, clock, dial } = sender;
+  if (secrets.length === 0) return noAnswer('no_secret', 'there is no secret to sign with, or it cannot be opened');
   const timestamp = Math.floor(clock() / 1000);
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), timeoutMs);
@@ -41,10 +46,12 @@ export async function send({ url, id, body, secrets }: Outgoing, sender: Sender)
       'webhook-timestamp': String(timestamp),
       'webhook-signature': signatureOf({ id, timestamp, body }, secrets),
     };
-    return await post({ destination, addresses, headers, body, signal: late.signal, clock });
-  } catch {
-    const error = late.signal.aborted ? 'timeout' : 'destination_not_allowed';
-    return { status: null, error, retryAfterMs: null, body: '' };
+    return await post({ destination, addresses, headers, body, signal: late.signal, clock, dial });
+  } catch (error) {
+    if (error instanceof ShoalError) return noAnswer('destination_not_allowed', error.message);
+    return late.signal.aborted
+      ? noAnswer('timeout', 'the name of the host was not resolved in time')
+      : noAnswer('dns_failed', 'DNS did not answer for the name of the host');
   } finally {
     clearTimeout(timer);
   }

@@ -1,12 +1,13 @@
-/** `GET /v1/jobs/{id}/events`: what happens to a job, as server-sent events. */
-import { Controller, Get, Headers, Inject, Param, Res } from '@nestjs/common';
-import { ShoalError } from '@shoal/contracts';
+/** `/v1/jobs/{id}/events`: what happens to a job, as server-sent events. */
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
+import { EventsUrlRequest, type EventsUrlView, parse, ShoalError } from '@shoal/contracts';
 import type { JobProgress, Tenant } from '@shoal/queue';
 import type { FastifyReply } from 'fastify';
 import { EventStream } from '../http/event-stream.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { Waits } from '../http/waits.js';
 import { JobsService } from '../jobs/jobs.service.js';
+import { EventUrls } from './event-urls.js';
 import { JobEvents, readPosition } from './job-events.js';
 
 @Controller('v1/jobs')
@@ -14,7 +15,21 @@ export class EventsController {
   constructor(
     @Inject(JobsService) private readonly jobs: JobsService,
     @Inject(Waits) private readonly waits: Waits,
+    @Inject(EventUrls) private readonly urls: EventUrls,
   ) {}
+
+  /** An address of the events for a reader that cannot send a key. */
+  @Post(':id/events/url')
+  @HttpCode(200)
+  url(
+    @Param('id') id: string,
+    @Body() body: unknown,
+    @Headers('authorization') authorization: string | undefined,
+  ): EventsUrlView {
+    const { expires_in } = parse(EventsUrlRequest, body ?? {});
+    const { url, expiresAt } = this.urls.sign(authorization, id, expires_in);
+    return { object: 'events_url', url, expires_at: expiresAt };
+  }
 
   /** Ends after the job's last event; 204 where that was the last one the reader had, which stops an EventSource. */
   @Get(':id/events')

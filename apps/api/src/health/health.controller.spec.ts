@@ -21,5 +21,5 @@ test('the process is healthy and ready', async () => {
 test('without Redis the process is healthy and not ready', async () => {
   api.store.failure = new ShoalError('redis_unavailable', 'away');
   expect(await ask('/healthz')).toEqual([200, { status: 'ok' }]);
-  expect(await ask('/readyz')).toEqual([503, { status: 'not ready', reason: 'Redis does not answer' }]);
+  expect(await ask('/readyz')).toEqual([503, { status: 'not ready', reason: 'away' }]);
 });

@@ -21,7 +21,7 @@ export class Readiness {
     if (this.catalog.list().length === 0) return 'no model is served';
     return this.store.ping().then(
       () => null,
-      () => 'Redis does not answer',
+      (error: Error) => error.message,
     );
   }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { isDeeperThan } from './depth.js';
+import { overLimit } from './depth.js';
 
-const deeper = (json: string, limit: number) => isDeeperThan(Buffer.from(json), limit);
+const deeper = (json: string, depth: number) =>
+  overLimit(Buffer.from(json), { depth, fields: 1e9, lists: 1e9 }) === 'depth';
 
 describe('nesting of JSON text', () => {
   test('counts arrays and objects together', () => {
@@ -22,4 +23,15 @@ describe('nesting of JSON text', () => {
     expect(deeper('["[[[', 1)).toBe(false);
     expect(deeper('["\\', 1)).toBe(false);
   });
+});
+
+test('objects and their fields are counted, in strings they are not', () => {
+  const over = (json: string, fields: number) => overLimit(Buffer.from(json), { depth: 100, fields, lists: 1e9 });
+  const json = JSON.stringify({ a: 1, b: [{}, { c: '{{{::::' }], 'd:{': [] });
+  expect([over(json, 7), over(json, 6)]).toEqual([null, 'fields']);
+});
+
+test('arrays are counted', () => {
+  const over = (lists: number) => overLimit(Buffer.from('[[],[["["]]]'), { depth: 100, fields: 0, lists });
+  expect([over(4), over(3)]).toEqual([null, 'lists']);
 });

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
+import { jsonPieces } from './json-pieces.js';
 
 export interface StreamEvent {
   /** Left out: the event is not part of what a reader resumes. */
@@ -12,16 +13,22 @@ export interface StreamEvent {
 
 /** Silence after which proxies tend to close a connection is 30 s or more. */
 const HEARTBEAT_MS = 15_000;
+/** Longest time in ms that a reader may take nothing of what there is. */
+const PATIENCE_MS = 30_000;
 /** What a reader should wait before it connects again. */
 const RECONNECT_MS = 1000;
 
 export class EventStream {
   readonly #body = new PassThrough();
   readonly #closed: Promise<unknown>;
+  readonly #reply: FastifyReply;
   #written = false;
+  /** An event is under way: nothing may come between its parts. */
+  #writing = false;
 
   /** Answers at once with the head; ends when `end` is called or `signal` aborts. */
   constructor(reply: FastifyReply, signal: AbortSignal) {
+    this.#reply = reply;
     this.#closed = once(this.#body, 'close');
     reply
       .type('text/event-stream; charset=utf-8')
@@ -39,11 +46,23 @@ export class EventStream {
 
   /** Resolves when there is room for more: a slow reader holds up its writer, and nothing piles up here. */
   async send({ id, type, data }: StreamEvent): Promise<void> {
+    this.#writing = true;
+    try {
+      await this.#write(`${id === undefined ? '' : `id: ${id}\n`}event: ${type}\ndata: `);
+      for (const piece of jsonPieces(data)) await this.#write(piece);
+      await this.#write('\n\n');
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  async #write(text: string): Promise<void> {
     if (this.#body.writableEnded || this.#body.destroyed) return;
     this.#written = true;
-    const text = `${id === undefined ? '' : `id: ${id}\n`}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
     if (this.#body.write(text)) return;
-    await Promise.race([once(this.#body, 'drain'), this.#closed]);
+    // A reader that takes nothing for so long may connect again and go on where it was.
+    const patience = setTimeout(() => this.#reply.raw.destroy(), PATIENCE_MS);
+    await Promise.race([once(this.#body, 'drain'), this.#closed]).finally(() => clearTimeout(patience));
   }
 
   end(): void {
@@ -51,6 +70,7 @@ export class EventStream {
   }
 
   #beat(): void {
+    if (this.#writing) return;
     if (!this.#written && !this.#body.writableNeedDrain && !this.#body.writableEnded) this.#body.write(':\n\n');
     this.#written = false;
   }

@@ -64,7 +64,7 @@ function logRequests(server: FastifyInstance, logger: Logger): void {
       ms: Math.round(reply.elapsedTime * 10) / 10,
       // The caller hung up before it had the whole answer.
       ...(!reply.raw.writableFinished && { aborted: true }),
-      tenant: request.tenant?.name,
+      tenant: request.permit?.tenant.name,
       job: jobOf(request, reply),
       trace: request.span?.traceId,
     });

@@ -1,6 +1,6 @@
 /** Whatever was thrown, as one of the errors that callers can see; and that error as problem details (RFC 9457). */
 import { HttpException } from '@nestjs/common';
-import { ERRORS, type ErrorCode, type Fault, MAX_BODY_BYTES, ShoalError } from '@shoal/contracts';
+import { ERRORS, type ErrorCode, type Fault, ShoalError } from '@shoal/contracts';
 
 export interface Problem {
   readonly type: string;
@@ -32,7 +32,6 @@ export function problemOf(error: ShoalError, requestId: string): Problem {
 export function toShoalError(thrown: unknown): ShoalError {
   if (thrown instanceof ShoalError) return thrown;
   const status = statusOf(thrown);
-  if (status === 413) return new ShoalError('body_too_large', `Send at most ${MAX_BODY_BYTES} bytes.`);
   if (status === 415) return new ShoalError('unsupported_media_type', 'Send Content-Type: application/json.');
   if (status === 404 || status === 414) return new ShoalError('not_found', 'There is nothing at this path.');
   if (status >= 400 && status < 500) return new ShoalError('malformed_body', 'The request cannot be read.');

@@ -1,4 +1,4 @@
-/** From the Authorization header to the tenant whose key it carries. */
+/** From the Authorization header to the key that it carries, and to that key's tenant. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ShoalError } from '@shoal/contracts';
@@ -18,33 +18,30 @@ export function digestOf(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-/**
- * The tenant of a request, or `unauthorized`. Every key is compared, each in constant time, so that the time taken tells
- * nothing about the keys. (They are random, so a fast hash is enough.)
- */
+/** The tenant of a request, or `unauthorized`. */
 export function authenticate(keys: readonly ApiKey[], authorization: string | undefined): Tenant {
-  if (keys.length === 0) return SOLE_TENANT;
+  return keys.length === 0 ? SOLE_TENANT : findKey(keys, authorization).tenant;
+}
+
+/**
+ * The key that a request carries, or `unauthorized`. Every key is compared, each in constant time, so that the time taken
+ * tells nothing about the keys. (They are random, so a fast hash is enough.)
+ */
+export function findKey<Key extends ApiKey>(keys: readonly Key[], authorization: string | undefined): Key {
   const presented = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
   if (presented === undefined) throw new ShoalError('unauthorized', 'Send "Authorization: Bearer <API key>".');
   const digest = digestOf(presented);
-  let tenant: Tenant | undefined;
+  let found: Key | undefined;
   for (const key of keys) {
-    if (timingSafeEqual(key.digest, digest)) tenant = key.tenant;
+    if (timingSafeEqual(key.digest, digest)) found = key;
   }
-  if (tenant === undefined) throw new ShoalError('unauthorized', 'This API key is not known.');
-  return tenant;
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set before any handler runs, on every route that needs a key. */
-    tenant: Tenant | null;
-  }
+  if (found === undefined) throw new ShoalError('unauthorized', 'This API key is not known.');
+  return found;
 }
 
 /** The tenant of the request, as a handler's parameter. */
 export const CurrentTenant = createParamDecorator((_: unknown, context: ExecutionContext): Tenant => {
-  const { tenant } = context.switchToHttp().getRequest<FastifyRequest>();
-  if (tenant === null) throw new Error('this route was served without a tenant');
-  return tenant;
+  const { permit } = context.switchToHttp().getRequest<FastifyRequest>();
+  if (permit === null) throw new Error('this route was served without a tenant');
+  return permit.tenant;
 });

@@ -1,4 +1,5 @@
 /** `POST /v1/jobs/bulk`: up to 1,000 jobs in one call, each accepted or refused by itself. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import { BulkRequest, type JobReceipt, parse, ShoalError } from '@shoal/contracts';
 import { receiptOf } from '@shoal/models';
@@ -6,10 +7,13 @@ import type { Admitted, Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { FailureLog } from '../http/failure-log.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { type Problem, problemOf } from '../http/problem.js';
-import { CurrentTenant } from '../http/tenant.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
 import { JobsService, type Submission } from './jobs.service.js';
+
+/** Jobs whose keys are made before other requests have their turn. */
+const GROUP = 64;
 
 export type BulkEntry = { readonly index: number; readonly status: number } & (
   | { readonly job: JobReceipt }
@@ -26,12 +30,14 @@ export class BulkController {
   /** 200 with one entry per job, in order. Paths of an entry's faults start at the entry. */
   @Post()
   @HttpCode(200)
-  async submit(@CurrentTenant() tenant: Tenant, @Body() body: unknown, @Req() request: FastifyRequest) {
+  async submit(@CurrentPermit() permit: Permit, @Body() body: unknown, @Req() request: FastifyRequest) {
     requireBody(body);
     const { jobs } = parse(BulkRequest, body);
-    const outcomes = await this.jobs.submitAll(tenant, submissionsOf(jobs, request));
+    const outcomes = await this.jobs.submitAll(permit, await submissionsOf(jobs, request));
     throwIfUnreachable(outcomes);
-    const data = await Promise.all(outcomes.map((outcome, index) => this.entryOf(tenant, outcome, index, request)));
+    const data = await Promise.all(
+      outcomes.map((outcome, index) => this.entryOf(permit.tenant, outcome, index, request)),
+    );
     const accepted = data.filter((entry) => 'job' in entry).length;
     return { object: 'list', data, accepted, refused: data.length - accepted };
   }
@@ -53,15 +59,17 @@ export class BulkController {
 }
 
 /** Each job has a key of its own, so that a call that was half done is completed by repeating it. */
-function submissionsOf(jobs: readonly unknown[], request: FastifyRequest): Submission[] {
+async function submissionsOf(jobs: readonly unknown[], request: FastifyRequest): Promise<Submission[]> {
   const key = readIdempotencyKey(request);
   const trace = request.span?.traceparent;
   if (key === undefined) return jobs.map((body) => ({ body, trace }));
-  return jobs.map((body, index) => ({
-    body,
-    trace,
-    idempotency: { key: `${key}/${index}`, fingerprint: fingerprint('/v1/jobs/bulk', body) },
-  }));
+  const submissions: Submission[] = [];
+  for (const [index, body] of jobs.entries()) {
+    if (index % GROUP === GROUP - 1) await turn();
+    const idempotency = { key: `${key}/${index}`, fingerprint: await fingerprint('/v1/jobs/bulk', body) };
+    submissions.push({ body, trace, idempotency });
+  }
+  return submissions;
 }
 
 /** Where Redis could not be asked about any job, the call as a whole is to be repeated, with the same key. */

@@ -1,8 +1,10 @@
 /** Idempotency keys of the API: what a caller sent, reduced to a fingerprint that tells a repeat from another request. */
 import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ShoalError } from '@shoal/contracts';
 import type { NewJob } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
+import { jsonPieces, type Order } from '../http/json-pieces.js';
 
 export type Idempotency = NonNullable<NewJob['idempotency']>;
 
@@ -20,14 +22,19 @@ export function readIdempotencyKey(request: FastifyRequest): string | undefined 
   });
 }
 
-/** SHA-256 over path and body. The order of an object's keys does not count: it means nothing in JSON. */
-export function fingerprint(path: string, body: unknown): string {
-  return createHash('sha256').update(path).update('\n').update(canonicalJson(body)).digest('hex');
+/**
+ * SHA-256 over path and body. The order of an object's keys does not count: it means nothing in JSON. Large bodies are read
+ * in pieces, with other requests between.
+ */
+export async function fingerprint(path: string, body: unknown): Promise<string> {
+  const hash = createHash('sha256').update(path).update('\n');
+  let first = true;
+  for (const piece of jsonPieces(body, byName)) {
+    if (!first) await turn();
+    first = false;
+    hash.update(piece);
+  }
+  return hash.digest('hex');
 }
 
-function canonicalJson(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, entry]) => `${JSON.stringify(key)}:${canonicalJson(entry)}`).join(',')}}`;
-}
+const byName: Order = (fields) => fields.sort(([a], [b]) => (a < b ? -1 : 1));

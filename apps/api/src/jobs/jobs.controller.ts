@@ -1,10 +1,24 @@
 /** `/v1/jobs`: one job at a time. */
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+  type StreamableFile,
+} from '@nestjs/common';
 import { isTerminal, type JobReceipt, type JobRecord, type JobView } from '@shoal/contracts';
 import { receiptOf } from '@shoal/models';
 import type { Tenant } from '@shoal/queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { readWait } from '../http/prefer.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { Waits } from '../http/waits.js';
@@ -23,23 +37,23 @@ export class JobsController {
   @Post()
   @HttpCode(202)
   async submit(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Body() body: unknown,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JobReceipt | JobView> {
+  ): Promise<JobReceipt | JobView | StreamableFile> {
     requireBody(body);
     const wait = readWait(request, reply);
     const key = readIdempotencyKey(request);
-    const idempotency = key === undefined ? undefined : { key, fingerprint: fingerprint('/v1/jobs', body) };
+    const idempotency = key === undefined ? undefined : { key, fingerprint: await fingerprint('/v1/jobs', body) };
     const submission = { body, idempotency, trace: request.span?.traceparent };
-    const { id, created } = await this.jobs.submit(tenant, submission, { watch: wait > 0 });
+    const { id, created } = await this.jobs.submit(permit, submission, { watch: wait > 0 });
     reply.header('Location', `/v1/jobs/${id}`);
     if (created && wait === 0) return receiptOf(id, 'queued');
-    const record = await this.read(tenant, id, wait, reply);
+    const record = await this.read(permit.tenant, id, wait, reply);
     if (!isTerminal(record.state)) return receiptOf(id, record.state);
     reply.code(200);
-    return this.jobs.view(record);
+    return this.jobs.answer(permit, reply, async () => record);
   }
 
   @Get()
@@ -52,18 +66,23 @@ export class JobsController {
   /** Always 200: with `wait`, as soon as the job has ended or as it stands when the time is over. */
   @Get(':id')
   async get(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Param('id') id: string,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<JobView> {
-    return this.jobs.view(await this.read(tenant, id, readWait(request, reply), reply));
+  ): Promise<JobView | StreamableFile> {
+    const wait = readWait(request, reply);
+    return this.jobs.answer(permit, reply, () => this.read(permit.tenant, id, wait, reply));
   }
 
   @Post(':id/cancel')
   @HttpCode(200)
-  async cancel(@CurrentTenant() tenant: Tenant, @Param('id') id: string): Promise<JobView> {
-    return this.jobs.view(await this.jobs.store.cancel(tenant.name, id));
+  async cancel(
+    @CurrentPermit() permit: Permit,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<JobView | StreamableFile> {
+    return this.jobs.answer(permit, reply, () => this.jobs.store.cancel(permit.tenant.name, id));
   }
 
   @Delete(':id')

@@ -1,9 +1,22 @@
 /** The path of a job through the API: check, find the model, encode, admit. */
 
-import { type JobRecord, JobRequest, type JobSummary, parse, ShoalError } from '@shoal/contracts';
-import { type EncodedInput, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { StreamableFile } from '@nestjs/common';
+import {
+  type JobRecord,
+  JobRequest,
+  type JobSummary,
+  type JobView,
+  type Joining,
+  parse,
+  ShoalError,
+} from '@shoal/contracts';
+import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
 import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
+import type { FastifyReply } from 'fastify';
+import { jsonStream } from '../http/json-stream.js';
+import type { Permit } from '../http/permit.js';
 import { toShoalError } from '../http/problem.js';
 import type { Catalog } from '../models/catalog.js';
 import type { PreparedWebhook, Webhooks } from '../webhooks/webhooks.js';
@@ -18,6 +31,9 @@ export interface Submission {
   readonly trace?: string | undefined;
 }
 
+/** Jobs of a bulk call that are checked and tokenised together. */
+const GROUP = 64;
+
 export class JobsService {
   constructor(
     readonly store: JobStore,
@@ -29,19 +45,19 @@ export class JobsService {
   ) {}
 
   /** Admits one job; throws why not. `watch`: the caller goes on to wait for it. */
-  async submit(tenant: Tenant, submission: Submission, options: { watch: boolean }): Promise<Admitted> {
-    const [outcome] = await this.submitAll(tenant, [submission], options);
+  async submit(permit: Permit, submission: Submission, options: { watch: boolean }): Promise<Admitted> {
+    const [outcome] = await this.submitAll(permit, [submission], options);
     if (outcome === undefined || outcome instanceof ShoalError) throw outcome;
     return outcome;
   }
 
   /** Admits each job by itself: what was admitted or why not, in order. */
   async submitAll(
-    tenant: Tenant,
+    permit: Permit,
     submissions: readonly Submission[],
     options = { watch: false },
   ): Promise<(Admitted | ShoalError)[]> {
-    const prepared = await Promise.all(submissions.map((submission) => this.prepare(tenant, submission)));
+    const prepared = await this.prepareAll(permit, submissions);
     const jobs = prepared.filter((job): job is NewJob => !(job instanceof ShoalError));
     const admitted = await this.admit(jobs, options);
     for (const [n, job] of jobs.entries()) this.countOutcome(job, admitted[n]);
@@ -55,8 +71,24 @@ export class JobsService {
     return this.tracer ? submitTraced(this.tracer, jobs, submit) : submit(jobs);
   }
 
-  view(record: JobRecord) {
-    return viewOf(record, this.presenterOf(record));
+  /** The job as its caller sees it; where it is large, as a stream and when it is the tenant's turn. */
+  async answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
+    let record: JobRecord | null = await read();
+    if (!isLarge(record)) return viewOf(record, this.presenterOf(record));
+    const { id } = record;
+    let end = permit.resultAtOnce();
+    if (end === null) {
+      // Read again when it is: those who wait hold nothing.
+      record = null;
+      end = await permit.result();
+    }
+    try {
+      record ??= await this.store.get(permit.tenant.name, id);
+      return jsonStream(reply, viewOf(record, this.presenterOf(record)), end);
+    } catch (error) {
+      end();
+      throw error;
+    }
   }
 
   /** Undefined where the version that the job ran on is no longer served. */
@@ -68,13 +100,34 @@ export class JobsService {
     return summaryOf(record);
   }
 
+  /** A group at a time, so that the texts of other requests come between. */
+  private async prepareAll(permit: Permit, submissions: readonly Submission[]): Promise<(NewJob | ShoalError)[]> {
+    const end = await permit.encoding();
+    try {
+      const prepared: (NewJob | ShoalError)[] = [];
+      for (let from = 0; from < submissions.length; from += GROUP) {
+        if (from > 0) await turn();
+        const group = submissions.slice(from, from + GROUP);
+        const jobs = await Promise.all(group.map((submission) => this.prepare(permit.tenant, submission)));
+        for (const job of jobs) prepared.push(job);
+      }
+      return prepared;
+    } finally {
+      end();
+    }
+  }
+
+  /** What workers proved of the model's rows; null where none has loaded it, or Redis is away. */
+  async joiningOf({ queue }: Model): Promise<Joining | null> {
+    return await this.store.joining(queue).catch(() => null);
+  }
+
   private async prepare(tenant: Tenant, submission: Submission): Promise<NewJob | ShoalError> {
     let model: Model | undefined;
     try {
       const request = parse(JobRequest, submission.body);
       const encoder = this.catalog.get(request.model);
       model = encoder.model;
-      const hook = await this.webhooks.prepare(tenant.name, request.webhook);
       const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
       const encoded = await encoder.encode({
         input: request.input,
@@ -82,6 +135,8 @@ export class JobsService {
         ...(request.task && { task: request.task }),
       });
       stopTimer();
+      // Last: names are looked up only for jobs that can run.
+      const hook = await this.webhooks.prepare(tenant.name, request.webhook);
       return newJob(tenant, request, model, encoded, hook, this.retentionMs, submission);
     } catch (thrown) {
       const error = toShoalError(thrown);

@@ -27,7 +27,8 @@ test('the openai client lists the models', async () => {
 
 test('a model’s card has its task, its limits and a request that runs', async () => {
   const card = ModelCardSchema.parse(await client.models.retrieve('topic'));
-  expect(card).toMatchObject({ task: 'text-classification', limits: { max_tokens: 8 } });
+  const joining = { rows: 'any-length', reason: null };
+  expect(card).toMatchObject({ task: 'text-classification', limits: { max_tokens: 8 }, joining });
   expect(card.example.curl).toContain(`${api.url}/v1/jobs`);
   expect((await api.request('POST', '/v1/jobs', card.example.request)).status).toBe(202);
 });

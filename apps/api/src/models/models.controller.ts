@@ -3,6 +3,7 @@ import { Controller, Get, Inject, Req } from '@nestjs/common';
 import type { ListedModel, ModelCard } from '@shoal/contracts';
 import type { Encoder } from '@shoal/models';
 import type { FastifyRequest } from 'fastify';
+import { JobsService } from '../jobs/jobs.service.js';
 import { Catalog } from './catalog.js';
 
 /** Injects CardSettings. */
@@ -20,6 +21,7 @@ export interface CardSettings {
 export class ModelsController {
   constructor(
     @Inject(Catalog) private readonly catalog: Catalog,
+    @Inject(JobsService) private readonly jobs: JobsService,
     @Inject(CARD_SETTINGS) private readonly settings: CardSettings,
   ) {}
 
@@ -30,10 +32,12 @@ export class ModelsController {
 
   /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
   @Get('*')
-  get(@Req() request: FastifyRequest): ModelCard {
+  async get(@Req() request: FastifyRequest): Promise<ModelCard> {
     const { '*': name } = request.params as { readonly '*': string };
     const { publicUrl, keys } = this.settings;
-    return this.catalog.get(name).card(publicUrl ?? `${request.protocol}://${request.host}`, keys);
+    const encoder = this.catalog.get(name);
+    const origin = publicUrl ?? `${request.protocol}://${request.host}`;
+    return encoder.card(origin, await this.jobs.joiningOf(encoder.model), keys);
   }
 }
 

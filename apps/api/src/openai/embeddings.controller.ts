@@ -1,11 +1,14 @@
 /** `POST /v1/embeddings`, as OpenAI has it. */
-import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Tenant } from '@shoal/queue';
+import { Body, Controller, HttpCode, Inject, Post, Req, Res, type StreamableFile } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
-import { CurrentTenant } from '../http/tenant.js';
+import { jsonStream } from '../http/json-stream.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { Waits } from '../http/waits.js';
 import { type EmbeddingsResponse, EmbeddingsService } from './embeddings.service.js';
+
+/** Embeddings that are written at once. */
+const FEW = 16;
 
 @Controller('v1/embeddings')
 export class EmbeddingsController {
@@ -17,13 +20,17 @@ export class EmbeddingsController {
   @Post()
   @HttpCode(200)
   async embed(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Body() body: unknown,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<EmbeddingsResponse> {
+  ): Promise<EmbeddingsResponse | StreamableFile> {
     requireBody(body);
     const trace = request.span?.traceparent;
-    return this.waits.untilHangUp(reply, 'result', (signal) => this.embeddings.embed({ tenant, signal, trace }, body));
+    const response = await this.waits.untilHangUp(reply, 'result', (signal) =>
+      this.embeddings.embed({ permit, signal, trace }, body),
+    );
+    if (response.data.length <= FEW) return response;
+    return jsonStream(reply, response, permit.resultAtOnce() ?? (await permit.result()));
   }
 }

@@ -1,12 +1,12 @@
 /** Calls that answer with results: their jobs are submitted and waited for. Nobody else knows them, so they do not outlive the call. */
 import { isTerminal, type JobRecord, ShoalError } from '@shoal/contracts';
-import type { Tenant } from '@shoal/queue';
 import type { Logger } from '@shoal/telemetry';
+import type { Permit } from '../http/permit.js';
 import type { JobsService } from '../jobs/jobs.service.js';
 
 /** The call that jobs are run for. */
 export interface Call {
-  readonly tenant: Tenant;
+  readonly permit: Permit;
   /** Aborts when the caller hangs up; its jobs are cancelled then, as when the time is over. */
   readonly signal: AbortSignal;
   /** Traceparent of the request's span, where tracing is on. */
@@ -28,7 +28,7 @@ export class JobRuns {
     // Should this process end, the jobs end as well.
     const deadline = this.timeoutMs / 1000;
     const submissions = bodies.map((body) => ({ body: { ...body, deadline }, trace: call.trace }));
-    const outcomes = await this.jobs.submitAll(call.tenant, submissions, { watch: true });
+    const outcomes = await this.jobs.submitAll(call.permit, submissions, { watch: true });
     const ids = outcomes.flatMap((outcome) => (outcome instanceof ShoalError ? [] : [outcome.id]));
     for (const [index, outcome] of outcomes.entries()) {
       if (!(outcome instanceof ShoalError)) continue;
@@ -41,12 +41,12 @@ export class JobRuns {
     return records;
   }
 
-  private async end({ tenant, signal }: Call, id: string): Promise<JobRecord> {
+  private async end({ permit: { tenant }, signal }: Call, id: string): Promise<JobRecord> {
     const record = await this.jobs.store.wait(tenant.name, id, this.timeoutMs, signal);
     return isTerminal(record.state) ? record : this.jobs.store.cancel(tenant.name, id);
   }
 
-  private erase({ tenant }: Call, id: string): void {
+  private erase({ permit: { tenant } }: Call, id: string): void {
     this.jobs.store.remove(tenant.name, id).catch((error: unknown) => {
       this.logger.debug('call.not_erased', { job: id }, error);
     });

@@ -1,9 +1,8 @@
 /** `POST /v1/rerank` (Cohere, Jina), `/v2/rerank` (Cohere's newer clients) and `/rerank` (text-embeddings-inference). */
 import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
-import type { Tenant } from '@shoal/queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
-import { CurrentTenant } from '../http/tenant.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
 import { Waits } from '../http/waits.js';
 import { type RerankResponse, RerankService, type TextsRerankResponse } from './rerank.service.js';
 
@@ -18,7 +17,7 @@ export class RerankController {
   @Post(['v1/rerank', 'v2/rerank', 'rerank'])
   @HttpCode(200)
   async rerank(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Body() body: unknown,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -26,7 +25,7 @@ export class RerankController {
     requireBody(body);
     const trace = request.span?.traceparent;
     return this.waits.untilHangUp(reply, 'result', (signal) =>
-      this.reranking.rerank({ tenant, signal, trace }, body, request.id),
+      this.reranking.rerank({ permit, signal, trace }, body, request.id),
     );
   }
 }

@@ -8,6 +8,7 @@ import {
   type Task,
   TextsRerankRequest,
 } from '@shoal/contracts';
+import { viewOf } from '@shoal/models';
 import type { JobsService } from '../jobs/jobs.service.js';
 import type { Catalog } from '../models/catalog.js';
 import type { Call, JobRuns } from './job-runs.js';
@@ -75,7 +76,7 @@ export class RerankService {
   }
 
   private outputOf(record: JobRecord): RerankOutput {
-    return this.jobs.view(record).output as RerankOutput;
+    return viewOf(record, this.jobs.presenterOf(record)).output as RerankOutput;
   }
 
   /** Servers of one model are asked without its name. */

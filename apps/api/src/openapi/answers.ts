@@ -2,6 +2,7 @@
 import {
   ERRORS,
   type ErrorCode,
+  type EventsUrlView,
   type JobError,
   type JobReceipt,
   JobState,
@@ -117,6 +118,12 @@ export const JobListSchema = z.strictObject({
   data: z.array(JobSummarySchema).describe('The jobs of this page, newest first, without their outputs.'),
   ...page,
 });
+
+export const EventsUrlSchema = z.strictObject({
+  object: z.literal('events_url').describe('What this is.'),
+  url: z.string().describe('A path with its query, on this server.'),
+  expires_at: Time.describe('No stream can be opened from here on; one that is open goes on.'),
+}) satisfies z.ZodType<EventsUrlView>;
 
 export const ProblemSchema = z
   .strictObject({

@@ -4,6 +4,7 @@ import {
   EmbeddingsRequest,
   EndpointPatch,
   EndpointRequest,
+  EventsUrlRequest,
   FeatureExtractionParameters,
   JobRequest,
   MAX_ITEMS,
@@ -30,6 +31,7 @@ import { WEBHOOK_EXAMPLES } from './webhook-examples.js';
 const REQUESTS = {
   JobRequest,
   BulkRequest,
+  EventsUrlRequest,
   EmbeddingsRequest,
   RerankRequest,
   TextsRerankRequest,
@@ -54,6 +56,7 @@ export const ANSWERS = {
   JobList: answers.JobListSchema,
   BulkAnswer: answers.BulkAnswerSchema,
   Problem: answers.ProblemSchema,
+  EventsUrl: answers.EventsUrlSchema,
   Health: answers.HealthSchema,
   Embeddings: faces.EmbeddingsSchema,
   Rerank: faces.RerankSchema,

@@ -32,6 +32,9 @@ function probe(id: string, summary: string, description: string, ...statuses: re
   return { id, tag: 'Health', summary, description, answers: Object.fromEntries(answers), errors: [] };
 }
 
+/** Of whatever is done for a caller. */
+const CALLER_ERRORS = ['unauthorized', 'too_many_requests'] as const;
+
 interface Examples {
   readonly jobs: Record<string, unknown>;
   readonly embeddings: Record<string, unknown>;
@@ -73,9 +76,8 @@ function rankingOf(model: string) {
 export function openApiDocument({ encoders, keys }: { readonly encoders: readonly Encoder[]; readonly keys: boolean }) {
   const paths = Object.entries(operations(examplesOf(keys ? [] : encoders))).map(([path, methods]) => {
     const entries = Object.entries(methods).map(([method, operation]) => {
-      const errors =
-        keys && operation.tag !== 'Health' ? [...operation.errors, 'unauthorized' as const] : operation.errors;
-      return [method, toOpenApi({ ...operation, errors })];
+      const errors = operation.tag === 'Health' ? [] : CALLER_ERRORS.filter((code) => keys || code !== 'unauthorized');
+      return [method, toOpenApi({ ...operation, errors: [...operation.errors, ...errors] })];
     });
     return [path, Object.fromEntries(entries)];
   });

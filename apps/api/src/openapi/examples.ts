@@ -1,5 +1,5 @@
 /** One answer of each kind, as a reader of the document meets it first. */
-import type { JobReceipt, JobSummary, JobView, ListedModel, ModelCard } from '@shoal/contracts';
+import type { EventsUrlView, JobReceipt, JobSummary, JobView, ListedModel, ModelCard } from '@shoal/contracts';
 import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
 import type { RerankResponse, TextsRerankResponse } from '../openai/rerank.service.js';
 
@@ -38,6 +38,12 @@ const JOB: JobView = {
   timings: { queued_ms: 14, batching_ms: 0.878, running_ms: 3.806 },
   batches: [{ size: 1, padded_share: 0, closed_by: 'idle', items: 1 }],
   attempts: 1,
+};
+
+const EVENTS_URL: EventsUrlView = {
+  object: 'events_url',
+  url: `/v1/jobs/${JOB_ID}/events?token=1767605460.c2lnbmF0dXJl`,
+  expires_at: '2026-01-05T09:31:00.000Z',
 };
 
 const EMBEDDINGS: EmbeddingsResponse = {
@@ -80,6 +86,7 @@ const CARD: ModelCard = {
   ...LISTED,
   version: '1',
   variants: ['fp32'],
+  joining: { rows: 'any-length', reason: null },
   limits: { max_tokens: 128, max_items: 1000, max_batch_size: null, max_batch_tokens: null },
   labels: ['person', 'artifact'],
   example: {
@@ -102,6 +109,7 @@ export const ANSWER_EXAMPLES = {
   Job: JOB,
   JobList: { object: 'list', data: [SUMMARY], has_more: true, next_cursor: 'MTc2NzYwNTQwMDAyMQ' },
   BulkAnswer: { object: 'list', data: [{ index: 0, status: 202, job: RECEIPT }], accepted: 1, refused: 0 },
+  EventsUrl: EVENTS_URL,
   Embeddings: EMBEDDINGS,
   Rerank: RERANKED,
   TextsRerank: RERANKED_TEXTS,

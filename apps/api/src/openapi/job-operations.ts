@@ -38,6 +38,12 @@ const ID: Parameter = {
   schema: { type: 'string' },
   example: JOB_ID,
 };
+const TOKEN = query(
+  'token',
+  'Instead of a key: as a signed address has it.',
+  { type: 'string' },
+  '1767605460.c2lnbmF0dXJl',
+);
 const JOB_ERRORS = ['job_not_found', 'redis_unavailable'] as const;
 
 export const ADMISSION_ERRORS = [
@@ -140,12 +146,24 @@ export function jobOperations(examples: Readonly<Record<string, unknown>>): Oper
           '`job.queued`, `job.started`, then of an array one `job.output` per element in the order in which they are ready, ' +
           'with `job.progress` between them, and last `job.completed`, `job.failed`, `job.cancelled` or `job.expired`. ' +
           'A reader that was cut off goes on at any replica, without a gap or a repeat.',
-        parameters: [ID, LAST_EVENT_ID],
+        parameters: [ID, TOKEN, LAST_EVENT_ID],
         answers: {
           200: { description: 'The events.', text: { mediaType: 'text/event-stream', example: EVENTS } },
           204: { description: 'The last event was the last of the job.' },
         },
         errors: [...JOB_ERRORS, 'invalid_request'],
+      },
+    },
+    '/v1/jobs/{id}/events/url': {
+      post: {
+        id: 'signEventsUrl',
+        tag: 'Jobs',
+        summary: 'Make a short-lived address of the events for a reader that cannot send a key',
+        description: "For a browser's EventSource. It opens the events of this job and nothing else, until it expires.",
+        parameters: [ID],
+        body: { schemas: ['EventsUrlRequest'], examples: { minute: { expires_in: 60 } } },
+        answers: { 200: { description: 'The address.', schemas: ['EventsUrl'] } },
+        errors: [],
       },
     },
   };

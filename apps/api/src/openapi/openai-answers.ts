@@ -1,5 +1,5 @@
 /** Answers of the faces that other services' clients call, as schemas; see answers.ts. */
-import { type ListedModel, type ModelCard, Task } from '@shoal/contracts';
+import { Joining, type ListedModel, type ModelCard, Task } from '@shoal/contracts';
 import { z } from 'zod';
 import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
 import type { TextsError } from '../openai/faces.js';
@@ -120,6 +120,13 @@ export const ModelCardSchema = z.strictObject({
       max_batch_tokens: limit.describe('Most tokens of one micro-batch; null where the worker measures it.'),
     })
     .describe('What it takes.'),
+  joining: z
+    .strictObject({
+      rows: Joining.shape.rows.describe('Texts of any lengths, only rows of the same shape, or none.'),
+      reason: Joining.shape.reason.describe('Why no more than that; null where nothing is in the way.'),
+    })
+    .nullable()
+    .describe('Which rows of different callers share a forward pass, as workers proved it; null as long as none has.'),
   labels: z.array(z.string()).exactOptional().describe('The labels of a classifier.'),
   dimensions: Count.exactOptional().describe('Length of its vectors.'),
   inputs: Specs.exactOptional().describe('Of the task tensors: what the graph takes.'),

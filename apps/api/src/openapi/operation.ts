@@ -50,6 +50,7 @@ const BODY_ERRORS: readonly ErrorCode[] = [
   'malformed_body',
   'body_too_deep',
   'body_too_large',
+  'body_too_slow',
   'unsupported_media_type',
   'invalid_request',
 ];

@@ -57,6 +57,7 @@ export const AttemptSchema = z.strictObject({
   delivered: z.boolean().describe('Whether the receiver took it: it answered 2xx.'),
   status: z.int().nullable().describe('The HTTP status. Null where no answer came; `error` says why.'),
   error: z.enum(ATTEMPT_ERRORS).nullable().describe('Why no answer came; null where one did.'),
+  reason: z.string().nullable().describe('What is behind `error`, in words.'),
   response: z.string().describe('The first 20,000 bytes of the answer.'),
   next_attempt_at: Time.nullable().describe('When it is tried again; null where it is not.'),
 }) satisfies z.ZodType<AttemptView>;

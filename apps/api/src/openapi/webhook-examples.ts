@@ -33,6 +33,7 @@ const ATTEMPT: AttemptView = {
   delivered: false,
   status: 503,
   error: null,
+  reason: null,
   response: 'down for maintenance',
   next_attempt_at: '2026-01-05T09:30:05.071Z',
 };

@@ -33,7 +33,7 @@ export function fakeEncoder(name: string, task: Task, version = '1'): Encoder {
       const output = results.map((result) => (result?.output?.kind === 'vector' ? [...result.output.values] : null));
       return { output: shape.array ? output : output[0], errors };
     },
-    card: (origin, keys) => cardOf(model, origin, keys),
+    card: (origin, joining = null, keys = false) => ({ ...cardOf(model, origin, keys), joining }),
   };
 }
 
@@ -125,7 +125,7 @@ function fakeModel(name: string, task: Task, version: string): Model {
   };
 }
 
-function cardOf({ name, task, version, created }: Model, origin: string, keys = false): ModelCard {
+function cardOf({ name, task, version, created }: Model, origin: string, keys: boolean): Omit<ModelCard, 'joining'> {
   const input = task === 'rerank' ? { query: 'fish', documents: ['many small fish'] } : 'many small fish';
   const request = { model: name, input };
   return {

@@ -5,6 +5,7 @@ import {
   isTerminal,
   type JobRecord,
   type JobState,
+  type Joining,
   ShoalError,
   type WireItem,
   type WireOutput,
@@ -106,6 +107,11 @@ export class FakeStore implements JobStore {
 
   depths(): readonly QueueDepth[] {
     return [];
+  }
+
+  async joining(): Promise<Joining | null> {
+    this.#check();
+    return { rows: 'any-length', reason: null };
   }
 
   async demand(): Promise<Demand> {

@@ -1,5 +1,6 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { MAX_BODY_BYTES } from '@shoal/contracts';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList, SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
@@ -30,6 +31,8 @@ interface Options extends Partial<Pick<Parts, 'encoders' | 'unserved' | 'publicU
   readonly secretKey?: boolean;
   readonly logLevel?: LogLevel;
   readonly tracer?: Tracer;
+  readonly maxBodyBytes?: number;
+  readonly corsOrigins?: readonly string[];
 }
 
 export async function startTestApi({
@@ -38,6 +41,8 @@ export async function startTestApi({
   secretKey = true,
   logLevel = 'info',
   tracer,
+  maxBodyBytes = MAX_BODY_BYTES,
+  corsOrigins = [],
   encoders = [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
   ...parts
 }: Options = {}): Promise<TestApi> {
@@ -56,6 +61,8 @@ export async function startTestApi({
     },
     encoders,
     keys,
+    maxBodyBytes,
+    corsOrigins,
     retentionMs: 86_400_000,
     callTimeoutMs,
     metrics: createApiMetrics(registry),
@@ -64,6 +71,7 @@ export async function startTestApi({
       level: logLevel,
       destination: { write: (line) => void logged.push(line) },
     }),
+    clock: Date.now,
     tracer,
     ...parts,
   });

@@ -80,7 +80,7 @@ describe('an endpoint', () => {
 test.each([
   ['http://example.com/', 'must start with https'],
   ['https://localhost/', 'public host'],
-  ['https://10.0.0.7/', 'public host'],
+  ['https://10.1.2.3/', 'SHOAL_WEBHOOK_ALLOW=10.1.2.3/32:443'],
   ['https://internal.example.com/', 'public addresses only'],
   ['https://unknown.example.com/', 'public addresses only'],
 ])('%s is refused, and the answer tells no address', async (url, rule) => {
@@ -120,6 +120,7 @@ describe('attempts', () => {
       delivered: attempt === 2,
       status: attempt === 2 ? 200 : null,
       error: attempt === 2 ? null : 'timeout',
+      reason: attempt === 2 ? null : 'no connection came about in time',
       response: '',
       nextAt: attempt === 2 ? null : Date.UTC(2026, 0, 6),
     }));

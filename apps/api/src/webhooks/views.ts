@@ -16,7 +16,7 @@ export function endpointView({ id, url, events, description, disabled, createdAt
 }
 
 export function attemptView(attempt: LoggedAttempt): AttemptView {
-  const { id, message, event, job, at, durationMs, delivered, status, error, response, nextAt } = attempt;
+  const { id, message, event, job, at, durationMs, delivered, status, error, reason, response, nextAt } = attempt;
   return {
     id,
     object: 'webhook_attempt',
@@ -29,6 +29,7 @@ export function attemptView(attempt: LoggedAttempt): AttemptView {
     delivered,
     status,
     error,
+    reason,
     response,
     next_attempt_at: nextAt === null ? null : timeOf(nextAt),
   };

@@ -16,6 +16,9 @@ import {
   type SecretBox,
 } from '@shoal/webhooks';
 
+/** A secret that Redis has lost is made anew after this long. */
+const SECRET_KNOWN_MS = 60_000;
+
 export interface WebhookParts {
   readonly store: WebhookStore;
   /** Null where no key is configured: then nothing can be signed. */
@@ -33,8 +36,8 @@ export interface PreparedWebhook {
 
 export class Webhooks {
   readonly #parts: WebhookParts;
-  /** Tenants that are known to have a secret of their own. */
-  readonly #haveSecret = new Set<string>();
+  /** Until when in Unix ms a tenant is known to have a secret of its own. */
+  readonly #haveSecret = new Map<string, number>();
 
   constructor(parts: WebhookParts) {
     this.#parts = parts;
@@ -99,9 +102,9 @@ export class Webhooks {
   }
 
   async #ensureSecret(tenant: string): Promise<void> {
-    if (this.#haveSecret.has(tenant)) return;
+    if ((this.#haveSecret.get(tenant) ?? 0) > this.now()) return;
     await this.tenantSecrets(tenant);
-    this.#haveSecret.add(tenant);
+    this.#haveSecret.set(tenant, this.now() + SECRET_KNOWN_MS);
   }
 
   #box(): SecretBox {

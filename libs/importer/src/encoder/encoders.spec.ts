@@ -11,11 +11,15 @@ import { modernbert } from '../architectures/modernbert.js';
 import { mpnet } from '../architectures/mpnet.js';
 import { roberta } from '../architectures/roberta.js';
 import { openCheckpoint } from '../checkpoint.js';
+import { precisionOf } from '../precision/dtype.js';
 import { float32 } from '../precision/float32.js';
+import type { Precision } from '../precision/types.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));
 const ENCODERS = { ...bert, ...distilbert, ...modernbert, ...mpnet, ...roberta };
 const TOLERANCE = 1e-3;
+/** Products of padded and of joined rows may be summed in another order. */
+const SAME = 1e-5;
 
 interface Case {
   readonly input_ids: readonly number[];
@@ -31,10 +35,10 @@ beforeAll(async () => {
 
 const read = (name: string, file: string): unknown => JSON.parse(readFileSync(`${FIXTURES}/${name}/${file}`, 'utf8'));
 
-function build(name: string, changes: Readonly<Record<string, unknown>> = {}) {
+function build(name: string, changes: Readonly<Record<string, unknown>> = {}, precision: Precision = float32) {
   const config = { ...(read(name, 'config.json') as { readonly architectures: [string] }), ...changes };
   const checkpoint = openCheckpoint(`${FIXTURES}/${name}`);
-  const model = ENCODERS[config.architectures[0]]!.build({ config, checkpoint, precision: float32 });
+  const model = ENCODERS[config.architectures[0]]!.build({ config, checkpoint, precision });
   return { model, checkpoint };
 }
 
@@ -56,10 +60,11 @@ async function run(session: Session, texts: readonly (readonly number[])[], padI
 }
 
 /** Of one row, padding left aside. */
-function difference(output: Tensor, row: number, { values }: Case): number {
+function difference(output: Tensor, row: number, { values }: { readonly values: ArrayLike<number> }): number {
   const data = output.data as Float32Array;
   const stride = data.length / output.dims[0]!;
   const own = data.subarray(row * stride, row * stride + values.length);
+  expect(own).toHaveLength(values.length);
   return own.reduce((largest, value, n) => Math.max(largest, Math.abs(value - values[n]!)), 0);
 }
 
@@ -94,6 +99,24 @@ describe.each([
           expect(difference(alone, 0, sample)).toBeLessThan(TOLERANCE);
           expect(difference(together, row, sample)).toBeLessThan(TOLERANCE);
         }
+      }
+    } finally {
+      await session.release();
+    }
+  });
+
+  test.each(['int8', 'int8-b32', 'int4'])('as %s answers a text alone as beside any others', async (dtype) => {
+    const { cases } = read(name, 'expected.json') as { readonly cases: readonly Case[] };
+    const { model } = build(name, {}, precisionOf(dtype, 'encoder'));
+    const session = await runtime.createSession(serialiseModel(model));
+    try {
+      const texts = cases.map(({ input_ids }) => input_ids);
+      const together = await run(session, texts, 2);
+      const turned = await run(session, texts.toReversed(), 2);
+      for (const [row, text] of texts.entries()) {
+        const values = (await run(session, [text], 2)).data as Float32Array;
+        expect(difference(together, row, { values })).toBeLessThan(SAME);
+        expect(difference(turned, texts.length - 1 - row, { values })).toBeLessThan(SAME);
       }
     } finally {
       await session.release();

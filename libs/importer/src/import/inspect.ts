@@ -8,7 +8,13 @@ import type { Architecture } from '../architectures/types.js';
 import { fileIn, openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
 import { invalid } from '../invalid.js';
-import { explainNothing, refuseAdapter, refuseFile, refuseWithoutTokenizer } from './refusals.js';
+import {
+  explainNothing,
+  refuseAdapter,
+  refuseFile,
+  refuseVocabularyAlone,
+  refuseWithoutTokenizer,
+} from './refusals.js';
 import { namesIn, onnxFilesIn, readJson } from './source-files.js';
 
 export type ImportTask = Architecture['task'];
@@ -55,7 +61,10 @@ export function inspect(folder: string): Inspected {
     if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
     throw explainNothing(folder, names);
   }
-  if (!checkpoint) return { ...inspectExports(folder, exported), shoal, notes: [] };
+  if (!checkpoint) {
+    if (shoal.task !== 'tensors') refuseVocabularyAlone(names);
+    return { ...inspectExports(folder, exported), shoal, notes: [] };
+  }
   try {
     return { ...inspectCheckpoint(folder, names), shoal, notes: leftAside(exported) };
   } catch (error) {

@@ -69,12 +69,18 @@ function chooseExports({ files }: FoundExport, dtypes: readonly string[]): Plann
   });
 }
 
+/**
+ * Inputs that hold the keys and values of a layer, as the exporters of decoders call them: past_key_values.0.key, past.0.value,
+ * past_key_0, past_conv.3. Time series have a past_values, which is none.
+ */
+const CACHE = /^past(_(key_values|(key|value)(_self|_cross)?|conv|ssm|recurrent))?[._]\d+([._]\w+)*$/;
+
 /** Checks a file, and names those that it keeps weights in, relative to `folder`. */
 function dataOf(folder: string, exported: string): readonly string[] {
   const path = join(folder, exported);
   loadModel(path);
   const { inputs, externalFiles } = readSignature(path);
-  const cache = inputs.find(({ name }) => name.startsWith('past_'));
+  const cache = inputs.find(({ name }) => CACHE.test(name));
   if (cache !== undefined) {
     throw invalid(
       `${exported} generates text (it takes ${cache.name}): such graphs are built from the checkpoint ` +

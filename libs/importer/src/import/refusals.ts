@@ -61,12 +61,22 @@ function adapter(): Error {
   );
 }
 
+/** Files of tokenizers from before tokenizer.json. */
+function vocabularyIn(names: readonly string[]): string | undefined {
+  return names.find((name) =>
+    /^(vocab\.(txt|json)|spiece\.model|sentencepiece\.bpe\.model|tokenizer\.model)$/.test(name),
+  );
+}
+
+/** @throws ShoalError `model_invalid` where a graph for texts comes with a tokenizer that cannot be read */
+export function refuseVocabularyAlone(names: readonly string[]): void {
+  if (vocabularyIn(names) !== undefined) refuseWithoutTokenizer(names);
+}
+
 /** @throws ShoalError `model_invalid` where a model of texts comes without a tokenizer that can be read */
 export function refuseWithoutTokenizer(names: readonly string[]): void {
   if (names.includes('tokenizer.json')) return;
-  const old = names.find((name) =>
-    /^(vocab\.(txt|json)|spiece\.model|sentencepiece\.bpe\.model|tokenizer\.model)$/.test(name),
-  );
+  const old = vocabularyIn(names);
   const have = old === undefined ? '' : `; ${old} alone is not enough`;
   throw invalid(
     `tokenizer.json is missing${have}. Hugging Face's transformers makes it: ` +

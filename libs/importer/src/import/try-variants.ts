@@ -1,16 +1,19 @@
 /** The last step before a version is there: every variant of the draft answers, and as fp32 does. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Joining } from '@shoal/contracts';
 import { type Model, openRepository } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { invalid } from '../invalid.js';
 import type { Plan, PlannedVariant } from './plan.js';
 import { runBuild } from './run-thread.js';
 import { tryGenerator } from './try-generator.js';
-import { type Answers, compare, tryModel } from './verify.js';
+import { compare, type Tried, tryModel, tryVariant } from './verify.js';
 
 export interface Trial {
   readonly runtime: Runtime;
+  /** Where workers keep what they measured of models; undefined: nowhere. */
+  readonly cacheDir?: string;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -22,28 +25,45 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
   if (problem !== undefined) throw invalid(problem.message);
   const [generator] = generators;
   const [model] = models;
-  const answersOf = async (path: string, variant: string): Promise<Answers | null> => {
+  const tried = async (path: string, variant: string): Promise<Tried> => {
     trial.signal.throwIfAborted();
-    if (generator !== undefined) return await tryGenerator(trial.runtime, path);
-    return await tryModel(trial.runtime, variantOf(model!, variant, path));
+    if (generator !== undefined) return { answers: await tryGenerator(trial.runtime, path), joining: null };
+    return await tryVariant(trial.runtime, variantOf(model!, variant, path), trial.cacheDir);
   };
   const pathOf = ({ file }: PlannedVariant) =>
     join(generator === undefined ? model!.folder : join(draft, generator.folder), 'onnx', file);
+  const say = (variant: string, found: string, { joining }: Tried) => {
+    trial.say(`  ${variant}: ${found}`);
+    if (joining !== null) trial.say(`    ${describe(joining)}`);
+  };
 
   const whole = plan.variants.find(({ name }) => name === 'fp32');
-  let reference = whole && (await answersOf(pathOf(whole), 'fp32'));
-  if (whole) trial.say(`  fp32: ${reference === null ? 'loads' : 'answers'}`);
+  const first = whole && (await tried(pathOf(whole), 'fp32'));
+  let reference = first?.answers;
+  if (first) say('fp32', first.answers === null ? 'loads' : 'answers', first);
   for (const variant of plan.variants.filter((candidate) => candidate !== whole)) {
-    const answers = await answersOf(pathOf(variant), variant.name);
+    const own = await tried(pathOf(variant), variant.name);
+    const { answers } = own;
     if (reference === undefined && variant.exported === undefined) {
       const path = await buildReference(draft, folder, trial.signal);
-      reference = await answersOf(path, 'fp32');
+      const { runtime } = trial;
+      reference = model ? await tryModel(runtime, variantOf(model, 'fp32', path)) : await tryGenerator(runtime, path);
       await rm(path);
     }
     const alike = answers && reference ? compare(variant.name, answers, reference) : answers ? 'answers' : 'loads';
-    trial.say(`  ${variant.name}: ${alike}`);
+    say(variant.name, alike, own);
   }
   if (model !== undefined) trial.say(`  serves ${model.task}`);
+}
+
+const JOINED: Readonly<Record<Joining['rows'], string>> = {
+  'any-length': 'jobs of different callers share its passes',
+  'same-shape': 'jobs of different callers share its passes where their inputs have the same shape',
+  alone: 'every item has a pass of its own',
+};
+
+function describe({ rows, reason }: Joining): string {
+  return reason === null ? JOINED[rows] : `${JOINED[rows]}: ${reason}`;
 }
 
 function variantOf(model: Model, variant: string, path: string): Model {

@@ -1,6 +1,8 @@
 /** Tries an imported model: every variant loads, answers with numbers, and lower precision stays close to fp32. */
+import type { Joining } from '@shoal/contracts';
 import {
   createEncoder,
+  findJoining,
   loadRunner,
   type Model,
   type SessionPort,
@@ -17,6 +19,42 @@ const BROKEN = 0.5;
 /** What the graph put out, as one vector per trial text. */
 export type Answers = readonly Float32Array[];
 
+/** What a variant showed when it was tried. */
+export interface Tried {
+  /** Null for `tensors`, of whose inputs none is known. */
+  readonly answers: Answers | null;
+  /** Null for what generates text. */
+  readonly joining: Joining | null;
+}
+
+/** `cacheDir` is where workers of this machine look for verdicts. @throws ShoalError as tryModel does */
+export async function tryVariant(runtime: Runtime, model: Model, cacheDir: string | undefined): Promise<Tried> {
+  const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
+  try {
+    const answers = await answersOf(session, model, TRIAL_TEXTS);
+    return { answers, joining: await joiningOf(runtime, model, session, cacheDir) };
+  } finally {
+    await session.release();
+  }
+}
+
+/** As a worker on this machine's processor finds it. */
+export async function joiningOf(
+  { version: runtimeVersion }: Runtime,
+  model: Model,
+  session: SessionPort,
+  cacheDir?: string,
+): Promise<Joining> {
+  const { joining } = await findJoining(model, session, {
+    ...(cacheDir !== undefined && { cacheDir }),
+    runtimeVersion,
+    device: 'cpu',
+    deviceOptions: {},
+    now: () => performance.now(),
+  });
+  return joining;
+}
+
 /**
  * Runs the whole path of a job on each trial text. Null for `tensors`, whose inputs cannot be made up: such a graph is loaded,
  * and that is all.
@@ -25,6 +63,15 @@ export type Answers = readonly Float32Array[];
  */
 export async function tryModel(runtime: Runtime, model: Model, texts = TRIAL_TEXTS): Promise<Answers | null> {
   const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
+  try {
+    return await answersOf(session, model, texts);
+  } finally {
+    await session.release();
+  }
+}
+
+async function answersOf(session: SessionPort, model: Model, texts: readonly string[]): Promise<Answers | null> {
+  if (model.task === 'tensors') return null;
   const answers: Float32Array[] = [];
   const watched: SessionPort = {
     async run(feeds, options) {
@@ -35,19 +82,14 @@ export async function tryModel(runtime: Runtime, model: Model, texts = TRIAL_TEX
     release: () => session.release(),
   };
   const runner = loadRunner(model, watched);
-  try {
-    if (model.task === 'tensors') return null;
-    const encoder = await createEncoder(model);
-    for (const text of texts) {
-      const input = model.task === 'rerank' ? { query: texts[0], documents: [text] } : text;
-      const { items, parameters } = await encoder.encode({ input, parameters: { truncate: true } });
-      const [output] = await runner.run(items.map((item) => ({ item, parameters })));
-      if (output instanceof Error) throw invalid(`${model.variant} does not run: ${output.message}`, output);
-    }
-    return answers;
-  } finally {
-    await runner.close();
+  const encoder = await createEncoder(model);
+  for (const text of texts) {
+    const input = model.task === 'rerank' ? { query: texts[0], documents: [text] } : text;
+    const { items, parameters } = await encoder.encode({ input, parameters: { truncate: true } });
+    const [output] = await runner.run(items.map((item) => ({ item, parameters })));
+    if (output instanceof Error) throw invalid(`${model.variant} does not run: ${output.message}`, output);
   }
+  return answers;
 }
 
 /** A copy: the memory is used again by the next run. */

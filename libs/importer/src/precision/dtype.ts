@@ -1,10 +1,10 @@
 /** What `--dtype` can say. A dtype is also the name of the variant that it makes, so that a caller sees what answers. */
 import { ShoalError } from '@shoal/contracts';
 import { blockWeights } from './blocks.js';
-import { dynamicInt8 } from './columns.js';
 import { float16 } from './float16.js';
 import { float32 } from './float32.js';
 import type { BlockFormat } from './quantise-blocks.js';
+import { rowInt8 } from './rows.js';
 import type { Precision } from './types.js';
 
 /** Decoders read each weight for one token at a time, encoders for many: they gain from different formats. */
@@ -36,7 +36,7 @@ export function precisionOf(dtype: string, kind: GraphKind): Precision {
   if (base === 'fp16' && parts.length === 0) return float16;
   if (base !== 'int8' && base !== 'int4') throw unknown(dtype);
   const options = readOptions(dtype, parts);
-  if (base === 'int8' && kind === 'encoder' && parts.length === 0) return dynamicInt8(base);
+  if (base === 'int8' && kind === 'encoder' && parts.length === 0) return rowInt8(base);
   const bits = base === 'int8' ? 8 : 4;
   return blockWeights({
     name: nameOf(base, options),

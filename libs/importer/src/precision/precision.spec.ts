@@ -200,6 +200,28 @@ describe('odd weights', () => {
   });
 });
 
+test('8-bit products of a row are those of the row alone, however large the numbers beside it', async () => {
+  const g = new GraphBuilder({ name: 'rows', opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
+  const x = g.input('x', 'float32', ['n', 64]);
+  const weight = new Matrix(48, 64, () => gaussian(48 * 64, 5));
+  g.output('y', precisionOf('int8', 'encoder').linear(g, x, 'w', weight, gaussian(48, 6)), 'float32', ['n', 48]);
+  const session = await runtime.createSession(serialiseModel(g.build()));
+  const row = gaussian(64, 7);
+  const product = async (...rows: Float32Array[]) => {
+    const all = Float32Array.from(rows.flatMap((values) => [...values]));
+    return ((await session.run({ x: floats([rows.length, 64], all) })).y!.data as Float32Array).slice(0, 48);
+  };
+  const alone = await product(row);
+  for (const size of [0, 1e-38, 1e3, 3e37])
+    expect(
+      await product(
+        row,
+        row.map((value) => value * size),
+      ),
+    ).toEqual(alone);
+  await session.release();
+});
+
 test('sums of the largest 8-bit products are whole on every processor', async () => {
   const precision = precisionOf('int8', 'encoder');
   const g = new GraphBuilder({ name: 'largest', opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });

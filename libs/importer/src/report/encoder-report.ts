@@ -1,7 +1,7 @@
 /** Measures the variants of a model that is served as jobs, through the path that jobs take. */
 import type { TextClassificationOutput } from '@shoal/contracts';
 import { createEncoder, type Encoder, loadRunner, type Model, type ModelRunner, sessionModel } from '@shoal/models';
-import { type Answers, likeness, tryModel } from '../import/verify.js';
+import { type Answers, joiningOf, likeness, tryModel } from '../import/verify.js';
 import { share, speeds } from './columns.js';
 import { type Examples, textsOf } from './examples.js';
 import { ratesSideBySide } from './side-by-side.js';
@@ -27,7 +27,8 @@ export async function measureEncoder(
     for (const model of models) {
       signal.throwIfAborted();
       const encoder = await createEncoder(model);
-      const runner = loadRunner(model, await runtime.createSession(sessionModel(model.variants[model.variant]!)));
+      const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
+      const runner = loadRunner(model, session, await joiningOf(runtime, model, session));
       runners.push(runner);
       rows.push({
         quality: await qualityOf(encoder, runner, examples),

@@ -5,7 +5,15 @@ import { ShoalError, ShoalJson, type Task } from '@shoal/contracts';
 import { readSignature } from '@shoal/onnx';
 import type { Model, TextDetails } from '../types.js';
 import { invalid, readJson, regularFile } from './files.js';
-import { checkTextInputs, embeddingOutputs, type Graph, isBatchable, tensorGraph } from './graph.js';
+import {
+  type Chosen,
+  checkChosen,
+  checkTextInputs,
+  embeddingOutputs,
+  type Graph,
+  isBatchable,
+  tensorGraph,
+} from './graph.js';
 import { type HuggingFaceFiles, readHuggingFace } from './hugging-face.js';
 import { decideTask, readLabels } from './task.js';
 import { textDetails } from './text-details.js';
@@ -54,8 +62,10 @@ async function readGraph(folder: string, path: string): Promise<Graph> {
 
 type Served = Pick<Model, 'task' | 'labels' | 'maxTokens' | 'dimensions' | 'batchable' | 'text'>;
 
-function readServed(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph, file: string): Served {
+function readServed(shoal: ShoalJson, files: HuggingFaceFiles, signature: Graph, file: string): Served {
+  const graph: Chosen = { ...signature, shoal };
   try {
+    checkChosen(graph);
     const task = decideTask(shoal, files, graph);
     if (task !== 'tensors') checkTextInputs(graph, task);
     const text: TextDetails | null = task === 'tensors' ? null : textDetails(task, shoal, files, graph);
@@ -73,7 +83,7 @@ function readServed(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph, fil
 }
 
 /** Length of an embedding where the graph or config.json says. */
-function dimensions(task: Task, files: HuggingFaceFiles, graph: Graph): number | null {
+function dimensions(task: Task, files: HuggingFaceFiles, graph: Chosen): number | null {
   if (task !== 'feature-extraction') return null;
   const { tokens, pooled, pooledFirst } = embeddingOutputs(graph);
   const last = (pooledFirst ? pooled : tokens)?.shape.at(-1);

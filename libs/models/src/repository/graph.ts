@@ -1,5 +1,5 @@
 /** What a graph's signature means for serving it: which task, which inputs, whether rows can share a pass. */
-import { ELEMENT_TYPES, type Task, type TensorSpec } from '@shoal/contracts';
+import { ELEMENT_TYPES, type ShoalJson, type Task, type TensorSpec } from '@shoal/contracts';
 import type { OnnxSignature, OnnxValue } from '@shoal/onnx';
 import { invalid } from './files.js';
 
@@ -20,6 +20,8 @@ export function tensorGraph(signature: OnnxSignature): Graph {
 }
 
 function tensorSpec(value: OnnxValue, role: string): TensorSpec {
+  // Parsers of JSON leave this name out, for good reasons.
+  if (value.name === '__proto__') throw invalid(`the graph's ${role} __proto__ cannot be named in JSON: rename it`);
   if (!(ELEMENT_TYPES as readonly string[]).includes(value.type)) {
     const hint =
       value.type === 'sequence' || value.type === 'map' ? ' (export scikit-learn models without ZipMap)' : '';
@@ -48,8 +50,9 @@ export function checkTextInputs(graph: Graph, task: Task): void {
 }
 
 /**
- * Whether rows of several items can be joined along the first dimension. For text, `input_ids` decides; for tensors every
- * input and output has to have a first dimension that the caller chooses, and the inputs the same one.
+ * Whether rows of several items could be joined along the first dimension, going by the signature. For text, `input_ids`
+ * decides; for tensors every input and output has to have a first dimension that the caller chooses, the inputs the same one
+ * and no further one of its name. Whether rows are independent has to be proved (../independence).
  */
 export function isBatchable(graph: Graph, task: Task): boolean {
   if (task !== 'tensors') {
@@ -57,7 +60,8 @@ export function isBatchable(graph: Graph, task: Task): boolean {
   }
   const free = (spec: TensorSpec) => typeof spec.shape[0] === 'string' && spec.shape[0] !== ANY_RANK[0];
   const names = new Set(graph.inputs.map((input) => input.shape[0]).filter((name) => name !== '?'));
-  return graph.inputs.length > 0 && graph.inputs.every(free) && graph.outputs.every(free) && names.size <= 1;
+  const again = graph.inputs.some(({ shape }) => shape.slice(1).some((name) => names.has(name)));
+  return graph.inputs.length > 0 && graph.inputs.every(free) && graph.outputs.every(free) && names.size <= 1 && !again;
 }
 
 /** Rank of an output, or null where the file does not give it. */
@@ -65,12 +69,28 @@ export function rank(spec: TensorSpec): number | null {
   return spec.shape[0] === ANY_RANK[0] ? null : spec.shape.length;
 }
 
-/** The output that holds class scores: `logits`, else the first one. */
-export function logitsOutput(graph: Graph): TensorSpec {
-  return graph.outputs.find((output) => output.name === 'logits') ?? graph.outputs[0]!;
+/** A graph, and which of its outputs shoal.json says is meant. */
+export type Chosen = Graph & { readonly shoal?: Pick<ShoalJson, 'output'> };
+
+function chosenOutput({ outputs, shoal }: Chosen): TensorSpec | undefined {
+  return shoal?.output === undefined ? undefined : outputs.find(({ name }) => name === shoal.output);
 }
 
-const POOLED_NAMES: readonly string[] = ['sentence_embedding', 'pooler_output'];
+/** Throws `model_invalid` where shoal.json names an output that the graph does not have. */
+export function checkChosen({ outputs, shoal }: Chosen): void {
+  if (shoal?.output === undefined || outputs.some(({ name }) => name === shoal.output)) return;
+  const names = outputs.map(({ name }) => name).join(', ');
+  throw invalid(`shoal.json: output: the graph has no output ${shoal.output}, only ${names}`);
+}
+
+/** The output that holds class scores: the chosen one, `logits`, else the first one. */
+export function logitsOutput(graph: Chosen): TensorSpec {
+  return chosenOutput(graph) ?? graph.outputs.find((output) => output.name === 'logits') ?? graph.outputs[0]!;
+}
+
+/** What exporters call the embedding itself, the best name first. BERT's pooler is one only where there is nothing else. */
+const EMBEDDING_NAMES: readonly string[] = ['sentence_embedding', 'text_embeds', 'dense_vecs'];
+const POOLED_NAMES: readonly string[] = [...EMBEDDING_NAMES, 'pooler_output'];
 const TOKEN_NAMES: readonly string[] = ['last_hidden_state', 'token_embeddings'];
 
 export interface EmbeddingOutputs {
@@ -82,9 +102,34 @@ export interface EmbeddingOutputs {
   readonly pooledFirst: boolean;
 }
 
-export function embeddingOutputs(graph: Graph): EmbeddingOutputs {
-  const byName = (names: readonly string[]) => graph.outputs.find((output) => names.includes(output.name));
-  const tokens = byName(TOKEN_NAMES) ?? graph.outputs.find((output) => rank(output) === 3) ?? null;
-  const pooled = byName(POOLED_NAMES) ?? graph.outputs.find((output) => rank(output) === 2) ?? null;
-  return { tokens, pooled, pooledFirst: pooled !== null && (tokens === null || pooled.name === 'sentence_embedding') };
+export function embeddingOutputs(graph: Chosen): EmbeddingOutputs {
+  const chosen = chosenOutput(graph);
+  if (chosen !== undefined) {
+    return rank(chosen) === 3
+      ? { tokens: chosen, pooled: null, pooledFirst: false }
+      : { tokens: null, pooled: chosen, pooledFirst: true };
+  }
+  const tokens = named(graph, TOKEN_NAMES) ?? vectorsOf(graph, 3)[0] ?? null;
+  const pooled = named(graph, POOLED_NAMES) ?? vectorsOf(graph, 2)[0] ?? null;
+  const pooledFirst = pooled !== null && (tokens === null || EMBEDDING_NAMES.includes(pooled.name));
+  return { tokens, pooled, pooledFirst };
+}
+
+/** Throws `model_invalid` where several outputs could be the embedding and no name tells which. */
+export function checkEmbeddingOutputs(graph: Chosen): void {
+  if (graph.shoal?.output !== undefined || named(graph, [...TOKEN_NAMES, ...EMBEDDING_NAMES]) !== undefined) return;
+  const perToken = vectorsOf(graph, 3);
+  const fitting = perToken.length > 0 ? perToken : vectorsOf(graph, 2);
+  if (fitting.length < 2) return;
+  const names = fitting.map(({ name }) => name).join(' or ');
+  throw invalid(`the embedding could be the graph's output ${names}: name it as "output" in shoal.json`);
+}
+
+function named(graph: Graph, names: readonly string[]): TensorSpec | undefined {
+  return names.flatMap((name) => graph.outputs.filter((output) => output.name === name))[0];
+}
+
+/** Outputs of that rank whose last dimension is a vector's: a weight per token is none. */
+function vectorsOf(graph: Graph, dimensions: number): readonly TensorSpec[] {
+  return graph.outputs.filter((output) => rank(output) === dimensions && output.shape.at(-1) !== 1);
 }

@@ -7,7 +7,13 @@ import { invalid, list, readJson } from './files.js';
 const Config = z.object({
   architectures: z.array(z.string()).nullish(),
   model_type: z.string().nullish(),
-  id2label: z.record(z.string(), z.string()).nullish(),
+  /** By index; some tools write a list. */
+  id2label: z
+    .union([
+      z.record(z.string(), z.string()),
+      z.array(z.string()).transform((names): Record<string, string> => Object.fromEntries(names.entries())),
+    ])
+    .nullish(),
   problem_type: z.string().nullish(),
   max_position_embeddings: z.int().min(1).nullish(),
   hidden_size: z.int().min(1).nullish(),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { TensorSpec } from '@shoal/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BUNDLED_MODELS, type ModelFolders, modelFolders, onnx, TEXT_INPUTS } from '../testing/model-folder.js';
+import { embeddingOutputs } from './graph.js';
 import { openRepository } from './repository.js';
 
 let folders: ModelFolders;
@@ -134,6 +135,65 @@ test.each([
   const { models, problems } = await openRepository(folders.root);
   expect(problems).toEqual([]);
   expect(models[0]!.task).toBe(task);
+});
+
+/** The one model of a repository whose only folder is `m`. */
+async function modelOf(files: Readonly<Record<string, unknown>>) {
+  folders.write('m/1', { ...TEXT, ...files });
+  const { problems, models } = await openRepository(folders.root);
+  expect(problems).toEqual([]);
+  return models[0]!;
+}
+const vectors = (...outputs: TensorSpec[]) => ({
+  'config.json': { architectures: ['BertModel'], hidden_size: 8 },
+  'model.onnx': onnx(TEXT_INPUTS, outputs),
+});
+
+test.each([
+  [
+    'dense_vecs',
+    [tensor('dense_vecs', ['b', 8]), tensor('sparse_vecs', ['b', 's', 1]), tensor('colbert_vecs', ['b', 's', 8])],
+  ],
+  ['text_embeds', [tensor('text_embeds', ['b', 8]), tensor('last_hidden_state', ['b', 's', 16])]],
+  ['sentence_embedding', [tensor('token_embeddings', ['b', 's', 16]), tensor('sentence_embedding', ['b', 8])]],
+] as const)('the embedding is %s, whatever stands beside it', async (name, outputs) => {
+  const model = await modelOf(vectors(...outputs));
+  expect(embeddingOutputs(model)).toMatchObject({ pooled: { name }, pooledFirst: true });
+  expect(model.dimensions).toBe(8);
+});
+
+test('where two outputs could be the embedding, shoal.json decides', async () => {
+  const files = vectors(tensor('first', ['b', 's', 8]), tensor('second', ['b', 's', 8]));
+  expect(await problemOf({ ...TEXT, ...files })).toContain('first or second: name it as "output" in shoal.json');
+  expect(await problemOf({ ...TEXT, ...files, 'shoal.json': { output: 'third' } })).toContain('no output third');
+  const model = await modelOf({ ...files, 'shoal.json': { output: 'second' } });
+  expect(embeddingOutputs(model)).toMatchObject({ tokens: { name: 'second' }, pooled: null });
+});
+
+test.each<[string, string, object, object]>([
+  ['rerank', 'sigmoid', {}, {}],
+  ['text-classification', 'none', { problem_type: 'regression' }, {}],
+  ['text-classification', 'sigmoid', {}, { task: 'text-classification' }],
+])('one logit without labels is %s by %s', async (task, scoreFunction, config, shoal) => {
+  const architectures = ['BertForSequenceClassification'];
+  const model = await modelOf({
+    'config.json': { architectures, ...config },
+    'shoal.json': shoal,
+    'model.onnx': logits(['batch', 1]),
+  });
+  expect(model).toMatchObject({ task, text: { scoreFunction } });
+});
+
+test('labels may be a list', async () => {
+  const model = await modelOf({ 'config.json': { id2label: ['no', 'yes'] }, 'model.onnx': logits(['batch', 2]) });
+  expect(model.labels).toEqual(['no', 'yes']);
+});
+
+test('names that JSON or this format cannot carry are told', async () => {
+  const graph = onnx([tensor('__proto__', ['batch', 4])], [tensor('y', ['batch', 2])]);
+  expect(await problemOf({ 'model.onnx': graph })).toContain('rename it');
+  const tensorflow = onnx([tensor('input_ids:0', ['batch', 's'])], [tensor('y', ['batch', 2])]);
+  expect(await problemOf({ ...TEXT, 'model.onnx': tensorflow })).toContain('input_ids:0');
 });
 
 test('what cannot be served says what to do', async () => {

@@ -1,19 +1,24 @@
 /** Which task a model folder serves, and the names of its classes. */
 import type { ShoalJson, Task } from '@shoal/contracts';
 import { invalid } from './files.js';
-import { embeddingOutputs, type Graph, logitsOutput, rank } from './graph.js';
+import { type Chosen, embeddingOutputs, logitsOutput, rank } from './graph.js';
 import type { Config, HuggingFaceFiles } from './hugging-face.js';
 
 /** shoal.json's task, else what config.json's architecture and the graph's outputs say. Throws `model_invalid`. */
-export function decideTask(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph): Task {
+export function decideTask(shoal: ShoalJson, files: HuggingFaceFiles, graph: Chosen): Task {
   if (shoal.task === 'text-generation') throw invalid('text-generation is not served');
   const task = shoal.task ?? guessTask(files, graph);
   if (task !== 'tensors' && !files.hasTokenizer) throw invalid(`${task} needs a tokenizer.json`);
   return task;
 }
 
-function guessTask(files: HuggingFaceFiles, graph: Graph): Task {
-  if (!files.hasTokenizer || !graph.inputs.some((input) => input.name === 'input_ids')) return 'tensors';
+function guessTask(files: HuggingFaceFiles, graph: Chosen): Task {
+  if (!files.hasTokenizer) return 'tensors';
+  if (graph.inputs.some((input) => input.name === 'input_ids:0')) {
+    const advice = 'give them their plain names, or set "task": "tensors" in shoal.json';
+    throw invalid(`the graph's inputs have TensorFlow's names (input_ids:0): ${advice}`);
+  }
+  if (!graph.inputs.some((input) => input.name === 'input_ids')) return 'tensors';
   const architecture = files.config.architectures?.[0] ?? '';
   if (architecture.endsWith('ForSequenceClassification')) return sequenceTask(files.config, graph);
   if (architecture.endsWith('ForTokenClassification')) return 'token-classification';
@@ -28,12 +33,13 @@ function guessTask(files: HuggingFaceFiles, graph: Graph): Task {
   );
 }
 
-/** One logit per text is a relevance score, several are classes. */
-function sequenceTask(config: Config, graph: Graph): Task {
-  return classCount(config, graph) === 1 ? 'rerank' : 'text-classification';
+/** One logit per text is a relevance score unless the model was trained to tell a value; several are classes. */
+function sequenceTask(config: Config, graph: Chosen): Task {
+  return classCount(config, graph) === 1 && config.problem_type !== 'regression' ? 'rerank' : 'text-classification';
 }
 
-function classCount(config: Config, graph: Graph): number {
+/** Counted in the graph where it says. */
+export function classCount(config: Config, graph: Chosen): number {
   const last = logitsOutput(graph).shape.at(-1);
   if (typeof last === 'number') return last;
   // Hugging Face leaves id2label out of config.json where there are two classes.
@@ -41,7 +47,7 @@ function classCount(config: Config, graph: Graph): number {
 }
 
 /** Class names by index; none for tasks without classes. Throws `model_invalid` where config and graph disagree. */
-export function readLabels(task: Task, config: Config, graph: Graph): readonly string[] {
+export function readLabels(task: Task, config: Config, graph: Chosen): readonly string[] {
   if (task !== 'text-classification' && task !== 'token-classification' && task !== 'rerank') return [];
   const count = classCount(config, graph);
   if (task === 'rerank') {

@@ -2,8 +2,9 @@
 import type { ShoalJson, Task } from '@shoal/contracts';
 import type { ScoreFunction, TextDetails } from '../types.js';
 import { invalid } from './files.js';
-import { embeddingOutputs, type Graph } from './graph.js';
+import { type Chosen, checkEmbeddingOutputs, embeddingOutputs } from './graph.js';
 import type { Config, HuggingFaceFiles } from './hugging-face.js';
+import { classCount } from './task.js';
 
 /** Where nothing in the folder names a limit. */
 const FALLBACK_MAX_TOKENS = 512;
@@ -25,7 +26,7 @@ const OFFSET_POSITIONS: readonly string[] = [
 ];
 
 /** Throws `model_invalid` where shoal.json asks for more than the model has, or pooling cannot be done. */
-export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph): TextDetails {
+export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFiles, graph: Chosen): TextDetails {
   const { config, sentence } = files;
   // The model's own padding id is the one its graph knows; attention masks hide it either way.
   const padId = config.pad_token_id ?? files.padToken ?? 0;
@@ -40,11 +41,11 @@ export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFile
     pooling: shoal.pooling ?? sentence?.pooling ?? 'mean',
     // Without sentence-transformers files: unit length, as clients of OpenAI's API expect.
     normalize: shoal.normalize ?? sentence?.normalize ?? true,
-    scoreFunction: scoreFunction(config, Object.keys(config.id2label ?? {}).length),
+    scoreFunction: scoreFunction(config, task === 'feature-extraction' ? 0 : classCount(config, graph)),
   };
 }
 
-function maxTokens(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph, firstPosition: number): number {
+function maxTokens(shoal: ShoalJson, files: HuggingFaceFiles, graph: Chosen, firstPosition: number): number {
   const fixed = graph.inputs.find((input) => input.name === 'input_ids')?.shape[1];
   const positions = files.config.max_position_embeddings ?? null;
   const hard = Math.min(
@@ -60,7 +61,8 @@ function maxTokens(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph, firs
   return Number.isFinite(limit) ? limit : FALLBACK_MAX_TOKENS;
 }
 
-function checkEmbeddings(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph): void {
+function checkEmbeddings(shoal: ShoalJson, files: HuggingFaceFiles, graph: Chosen): void {
+  checkEmbeddingOutputs(graph);
   const { tokens, pooled, pooledFirst } = embeddingOutputs(graph);
   if (tokens === null && pooled === null) throw invalid('the graph gives neither token vectors nor a sentence vector');
   const graphOnly = files.sentence?.inGraphOnly ?? [];
@@ -70,7 +72,7 @@ function checkEmbeddings(shoal: ShoalJson, files: HuggingFaceFiles, graph: Graph
 }
 
 /** As transformers' text-classification pipeline decides. */
-function scoreFunction(config: Config, labels: number): ScoreFunction {
+function scoreFunction(config: Config, classes: number): ScoreFunction {
   if (config.problem_type === 'regression') return 'none';
-  return config.problem_type === 'multi_label_classification' || labels === 1 ? 'sigmoid' : 'softmax';
+  return config.problem_type === 'multi_label_classification' || classes === 1 ? 'sigmoid' : 'softmax';
 }

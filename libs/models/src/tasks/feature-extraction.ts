@@ -1,9 +1,11 @@
 /** feature-extraction: a text → one embedding, or one vector per token (`pooling: none`). */
-import { FeatureExtractionParameters, TextInput, type WireOutput } from '@shoal/contracts';
+import { FeatureExtractionParameters, ShoalError, TextInput, type WireOutput } from '@shoal/contracts';
 import { throwFaults } from '../faults.js';
+import { LazyList } from '../lazy-list.js';
 import { normalize, pool } from '../numbers/pooling.js';
 import { shortestArray } from '../numbers/shortest.js';
 import { embeddingOutputs } from '../repository/graph.js';
+import { isLargeOutput } from '../result-size.js';
 import type { SessionPort } from '../session.js';
 import { encodeTexts } from '../text/encode-texts.js';
 import type { Model, Pooling, Row } from '../types.js';
@@ -78,6 +80,7 @@ async function run(model: Model, session: SessionPort, rows: readonly Row[]): Pr
       const start = row * tokens.stride;
       const count = items[row]!.ids.length;
       if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * width), width, wanted);
+      if (count === 0) return new ShoalError('inference_failed', 'the text has no tokens that could be pooled');
       return finish(pool(tokens.values, start, count, width, wanted.pooling), width, wanted);
     });
   });
@@ -100,12 +103,13 @@ function finish(
   return finiteOr(vectors, () => ({ kind: 'vector', values: vectors, dims }));
 }
 
-/** number[] for an embedding, number[][] for token vectors. */
-function present(_model: Model, _parameters: Parameters, outputs: readonly WireOutput[]): number[] | number[][] {
+/** number[] for an embedding, a list of them for token vectors. */
+function present(_model: Model, _parameters: Parameters, outputs: readonly WireOutput[]) {
   const { values, dims } = outputOfKind(outputs[0], 'vector');
   if (dims.length === 1) return shortestArray(values);
   const width = dims[1]!;
-  return Array.from({ length: dims[0]! }, (_, i) => shortestArray(values, i * width, (i + 1) * width));
+  const list = new LazyList(dims[0]!, (i) => shortestArray(values, i * width, (i + 1) * width));
+  return isLargeOutput(outputs) ? list : [...list];
 }
 
 export const featureExtraction = { encode, run, present };

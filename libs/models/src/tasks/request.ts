@@ -1,7 +1,7 @@
-/** Checking a request's input and parameters so that one answer names every fault of both. */
+/** Checking a request's input and parameters so that one answer names the faults of both. */
 import { type Fault, formatPath, MAX_ITEMS, parse, ShoalError } from '@shoal/contracts';
 import type { z } from 'zod';
-import { throwFaults } from '../faults.js';
+import { isFull, throwFaults } from '../faults.js';
 
 export interface Element<T> {
   /** `input` or `input[3]`. */
@@ -15,7 +15,7 @@ export interface CheckedRequest<I, P> {
   readonly array: boolean;
 }
 
-/** Throws `invalid_request` with all faults. An input that is an array is a list of 1 to 1,000 elements. */
+/** Throws `invalid_request` with the faults. An input that is an array is a list of 1 to 1,000 elements. */
 export function checkRequest<I extends z.ZodType, P extends z.ZodType>(
   schemas: { readonly element: I; readonly parameters: P },
   input: unknown,
@@ -30,6 +30,7 @@ export function checkRequest<I extends z.ZodType, P extends z.ZodType>(
     faults.push({ path: 'input', message: `give 1 to ${MAX_ITEMS} items, not ${values.length}` });
   } else {
     for (const [index, value] of values.entries()) {
+      if (isFull(faults)) break;
       const path = array ? ['input', index] : ['input'];
       const checked = collectFaults(faults, () => parse(schemas.element, value, path));
       if (checked !== undefined) elements.push({ path: formatPath(path), value: checked });
@@ -44,7 +45,7 @@ function collectFaults<T>(faults: Fault[], check: () => T): T | undefined {
     return check();
   } catch (error) {
     if (!(error instanceof ShoalError)) throw error;
-    faults.push(...error.faults);
+    for (const fault of error.faults) faults.push(fault);
     return undefined;
   }
 }

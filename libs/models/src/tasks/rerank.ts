@@ -13,7 +13,7 @@ import { sigmoid } from '../numbers/scores.js';
 import { shortest } from '../numbers/shortest.js';
 import { logitsOutput } from '../repository/graph.js';
 import type { SessionPort } from '../session.js';
-import { encodeTexts, type TextRow } from '../text/encode-texts.js';
+import { encodePairs, type Query } from '../text/encode-pairs.js';
 import type { Model, Row } from '../types.js';
 import { finiteOr, floatOutput, forwardTexts } from './forward.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
@@ -29,11 +29,12 @@ type ScoreOutput = Extract<WireOutput, { kind: 'score' }> & { readonly text?: st
 async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
   const request = checkRequest({ element: RerankInput, parameters: RerankParameters }, input, parameters);
   const { truncate, ...resolved } = request.parameters;
-  const rows = request.elements.flatMap(pairs);
-  checkCount(rows.length);
+  const queries = request.elements.map(queryOf);
+  checkCount(queries.reduce((sum, query) => sum + query.documents.length, 0));
   const { tokenizer, details, vocabSize } = textModel(api);
-  const encoded = await encodeTexts(tokenizer, rows, { maxTokens: details.maxTokens, vocabSize, truncate });
-  const documents = resolved.return_documents ? rows.map(({ document }) => document) : null;
+  const encoded = await encodePairs(tokenizer, queries, { maxTokens: details.maxTokens, vocabSize, truncate });
+  const all = queries.flatMap((query) => query.documents.map(({ text }) => text));
+  const documents = resolved.return_documents ? all : null;
   const items = documents === null ? encoded : encoded.map((item, i) => ({ ...item, text: documents[i]! }));
   const texts = documents?.reduce((bytes, document) => bytes + Buffer.byteLength(document), 0) ?? 0;
   return {
@@ -46,12 +47,9 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   };
 }
 
-function pairs({ path, value }: Element<RerankInput>): (TextRow & { readonly document: string })[] {
-  return value.documents.map((document, i) => ({
-    path: `${path}.${formatPath(['documents', i])}`,
-    input: { text: value.query, text_pair: document },
-    document,
-  }));
+function queryOf({ path, value }: Element<RerankInput>): Query {
+  const documents = value.documents.map((text, i) => ({ path: `${path}.${formatPath(['documents', i])}`, text }));
+  return { path, text: value.query, documents };
 }
 
 function checkCount(rows: number): void {

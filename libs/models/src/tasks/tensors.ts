@@ -13,7 +13,7 @@ import {
   type WireOutput,
   type WireTensor,
 } from '@shoal/contracts';
-import { throwFaults } from '../faults.js';
+import { isFull, throwFaults } from '../faults.js';
 import type { SessionPort } from '../session.js';
 import { ELEMENTS, type FixedType } from '../tensors/elements.js';
 import { joinItems, sliceOutput, wireBytes } from '../tensors/join.js';
@@ -45,7 +45,11 @@ async function encode({ model }: ApiModel, input: unknown, parameters: unknown):
     const known = model.outputs.map((output) => output.name).join(', ');
     faults.push({ path: formatPath(['parameters', 'outputs', i]), message: `the graph's outputs are ${known}` });
   }
-  const checked = request.elements.map(({ path, value }) => readItem(model, value, path, faults));
+  const checked: ReturnType<typeof readItem>[] = [];
+  for (const { path, value } of request.elements) {
+    if (isFull(faults)) break;
+    checked.push(readItem(model, value, path, faults));
+  }
   throwFaults(faults);
   const resolved: Resolved = { outputs, encoding: request.parameters.encoding };
   return {
@@ -71,7 +75,10 @@ function readItem(
   const names = model.inputs.map(({ name }) => name);
   for (const name of Object.keys(value)) {
     if (!names.includes(name)) {
-      faults.push({ path: `${path}.${name}`, message: `unknown input; the graph's are ${names.join(', ')}` });
+      faults.push({
+        path: `${path}.${formatPath([name])}`,
+        message: `unknown input; the graph's are ${names.join(', ')}`,
+      });
     }
   }
   for (const spec of model.inputs) {

@@ -1,13 +1,14 @@
 import { ShoalError, type WireOutput } from '@shoal/contracts';
 import { expect, test } from 'vitest';
 import { loadRunner } from '../runner.js';
-import { fakeModel, fakeSession, floats, textRow } from '../testing/fake-model.js';
+import { ANY_LENGTH, fakeModel, fakeSession, floats, SAME_SHAPE, textRow } from '../testing/fake-model.js';
 import type { Model, Row } from '../types.js';
 
 async function outputs(model: Model, rows: readonly Row[], answer: ReturnType<typeof floats>, name = 'logits') {
   return await loadRunner(
     model,
     fakeSession(() => ({ [name]: answer })),
+    ANY_LENGTH,
   ).run(rows);
 }
 
@@ -67,6 +68,21 @@ test('rows of one batch differ in pooling; dimensions are cut before scaling to 
   expect(all).toEqual({ kind: 'vector', values: Float32Array.of(1, 2, 5, 6), dims: [2, 2] });
 });
 
+test.each(['cls', 'last', 'mean'] as const)(
+  'a text without tokens has no vector by %s pooling, and none of its neighbour',
+  async (pooling) => {
+    const parameters = { pooling, normalize: false, dimensions: null };
+    const [own, none] = await outputs(
+      embedding,
+      [textRow([1, 2, 3], parameters), textRow([], parameters)],
+      hidden,
+      'last_hidden_state',
+    );
+    expect(own).toMatchObject({ kind: 'vector' });
+    expect(none).toBeInstanceOf(Error);
+  },
+);
+
 test("a graph's own sentence embedding is taken as it is, float16 included", async () => {
   const model = fakeModel({
     task: 'feature-extraction',
@@ -104,14 +120,15 @@ test('token classification leaves special tokens and padding out', async () => {
   expect(entities).toMatchObject([{ label: 1, word: 'Ada', start: 0, end: 3 }]);
 });
 
-test('without an attention mask only equal lengths share a pass; a graph of one row runs rows one by one', async () => {
-  const ids = { name: 'input_ids', type: 'int64', shape: [1, 's'] };
-  const model = fakeModel({ inputs: [ids], batchable: false, labels: ['a'] });
+test('texts share a pass as has been proved: in any lengths, in equal ones, or not at all', async () => {
+  const model = fakeModel({ labels: ['a'] });
   const session = fakeSession(() => ({ logits: floats([1, 1], [1]) }));
-  const runner = loadRunner(model, session);
   const rows = [textRow([1, 2], { function_to_apply: 'none', top_k: 1 }), textRow([3], { function_to_apply: 'none' })];
-  expect(runner.groupKey(rows[0]!.item)).not.toBe(runner.groupKey(rows[1]!.item));
-  expect(await runner.run(rows)).toHaveLength(2);
+  const keys = (joining: typeof ANY_LENGTH) =>
+    new Set(rows.map(({ item }) => loadRunner(model, session, joining).groupKey(item)));
+  expect(keys(ANY_LENGTH).size).toBe(1);
+  expect(keys(SAME_SHAPE).size).toBe(2);
+  expect(await loadRunner(model, session).run(rows)).toHaveLength(2);
   expect(session.feeds.map((feeds) => feeds.input_ids!.dims)).toEqual([
     [1, 2],
     [1, 1],

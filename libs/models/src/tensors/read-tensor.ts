@@ -1,8 +1,7 @@
 /** A tensor as a caller writes it → the wire's form, checked against what the graph takes. */
 import type { ElementType, Fault, TensorInput, TensorSpec, WireTensor } from '@shoal/contracts';
+import { isFull } from '../faults.js';
 import { ELEMENTS, elementCount, type FixedType, type TypedData } from './elements.js';
-
-const MAX_FAULTS = 10;
 
 /** Checks and converts one tensor. Adds to `faults` and returns undefined where it does not fit `spec`. */
 export function readTensor(
@@ -74,7 +73,10 @@ function readNested(
     return undefined;
   }
   const before = faults.length;
-  const walk: Walk = { dims: nested, path, faults, limit: before + MAX_FAULTS };
+  const walk: Walk = { dims: nested, path, faults };
+  // First the lists: memory is taken only for values that are there, whatever the first rows suggest.
+  eachLeaf(value, walk, null);
+  if (faults.length > before) return undefined;
   if (type === 'string') {
     const data: string[] = [];
     eachLeaf(value, walk, (leaf) => (typeof leaf === 'string' ? data.push(leaf) > 0 : false), 'a string');
@@ -110,19 +112,21 @@ interface Walk {
   readonly dims: readonly number[];
   readonly path: string;
   readonly faults: Fault[];
-  readonly limit: number;
 }
 
-/** Visits values in order; a list of another length, or a value that `visit` refuses, is a fault at its path. */
-function eachLeaf(value: unknown, walk: Walk, visit: (leaf: unknown) => boolean, accepts: string): void {
+/**
+ * Visits values in order; a list of another length, or a value that `visit` refuses, is a fault at its path. Null: lists
+ * only.
+ */
+function eachLeaf(value: unknown, walk: Walk, visit: ((leaf: unknown) => boolean) | null, accepts = ''): void {
   const at: number[] = [];
   const fail = (message: string) => {
     walk.faults.push({ path: `${walk.path}${at.map((index) => `[${index}]`).join('')}`, message });
   };
   const descend = (node: unknown, level: number): void => {
-    if (walk.faults.length >= walk.limit) return;
+    if (isFull(walk.faults)) return;
     if (level === walk.dims.length) {
-      if (!visit(node)) fail(`must be ${accepts}`);
+      if (visit?.(node) === false) fail(`must be ${accepts}`);
       return;
     }
     const size = walk.dims[level]!;
@@ -134,6 +138,7 @@ function eachLeaf(value: unknown, walk: Walk, visit: (leaf: unknown) => boolean,
       fail(`has ${node.length} elements where its neighbour has ${size}`);
       return;
     }
+    if (visit === null && level === walk.dims.length - 1) return;
     for (let i = 0; i < size; i++) {
       at[level] = i;
       at.length = level + 1;

@@ -1,5 +1,6 @@
 /** The wire's tensors as callers read them. */
 import type { WireTensor } from '@shoal/contracts';
+import { LazyList } from '../lazy-list.js';
 import { ELEMENTS, elementCount, type TypedData, viewBytes } from './elements.js';
 
 /** Nested lists (64-bit integers, NaN and infinities as strings) or base64 of little-endian bytes. */
@@ -23,11 +24,16 @@ export function showTensor({ type, dims, data }: WireTensor, encoding: 'json' | 
   return { type, shape: dims, data: nest(dims, (i) => show(values[i]!)) };
 }
 
+/** Rows of more values than this are made when they are asked for. */
+const EAGER_VALUES = 4096;
+
 function nest(dims: readonly number[], value: (index: number) => unknown): unknown {
   const descend = (level: number, from: number): unknown => {
     if (level === dims.length) return value(from);
     const stride = elementCount(dims.slice(level + 1));
-    return Array.from({ length: dims[level]! }, (_, i) => descend(level + 1, from + i * stride));
+    const length = dims[level]!;
+    const list = new LazyList(length, (i) => descend(level + 1, from + i * stride));
+    return length * stride > EAGER_VALUES ? list : [...list];
   };
   return descend(0, 0);
 }

@@ -1,5 +1,5 @@
 /** A model and a session for specs of single tasks: the session answers what the spec says. */
-import type { TextItem } from '@shoal/contracts';
+import type { Joining, TextItem } from '@shoal/contracts';
 import type { SessionPort, SessionTensor } from '../session.js';
 import type { Model, Row } from '../types.js';
 import { TEXT_INPUTS } from './model-folder.js';
@@ -33,6 +33,9 @@ export function fakeModel(overrides: Partial<Model>): Model {
     ...overrides,
   };
 }
+
+export const ANY_LENGTH: Joining = { rows: 'any-length', reason: null };
+export const SAME_SHAPE: Joining = { rows: 'same-shape', reason: null };
 
 export interface FakeSession extends SessionPort {
   readonly feeds: Readonly<Record<string, SessionTensor>>[];

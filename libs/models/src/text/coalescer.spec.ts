@@ -12,9 +12,11 @@ function gated() {
   return { batches, run };
 }
 
+const LIMITS = { maxBatch: 3, maxSize: 10, sizeOf: (n: number) => n, lanes: 1 };
+
 test('calls that arrive while a batch is under way form the next one', async () => {
   const { batches, run } = gated();
-  const coalescer = new Coalescer(run, 3, 1);
+  const coalescer = new Coalescer(run, LIMITS);
   const first = coalescer.run(1);
   await turn();
   const later = [2, 3, 4, 5].map((n) => coalescer.run(n));
@@ -35,7 +37,18 @@ test('an input that fails fails its own call only', async () => {
     if (inputs.includes(2)) throw new Error('no');
     return inputs;
   };
-  const coalescer = new Coalescer(odd, 3, 1);
+  const coalescer = new Coalescer(odd, LIMITS);
   const calls = await Promise.allSettled([1, 2, 3, 4].map((n) => coalescer.run(n)));
   expect(calls.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+});
+
+test('a batch ends where its inputs get too large together; a large one runs alone', async () => {
+  const batches: number[][] = [];
+  const run = async (inputs: number[]) => {
+    batches.push(inputs);
+    return inputs;
+  };
+  const coalescer = new Coalescer(run, LIMITS);
+  await Promise.all([100, 4, 6, 1, 50, 2].map((n) => coalescer.run(n)));
+  expect(batches).toEqual([[100], [4, 6], [1], [50], [2]]);
 });

@@ -6,17 +6,26 @@ interface Waiting<I, O> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Runs `batch` on up to `maxBatch` inputs at a time, at most `lanes` of them at once. Order within a call is kept. */
+export interface CoalescerLimits<I> {
+  /** Most inputs of a batch, and most of their sizes together, where it has more than one. */
+  readonly maxBatch: number;
+  readonly maxSize: number;
+  sizeOf(input: I): number;
+  /** Most batches at once. */
+  readonly lanes: number;
+}
+
+/** Runs `batch` on some inputs at a time. Order within a call is kept. */
 export class Coalescer<I, O> {
   readonly #batch: (inputs: I[]) => Promise<readonly O[]>;
-  readonly #maxBatch: number;
+  readonly #limits: CoalescerLimits<I>;
   #freeLanes: number;
   #waiting: Waiting<I, O>[] = [];
 
-  constructor(batch: (inputs: I[]) => Promise<readonly O[]>, maxBatch: number, lanes: number) {
+  constructor(batch: (inputs: I[]) => Promise<readonly O[]>, limits: CoalescerLimits<I>) {
     this.#batch = batch;
-    this.#maxBatch = maxBatch;
-    this.#freeLanes = lanes;
+    this.#limits = limits;
+    this.#freeLanes = limits.lanes;
   }
 
   run(input: I): Promise<O> {
@@ -29,10 +38,23 @@ export class Coalescer<I, O> {
 
   #start(): void {
     while (this.#freeLanes > 0 && this.#waiting.length > 0) {
-      const taken = this.#waiting.splice(0, this.#maxBatch);
+      const taken = this.#waiting.splice(0, this.#next());
       this.#freeLanes--;
       void this.#run(taken);
     }
+  }
+
+  /** How many inputs the next batch has. */
+  #next(): number {
+    const { maxBatch, maxSize, sizeOf } = this.#limits;
+    let size = 0;
+    let count = 0;
+    while (count < maxBatch && count < this.#waiting.length) {
+      size += sizeOf(this.#waiting[count]!.input);
+      if (count > 0 && size > maxSize) break;
+      count++;
+    }
+    return count;
   }
 
   async #run(taken: readonly Waiting<I, O>[]): Promise<void> {

@@ -1,6 +1,7 @@
-/** From checked text inputs to wire items: ids, segment ids, and one error that names every input that is too long. */
+/** From checked text inputs to wire items: ids, segment ids, and one error that names inputs that are too long. */
 import { type Fault, ShoalError, type TextInput, type TextItem } from '@shoal/contracts';
-import { throwFaults } from '../faults.js';
+import { isFull, throwFaults } from '../faults.js';
+import { prefixOf } from './prefix.js';
 import type { Encoding, TextTokenizer } from './tokenizer.js';
 
 /** One row to tokenise and where it stands in the request (`input[3]`). */
@@ -19,9 +20,12 @@ export interface TextLimits {
 /** What to make of an encoding beside its ids (token classification keeps offsets). */
 type Extra = (encoding: Encoding, text: string) => Partial<TextItem>;
 
+/** Rows that are tokenised before the next ones: the texts of other requests come between, and no more is held at once. */
+const GROUP = 128;
+
 /**
- * Tokenises rows in their order. Throws `input_too_long` naming every row that is longer than `maxTokens` (unless
- * `truncate`), `invalid_request` for token ids outside the vocabulary.
+ * Tokenises rows in their order. Throws `input_too_long` naming rows that are longer than `maxTokens` (unless `truncate`),
+ * `invalid_request` for token ids outside the vocabulary. After the first faults the rest is not looked at.
  */
 export async function encodeTexts(
   tokenizer: TextTokenizer,
@@ -30,13 +34,34 @@ export async function encodeTexts(
   extra?: Extra,
 ): Promise<TextItem[]> {
   checkIds(rows, limits.vocabSize);
-  const items = await Promise.all(rows.map((row) => encodeRow(tokenizer, row, limits, extra)));
-  const tooLong = items.flatMap(({ ids }, i): Fault[] => {
-    if (ids.length <= limits.maxTokens) return [];
-    return [{ path: rows[i]!.path, message: `has ${ids.length} tokens, the model takes ${limits.maxTokens}` }];
-  });
-  throwFaults(tooLong, 'input_too_long', '. Shorten it or set parameters.truncate');
+  return encodeGroups(rows, limits, (row) => encodeRow(tokenizer, row, limits, extra));
+}
+
+/** As `encodeTexts`, with another way to tokenise one row. */
+export async function encodeGroups<Row extends { readonly path: string }>(
+  rows: readonly Row[],
+  { maxTokens, truncate }: TextLimits,
+  encode: (row: Row) => Promise<TextItem>,
+): Promise<TextItem[]> {
+  const items: TextItem[] = [];
+  const tooLong: Fault[] = [];
+  for (let from = 0; from < rows.length && !isFull(tooLong); from += GROUP) {
+    const group = rows.slice(from, from + GROUP);
+    for (const [i, item] of (await Promise.all(group.map(encode))).entries()) {
+      items.push(item);
+      const { length } = item.ids;
+      if (length <= maxTokens || isFull(tooLong)) continue;
+      tooLong.push({ path: group[i]!.path, message: `has ${length} tokens, the model takes ${maxTokens}` });
+    }
+  }
+  throwFaults(tooLong, 'input_too_long', truncate ? '' : '. Shorten it or set parameters.truncate');
   return items;
+}
+
+/** What was thrown by the tokenizer (some have no token for what they do not know), as the caller's fault. */
+export function untokenisable(path: string, cause: unknown): ShoalError {
+  const message = 'cannot be tokenised for this model';
+  return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }], cause });
 }
 
 async function encodeRow(
@@ -48,19 +73,26 @@ async function encodeRow(
   if (typeof input === 'object' && 'tokens' in input) {
     return { kind: 'text', ids: Uint32Array.from(truncate ? input.tokens.slice(0, maxTokens) : input.tokens) };
   }
-  const text = typeof input === 'string' ? input : input.text;
-  const pair = typeof input === 'string' ? undefined : input.text_pair;
-  const encoding = await tokenizer
-    .encode(pair === undefined ? text : [text, pair], truncate)
-    .catch((cause: unknown) => {
-      // Some tokenizers have no token for what they do not know.
-      const message = 'cannot be tokenised for this model';
-      throw new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }], cause });
-    });
+  const { text, text_pair: pair } = typeof input === 'string' ? { text: input, text_pair: undefined } : input;
+  const encoding = await encodeText(tokenizer, text, pair, { truncate, maxTokens }).catch((error: unknown) => {
+    throw untokenisable(path, error);
+  });
   const ids = Uint32Array.from(encoding.getIds());
   if (extra !== undefined) return { kind: 'text', ids, ...extra(encoding, text) };
   // Only pairs have a second segment; asking every encoding would copy one more array per text.
   return pair === undefined ? { kind: 'text', ids } : { kind: 'text', ids, ...typeIds(encoding) };
+}
+
+async function encodeText(
+  tokenizer: TextTokenizer,
+  text: string,
+  pair: string | undefined,
+  { truncate, maxTokens }: Pick<TextLimits, 'truncate' | 'maxTokens'>,
+): Promise<Encoding> {
+  const prefix = (part: string) =>
+    prefixOf(part, maxTokens, async (beginning) => (await tokenizer.encode(beginning, false)).getLength());
+  const first = await prefix(text);
+  return tokenizer.encode(pair === undefined ? first : [first, await prefix(pair)], truncate);
 }
 
 function typeIds(encoding: Encoding): Pick<TextItem, 'typeIds'> {
@@ -69,11 +101,13 @@ function typeIds(encoding: Encoding): Pick<TextItem, 'typeIds'> {
 }
 
 function checkIds(rows: readonly TextRow[], vocabSize: number): void {
-  const faults = rows.flatMap(({ path, input }): Fault[] => {
-    if (typeof input !== 'object' || !('tokens' in input)) return [];
+  const faults: Fault[] = [];
+  for (const { path, input } of rows) {
+    if (typeof input !== 'object' || !('tokens' in input)) continue;
     const index = input.tokens.findIndex((id) => id >= vocabSize);
-    if (index < 0) return [];
-    return [{ path: `${path}.tokens[${index}]`, message: `token ids of this model are below ${vocabSize}` }];
-  });
+    if (index < 0) continue;
+    faults.push({ path: `${path}.tokens[${index}]`, message: `token ids of this model are below ${vocabSize}` });
+    if (isFull(faults)) break;
+  }
   throwFaults(faults);
 }

@@ -7,8 +7,11 @@ import tokenizers from 'tokenizers';
 import { invalid, readText } from '../repository/files.js';
 import type { Model } from '../types.js';
 import { Coalescer } from './coalescer.js';
+import { PairTemplate } from './pairs.js';
 
+/** Texts of one batch, and their length in UTF-16 units: whoever comes next waits for some 30 ms of it. */
 const MAX_BATCH = 64;
+const MAX_LENGTH = 64 * 1024;
 /** One batch encodes while the results of another are read. */
 const LANES = 2;
 
@@ -19,6 +22,10 @@ export interface TextTokenizer {
   readonly vocabSize: number;
   /** Ids and offsets of a text or pair, special tokens included; cut to the model's longest input if `truncate`. */
   encode(input: TextOrPair, truncate: boolean): Promise<Encoding>;
+  /** Ids of a text alone, without special tokens. */
+  plainIds(text: string): Promise<Uint32Array>;
+  /** How pairs are made of two texts; null where they have to be tokenised together. */
+  pairTemplate(): Promise<PairTemplate | null>;
 }
 
 /** Loads the tokenizer of a model folder. Throws `model_invalid`. */
@@ -27,6 +34,8 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
   if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
   const plain = parse(model, json);
   const whole = coalescer(plain);
+  const bare = coalescer(plain, { addSpecialTokens: false });
+  let template: Promise<PairTemplate | null> | undefined;
   let cut: Coalescer<TextOrPair, Encoding> | undefined;
   return {
     vocabSize: plain.getVocabSize(true),
@@ -35,6 +44,13 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
       // Truncation is a setting of the tokenizer, not of a call: those who ask for it share a second one.
       cut ??= coalescer(truncating(parse(model, json), maxTokens));
       return cut.run(input);
+    },
+    async plainIds(text) {
+      return Uint32Array.from((await bare.run(text)).getIds());
+    },
+    pairTemplate() {
+      template ??= PairTemplate.find((input, { addSpecialTokens }) => (addSpecialTokens ? whole : bare).run(input));
+      return template;
     },
   };
 }
@@ -56,14 +72,25 @@ function truncating(tokenizer: tokenizers.Tokenizer, maxTokens: number): tokeniz
   return tokenizer;
 }
 
-function coalescer(tokenizer: tokenizers.Tokenizer): Coalescer<TextOrPair, Encoding> {
-  return new Coalescer((inputs) => encodeAll(tokenizer, inputs), MAX_BATCH, LANES);
+function coalescer(tokenizer: tokenizers.Tokenizer, options = {}): Coalescer<TextOrPair, Encoding> {
+  const limits = { maxBatch: MAX_BATCH, maxSize: MAX_LENGTH, sizeOf: lengthOf, lanes: LANES };
+  return new Coalescer((inputs) => encodeAll(tokenizer, inputs, options), limits);
+}
+
+function lengthOf(input: TextOrPair): number {
+  return typeof input === 'string' ? input.length : input[0].length + input[1].length;
 }
 
 /** `encodeBatch` takes no pairs of plain strings. */
-async function encodeAll(tokenizer: tokenizers.Tokenizer, inputs: TextOrPair[]): Promise<Encoding[]> {
-  if (inputs.every((input) => typeof input === 'string')) return await tokenizer.encodeBatch(inputs);
-  return await Promise.all(
-    inputs.map((input) => (typeof input === 'string' ? tokenizer.encode(input) : tokenizer.encode(...input))),
-  );
+async function encodeAll(
+  tokenizer: tokenizers.Tokenizer,
+  inputs: TextOrPair[],
+  options: tokenizers.EncodeOptions,
+): Promise<Encoding[]> {
+  if (inputs.every((input) => typeof input === 'string')) return await tokenizer.encodeBatch(inputs, options);
+  const encode = (input: TextOrPair) => {
+    const [text, pair] = typeof input === 'string' ? [input] : input;
+    return tokenizer.encode(text, pair ?? null, options);
+  };
+  return await Promise.all(inputs.map(encode));
 }

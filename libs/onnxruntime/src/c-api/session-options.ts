@@ -1,6 +1,5 @@
 /** `SessionOptions` as an `OrtSessionOptions`. */
 import type { Device } from '../device-names.js';
-import { PRECISE } from '../session-config.js';
 import type { SessionOptions } from '../types.js';
 import type { OrtApi } from './api.js';
 import { appendDevice } from './devices.js';
@@ -31,7 +30,6 @@ export function createSessionOptions(
     const config = {
       'session.intra_op.allow_spinning': spinning,
       'session.inter_op.allow_spinning': spinning,
-      ...PRECISE,
       ...options.config,
     };
     for (const [key, value] of Object.entries(config)) api.call('AddSessionConfigEntry', native, key, value);

@@ -100,7 +100,7 @@ class CApiSession implements Session {
 
   async #run(values: Values, feeds: Tensors, outputs: readonly string[], options: RunOptions) {
     const { api } = this.#model.native;
-    const preallocated = options.preallocated ?? {};
+    const preallocated = new Map(Object.entries(options.preallocated ?? {}));
     const [ins, outs] = [this.inputs.length, outputs.length];
     // The four arrays that Run takes, one after the other: names and values of the inputs, then of the outputs.
     const arrays = values.hold(new BigUint64Array(2 * (ins + outs)));
@@ -110,7 +110,8 @@ class CApiSession implements Session {
     });
     outputs.forEach((name, i) => {
       arrays[2 * ins + i] = this.#nameOf.get(name)!;
-      if (preallocated[name]) arrays[2 * ins + outs + i] = values.add(preallocated[name]);
+      const target = preallocated.get(name);
+      if (target) arrays[2 * ins + outs + i] = values.add(target);
     });
     const [inNames, inValues, outNames, outValues] = [0, ins, 2 * ins, 2 * ins + outs].map(
       (index) => addressOf(arrays) + BigInt(index * arrays.BYTES_PER_ELEMENT),
@@ -123,7 +124,8 @@ class CApiSession implements Session {
     );
     const results: Record<string, Tensor> = {};
     outputs.forEach((name, i) => {
-      results[name] = preallocated[name] ?? readValue(this.#model.native, values.own(arrays[2 * ins + outs + i]!));
+      const made = arrays[2 * ins + outs + i]!;
+      results[name] = preallocated.get(name) ?? readValue(this.#model.native, values.own(made));
     });
     return results;
   }

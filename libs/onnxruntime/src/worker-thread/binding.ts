@@ -36,7 +36,7 @@ export class CopyingBinding implements IoBinding {
   feedBack(output: string, input: string): void {
     this.#assertIdle();
     find(this.#session.inputs, 'input', input);
-    const value = this.#last[output];
+    const value = Object.hasOwn(this.#last, output) ? this.#last[output] : undefined;
     if (value === undefined) throw new ShoalError('inference_failed', `Output "${output}" has not been computed`);
     this.#inputs[input] = value;
   }

@@ -2,7 +2,6 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { checkDeviceOptions, type Device, parseDevice } from '../device-names.js';
 import { hasProviderLibrary } from '../library-folder.js';
-import { PRECISE } from '../session-config.js';
 import { disableTelemetry } from '../telemetry.js';
 import type { Runtime, SessionOptions } from '../types.js';
 import { loadInThread } from './session.js';
@@ -57,7 +56,6 @@ function translate(options: SessionOptions, providers: readonly Device['kind'][]
     extra: {
       'session.intra_op.allow_spinning': spinning,
       'session.inter_op.allow_spinning': spinning,
-      ...PRECISE,
       ...options.config,
     },
   };

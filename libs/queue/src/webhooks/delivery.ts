@@ -1,12 +1,13 @@
 /** What the process that delivers webhooks needs of Redis. */
 import { randomUUID } from 'node:crypto';
 import type { JobRecord } from '@shoal/contracts';
-import { parseJobId } from '../keys.js';
+import { parseJobId, queueTag } from '../keys.js';
 import { Reader } from '../reader.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from '../redis.js';
 import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
+import { runWebhookScript } from './scripts.js';
 import { readSecrets, TENANT_SECRET } from './secrets.js';
 import type { SealedSecret } from './types.js';
 
@@ -16,8 +17,12 @@ export interface WebhookBackend {
   readonly endpoints: Endpoints;
   readonly messages: Messages;
   readonly outbox: Outbox;
-  /** The job's record, without its results where `results` is false; null where it is gone. */
-  readJob(id: string, results: boolean): Promise<JobRecord | null>;
+  /** The job's record without its results; null where it is gone. */
+  readJob(id: string): Promise<JobRecord | null>;
+  /** Whether the job's results, as they are stored, have at most so many bytes. */
+  resultsFit(id: string, maxBytes: number): Promise<boolean>;
+  /** The job's record with its results, however large; null where it is gone. */
+  readResults(id: string): Promise<JobRecord | null>;
   /** The tenant's own secrets. */
   tenantSecrets(tenant: string): Promise<SealedSecret[]>;
   /** Calls `wake` with the stream that has got entries; without one, any may have. */
@@ -41,10 +46,18 @@ export function openWebhookBackend(options: WebhookBackendOptions): WebhookBacke
     endpoints: new Endpoints(redis, clock),
     messages: new Messages(redis),
     outbox,
-    async readJob(id, results) {
+    async readJob(id) {
       const job = parseJobId(id);
-      if (job === null) return null;
-      return results ? reader.read(job) : reader.readSummary(job);
+      return job && reader.readSummary(job);
+    },
+    async resultsFit(id, maxBytes) {
+      const job = parseJobId(id);
+      if (job === null) return true;
+      return (await runWebhookScript(redis, 'results-fit', queueTag(job.queue), [job.ulid, maxBytes])) === 1;
+    },
+    async readResults(id) {
+      const job = parseJobId(id);
+      return job && reader.read(job);
     },
     tenantSecrets: (tenant) => readSecrets(redis, tenant, TENANT_SECRET),
     listen: (wake) => outbox.listen(subscriber, wake),

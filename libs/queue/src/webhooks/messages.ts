@@ -21,8 +21,17 @@ const LOG_BYTES = 2 * 1024 * 1024;
 /** Entries of the log that are looked through at once. */
 const PAGE = 200;
 
-export interface Added {
+/** What a message that is to be delivered did to its tenant's others. */
+export interface Scheduled {
+  /** False where nothing was to be done. */
   readonly created: boolean;
+  /** Messages of the tenant that are not settled. */
+  readonly pending: number;
+  /** Carriers of messages that are not to be delivered any more. */
+  readonly dropped: readonly string[];
+}
+
+export interface Added extends Scheduled {
   readonly superseded: number;
 }
 
@@ -58,8 +67,8 @@ export class Messages {
       ...(webhook ? ['url', webhook.url] : []),
       ...(webhook?.secret ? ['secret', webhook.secret] : []),
     ]);
-    const [created, ...superseded] = reply as [number, ...string[]];
-    return { created: created === 1, superseded: superseded.length };
+    const [created, pending, superseded, dropped] = reply as [number, number, number, string[]];
+    return { created: created === 1, pending, superseded, dropped };
   }
 
   async find(tenant: string, id: string): Promise<Message | null> {
@@ -74,11 +83,22 @@ export class Messages {
     disableAfterMs: number,
   ): Promise<Recorded> {
     const { id, tenant, carrier } = message;
-    const { at, durationMs, status, error, response, outcome, gone, nextAt } = result;
+    const { at, durationMs, status, error, reason, response, outcome, gone, nextAt } = result;
     const keepMs = KEEP_MS + Math.max(0, (nextAt ?? at) - at);
     const head = [id, carrier, outcome, keepMs, at, disableAfterMs, gone ? '1' : '0', LOG_ENTRIES, LOG_BYTES];
     const log = ['at', at, 'took', Math.round(durationMs), 'delivered', outcome === 'delivered' ? 1 : 0];
-    log.push('status', status ?? '', 'error', error ?? '', 'response', response, 'next', nextAt ?? '');
+    log.push(
+      'status',
+      status ?? '',
+      'error',
+      error ?? '',
+      'reason',
+      reason ?? '',
+      'response',
+      response,
+      'next',
+      nextAt ?? '',
+    );
     const reply = await runWebhookScript(this.#redis, 'record', tenantTag(tenant), [...head, ...log]);
     const [state, disabled] = reply as [MessageState | '', string];
     return { state: state || null, disabled: disabled !== '' };
@@ -90,10 +110,12 @@ export class Messages {
     await runWebhookScript(this.#redis, 'record', tenantTag(tenant), args);
   }
 
-  /** False where the endpoint has no such message. */
-  async replay(tenant: string, endpoint: string, id: string, carrier: string): Promise<boolean> {
+  /** Not created where the endpoint has no such message. */
+  async replay(tenant: string, endpoint: string, id: string, carrier: string): Promise<Scheduled> {
     const args = [id, endpoint, carrier, KEEP_MS];
-    return (await runWebhookScript(this.#redis, 'replay', tenantTag(tenant), args)) === 1;
+    const reply = await runWebhookScript(this.#redis, 'replay', tenantTag(tenant), args);
+    const [created, pending, dropped] = reply as [number, number, string[]];
+    return { created: created === 1, pending, dropped };
   }
 
   /** Messages that were given up, of events since `since` in Unix ms, the oldest first. */
@@ -156,6 +178,7 @@ function parseAttempt(id: string, list: readonly string[]): LoggedAttempt {
     delivered: fields.delivered === '1',
     status: number(fields.status),
     error: (fields.error || null) as AttemptError | null,
+    reason: fields.reason || null,
     response: fields.response ?? '',
     nextAt: number(fields.next),
   };

@@ -3,18 +3,20 @@
  * for. An entry is removed once what follows from it is written, so it may be read twice; one process at a time reads a
  * stream, so that a job's events keep their order.
  */
-import type { WebhookEvent } from '@shoal/contracts';
+import { ShoalError, type WebhookEvent } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { formatJobId, QUEUES_KEY } from '../keys.js';
-import type { RedisClient } from '../redis.js';
-import { leaseKey, OUTBOX_CHANNEL, outboxKey, TASKS } from './keys.js';
+import { type RedisClient, subscribe } from '../redis.js';
+import { leaseKey, OUTBOX_CHANNEL, outboxKey, TASKS, WEBHOOKS_TAG } from './keys.js';
 import { runWebhookScript } from './scripts.js';
 import type { OutboxEntry, QueuedTask, WebhookTask } from './types.js';
 
 /** A reader that ended without a word is replaced after this long. */
 const LEASE_MS = 10_000;
-/** Tasks that wait; more are not taken. */
+/** Tasks that wait, of all tenants and of one; more are not taken. */
 const MAX_TASKS = 10_000;
+const MAX_TASKS_OF_TENANT = 50;
+const RETRY_TASK_SECONDS = 5;
 
 export class Outbox {
   readonly #redis: RedisClient;
@@ -28,14 +30,12 @@ export class Outbox {
 
   /** Calls `wake` with the name of each stream that has got entries, and with none after every reconnection. */
   listen(subscriber: Redis, wake: (source?: string) => void): void {
-    const subscribe = () =>
-      subscriber.subscribe(OUTBOX_CHANNEL).then(
-        () => wake(),
-        // The connection broke again: its next `ready` subscribes anew.
-        () => undefined,
-      );
-    subscriber.on('ready', subscribe);
-    if (subscriber.status === 'ready') void subscribe();
+    const start = async () => {
+      // Else the connection broke again: its next `ready` subscribes anew.
+      if (await subscribe(subscriber, OUTBOX_CHANNEL)) wake();
+    };
+    subscriber.on('ready', start);
+    if (subscriber.status === 'ready') void start();
     subscriber.on('message', (_channel: string, source: string) => wake(source));
   }
 
@@ -68,14 +68,22 @@ export class Outbox {
     return entries.map(([id, [, json]]) => ({ id, task: JSON.parse(json!) as WebhookTask }));
   }
 
-  async remove(source: string, ids: readonly string[]): Promise<void> {
-    if (ids.length > 0) await this.#redis.xdel(outboxKey(source), ...ids);
+  async remove(queue: string, ids: readonly string[]): Promise<void> {
+    if (ids.length > 0) await this.#redis.xdel(outboxKey(queue), ...ids);
+  }
+
+  async removeTask({ id, task }: QueuedTask): Promise<void> {
+    await runWebhookScript(this.#redis, 'remove-task', WEBHOOKS_TAG, [id, task.tenant]);
   }
 }
 
-/** Hands a task to whoever reads the outboxes. */
+/** Hands a task to whoever reads the outboxes. Throws `tenant_backlog_full`. */
 export async function addTask(redis: RedisClient, task: WebhookTask): Promise<void> {
-  await redis.xadd(outboxKey(TASKS), 'MAXLEN', '~', MAX_TASKS, '*', 'task', JSON.stringify(task));
+  const args = [task.tenant, JSON.stringify(task), MAX_TASKS_OF_TENANT, MAX_TASKS];
+  if ((await runWebhookScript(redis, 'add-task', WEBHOOKS_TAG, args)) !== 1) {
+    const detail = 'tests and replays that were asked for before are still to be done';
+    throw new ShoalError('tenant_backlog_full', detail, { retryAfter: RETRY_TASK_SECONDS });
+  }
   await redis.publish(OUTBOX_CHANNEL, TASKS);
 }
 

@@ -2,7 +2,17 @@
 import { readFileSync } from 'node:fs';
 import type { RedisClient } from '../redis.js';
 
-type ScriptName = 'add' | 'create-endpoint' | 'lease' | 'record' | 'replay' | 'swap-secrets' | 'update-endpoint';
+type ScriptName =
+  | 'add'
+  | 'add-task'
+  | 'create-endpoint'
+  | 'lease'
+  | 'record'
+  | 'remove-task'
+  | 'replay'
+  | 'results-fit'
+  | 'swap-secrets'
+  | 'update-endpoint';
 type Argument = string | number;
 
 const folder = new URL('../../lua/webhooks/', import.meta.url);
@@ -10,7 +20,7 @@ const source = (name: string) => readFileSync(new URL(`${name}.lua`, folder), 'u
 
 const defined = new WeakMap<RedisClient, Set<ScriptName>>();
 
-/** Runs a script with one key: a tenant's tag, or a lock. */
+/** Runs a script with one key: a tenant's tag, a queue's, that of all tenants, or a lock. */
 export function runWebhookScript(
   redis: RedisClient,
   name: ScriptName,

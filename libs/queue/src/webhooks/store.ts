@@ -30,11 +30,11 @@ export interface WebhookStore {
     id: string,
     page: { readonly limit: number; readonly cursor?: string; readonly message?: string },
   ): Promise<AttemptPage>;
-  /** Throws `message_not_found`. */
+  /** Throws `message_not_found`, `tenant_backlog_full`. */
   replay(tenant: string, id: string, message: string): Promise<void>;
-  /** All that was given up, of events since `since` in Unix ms. */
+  /** All that was given up, of events since `since` in Unix ms. Throws `tenant_backlog_full`. */
   recover(tenant: string, id: string, since: number): Promise<void>;
-  /** Sends a test event under this message id. */
+  /** Sends a test event under this message id. Throws `tenant_backlog_full`. */
   test(tenant: string, id: string, message: string): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export async function openWebhookStore(options: WebhookStoreOptions): Promise<Op
   const redis = openFailFast(options, options.onError);
   const view = new ToldView(redis);
   try {
-    await checkRedis(redis, options, 5000);
+    await checkRedis(redis, options, { role: 'api', onWarning: options.onError });
     await view.start();
   } catch (error) {
     redis.disconnect();

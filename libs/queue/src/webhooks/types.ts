@@ -66,6 +66,8 @@ export interface AttemptResult {
   readonly durationMs: number;
   readonly status: number | null;
   readonly error: AttemptError | null;
+  /** What is behind `error`, in words. */
+  readonly reason: string | null;
   readonly response: string;
   readonly outcome: 'delivered' | 'retry' | 'failed';
   /** The receiver answered 410. */

@@ -4,7 +4,7 @@
 export const CLOSE_MS = 2000;
 
 /** Resolves when `promise` does, or after `ms`. */
-export async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+export async function waitAtMost(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -1,0 +1,44 @@
+import { LazyList } from '@shoal/models';
+import { expect, test } from 'vitest';
+import { jsonPieces } from './json-pieces.js';
+
+const numbers = Array.from({ length: 5000 }, (_, n) => n / 8);
+const VALUES: readonly unknown[] = [
+  null,
+  'te"xt\u2028',
+  0.1,
+  [],
+  {},
+  [[], [[]], {}],
+  { a: undefined, b: null, 'c"': [1, 'x', null, { d: [true] }, [], 2] },
+  [undefined, Number.NaN],
+  numbers,
+  { rows: Array.from({ length: 300 }, () => numbers.slice(0, 100)) },
+];
+
+test('the pieces together are what JSON.stringify makes', () => {
+  for (const value of VALUES) expect([...jsonPieces(value)].join('')).toBe(JSON.stringify(value));
+});
+
+test('a list that is made as it is read is written as a list, no faster than it is taken', () => {
+  let made = 0;
+  const row = (n: number) => {
+    made += 1;
+    return [n, new LazyList(3, (i) => i)];
+  };
+  const list = new LazyList(100_000, row);
+  const pieces = jsonPieces({ list });
+  expect(pieces.next().value).toMatch(/^\{"list":\[\[0,\[0,1,2\]\],\[1,/);
+  expect(made).toBeLessThan(5000);
+  expect(JSON.parse([...jsonPieces({ list: new LazyList(2, row) })].join(''))).toEqual({
+    list: [
+      [0, [0, 1, 2]],
+      [1, [0, 1, 2]],
+    ],
+  });
+});
+
+test('no piece is much longer than the others', () => {
+  const pieces = [...jsonPieces([numbers, ...Array.from({ length: 100 }, () => numbers)])];
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(64 * 1024);
+});

@@ -1,0 +1,124 @@
+/**
+ * Permits: what one request may hold of this process. One is taken before anything of the body is read, is handed on as
+ * an argument to whatever works for the request, and ends with the connection's part in it, however that ends.
+ */
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { ShoalError } from '@shoal/contracts';
+import type { Tenant } from '@shoal/queue';
+import type { FastifyRequest } from 'fastify';
+import { Lanes } from './lanes.js';
+import { SharedBudget } from './shared-budget.js';
+
+/** Most open requests, waits and streams among them, of all tenants: some 30 kB each. */
+const MAX_OPEN = 8192;
+/** Most bodies of full size that are in the process: one takes about ten times its bytes while it is worked on. */
+const MAX_FULL_BODIES = 16;
+/** Bytes of bodies that are checked and tokenised at once: what comes next waits for some 20 ms of them. */
+const ENCODING_BYTES = 128 * 1024;
+const ENCODING_BYTES_PER_TENANT = 32 * 1024;
+/** Large results that are read and written out at once, each of up to 8 MiB in Redis. */
+const RESULT_LANES = 8;
+const RESULT_LANES_PER_TENANT = 2;
+/** Seconds after which a tenant may have room again: most requests take less. */
+const RETRY_AFTER = 1;
+
+interface Shared {
+  readonly open: SharedBudget;
+  readonly bytes: SharedBudget;
+  readonly parsing: Lanes;
+  readonly encoding: Lanes;
+  readonly results: Lanes;
+}
+
+export class Permits {
+  readonly #shared: Shared;
+
+  /** `maxBodyBytes`: of one request. */
+  constructor(maxBodyBytes: number) {
+    this.#shared = {
+      open: new SharedBudget(MAX_OPEN),
+      bytes: new SharedBudget(MAX_FULL_BODIES * maxBodyBytes),
+      parsing: new Lanes(MAX_OPEN, 1),
+      encoding: new Lanes(ENCODING_BYTES, ENCODING_BYTES_PER_TENANT),
+      results: new Lanes(RESULT_LANES, RESULT_LANES_PER_TENANT),
+    };
+  }
+
+  /** Throws `too_many_requests` where the tenant has too many open. */
+  take(tenant: Tenant): Permit {
+    if (!this.#shared.open.take(tenant.name, 1)) throw tooMany('requests');
+    return new Permit(tenant, this.#shared);
+  }
+}
+
+export class Permit {
+  #bytes = 0;
+  #open = true;
+
+  constructor(
+    readonly tenant: Tenant,
+    private readonly shared: Shared,
+  ) {}
+
+  /** Counts bytes of the body, until `release`. Throws `too_many_requests` where the tenant's bodies hold too much. */
+  hold(bytes: number): void {
+    // The caller has gone: nothing is held any more.
+    if (!this.#open) return;
+    if (!this.shared.bytes.take(this.tenant.name, bytes)) throw tooMany('bytes of request bodies');
+    this.#bytes += bytes;
+  }
+
+  /** Resolves when a large body of the tenant may be parsed, to the function that ends that. */
+  parsing(): Promise<() => void> {
+    return this.enter(this.shared.parsing, 1);
+  }
+
+  /** Resolves when the body may be checked and tokenised, to the function that ends that. */
+  encoding(): Promise<() => void> {
+    return this.enter(this.shared.encoding, this.#bytes);
+  }
+
+  /** Resolves when a large result of the tenant may be read and written out, to the function that ends that. */
+  result(): Promise<() => void> {
+    return this.enter(this.shared.results, 1);
+  }
+
+  /** As `result`, or null where that would have to wait. */
+  resultAtOnce(): (() => void) | null {
+    return this.shared.results.enterAtOnce(this.tenant.name);
+  }
+
+  /** Gives everything back. Safe to call again. */
+  release(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.shared.open.give(this.tenant.name, 1);
+    this.shared.bytes.give(this.tenant.name, this.#bytes);
+  }
+
+  private async enter(lanes: Lanes, size: number): Promise<() => void> {
+    const leave = await lanes.enter(this.tenant.name, size);
+    if (this.#open) return leave;
+    leave();
+    throw new ShoalError('cancelled', 'the caller hung up');
+  }
+}
+
+function tooMany(what: string): ShoalError {
+  const detail = `too many ${what} of yours are under way; repeat the request when some of them are answered`;
+  return new ShoalError('too_many_requests', detail, { retryAfter: RETRY_AFTER });
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before the body is read, on every route that belongs to a tenant. */
+    permit: Permit | null;
+  }
+}
+
+/** The permit of the request, as a handler's parameter. */
+export const CurrentPermit = createParamDecorator((_: unknown, context: ExecutionContext): Permit => {
+  const { permit } = context.switchToHttp().getRequest<FastifyRequest>();
+  if (permit === null) throw new Error('this route was served without a permit');
+  return permit;
+});

@@ -1,0 +1,37 @@
+/** How much of a stored result there is to show. */
+import type { JobRecord, WireOutput } from '@shoal/contracts';
+import { wireBytes } from './tensors/join.js';
+
+/** From here on a result is shown piece by piece. */
+const LARGE_BYTES = 64 * 1024;
+/** One class, score or entity beside its text. */
+const VALUE_BYTES = 16;
+
+/** True where showing the job's results takes memory and time that others would miss. */
+export function isLarge({ results }: Pick<JobRecord, 'results'>): boolean {
+  return isLargeOutput(results.map((result) => result?.output));
+}
+
+export function isLargeOutput(outputs: Iterable<WireOutput | undefined>): boolean {
+  let bytes = 0;
+  for (const output of outputs) {
+    if (output !== undefined) bytes += bytesOf(output);
+    if (bytes > LARGE_BYTES) return true;
+  }
+  return false;
+}
+
+function bytesOf(output: WireOutput): number {
+  switch (output.kind) {
+    case 'vector':
+      return output.values.byteLength;
+    case 'tensors':
+      return Object.values(output.tensors).reduce((sum, tensor) => sum + wireBytes(tensor), 0);
+    case 'scores':
+      return output.scores.length * VALUE_BYTES;
+    case 'entities':
+      return output.entities.reduce((sum, { word }) => sum + VALUE_BYTES + word.length, 0);
+    case 'score':
+      return VALUE_BYTES + ('text' in output ? String(output.text).length : 0);
+  }
+}

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openRepository } from '../repository/repository.js';
+import { type ModelFolders, modelFolders, onnx, TEXT_INPUTS } from '../testing/model-folder.js';
+import type { Model } from '../types.js';
+import { loadTokenizer } from './tokenizer.js';
+
+const MAX_TOKENS = 16;
+const TEXTS = [
+  '',
+  'a',
+  'one two three',
+  "it's one, isn't it?",
+  'many small fish '.repeat(3),
+  'x'.repeat(40),
+  '日本語 ☃',
+];
+
+let folders: ModelFolders;
+beforeAll(() => {
+  folders = modelFolders();
+});
+afterAll(() => folders.remove());
+
+async function open(fixture: string): Promise<Model> {
+  folders.copyFixture(fixture, fixture);
+  folders.write(fixture, {
+    'model.onnx': onnx(TEXT_INPUTS, [{ name: 'logits', type: 'float32', shape: ['batch', 1] }]),
+    'config.json': { architectures: ['BertForSequenceClassification'], vocab_size: 288, max_position_embeddings: 100 },
+  });
+  const { models, problems } = await openRepository(join(folders.root));
+  expect(problems).toEqual([]);
+  return models.find(({ name }) => name === fixture)!;
+}
+
+test.each(['bert-tokens', 'roberta-rerank'])(
+  'rows put together are those of the tokenizer, whole and cut to length: %s',
+  async (fixture) => {
+    const tokenizer = await loadTokenizer(await open(fixture), MAX_TOKENS);
+    const template = (await tokenizer.pairTemplate())!;
+    for (const first of TEXTS) {
+      for (const second of TEXTS) {
+        const [query, document] = [await tokenizer.plainIds(first), await tokenizer.plainIds(second)];
+        for (const truncate of [false, true]) {
+          const expected = await tokenizer.encode([first, second], truncate);
+          const row = template.join(query, document, truncate ? MAX_TOKENS : null);
+          const about = `${first} | ${second} | ${truncate}`;
+          expect([...row.ids], about).toEqual(expected.getIds());
+          expect([...(row.typeIds ?? new Uint8Array(row.ids.length))], about).toEqual(expected.getTypeIds());
+        }
+      }
+    }
+  },
+);

@@ -1,0 +1,31 @@
+/**
+ * The beginning of a long text that has all the tokens a model can take. A text of 2 MB is half a million tokens and
+ * some 200 MB while it is tokenised, and a model takes a few hundred of them.
+ */
+
+/** Texts up to this length, in UTF-16 units per token, are taken whole: most have four to five. */
+const UNITS_PER_TOKEN = 8;
+const LEAST_UNITS = 4096;
+/** How many times longer the next beginning is, where one has too few tokens (spaces; words that are one token each). */
+const GROWTH = 4;
+/** Where a text is cut its last tokens may be others: WordPiece takes words of up to 100 characters apart, and no longer. */
+const MARGIN_TOKENS = 256;
+
+/** `count` counts a text's tokens. What comes after the beginning cannot change its first `maxTokens`. */
+export async function prefixOf(
+  text: string,
+  maxTokens: number,
+  count: (text: string) => Promise<number>,
+): Promise<string> {
+  let length = Math.max(LEAST_UNITS, maxTokens * UNITS_PER_TOKEN);
+  for (; length < text.length; length *= GROWTH) {
+    const prefix = text.slice(0, isHighSurrogate(text.charCodeAt(length - 1)) ? length - 1 : length);
+    if ((await count(prefix)) >= maxTokens + MARGIN_TOKENS) return prefix;
+  }
+  return text;
+}
+
+/** The first half of a character beyond U+FFFF. */
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}

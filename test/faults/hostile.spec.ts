@@ -1,0 +1,113 @@
+/** One tenant does all the harm that callers can do to an API; another one, at a fifth of the load, must not notice. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { type Api, openFleet } from '../support/fleet.js';
+import { startApp } from '../support/processes.js';
+import { QUICK, type Row, scenario, sized } from './scenario.js';
+
+const ATTACKS = [
+  'many small faults in one call',
+  'texts near the body limit, cut',
+  'one text of 2 MB: spaces, one word, words',
+  'large bodies at once',
+  'bodies of a byte a second',
+  'large results at once',
+  'large results that nobody reads',
+  'lists by status',
+  'event streams',
+  'webhooks of names that are looked up',
+  'everything of high priority',
+  'gzip that unpacks to more than it is',
+  'objects, lists and fields by the hundred thousand',
+];
+const KEYS = 'honest:honest-key,hostile:hostile-key';
+const ALONE_MS = sized(10_000, 3000);
+const ATTACK_MS = sized(30_000, 5000);
+/** A request of the honest tenant every so often. */
+const EVERY_MS = 40;
+/** What k8s/base gives an API, in MiB; its event loop must answer within HEALTH_MS. */
+const MEMORY_MIB = 1024;
+const HEALTH_MS = 250;
+
+interface Seen {
+  readonly ms: number[];
+  readonly statuses: Map<number, number>;
+  health: number;
+  mib: number;
+  batchMs: number;
+}
+
+for (const attack of ATTACKS) {
+  scenario(`one hostile tenant: ${attack}`, async (row) => {
+    const fleet = await openFleet({
+      model: 'wordnet-embed',
+      apiKeys: KEYS,
+      env: { SHOAL_SECRET_KEY: '0'.repeat(64) },
+    });
+    const api = await fleet.startApi();
+    await fleet.startWorker();
+    const alone = await watch(api, ALONE_MS);
+    const hostile = await startApp('test/faults/attacker.mjs', 'ready', {
+      redisUrl: fleet.redisUrl,
+      args: [attack, api.url, 'hostile-key'],
+    });
+    const under = await watch(api, ATTACK_MS).finally(() => hostile.kill('SIGKILL'));
+    await hostile.exited;
+    report(row, alone, under);
+    const answered = [...under.statuses.keys()];
+    expect(answered, 'statuses of the honest tenant').toEqual([200]);
+    expect(under.mib).toBeLessThan(MEMORY_MIB);
+    // Times say nothing of a quick run, which shares its machine with others.
+    if (QUICK) return;
+    expect(under.health).toBeLessThanOrEqual(HEALTH_MS);
+    expect(percentile(under.ms)).toBeLessThanOrEqual(2 * percentile(alone.ms) + under.batchMs);
+  });
+}
+
+function report(row: Row, alone: Seen, under: Seen): void {
+  const ms = (value: number) => `${Math.round(value)} ms`;
+  row.load = `a request every ${EVERY_MS} ms for ${ATTACK_MS / 1000} s`;
+  row.jobs = under.ms.length;
+  row.lost = [...under.statuses].reduce((sum, [status, count]) => sum + (status === 200 ? 0 : count), 0);
+  row.note =
+    `p99 ${ms(percentile(alone.ms))} alone, ${ms(percentile(under.ms))} under attack, micro-batch ${ms(under.batchMs)}; ` +
+    `healthz ${ms(under.health)}; API ${Math.round(under.mib)} MiB`;
+}
+
+/** The honest tenant's requests, probes and memory for a while. */
+async function watch(api: Api, forMs: number): Promise<Seen> {
+  const seen: Seen = { ms: [], statuses: new Map(), health: 0, mib: 0, batchMs: 0 };
+  const until = performance.now() + forMs;
+  const open: Promise<void>[] = [];
+  const probe = setInterval(() => open.push(look(api, seen)), 100);
+  for (let n = 0; performance.now() < until; n++) {
+    open.push(ask(api, n, seen));
+    await pause(EVERY_MS);
+  }
+  clearInterval(probe);
+  await Promise.all(open);
+  return seen;
+}
+
+async function ask(api: Api, n: number, seen: Seen): Promise<void> {
+  const started = performance.now();
+  const body = { model: 'wordnet-embed', input: `fish number ${n} lives in the sea` };
+  const response = await api.post('/v1/jobs?wait=60', body, 'honest-key');
+  seen.statuses.set(response.status, (seen.statuses.get(response.status) ?? 0) + 1);
+  const { timings } = (await response.json()) as { timings?: { running_ms: number } };
+  seen.ms.push(performance.now() - started);
+  seen.batchMs = Math.max(seen.batchMs, timings?.running_ms ?? 0);
+}
+
+async function look(api: Api, seen: Seen): Promise<void> {
+  const started = performance.now();
+  await (await fetch(`${api.url}/healthz`)).arrayBuffer();
+  seen.health = Math.max(seen.health, performance.now() - started);
+  const pages = Number(readFileSync(`/proc/${api.process.pid}/statm`, 'utf8').split(' ')[1]);
+  seen.mib = Math.max(seen.mib, (pages * 4096) / 2 ** 20);
+}
+
+function percentile(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? Number.NaN;
+}
