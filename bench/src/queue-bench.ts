@@ -161,6 +161,7 @@ async function openShoal(topology: Topology): Promise<Contestant> {
     redisUrl: redis.url,
     queues: [SHOAL_QUEUE],
     tenantCapTokens: 1e9,
+    tenantMemoryShare: 1,
     queueCapTokens: 1e9,
     memoryBudget: 8 * 1024 ** 3,
     clock: Date.now,

@@ -128,6 +128,7 @@ async function runFleet(fleet: number, load: Load, countedMs: number): Promise<S
     redisUrl: redis.url,
     queues: [SHOAL_QUEUE],
     tenantCapTokens: 1e12,
+    tenantMemoryShare: 1,
     queueCapTokens: 1e12,
     memoryBudget: 8 * 1024 ** 3,
     clock: Date.now,

@@ -72,7 +72,7 @@ scenario(`API SIGKILL between record and enqueue × ${ROUNDS}`, async (row) => {
     const crashed = performance.now();
     const records = (await rig.redis.keys(`${rig.tag}:job:*`)).filter((key) => !before.has(key));
     expect(records).toHaveLength(JOBS);
-    expect(await rig.redis.hlen(`${rig.tag}:unsent`)).toBe(1);
+    expect(await rig.redis.hlen(`${rig.tag}:commits`)).toBe(1);
     expect(await rig.redis.zcard(`${rig.tag}:chunks:prioritized`)).toBe(0);
     const own = records.map((key) => `${rig.tag.slice('{shoal:'.length, -1)}.${key.slice(key.lastIndexOf(':') + 1)}`);
     if (round % 2 === 1) {
@@ -83,7 +83,7 @@ scenario(`API SIGKILL between record and enqueue × ${ROUNDS}`, async (row) => {
     recoveries.push((performance.now() - crashed) / 1000);
     expect(ended.filter(({ status }) => status !== 'completed')).toEqual([]);
     for (const id of own) ids.add(id);
-    await expect.poll(() => rig.redis.hlen(`${rig.tag}:unsent`), { timeout: 30_000 }).toBe(0);
+    await expect.poll(() => rig.redis.hlen(`${rig.tag}:commits`), { timeout: 30_000 }).toBe(0);
   }
   const { starts } = scripted.passes();
   row.jobs = ids.size;

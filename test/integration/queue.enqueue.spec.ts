@@ -21,7 +21,7 @@ test('a job that was recorded but not enqueued is enqueued later', async () => {
   expect(outcomes(record)).toEqual([2, 4]);
   expect(await bench.store.submit([bench.job([1, 2], { idempotency })])).toEqual([{ id: record.id, created: false }]);
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
-  await expect.poll(() => bench.redis.hlen(`${bench.tag}:unsent`), { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => bench.redis.hlen(`${bench.tag}:commits`), { timeout: 30_000 }).toBe(0);
 });
 
 test('connections cut every 60 ms during 1,000 jobs: each has exactly one result', async () => {

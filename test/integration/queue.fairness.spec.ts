@@ -1,3 +1,4 @@
+import type { Priority } from '@shoal/contracts';
 import type { NewJob } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
 import { type Bench, deferred, openBench, TENANT } from '../support/queue-harness.js';
@@ -76,38 +77,13 @@ async function waitingChunks(bench: Bench) {
   for (let n = 0; n < waiting.length; n += 2) {
     const { priority, data } = await bench.redis.hgetall(`${bench.tag}:chunks:${waiting[n]}`);
     const score = Math.floor(Number(waiting[n + 1]) / 2 ** 32);
-    const [[ulid]] = (JSON.parse(data!) as { slices: [[string]] }).slices;
-    chunks.push({ ulid, priority: Number(priority), score });
+    const { tag } = JSON.parse(data!) as { tag: number };
+    chunks.push({ tag, priority: Number(priority), score });
   }
   return chunks;
 }
 
-test('before priorities run out they start again from 1, and the order stays', async () => {
-  const bench = await openBench({ redisUrl });
-  const ids = [await bench.submit(0, { lengths: [64] })];
-  // As if the queue had not been empty for 128 million tokens.
-  await bench.redis.hset(`${bench.tag}:state`, { virtual: 1_999_990 * 64 });
-  for (let n = 1; n < 40; n++) ids.push(await bench.submit(n, { lengths: [64], tenant: n % 2 ? TENANT : 'other' }));
-  const chunks = await waitingChunks(bench);
-  expect(chunks.map(({ score }) => score)).toEqual(chunks.map(({ priority }) => priority));
-  expect(Math.max(...chunks.map(({ score }) => score))).toBeLessThan(100);
-  expect(Math.min(...chunks.map(({ score }) => score))).toBe(1);
-  // The two tenants' jobs alternate, each tenant's in the order of submission.
-  const places = new Map(chunks.map(({ ulid }, place) => [ulid, place]));
-  const placesOf = (mine: boolean) =>
-    ids.filter((_, n) => n > 0 && (n % 2 === 1) === mine).map((id) => places.get(id.split('.').at(-1)!)!);
-  for (const mine of [true, false]) expect(placesOf(mine)).toEqual(placesOf(mine).toSorted((a, b) => a - b));
-  expect(placesOf(true).every((place, n) => Math.abs(place - (placesOf(false)[n] ?? place)) <= 2)).toBe(true);
-
-  const { batches } = await bench.startWorker({ limits: { maxBatchSize: 1 } });
-  await Promise.all(ids.map((id, n) => bench.end(id, n % 2 || n === 0 ? TENANT : 'other')));
-  expect(batches.flat()).toHaveLength(40);
-  // The queue is empty: fair queueing starts afresh.
-  expect(await bench.redis.hmget(`${bench.tag}:state`, 'virtual', 'base')).toEqual([null, null]);
-  expect(await bench.redis.exists(`${bench.tag}:tags`)).toBe(0);
-});
-
-test('high priority takes a larger share and never all of it', async () => {
+test('a tenant that marks all of its jobs high gets its share and no more, also where others mark none', async () => {
   const bench = await openSmallBatches();
   const jobs = (priority: 'high' | 'normal', from: number) =>
     Array.from({ length: 300 }, (_, n) => bench.job(from + n, { priority, lengths: [64], tenant: priority }));
@@ -115,10 +91,112 @@ test('high priority takes a larger share and never all of it', async () => {
   const high = await bench.store.submit(jobs('high', 1));
   const { batches } = await bench.startWorker({ limits: { maxBatchSize: 4, maxBatchTokens: 256 } });
   await Promise.all(high.map((entry) => bench.end((entry as { id: string }).id, 'high')));
+  const until = batches.flat().findLastIndex((value) => value < OTHER) + 1;
+  expect(300 / until).toBeGreaterThan(0.45);
+  expect(300 / until).toBeLessThan(0.55);
+});
+
+test.each([
+  ['before its other jobs', ['normal', 'high']],
+  ['among its other jobs', ['mixed']],
+  ['while its other jobs wait', ['low', 'normal', 'high']],
+] as const)("high priority, submitted %s, goes before them within the tenant's share", async (_, kinds) => {
+  const bench = await openSmallBatches();
+  let next = 1;
+  const priorities = new Map<number, Priority>();
+  for (const kind of kinds) {
+    const jobs = Array.from({ length: 400 }, (_, n) => {
+      const priority = kind === 'mixed' ? (['normal', 'high'] as const)[n % 2]! : kind;
+      priorities.set(next, priority);
+      return bench.job(next++, { priority, lengths: [64], tenant: 'mixed' });
+    });
+    await bench.store.submit(jobs);
+  }
+  await bench.store.submit(
+    Array.from({ length: 1200 }, (_, n) => bench.job(OTHER + n, { lengths: [64], tenant: 'plain' })),
+  );
+  const all = deferred();
+  let left = next - 1;
+  const { batches } = await bench.startWorker({
+    limits: { maxBatchSize: 4, maxBatchTokens: 256 },
+    async run(values) {
+      left -= values.filter((value) => value < OTHER).length;
+      if (left === 0) all.resolve();
+      return values;
+    },
+  });
+  await all.promise;
   const served = batches.flat();
-  const until = served.findLastIndex((value) => value < OTHER) + 1;
-  expect(300 / until).toBeGreaterThan(0.75);
-  expect(300 / until).toBeLessThan(0.85);
+  const own = served.filter((value) => value < OTHER);
+  const highs = [...priorities.values()].filter((priority) => priority === 'high').length;
+  // Up to what may run ahead (4,096 tokens, 64 jobs), all of the high ones are first.
+  const early = own.slice(0, highs).filter((value) => priorities.get(value) === 'high').length;
+  expect(early).toBeGreaterThan(highs - 100);
+  const until = served.indexOf(own[highs - 1]!);
+  expect(highs / until).toBeGreaterThan(0.42);
+  expect(highs / until).toBeLessThan(0.62);
+});
+
+test('low priority is served although its tenant never runs out of high ones', async () => {
+  const bench = await openSmallBatches();
+  const low = await bench.submit(OTHER, { priority: 'low', lengths: [64] });
+  const submit = (values: readonly number[]) =>
+    bench.store.submit(values.map((value) => bench.job(value, { priority: 'high', lengths: [64] })));
+  await submit(Array.from({ length: 200 }, (_, n) => n));
+  const ended = deferred();
+  await bench.startWorker({
+    limits: { maxBatchSize: 4, maxBatchTokens: 256 },
+    async run(values) {
+      if (values.includes(OTHER)) ended.resolve();
+      else await submit(values);
+      return values;
+    },
+  });
+  await ended.promise;
+  await bench.store.cancel(TENANT, low);
+});
+
+/** Until nothing that waits has a priority of the base before. */
+async function untilLowered(bench: Bench): Promise<void> {
+  await expect
+    .poll(() => bench.redis.hmget(`${bench.tag}:state`, 'base', 'shift', 'recheck'), { timeout: 50_000 })
+    .toEqual([expect.not.stringMatching(/^-/), null, null]);
+}
+
+test('before priorities run out they start again from 1, and the order stays, also of what comes meanwhile', async () => {
+  const bench = await openBench({ redisUrl });
+  // As if the queue had not been empty for 64 million tokens.
+  await bench.redis.hset(`${bench.tag}:state`, { virtual: 0, base: -1_000_000 * 64 });
+  for (let round = 0; round < 14; round++) {
+    const jobs = Array.from({ length: 100 }, (_, n) =>
+      bench.job(n, { lengths: [1024], tenant: `tenant-${n % 7}`, weight: 1 + (n % 7) }),
+    );
+    await bench.store.submit(jobs);
+  }
+  await untilLowered(bench);
+  const chunks = await waitingChunks(bench);
+  expect(chunks).toHaveLength(1400);
+  expect(chunks.map(({ score }) => score)).toEqual(chunks.map(({ priority }) => priority));
+  expect(chunks.map(({ score }) => score)).toEqual(chunks.map(({ tag }) => Math.floor(tag / 64) + 1));
+});
+
+test('what lies further back than priorities reach holds nobody up, and gets its place once it can', async () => {
+  const bench = await openBench({ redisUrl });
+  const light = (weight: number) =>
+    Array.from({ length: 20 }, () => bench.job(1, { lengths: [1024], tenant: 'light', weight }));
+  await bench.store.submit(light(0.0001));
+  await bench.submit(2, { lengths: [1024], tenant: 'other' });
+  const before = await waitingChunks(bench);
+  expect(before.map(({ score }) => score).slice(-7)).toEqual(Array.from({ length: 7 }, () => 2_000_000));
+  expect(before.at(1)).toMatchObject({ score: 1 });
+  // V has come far.
+  await bench.redis.hset(`${bench.tag}:state`, { virtual: 1_500_000 * 64 });
+  await expect.poll(() => bench.redis.hget(`${bench.tag}:state`, 'base'), { timeout: 30_000 }).toBe('96000000');
+  await untilLowered(bench);
+  const chunks = await waitingChunks(bench);
+  const expected = chunks.map(({ tag }) => Math.min(2_000_000, Math.max(1, Math.floor((tag - 96_000_000) / 64) + 1)));
+  expect(chunks.map(({ score }) => score)).toEqual(expected);
+  expect(new Set(expected).size).toBeGreaterThan(5);
 });
 
 test('a tenant that comes while another has much waiting is served next', async () => {

@@ -1,6 +1,6 @@
 import { parseJobId } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
-import { NOTHING_LEFT, openBench, outcomes, resultOf } from '../support/queue-harness.js';
+import { NOTHING_LEFT, openBench, outcomes, resultOf, TENANT } from '../support/queue-harness.js';
 
 const redisUrl = inject('redisUrl');
 
@@ -62,11 +62,15 @@ test('a chunk that was enqueued twice gives one result', async () => {
   const { claims, publisher } = bench.startHolder();
   const id = await bench.submit([1, 2]);
   const first = await claims.next(2);
-  await publisher.begin(first.map(({ item }) => item));
   // As if the reply of the enqueueing had been lost: the sweeper enqueues again.
-  await bench.redis.hset(`${bench.tag}:unsent`, 'lost', `1 ${parseJobId(id)!.ulid}`);
+  const commit = { id: [parseJobId(id)!.ulid], tenant: [TENANT], rank: [2], slices: [1] };
+  const lost = { ...commit, count: [2], tokens: [8], tag: [0], overtaken: [0] };
+  const forget = `redis.call('HSET', KEYS[1] .. ':commits', 'lost', cmsgpack.pack(cjson.decode(ARGV[1])))
+    redis.call('ZADD', KEYS[1] .. ':commits:due', 1, 'lost')`;
+  await bench.redis.eval(forget, 1, bench.tag, JSON.stringify(lost));
   const second = await claims.next(2);
   expect(second[0]!.item.lock.id).not.toBe(first[0]!.item.lock.id);
+  await publisher.begin(first.map(({ item }) => item));
   expect(await publisher.begin(second.map(({ item }) => item))).toEqual([1, 1]);
   // Each finishes one item before the other.
   expect(await publisher.publish([{ item: second[1]!.item, result: resultOf(11) }])).toEqual([1]);

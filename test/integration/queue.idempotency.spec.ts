@@ -68,3 +68,18 @@ test('a call refused for lack of memory leaves its key free', async () => {
     .poll(() => bench.submit(1, { idempotency: { ...idempotency, fingerprint: 'b' } }).catch(({ code }) => code))
     .toContain(bench.queue);
 });
+
+test('a call that is refused beside a repeat that is admitted leaves one job, under one id', async () => {
+  const bench = await openBench({ redisUrl });
+  const full = await bench.openStore({ tenantCapTokens: 1 });
+  const calls = Array.from({ length: 60 }, async (_, n) => {
+    const job = bench.job(n, { idempotency: { key: `${bench.queue} ${n}`, fingerprint: 'a' } });
+    const answers = await Promise.all([full.submit([job]), bench.store.submit([job]), full.submit([job])]);
+    const again = (await bench.store.submit([job])) as Admitted[];
+    const ids = [...answers.flat(), ...again].flatMap((answer) => (answer instanceof Error ? [] : [answer.id]));
+    expect(new Set(ids).size).toBe(1);
+    return ids[0];
+  });
+  await Promise.all(calls);
+  expect(await bench.counters()).toMatchObject({ jobs: 60 });
+});

@@ -65,3 +65,29 @@ test('a listed job comes without its results; the error of a single item is its 
     { state: 'completed', total: 2, done: 2, error: null },
   ]);
 });
+
+test('a page is found by a bounded number of looks, and the next call goes on where they ended', async () => {
+  const bench = await openBench({ redisUrl });
+  const oldest = await bench.submit(1);
+  await bench.store.cancel(TENANT, oldest);
+  // Entries of records that have expired: nothing of them matches.
+  const gone = Array.from({ length: 10_000 }, (_, n) => `7${String(n).padStart(25, '0')}`);
+  await bench.redis.zadd(`${bench.tag}:index:${TENANT}`, ...gone.flatMap((ulid) => [0, ulid]));
+  const first = await bench.store.list(TENANT, { limit: 1, status: 'cancelled' });
+  expect(first.records).toEqual([]);
+  expect(first.next).not.toBeNull();
+  expect(gone.length - gone.indexOf(first.next!)).toBeLessThan(5000);
+  expect(await pages(bench.store, { limit: 1, status: 'cancelled' })).toEqual([[oldest]]);
+});
+
+test('nobody looks for a caller who has gone', async () => {
+  const { bench } = await openTwoQueues(4);
+  const page = await bench.store.list(TENANT, { limit: 2, status: 'failed' }, AbortSignal.abort());
+  expect(page.records).toEqual([]);
+});
+
+test.each(['zzz', '01ARZ3NDEKTSV4RRFFQ69G5FAV', '', '0 0'])('%j is no cursor', async (cursor) => {
+  const bench = await openBench({ redisUrl });
+  const list = bench.store.list(TENANT, { limit: 1, cursor });
+  await expect(list).rejects.toMatchObject({ code: 'invalid_request', faults: [{ path: 'cursor' }] });
+});

@@ -7,6 +7,8 @@ const redisUrl = inject('redisUrl');
 const LASTING = ['chunks:events', 'chunks:id', 'chunks:meta', 'limits', 'state'];
 /** BullMQ's, gone by themselves or rewritten in place. */
 const PASSING = ['chunks:marker', 'chunks:pc', 'chunks:stalled', 'chunks:stalled-check'];
+/** What Idempotency-Keys take is counted for as long as they stand. */
+const OF_KEYS = ['forget', 'held'];
 
 test('an ended job is forgotten after its retention, which counts from its end', async () => {
   const bench = await openBench({ redisUrl, retentionMs: 1500 });
@@ -34,12 +36,17 @@ test('when all jobs have ended and are forgotten, only the few keys of the queue
   await bench.end(await bench.submit(3, { deadline: { in: 10 } }));
   // The chunks of jobs that ended without a worker go when one finds nothing to do for them.
   const idle = await bench.startWorker();
-  const jobKeys = async () => (await bench.keys()).filter((key) => !LASTING.includes(key) && !PASSING.includes(key));
+  const jobKeys = async () => (await bench.keys()).filter((key) => ![...LASTING, ...PASSING, ...OF_KEYS].includes(key));
   await expect.poll(jobKeys, { timeout: 40_000 }).toEqual([]);
   await idle.stop();
   expect(idle.batches).toEqual([]);
 
-  const keys = await bench.keys();
+  const entries = await bench.redis.zrange(`${bench.tag}:forget`, '0', '-1');
+  expect(entries.map((entry) => entry.split(' ')[1])).toEqual(completed.map(() => 'key'));
+  const held = Object.fromEntries([0, 1, 2, 3, 4].map((n) => [`tenant-${n}`, `${heldByKeys(bench.queue, n)}`]));
+  expect(await bench.redis.hgetall(`${bench.tag}:held`)).toEqual(held);
+
+  const keys = (await bench.keys()).filter((key) => !OF_KEYS.includes(key));
   expect(keys.filter((key) => !PASSING.includes(key))).toEqual(LASTING);
   expect(await bench.redis.xlen(`${bench.tag}:chunks:events`)).toBeLessThan(200);
   const counters = [
@@ -64,6 +71,12 @@ test('when all jobs have ended and are forgotten, only the few keys of the queue
   const ttl = await bench.redis.ttl(`shoal:idempotency:{tenant-0 ${bench.queue} 0}`);
   expect(ttl).toBeGreaterThan(23 * 3600);
 });
+
+/** Of a fifth of 50 keys: 300 bytes each, and their own length. */
+function heldByKeys(queue: string, tenant: number): number {
+  const keys = Array.from({ length: 50 }, (_, n) => `${queue} ${n}`).filter((_, n) => n % 5 === tenant);
+  return keys.reduce((sum, key) => sum + 300 + key.length, 0);
+}
 
 test('a job says how long it is kept, however it ends', async () => {
   const bench = await openBench({ redisUrl, retentionMs: 60_000 });

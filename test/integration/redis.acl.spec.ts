@@ -63,6 +63,8 @@ test('all that was written is there again after a restart, what transactions and
   const { urlOf, restart } = await startHardenedRedis();
   const bench = await openBench({ redisUrl: urlOf('shoal'), testUrl: urlOf('admin') });
   const id = await bench.submit([1, 2, 3]);
+  // Until what was enqueued is told.
+  await expect.poll(() => bench.keys()).not.toContain('commits');
   const before = await bench.keys();
   expect(before).toContain('chunks:prioritized');
   await restart();

@@ -187,6 +187,7 @@ test('a cluster that is taken for one server, and one server for a cluster, are 
       redisCluster,
       queues: [],
       tenantCapTokens: 1,
+      tenantMemoryShare: 1,
       queueCapTokens: 1,
       memoryBudget: 1,
       clock: Date.now,

@@ -74,6 +74,7 @@ describe('a database', () => {
       tenantCapTokens: 1,
       queueCapTokens: 1,
       memoryBudget: 1,
+      tenantMemoryShare: 1,
       clock: Date.now,
       onError: () => undefined,
     });

@@ -62,6 +62,7 @@ describe('a Redis that is not trusted, or not spoken to in its way, is unavailab
       redisCa: other,
       queues: [uniqueQueue()],
       tenantCapTokens: 1,
+      tenantMemoryShare: 1,
       queueCapTokens: 1,
       memoryBudget: 1,
       clock: Date.now,

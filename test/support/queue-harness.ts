@@ -154,6 +154,8 @@ export async function openBench({
       tenantCapTokens: 10_000_000,
       queueCapTokens: 10_000_000,
       memoryBudget: 4 * 1024 ** 3,
+      // Tests share their tenants.
+      tenantMemoryShare: Number.POSITIVE_INFINITY,
       clock: Date.now,
       onError: () => undefined,
       ...storeOptions,

@@ -91,6 +91,8 @@ const Schema = z.object({
   /** Most tokens of one tenant's unfinished jobs of a model, and of everybody's. */
   SHOAL_TENANT_MAX_TOKENS: integer({ min: 1 }).default(20_000_000),
   SHOAL_QUEUE_MAX_TOKENS: integer({ min: 1 }).default(100_000_000),
+  /** Share of the memory for jobs and results that one tenant may take: half of it where there are several, else all. */
+  SHOAL_TENANT_MEMORY_PERCENT: integer({ min: 1, max: 100 }).optional(),
   /** Bytes for jobs and results where Redis has no `maxmemory`. */
   SHOAL_MEMORY_BUDGET: integer({ min: 1 }).default(GIB),
   /** Seals the secrets of webhooks; without it there are none. The webhooks process has the same. */

@@ -47,6 +47,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     queueCaps: queueCapsOf(models),
     queueCapTokens: config.SHOAL_QUEUE_MAX_TOKENS,
     memoryBudget: config.SHOAL_MEMORY_BUDGET,
+    tenantMemoryShare: tenantMemoryShareOf(config),
     replication: { minReplicas: config.SHOAL_MIN_REPLICAS, timeoutMs: config.SHOAL_REPLICA_TIMEOUT },
     clock: Date.now,
     onError: onRedisError,
@@ -159,6 +160,12 @@ function queuesOf(models: readonly Model[]): ReadonlyMap<string, readonly string
   const queues = new Map<string, string[]>();
   for (const { name, queue } of models) queues.set(name, [...(queues.get(name) ?? []), queue]);
   return queues;
+}
+
+/** Of several tenants none may take all of the memory; one that is alone may. */
+function tenantMemoryShareOf({ SHOAL_API_KEYS, SHOAL_TENANT_MEMORY_PERCENT }: Config): number {
+  const tenants = new Set(SHOAL_API_KEYS.map(({ tenant }) => tenant.name));
+  return (SHOAL_TENANT_MEMORY_PERCENT ?? (tenants.size > 1 ? 50 : 100)) / 100;
 }
 
 function queueCapsOf(models: readonly Model[]): Record<string, number> {

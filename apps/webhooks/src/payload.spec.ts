@@ -44,6 +44,7 @@ const RECORD: JobRecord = {
   total: 1,
   done: 1,
   failed: 0,
+  resultBytes: 0,
   error: null,
   results: [null],
 };

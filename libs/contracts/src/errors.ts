@@ -30,6 +30,7 @@ export const ERRORS = {
   idempotency_conflict: { status: 422, retryable: false, title: 'This Idempotency-Key was used with another body' },
   too_many_requests: { status: 429, retryable: true, title: 'Too many of your requests are under way' },
   tenant_backlog_full: { status: 429, retryable: true, title: 'Too much of your work is outstanding' },
+  tenant_memory_full: { status: 429, retryable: true, title: 'Your jobs and results take too much memory' },
   queue_full: { status: 429, retryable: true, title: 'The queue of this model is full' },
   memory_full: { status: 429, retryable: true, title: 'The memory for results is full' },
   internal_error: { status: 500, retryable: false, title: 'Something failed that should not have' },

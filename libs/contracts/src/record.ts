@@ -56,6 +56,8 @@ export interface JobRecord {
   readonly total: number;
   readonly done: number;
   readonly failed: number;
+  /** Bytes of the results as they are stored; 0 while there are none, and for jobs of earlier versions. */
+  readonly resultBytes: number;
   /** Set where the job as a whole did not complete. */
   readonly error: JobError | null;
   /** By item; null where the item has no result (yet). */

@@ -46,6 +46,7 @@ function record(results: JobRecord['results'], changes: Partial<JobRecord> = {})
     total: results.length,
     done: results.length,
     failed: 0,
+    resultBytes: 0,
     error: null,
     results,
     ...changes,

@@ -3,134 +3,139 @@
 --[[
   Writes job records and gives each slice its place in the fair order. A job that is already there is left as it is.
 
-  ARGV[1]  msgpack { jobs, tenantCap, queueCap, quantum, maxPriority, commit id }
-           job = { id, tenant, weight, meta, task, deadlineAt|0, deadlineIn|0, items, tokens, reserved, slices,
-                   retention, hears, array }
-           slice = { first item, item count, tokens, items }; meta, task and items are numbers of arguments
+  ARGV[1]  msgpack { jobs, slices, tenants, tokenCap, queueCap, heldCap, commit }: caps of a tenant's tokens, of everybody's,
+           of a tenant's bytes. Each of the first three is a map of lists with a place per job, slice or tenant:
+           jobs     id, tenant (which), rank, meta, task, deadlineAt, deadlineIn (0: none), items, tokens, reserved, held, kept,
+                    slices (how many), retention, hears, array, keyBytes, keyMs (0: no key)
+           slices   of all jobs: first, count, tokens, cost, items; meta, task and items are numbers of arguments
+           tenants  name, weight, held (bytes it was last seen to hold in all queues)
   ARGV[n]  packed values
-  Output   per job: { verdict, tag, priority, tag, priority, ... } with a pair per slice
-           verdict 1 created, 0 existed, -1 the tenant's cap, -2 the queue's cap
+  Output   msgpack { decision, tag, priority, overtaken }: a decision per job, the others per slice of jobs that were created
+           decision 1 created, 0 existed; refused by a cap: -1 of the tenant's tokens, -2 of the queue's, -3 of its bytes
 
   Start-time fair queueing (Goyal et al., SIGCOMM 1996): a slice's start tag is max(V, the tenant's last finish tag), its
-  finish tag start + tokens / weight. BullMQ serves low priorities first, so the priority is the start tag in quanta
-  above `base`. Quanta run out after maxPriority of them; then waiting chunks are rebased to the present V.
+  finish tag start + cost / weight. A tenant has a finish tag for each rank of priority (1 high, 2 normal, 3 low), and what
+  comes in pushes those of lower ranks as well: a job waits for what its tenant has of its own rank and above, and all ranks
+  together take one share. `overtaken` tells how much of that came after a slice had got its tag (claim.lua).
 ]]
 local arg = cmsgpack.unpack(ARGV[1])
-local jobs, tenant_cap, queue_cap, quantum, max_priority, commit = arg[1], arg[2], arg[3], arg[4], arg[5], arg[6]
-local now = now_ms()
-local st = redis.call('HMGET', STATE, 'virtual', 'base', 'tokens', 'reserved', 'jobs', 'arriving', 'arrived')
-local virtual, base, total = tonumber(st[1] or 0), tonumber(st[2] or 0), tonumber(st[3] or 0)
-local CHUNKS = TAG .. ':chunks:'
+local now, order = now_ms(), read_order()
+local st = redis.call('HMGET', STATE, 'tokens', 'reserved', 'jobs', 'arriving', 'arrived')
+local total = tonumber(st[1] or 0)
 
--- Lowers the priorities of everything that waits, so that V stands at priority 1 again.
-local function rebase()
-  local delta = math.floor((virtual - base) / quantum)
-  base = base + delta * quantum
-  redis.call('HSET', STATE, 'base', string.format('%.17g', base))
-  local waiting = redis.call('ZRANGE', CHUNKS .. 'prioritized', 0, -1, 'WITHSCORES')
-  for i = 1, #waiting, 2 do
-    local chunk, score = waiting[i], tonumber(waiting[i + 1])
-    local order = score % 0x100000000
-    local priority = math.max(1, math.floor(score / 0x100000000) - delta)
-    redis.call('ZADD', CHUNKS .. 'prioritized', string.format('%.17g', priority * 0x100000000 + order), chunk)
-    redis.call('HSET', CHUNKS .. chunk, 'priority', priority)
-  end
-  for _, list in ipairs({ redis.call('LRANGE', CHUNKS .. 'active', 0, -1), redis.call('ZRANGE', CHUNKS .. 'delayed', 0, -1) }) do
-    for _, chunk in ipairs(list) do
-      local priority = tonumber(redis.call('HGET', CHUNKS .. chunk, 'priority') or 1)
-      redis.call('HSET', CHUNKS .. chunk, 'priority', math.max(1, priority - delta))
-    end
-  end
-end
-
-local function priority_of(tag)
-  local priority = math.floor((tag - base) / quantum) + 1
-  if priority > max_priority then
-    rebase()
-    priority = math.floor((tag - base) / quantum) + 1
-  end
-  return math.min(max_priority, math.max(1, priority))
-end
-
--- Per tenant: outstanding tokens, finish tag and index entries, read and written once.
+-- Per tenant: what it has outstanding, holds, its tags and index entries; read and written once.
 local tenants = {}
-local function tenant_of(name)
-  if not tenants[name] then
-    tenants[name] = {
-      before = tonumber(redis.call('HGET', TAG .. ':outstanding', name) or 0),
-      finish_tag = tonumber(redis.call('HGET', TAG .. ':tags', name) or 0),
-      added = 0,
-      index = {},
-    }
-  end
-  return tenants[name]
+for t, name in ipairs(arg.tenants.name) do
+  local tags = {}
+  for tag in string.gmatch(redis.call('HGET', TAG .. ':tags', name) or '', '%S+') do tags[#tags + 1] = tonumber(tag) end
+  local first = tags[1] or 0
+  tenants[t] = {
+    name = name,
+    weight = arg.tenants.weight[t],
+    tokens = tonumber(redis.call('HGET', TAG .. ':outstanding', name) or 0),
+    held = math.max(tonumber(redis.call('HGET', TAG .. ':held', name) or 0), arg.tenants.held[t]),
+    finish = { first, tags[2] or first, tags[3] or first },
+    overtaken = { 0, tags[4] or 0, tags[5] or 0 },
+    addedTokens = 0,
+    addedBytes = 0,
+    index = {},
+  }
 end
 
-local out, created, tokens_added, reserved_added = {}, {}, 0, 0
-for i, job in ipairs(jobs) do
-  local id, weight, items, tokens, reserved, slices = job[1], job[3], job[8], job[9], job[10], job[11]
-  local key, tenant = record(id), tenant_of(job[2])
+local out = { decision = {}, tag = {}, priority = {}, overtaken = {} }
+-- What the sweeper needs to enqueue it, should the producer not live to do so.
+local lost = { id = {}, tenant = {}, rank = {}, slices = {}, count = {}, tokens = {}, tag = out.tag, overtaken = out.overtaken }
+local places, created = 0, 0
+
+local function place(tenant, rank, cost)
+  local start = math.max(order.virtual, tenant.finish[rank])
+  tenant.finish[rank] = start + cost
+  for lower = rank + 1, 3 do
+    tenant.finish[lower] = math.max(order.virtual, tenant.finish[lower]) + cost
+    tenant.overtaken[lower] = tenant.overtaken[lower] + cost
+  end
+  places = places + 1
+  out.tag[places], out.priority[places], out.overtaken[places] = start, priority_of(order, start), tenant.overtaken[rank]
+end
+
+-- Lua takes about 8,000 values at once.
+local function write(key, fields)
+  for from = 1, #fields, 4000 do redis.call('HSET', key, unpack(fields, from, math.min(from + 3999, #fields))) end
+end
+
+local jobs, slices, tokens_added, reserved_added, slice = arg.jobs, arg.slices, 0, 0, 0
+for i, id in ipairs(jobs.id) do
+  local key, tenant, tokens, count = record(id), tenants[jobs.tenant[i]], jobs.tokens[i], jobs.slices[i]
+  local bytes = jobs.held[i] + jobs.keyBytes[i]
+  local decision = 1
   if redis.call('EXISTS', key) == 1 then
-    out[i] = { 0 }
-  elseif tenant.before + tenant.added + tokens > tenant_cap then
-    out[i] = { -1 }
-  elseif total + tokens_added + tokens > queue_cap then
-    out[i] = { -2 }
+    decision = 0
+  elseif tenant.tokens + tenant.addedTokens + tokens > arg.tokenCap then
+    decision = -1
+  elseif total + tokens_added + tokens > arg.queueCap then
+    decision = -2
+  elseif tenant.held + tenant.addedBytes + bytes > arg.heldCap then
+    decision = -3
   else
-    local deadline = job[6]
-    if job[7] > 0 then deadline = now + job[7] end
+    local rank = jobs.rank[i]
+    local deadline = jobs.deadlineIn[i] > 0 and now + jobs.deadlineIn[i] or jobs.deadlineAt[i]
     local fields = {
-      'state', 'queued', 'tenant', job[2], 'meta', ARGV[job[4]], 'task', ARGV[job[5]], 'created', now,
-      'items', items, 'tokens', tokens, 'reserved', reserved, 'slices', #slices, 'retention', job[12],
+      'state', 'queued', 'tenant', tenant.name, 'meta', ARGV[jobs.meta[i]], 'task', ARGV[jobs.task[i]], 'created', now,
+      'items', jobs.items[i], 'tokens', tokens, 'reserved', jobs.reserved[i], 'held', jobs.held[i], 'kept', jobs.kept[i],
+      'slices', count, 'retention', jobs.retention[i],
     }
-    if job[13] ~= '' then
-      fields[#fields + 1] = 'hears'
-      fields[#fields + 1] = job[13]
+    local n = #fields
+    local function field(name, value)
+      fields[n + 1], fields[n + 2] = name, value
+      n = n + 2
     end
-    if job[14] then
-      fields[#fields + 1] = 'parts'
-      fields[#fields + 1] = 1
-    end
+    if jobs.hears[i] ~= '' then field('hears', jobs.hears[i]) end
+    if jobs.array[i] then field('parts', 1) end
     if deadline > 0 then
-      fields[#fields + 1] = 'deadline'
-      fields[#fields + 1] = deadline
+      field('deadline', deadline)
       redis.call('ZADD', TAG .. ':due', deadline, id)
     end
-    local places = { 1 }
-    for s, slice in ipairs(slices) do
-      local start = math.max(virtual, tenant.finish_tag)
-      tenant.finish_tag = start + slice[3] / weight
-      places[#places + 1] = string.format('%.17g', start)
-      places[#places + 1] = priority_of(start)
-      fields[#fields + 1] = 'in' .. (s - 1)
-      fields[#fields + 1] = ARGV[slice[4]]
-      fields[#fields + 1] = 'at' .. (s - 1)
-      fields[#fields + 1] = slice[1] .. ' ' .. slice[2]
+    for s = 0, count - 1 do
+      local at = slice + s + 1
+      place(tenant, rank, slices.cost[at] / tenant.weight)
+      field('in' .. s, ARGV[slices.items[at]])
+      field('at' .. s, slices.first[at] .. ' ' .. slices.count[at])
+      lost.count[places], lost.tokens[places] = slices.count[at], slices.tokens[at]
     end
-    redis.call('HSET', key, unpack(fields))
-    tenant.added = tenant.added + tokens
+    write(key, fields)
+    if jobs.keyBytes[i] > 0 then
+      redis.call('ZADD', TAG .. ':forget', now + jobs.keyMs[i], forget_entry(jobs.keyBytes[i], 'key', id, tenant.name))
+    end
+    created = created + 1
+    lost.id[created], lost.tenant[created], lost.rank[created], lost.slices[created] = id, tenant.name, rank, count
+    tenant.addedTokens = tenant.addedTokens + tokens
+    tenant.addedBytes = tenant.addedBytes + bytes
     tenant.index[#tenant.index + 1] = 0
     tenant.index[#tenant.index + 1] = id
-    created[#created + 1] = id
     tokens_added = tokens_added + tokens
-    reserved_added = reserved_added + reserved
-    out[i] = places
+    reserved_added = reserved_added + jobs.reserved[i]
   end
+  out.decision[i] = decision
+  slice = slice + count
 end
 
-if #created > 0 then
-  for name, tenant in pairs(tenants) do
-    if tenant.added > 0 then
-      redis.call('HINCRBY', TAG .. ':outstanding', name, tenant.added)
-      redis.call('HSET', TAG .. ':tags', name, string.format('%.17g', tenant.finish_tag))
+if created > 0 then
+  for _, tenant in ipairs(tenants) do
+    if #tenant.index > 0 then
+      local name, finish, overtaken = tenant.name, tenant.finish, tenant.overtaken
+      redis.call('HINCRBY', TAG .. ':outstanding', name, tenant.addedTokens)
+      hold(name, tenant.addedBytes)
+      redis.call('HSET', TAG .. ':tags', name, exact(finish[1]) .. ' ' .. exact(finish[2]) .. ' ' .. exact(finish[3]) .. ' ' ..
+        exact(overtaken[2]) .. ' ' .. exact(overtaken[3]))
       redis.call('ZADD', TAG .. ':index:' .. name, unpack(tenant.index))
     end
   end
   -- Tokens a second that arrive, over about the last minute: the sum of libs/autoscaling/src/arrivals.ts.
-  local faded = tonumber(st[6] or 0) * math.exp(-math.max(0, now - tonumber(st[7] or now)) / 60000)
-  redis.call('HSET', STATE, 'tokens', total + tokens_added, 'reserved', tonumber(st[4] or 0) + reserved_added,
-    'jobs', tonumber(st[5] or 0) + #created, 'arriving', faded + tokens_added / 60, 'arrived', now)
+  local faded = tonumber(st[4] or 0) * math.exp(-math.max(0, now - tonumber(st[5] or now)) / 60000)
+  redis.call('HSET', STATE, 'tokens', total + tokens_added, 'reserved', tonumber(st[2] or 0) + reserved_added,
+    'jobs', tonumber(st[3] or 0) + created, 'arriving', faded + tokens_added / 60, 'arrived', now)
   -- Until the producer says that BullMQ has the chunks, the sweeper looks after them.
-  redis.call('HSET', TAG .. ':unsent', commit, now .. ' ' .. table.concat(created, ' '))
+  redis.call('HSET', TAG .. ':commits', arg.commit, cmsgpack.pack(lost))
+  redis.call('ZADD', TAG .. ':commits:due', now, arg.commit)
 end
-return out
+return cmsgpack.pack(out)

@@ -15,10 +15,13 @@ if cancelled then
   finish(id, 'cancelled', now_ms(), { 'error', detail })
   redis.call('PUBLISH', 'shoal:dropped', full_id(id))
 end
+settle()
 if erase then
+  local held = redis.call('HGET', key, 'held') or 0
+  if redis.call('ZREM', TAG .. ':forget', forget_entry(held, 'record', id, tenant), tenant .. ' ' .. id) > 0 then
+    hold(tenant, -held)
+  end
   redis.call('UNLINK', key, TAG .. ':parts:' .. id)
   redis.call('ZREM', TAG .. ':index:' .. tenant, id)
-  redis.call('ZREM', TAG .. ':forget', tenant .. ' ' .. id)
 end
-settle()
 return cancelled and 1 or 0

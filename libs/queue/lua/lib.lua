@@ -19,9 +19,44 @@ local function is_open(state) return state == 'queued' or state == 'running' end
 
 local function holds(chunk) return redis.call('GET', TAG .. ':chunks:' .. chunk[1] .. ':lock') == chunk[2] end
 
+-- The fair order. A chunk's priority is the distance of its start tag from `base` in quanta of tokens (at weight 1): two tags
+-- closer than a quantum are served in the order of their arrival. BullMQ's limit is 2,097,151 (PRIORITY_LIMIT); what lies
+-- beyond ours stands at the end, until sweep.lua has moved the base up to V and lowered what waits. It does so a slice at a
+-- time, front first: while there is a `shift`, priorities from that of `frontier` (a score) on are of the base before.
+local QUANTUM, MAX_PRIORITY = 64, 2000000
+local PRIORITY_STEP = 0x100000000
+
+local function read_order()
+  local r = redis.call('HMGET', STATE, 'virtual', 'base', 'shift', 'frontier')
+  return {
+    virtual = tonumber(r[1] or 0), base = tonumber(r[2] or 0), shift = tonumber(r[3] or 0), frontier = tonumber(r[4] or 0),
+  }
+end
+
+local function priority_of(order, tag)
+  local priority = math.floor((tag - order.base) / QUANTUM) + 1
+  if order.shift > 0 and priority + order.shift >= math.floor(order.frontier / PRIORITY_STEP) then
+    priority = priority + order.shift
+  end
+  return math.max(1, math.min(MAX_PRIORITY, priority))
+end
+
+-- All digits: a tag is a sum of fractions.
+local function exact(number) return string.format('%.17g', number) end
+
+-- Bytes that a tenant holds: of unfinished jobs what admission estimated, of ended ones what is stored. An entry of
+-- `forget` says what its end gives back, so that a record that expires by itself leaves no trace here.
+local function hold(tenant, bytes)
+  if bytes ~= 0 and redis.call('HINCRBY', TAG .. ':held', tenant, bytes) <= 0 then
+    redis.call('HDEL', TAG .. ':held', tenant)
+  end
+end
+
+local function forget_entry(bytes, kind, id, tenant) return bytes .. ' ' .. kind .. ' ' .. id .. ' ' .. tenant end
+
 -- What the jobs that end in this script give back, who started or has new outputs, and whether webhooks have news: all
 -- written once, by settle().
-local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {}, states = {} }
+local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {}, states = {}, held = {} }
 local outbox = false
 
 -- Leaves an event for the webhooks process. `hears` is the record's: s, o, e for started, outputs, ended.
@@ -34,18 +69,23 @@ end
 local function hears(letters, letter) return letters and string.find(letters, letter, 1, true) end
 
 -- The first terminal write wins: callers check is_open() before. Drops the inputs and starts retention. `fields` are
--- further fields of the record, as a list of names and values.
-local function finish(id, state, now, fields)
+-- further fields of the record, as a list of names and values; `bytes` is the size of all results. Returns how many slices
+-- the job had: what this took grows with them.
+local function finish(id, state, now, fields, bytes)
   local key = record(id)
-  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', 'hears', 'parts')
-  local tenant, tokens, retention = r[1], tonumber(r[2]), tonumber(r[6])
-  redis.call('HSET', key, 'state', state, 'ended', now, 'expires', now + retention, unpack(fields or {}))
+  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', 'hears', 'parts',
+    'held', 'bytes', 'kept')
+  local tenant, tokens, slices, retention = r[1], tonumber(r[2]), tonumber(r[4]), tonumber(r[6])
+  bytes = bytes or tonumber(r[10] or 0)
+  local held = tonumber(r[11] or 0) + bytes
+  redis.call('HSET', key, 'state', state, 'ended', now, 'expires', now + retention, 'bytes', bytes, 'held', held,
+    unpack(fields or {}))
   local inputs = {}
-  for s = 0, tonumber(r[4]) - 1 do inputs[s + 1] = 'in' .. s end
+  for s = 0, slices - 1 do inputs[s + 1] = 'in' .. s end
   redis.call('HDEL', key, unpack(inputs))
   redis.call('PEXPIRE', key, retention)
   if r[8] then redis.call('PEXPIRE', TAG .. ':parts:' .. id, retention) end
-  redis.call('ZADD', TAG .. ':forget', now + retention, tenant .. ' ' .. id)
+  redis.call('ZADD', TAG .. ':forget', now + retention, forget_entry(held, 'record', id, tenant))
   if r[5] then redis.call('ZREM', TAG .. ':due', id) end
   if hears(r[7], 'e') then tell(id, tenant, state, now) end
   released.jobs = released.jobs + 1
@@ -53,7 +93,9 @@ local function finish(id, state, now, fields)
   released.tokens = released.tokens + tokens
   released.reserved = released.reserved + tonumber(r[3])
   released.tenants[tenant] = (released.tenants[tenant] or 0) + tokens
+  released.held[tenant] = (released.held[tenant] or 0) + held - tonumber(r[9] or 0)
   ended[#ended + 1] = full_id(id)
+  return slices
 end
 
 -- Releases what admission reserved and announces what happened, in one message each; API replicas wake who waits.
@@ -66,14 +108,15 @@ local function settle()
       redis.call('HDEL', TAG .. ':outstanding', tenant)
     end
   end
+  for tenant, bytes in pairs(released.held) do hold(tenant, bytes) end
   redis.call('HINCRBY', STATE, 'tokens', -released.tokens)
   redis.call('HINCRBY', STATE, 'reserved', -released.reserved)
   redis.call('HINCRBY', STATE, 'served', released.tokens)
   for state, jobs in pairs(released.states) do redis.call('HINCRBY', STATE, state, jobs) end
   if redis.call('HINCRBY', STATE, 'jobs', -released.jobs) <= 0 then
     -- The queue is empty: fair queueing starts afresh.
-    redis.call('DEL', TAG .. ':tags')
-    redis.call('HDEL', STATE, 'virtual', 'base')
+    redis.call('UNLINK', TAG .. ':tags')
+    redis.call('HDEL', STATE, 'virtual', 'base', 'shift', 'frontier', 'recheck')
   end
   redis.call('PUBLISH', 'shoal:ended', table.concat(ended, ' '))
 end

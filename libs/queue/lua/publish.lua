@@ -71,7 +71,7 @@ for i, run in ipairs(runs) do
         finish(id, 'failed', now, { 'error', ARGV[2] })
       elseif done == tonumber(r[2]) then
         local state = failures == done and 'failed' or 'completed'
-        finish(id, state, now, { 'out' .. first, result, 'done', done, 'failed', failures })
+        finish(id, state, now, { 'out' .. first, result, 'done', done, 'failed', failures }, bytes)
       else
         mask = string.sub(mask, 1, from - 1) .. string.rep('1', items) .. string.sub(mask, to + 1)
         redis.call('HSET', key, 'out' .. first, result, 'done', done, 'failed', failures, 'bytes', bytes, mask_field, mask)

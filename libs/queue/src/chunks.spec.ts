@@ -6,7 +6,18 @@ const items = (count: number): WireItem[] =>
   Array.from({ length: count }, () => ({ kind: 'text', ids: new Uint32Array(1) }));
 
 function slice(ulid: string, more: Partial<PlacedSlice> = {}): PlacedSlice {
-  return { ulid, slice: 0, owner: 'tenant', count: 1, tokens: 10, tag: 1, priority: 1, ...more };
+  return {
+    ulid,
+    slice: 0,
+    tenant: 'tenant',
+    rank: 1,
+    count: 1,
+    tokens: 10,
+    tag: 1,
+    priority: 1,
+    overtaken: 0,
+    ...more,
+  };
 }
 
 describe('byLength', () => {
@@ -34,9 +45,9 @@ describe('cutSlices', () => {
 });
 
 describe('formChunks', () => {
-  it('joins single jobs of one owner and never those of two', () => {
-    const chunks = formChunks([slice('a'), slice('b', { owner: 'other' }), slice('c')], 1000);
-    expect(chunks.map(({ chunk }) => chunk.slices.map(([ulid]) => ulid)).sort()).toEqual([['a', 'c'], ['b']]);
+  it('joins single jobs of one tenant and rank and never those of two', () => {
+    const chunks = formChunks([slice('a'), slice('b', { tenant: 'x' }), slice('c'), slice('d', { rank: 2 })], 1000);
+    expect(chunks.map(({ chunk }) => chunk.slices.map(([ulid]) => ulid)).sort()).toEqual([['a', 'c'], ['b'], ['d']]);
   });
 
   it('keeps a chunk within half a micro-batch, whatever is joined', () => {
@@ -50,5 +61,13 @@ describe('formChunks', () => {
   it('gives a chunk the first place of its slices in the fair order', () => {
     const [chunk] = formChunks([slice('a', { tag: 90, priority: 9 }), slice('b', { tag: 30, priority: 3 })], 1000);
     expect(chunk).toMatchObject({ chunk: { tag: 30 }, priority: 3 });
+  });
+
+  it('tells of lower ranks how much had overtaken them, and of the best nothing', () => {
+    const chunks = formChunks(
+      [slice('a'), slice('b', { rank: 2, overtaken: 70 }), slice('c', { rank: 2, overtaken: 50 })],
+      1000,
+    );
+    expect(chunks.map(({ chunk }) => chunk.turn)).toEqual([undefined, { tenant: 'tenant', rank: 2, overtaken: 50 }]);
   });
 });

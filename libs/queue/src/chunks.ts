@@ -1,8 +1,11 @@
 /** How items become slices of a job and slices become chunks (what BullMQ carries). Pure functions. */
-import type { WireItem } from '@shoal/contracts';
+import type { Priority, WireItem } from '@shoal/contracts';
 
 /** Most items of one chunk; with 64 an item in bulk costs 45 µs of CPU time in all, with 32 68 µs, alone 300 (docs/benchmarks.md). */
 export const MAX_CHUNK_ITEMS = 64;
+
+/** A job's priority as the fair order counts it: within a tenant's share lower ranks come first. */
+export const RANKS: Readonly<Record<Priority, number>> = { high: 1, normal: 2, low: 3 };
 
 /** A run of one job's items, in the order of their lengths, that always travels in one chunk. */
 export interface Slice {
@@ -12,15 +15,19 @@ export interface Slice {
   readonly tokens: number;
 }
 
-export interface SliceRef {
-  readonly ulid: string;
-  readonly slice: number;
+/** Whose turn a chunk is: what came of a better rank after it had got its tag, in tokens ÷ weight, goes before it. */
+export interface Turn {
+  readonly tenant: string;
+  readonly rank: number;
+  readonly overtaken: number;
 }
 
 /** The data of a BullMQ job. `tag` is its start tag in fair queueing, by which the virtual time advances. */
 export interface Chunk {
   readonly tag: number;
   readonly slices: readonly (readonly [ulid: string, slice: number])[];
+  /** Left out for the best rank, which nothing overtakes. */
+  readonly turn?: Turn;
 }
 
 /**
@@ -49,29 +56,33 @@ export function cutSlices(items: readonly WireItem[], lengths: readonly number[]
   return slices;
 }
 
-/** An admitted slice with its place in the fair order. */
-export interface PlacedSlice extends SliceRef {
-  readonly owner: string;
-  readonly count: number;
-  readonly tokens: number;
+/** An admitted slice, and where admission put it in the fair order. */
+export interface PlacedSlice {
   readonly tag: number;
   readonly priority: number;
+  readonly overtaken: number;
+  readonly ulid: string;
+  readonly slice: number;
+  readonly tenant: string;
+  readonly rank: number;
+  readonly count: number;
+  readonly tokens: number;
 }
 
-/** Joins slices of one owner into chunks of at most 64 items and `maxTokens` tokens; lengths stay together. */
+/** Joins slices of one tenant and rank into chunks of at most 64 items and `maxTokens` tokens; lengths stay together. */
 export function formChunks(slices: readonly PlacedSlice[], maxTokens: number): { chunk: Chunk; priority: number }[] {
   const ordered = [...slices].sort((a, b) => {
-    if (a.owner !== b.owner) return a.owner < b.owner ? -1 : 1;
-    return a.tokens / a.count - b.tokens / b.count || a.tag - b.tag;
+    if (a.tenant !== b.tenant) return a.tenant < b.tenant ? -1 : 1;
+    return a.rank - b.rank || a.tokens / a.count - b.tokens / b.count || a.tag - b.tag;
   });
   const groups: PlacedSlice[][] = [];
   let items = 0;
   let tokens = 0;
   for (const slice of ordered) {
     const group = groups.at(-1);
-    const fits =
-      group?.[0]?.owner === slice.owner && items + slice.count <= MAX_CHUNK_ITEMS && tokens + slice.tokens <= maxTokens;
-    if (group && fits) {
+    const [first] = group ?? [];
+    const alike = first?.tenant === slice.tenant && first.rank === slice.rank;
+    if (group && alike && items + slice.count <= MAX_CHUNK_ITEMS && tokens + slice.tokens <= maxTokens) {
       group.push(slice);
       items += slice.count;
       tokens += slice.tokens;
@@ -81,8 +92,15 @@ export function formChunks(slices: readonly PlacedSlice[], maxTokens: number): {
       tokens = slice.tokens;
     }
   }
-  return groups.map((group) => ({
-    chunk: { tag: Math.min(...group.map((s) => s.tag)), slices: group.map((s) => [s.ulid, s.slice] as const) },
-    priority: Math.min(...group.map((s) => s.priority)),
-  }));
+  return groups.map((group) => ({ chunk: chunkOf(group), priority: Math.min(...group.map((s) => s.priority)) }));
+}
+
+function chunkOf(group: readonly PlacedSlice[]): Chunk {
+  const { tenant, rank } = group[0]!;
+  const overtaken = Math.min(...group.map((s) => s.overtaken));
+  return {
+    tag: Math.min(...group.map((s) => s.tag)),
+    slices: group.map((s) => [s.ulid, s.slice] as const),
+    ...(rank > RANKS.high && { turn: { tenant, rank, overtaken } }),
+  };
 }

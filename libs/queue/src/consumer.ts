@@ -11,7 +11,7 @@ import { unpack } from './codec.js';
 import { CHUNKS, DROPPED_CHANNEL, formatJobId, queueTag } from './keys.js';
 import type { PackedTask } from './records.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget, subscribe } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /**
  * A dead worker's chunks are fetched again after the lock + 2 checks at most, 14 s; 15 s is promised (docs/reliability.md).
@@ -96,6 +96,8 @@ type ClaimedSlice = [
   strikes: number[],
   attempts: number[],
 ];
+
+const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null]>('claim.lua');
 
 export class Consumer {
   readonly #options: ConsumerOptions;
@@ -192,6 +194,7 @@ export class Consumer {
     try {
       this.#claiming++;
       const items = await this.#claim(job, token).finally(() => this.#claiming--);
+      if (items === null) return await handBack(job, token);
       const outcomes = await this.#handleAll(items, lost);
       const retries = outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? [outcome.afterMs] : []));
       // What is left of the chunk is all that a later claim finds: the rest is in the record.
@@ -209,11 +212,12 @@ export class Consumer {
     }
   }
 
-  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedItem[]> {
+  /** Null where the chunk goes back in the fair order. */
+  async #claim(job: Job<Chunk>, token: string): Promise<ClaimedItem[] | null> {
     const { slices, tag } = job.data;
     const lock: ChunkLock = { id: job.id!, token, tag };
-    const reply = await runScript(this.#redis, 'claim', this.#options.queue, slices.flat());
-    const [now, claimed] = reply as [number, (ClaimedSlice | [])[]];
+    const [now, claimed] = await claimScript(this.#redis, this.#options.queue, claimOf(job.id!, job.data));
+    if (claimed === null) return null;
     const flags = new Map<string, Dropped>();
     return slices.flatMap(([ulid, slice], s) => {
       const found = claimed[s];
@@ -296,6 +300,12 @@ export class Consumer {
       worker.concurrency = Math.max(1, Math.min(CHUNKS_PER_FETCHER, active + more));
     }
   }
+}
+
+/** What lua/claim.lua is asked. */
+function claimOf(id: string, { tag, slices, turn }: Chunk): (string | number)[] {
+  const { tenant, rank, overtaken } = turn ?? { tenant: '', rank: 1, overtaken: 0 };
+  return [id, tag, tenant, rank, overtaken, ...slices.flat()];
 }
 
 interface Fetcher {

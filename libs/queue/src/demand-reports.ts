@@ -3,13 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { type FleetSpeed, parseSpeeds } from './fleet-speeds.js';
 import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /** A new image or model starts differently, and 20 starts later nothing else is left. */
 const COLD_STARTS = 20;
 
 /** A replica that reports while it works, every 5 s, counts as at work for three of its reports. */
 const AT_WORK_MS = 15_000;
+
+type Reply = [now: number, replicas: number, rate: Buffer | null, speeds: Buffer[]];
+
+const workingScript = queueScript<Reply>('working.lua');
 
 /** What is known when a replica reports. */
 export interface Known {
@@ -60,8 +64,7 @@ export class DemandReports {
    * at once one may lose its lesson, and gives the next five seconds later.
    */
   async learn(learn: (known: Known) => Lesson): Promise<void> {
-    const reply = await runScript(this.#redis, 'working', this.#queue, [this.#id, AT_WORK_MS]);
-    const [now, replicas, rate, speeds] = reply as [number, number, Buffer | null, Buffer[]];
+    const [now, replicas, rate, speeds] = await workingScript(this.#redis, this.#queue, [this.#id, AT_WORK_MS]);
     const known = Number(rate);
     const lesson = learn({ now, replicas, rate: isRate(known) ? known : null, speeds: parseSpeeds(speeds) });
     if (lesson.rate !== null && isRate(lesson.rate)) {

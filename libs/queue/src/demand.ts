@@ -2,7 +2,7 @@
 
 import { type FleetSpeed, parseSpeeds } from './fleet-speeds.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 export interface Demand {
   /**
@@ -37,9 +37,11 @@ type Reply = [
   speeds: Buffer[],
 ];
 
+const demandScript = queueScript<Reply>('demand.lua');
+
 /** One script, so that all of it is of one moment. */
 export async function readDemand(redis: RedisClient, queue: string): Promise<Demand> {
-  const reply = (await runScript(redis, 'demand', queue, [])) as Reply;
+  const reply = await demandScript(redis, queue, []);
   const [now, jobs, tokens, arriving, arrived, replicaRate, coldStarts, speeds] = reply;
   const [rate, at] = [toNumber(arriving), toNumber(arrived)];
   return {

@@ -3,12 +3,13 @@
  * that it has moved on. What is not asked for is not read, so a slow reader costs the memory of one look.
  */
 import { ShoalError } from '@shoal/contracts';
+import { pack } from './codec.js';
 import { formatJobId, type JobId } from './keys.js';
 import type { Reader } from './reader.js';
-import { parseRecord, placeResults } from './records.js';
+import { parseRecord, placeResults, RECORD_FIELDS, type RecordValues } from './records.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 import type { JobPart, JobProgress } from './types.js';
 import type { Waiters } from './waiters.js';
 
@@ -19,7 +20,9 @@ const MAX_BYTES = 256 * 1024;
 const RETRY_MS = 1000;
 
 /** As lua/events.lua returns it. */
-type Look = 0 | [record: (Buffer | null)[], runs: [end: number, first: number, last: number, packed: Buffer][]];
+type Look = 0 | [record: RecordValues, runs: [end: number, first: number, last: number, packed: Buffer][]];
+
+const eventsScript = queueScript<Look>('events.lua');
 
 export class Follower {
   readonly #redis: RedisClient;
@@ -71,14 +74,16 @@ export class Follower {
   }
 
   async #look(id: JobId, after: number): Promise<JobProgress | null> {
-    const look = (await runScript(this.#redis, 'events', id.queue, [id.ulid, after, MAX_RUNS, MAX_BYTES])) as Look;
+    const asked = { fields: RECORD_FIELDS, id: id.ulid, after, limit: MAX_RUNS, bytes: MAX_BYTES };
+    const look = await eventsScript(this.#redis, id.queue, [pack(asked)]);
     if (look === 0) return null;
     const [values, runs] = look;
+    const stored = parseRecord(id, values);
     const parts = runs.flatMap(([end, first, last, packed]): JobPart[] => {
       const start = end - (last - first);
-      return placeResults(values, first, packed).map((placed, i) => ({ seq: start + i, ...placed }));
+      return placeResults(stored, first, packed).map((placed, i) => ({ seq: start + i, ...placed }));
     });
-    const record = parseRecord(id, values);
+    const { record } = stored;
     if (record.endedAt !== null && !record.meta.array) {
       const whole = await this.#reader.read(id);
       return whole && { record: whole, parts: [] };

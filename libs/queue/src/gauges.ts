@@ -1,21 +1,29 @@
 /**
  * What admission needs to know of Redis between two looks: memory in use, bytes reserved for results, each queue's load
- * and the limits its workers measured. One pipeline every 200 ms for all queues; bytes admitted since then are added.
+ * and the limits its workers measured, and which tenants hold much. One pipeline every 200 ms for the queues that have work,
+ * and now and then one that has none; bytes admitted since then are added.
  *
  * Of a cluster every queue is asked for by itself, together with the memory of the node that answers: a queue can take as
  * much as its own node can, and a node that is away leaves the queues of others as they are.
  */
 import { ShoalError } from '@shoal/contracts';
 import { Cluster } from 'ioredis';
-import { queueTag } from './keys.js';
+import type { AdmissionLimits } from './admission.js';
+import { HELD_KEY, queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
+import type { Schedule } from './schedule.js';
 
 const INTERVAL_MS = 200;
+/** One idle queue is looked at with every tenth look: what a worker has told, and announcements that were lost. */
+const IDLE_EVERY = 10;
 /** Share of Redis's memory that may be in use or promised; the rest is for what publishing and BullMQ add. */
 const FULL_SHARE = 0.75;
+/** Micro-batch until a worker has measured its own; a chunk is half of one. */
+const DEFAULT_BATCH_TOKENS = 2048;
 
 /** Final states, each a field of a queue's state that counts the jobs that ended so. */
 const ENDS = ['completed', 'failed', 'cancelled', 'expired'] as const;
+const STATE_FIELDS = ['tokens', 'reserved', 'served', 'jobs', ...ENDS] as const;
 
 export interface QueueGauge {
   /** Unfinished jobs. */
@@ -30,13 +38,22 @@ export interface QueueGauge {
   readonly ended: Readonly<Record<(typeof ENDS)[number], number>>;
 }
 
-const NONE_ENDED: QueueGauge['ended'] = { completed: 0, failed: 0, cancelled: 0, expired: 0 };
+const NOTHING: QueueGauge = {
+  jobs: 0,
+  tokens: 0,
+  rate: 0,
+  batchTokens: null,
+  ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
+};
 
 export interface GaugesOptions {
   readonly redis: RedisClient;
+  readonly schedule: Schedule;
   readonly queues: readonly string[];
   /** Bytes that count as full where Redis has no `maxmemory`. */
   readonly memoryBudget: number;
+  /** Share of the memory for jobs and results that one tenant may take. */
+  readonly tenantMemoryShare: number;
   readonly clock: () => number;
 }
 
@@ -63,19 +80,23 @@ export class Gauges {
   readonly #servers = new Map<string, Memory>();
   /** Bytes admitted since the last look, by queue. */
   readonly #sinceLook = new Map<string, number>();
+  /** Those that had work at the last look: they are looked at once more after it. */
+  #busy: readonly string[] = [];
+  #held: ReadonlyMap<string, number> = new Map();
+  #looks = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: GaugesOptions) {
     this.#options = options;
   }
 
-  /** Looks once, then keeps looking until `stop`. Rejects where the first look fails. */
+  /** Looks at every queue, then keeps looking until `stop`. Rejects where the first look fails. */
   async start(): Promise<void> {
-    await this.look();
+    await this.look(this.#options.queues);
     const again = () => {
       this.#timer = setTimeout(
         () =>
-          this.look()
+          this.#lookAgain()
             .catch(() => undefined)
             .finally(() => this.#timer && again()),
         INTERVAL_MS,
@@ -90,13 +111,25 @@ export class Gauges {
   }
 
   queue(name: string): QueueGauge {
-    return this.#queues.get(name) ?? { jobs: 0, tokens: 0, rate: 0, batchTokens: null, ended: NONE_ENDED };
+    return this.#queues.get(name) ?? NOTHING;
+  }
+
+  /** Most tokens of a chunk: half of a micro-batch. */
+  chunkTokens(queue: string): number {
+    return (this.queue(queue).batchTokens ?? DEFAULT_BATCH_TOKENS) / 2;
+  }
+
+  /** What lua/admit.lua needs to know of memory. */
+  memory(queue: string): AdmissionLimits['memory'] {
+    const { limit } = this.#memoryOf(queue);
+    const tenantCap = Math.min(this.#options.tenantMemoryShare * FULL_SHARE * limit, Number.MAX_SAFE_INTEGER);
+    return { tenantCap: Math.floor(tenantCap), held: this.#held };
   }
 
   /** Counts `bytes` of `queue` as used, or throws `memory_full`: checked before anything of the job is written. */
   reserve(queue: string, bytes: number): void {
-    const server = this.#queues.get(queue)?.server ?? '';
-    const { used, limit } = this.#servers.get(server) ?? { used: 0, limit: Number.POSITIVE_INFINITY };
+    const server = this.#queues.get(queue)?.server;
+    const { used, limit } = this.#memoryOf(queue);
     let promised = bytes;
     for (const [name, seen] of this.#queues) {
       if (seen.server === server) promised += seen.reserved + (this.#sinceLook.get(name) ?? 0);
@@ -110,19 +143,33 @@ export class Gauges {
   }
 
   /** Rejects with the first failure; what could be seen all the same is. */
-  async look(): Promise<void> {
-    const { redis, queues } = this.#options;
+  async look(queues: readonly string[]): Promise<void> {
+    const { redis } = this.#options;
     const groups = redis instanceof Cluster ? queues.map((queue) => [queue]) : [queues];
     const looks = await Promise.allSettled(groups.map((group) => this.#lookAt(group)));
     for (const look of looks) if (look.status === 'rejected') throw look.reason;
   }
 
+  async #lookAgain(): Promise<void> {
+    const { redis, schedule, queues } = this.#options;
+    const [busy, held] = await Promise.all([schedule.busy(), redis.hgetall(HELD_KEY)]);
+    this.#held = new Map(Object.entries(held).map(([tenant, bytes]) => [tenant, Number(bytes)]));
+    const turn = this.#looks++;
+    const idle = turn % IDLE_EVERY === 0 ? queues[(turn / IDLE_EVERY) % queues.length] : undefined;
+    const known = new Set(queues);
+    const ours = busy.filter((queue) => known.has(queue));
+    const wanted = new Set([...ours, ...this.#busy, ...(idle === undefined ? [] : [idle])]);
+    await this.look([...wanted]);
+    this.#busy = ours;
+    if (idle !== undefined && !ours.includes(idle) && this.queue(idle).jobs > 0) schedule.announce(idle);
+  }
+
   /** Queues that one server has. */
   async #lookAt(queues: readonly string[]): Promise<void> {
-    const { redis, memoryBudget, clock } = this.#options;
+    const { redis, memoryBudget } = this.#options;
     const pipeline = redis.pipeline().info('server', 'memory');
     for (const queue of queues) {
-      pipeline.hmget(`${queueTag(queue)}:state`, 'tokens', 'reserved', 'served', 'jobs', ...ENDS);
+      pipeline.hmget(`${queueTag(queue)}:state`, ...STATE_FIELDS);
       pipeline.hget(`${queueTag(queue)}:limits`, 'batchTokens');
     }
     const before = queues.map((queue) => this.#sinceLook.get(queue) ?? 0);
@@ -133,28 +180,37 @@ export class Gauges {
     const max = Number(field(info, 'maxmemory'));
     this.#servers.set(server, { used: Number(field(info, 'used_memory')), limit: max > 0 ? max : memoryBudget });
     queues.forEach((queue, n) => {
-      const state = (replies[1 + 2 * n]![1] as (string | null)[]).map(Number);
-      const [tokens = 0, reserved = 0, served = 0, jobs = 0, ...counts] = state;
-      const [completed = 0, failed = 0, cancelled = 0, expired = 0] = counts;
-      const batchTokens = replies[2 + 2 * n]![1] as string | null;
       this.#count(queue, -before[n]!);
-      const at = clock();
-      const last = this.#queues.get(queue);
-      const sample = last && at > last.at ? ((served - last.served) / (at - last.at)) * 1000 : 0;
-      // Smoothed over about 2 s, so that one empty look between two micro-batches does not read as a standstill.
-      const rate = last ? last.rate * 0.9 + sample * 0.1 : 0;
-      this.#queues.set(queue, {
-        server,
-        jobs,
-        tokens,
-        reserved,
-        rate,
-        batchTokens: batchTokens === null ? null : Number(batchTokens),
-        ended: { completed, failed, cancelled, expired },
-        served,
-        at,
-      });
+      this.#note(queue, server, replies[1 + 2 * n]![1] as (string | null)[], replies[2 + 2 * n]![1] as string | null);
     });
+  }
+
+  #note(queue: string, server: string, values: readonly (string | null)[], batchTokens: string | null): void {
+    const state = Object.fromEntries(STATE_FIELDS.map((name, n) => [name, Number(values[n])])) as Record<
+      (typeof STATE_FIELDS)[number],
+      number
+    >;
+    const { tokens, reserved, served, jobs, completed, failed, cancelled, expired } = state;
+    const at = this.#options.clock();
+    const last = this.#queues.get(queue);
+    const sample = last && at > last.at ? ((served - last.served) / (at - last.at)) * 1000 : 0;
+    this.#queues.set(queue, {
+      server,
+      jobs,
+      tokens,
+      reserved,
+      // Smoothed over about 2 s, so that one empty look between two micro-batches does not read as a standstill.
+      rate: last ? last.rate * 0.9 + sample * 0.1 : 0,
+      batchTokens: batchTokens === null ? null : Number(batchTokens),
+      ended: { completed, failed, cancelled, expired },
+      served,
+      at,
+    });
+  }
+
+  #memoryOf(queue: string): Memory {
+    const server = this.#queues.get(queue)?.server ?? '';
+    return this.#servers.get(server) ?? { used: 0, limit: Number.POSITIVE_INFINITY };
   }
 
   #count(queue: string, bytes: number): void {

@@ -1,28 +1,39 @@
 /**
  * Idempotency keys: a key is reserved with the body's fingerprint and the id the job will have, before the job is written;
- * a repeat finds the id and goes on with it, so that however often a call is repeated there is one job.
+ * a repeat finds the id and goes on with it, so that however often a call is repeated there is one job. A key whose call
+ * was refused keeps the id too, for a while: a repeat of the call may be on its way to be admitted under it.
  */
 import { ShoalError } from '@shoal/contracts';
 import { Cluster } from 'ioredis';
 import { idempotencyKey, queueTag } from './keys.js';
-import { type Command, sendMany } from './many.js';
+import { type Command, sendEach } from './pipeline.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
 
-const KEEP_SECONDS = 24 * 3600;
+/** A key stands for this long, and for as long as the job's result may be kept after that. */
+const KEEP_MS = 24 * 3600_000;
+/** A refused call that was repeated has been admitted or refused by then. */
+const REFUSED_MS = 60_000;
+/** What a key takes in Redis, beside its own length. */
+export const KEY_BYTES = 300;
 
-/** `<fingerprint> <job id> <reserved|admitted>` */
+export function keepKeyMs(retentionMs: number): number {
+  return KEEP_MS + retentionMs;
+}
+
+/** `<fingerprint> <job id> <reserved, admitted or refused>` */
 interface Reservation {
   readonly fingerprint: string;
   readonly id: string;
-  readonly admitted: boolean;
+  readonly state: 'reserved' | 'admitted' | 'refused';
 }
 
-const format = (r: Reservation) => `${r.fingerprint} ${r.id} ${r.admitted ? 'admitted' : 'reserved'}`;
+const format = (use: Omit<Reservation, 'state'>, state: Reservation['state']) =>
+  `${use.fingerprint} ${use.id} ${state}`;
 
 function parseReservation(text: string): Reservation {
-  const [fingerprint, id, state] = text.split(' ') as [string, string, string];
-  return { fingerprint, id, admitted: state === 'admitted' };
+  const [fingerprint, id, state] = text.split(' ') as [string, string, Reservation['state']];
+  return { fingerprint, id, state };
 }
 
 export interface KeyUse {
@@ -31,7 +42,26 @@ export interface KeyUse {
   readonly fingerprint: string;
   /** The id the job gets unless the key already has one. */
   readonly id: string;
+  /** How long the job's result is kept. */
+  readonly retentionMs: number;
 }
+
+/**
+ * What the key says, or nothing where it was free and now has the reservation (ARGV[1], for ARGV[2] ms). One that was
+ * refused is free: for the same call (ARGV[3], its fingerprint) under the same id, for another under a new one.
+ */
+const RESERVE = `local found = redis.call('GET', KEYS[1])
+if found then
+  local same, refused = string.match(found, '^(%S+ )%S+ (%l+)$')
+  if refused ~= 'refused' then return found end
+  if same == ARGV[3] .. ' ' then
+    found = string.gsub(found, 'refused$', 'reserved')
+    redis.call('SET', KEYS[1], found, 'PX', ARGV[2])
+    return found
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return false`;
 
 /**
  * Per use: the id to go on with and whether its job was written before; or `idempotency_conflict`, or why not.
@@ -47,10 +77,18 @@ export async function reserve(
   if (uses.length === 0) return [];
   const cluster = redis instanceof Cluster;
   const commands = uses.map(
-    (use): Command => ['set', keyOf(use), format({ ...use, admitted: false }), 'EX', KEEP_SECONDS, 'NX', 'GET'],
+    (use): Command => [
+      'eval',
+      RESERVE,
+      1,
+      keyOf(use),
+      format(use, 'reserved'),
+      keepKeyMs(use.retentionMs),
+      use.fingerprint,
+    ],
   );
   if (cluster) commands.push(['exists', queueTag(queue)]);
-  const replies = await sendMany(redis, commands);
+  const replies = await sendEach(redis, commands);
   const [away] = replies[uses.length] ?? [];
   if (away) throw away;
   return uses.map((use, n) => {
@@ -65,30 +103,38 @@ export async function reserve(
         'use a new Idempotency-Key for another body, or repeat the first body',
       );
     }
-    return { id: found.id, admitted: found.admitted };
+    return { id: found.id, admitted: found.state === 'admitted' };
   });
 }
+
+/** Unless the key has gone to another job meanwhile. */
+const CONFIRM = `local found = redis.call('GET', KEYS[1])
+if found and string.sub(found, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. 'admitted', 'PX', ARGV[2])
+return 1`;
 
 /** After the job is written: a repeat whose record is gone must answer "gone", not run it again. */
 export async function confirm(redis: RedisClient, uses: readonly KeyUse[]): Promise<void> {
   if (uses.length === 0) return;
-  await sendMany(
+  await sendEach(
     redis,
-    uses.map((use) => ['set', keyOf(use), format({ ...use, admitted: true }), 'KEEPTTL', 'XX']),
+    uses.map((use) => ['eval', CONFIRM, 1, keyOf(use), `${use.fingerprint} ${use.id} `, keepKeyMs(use.retentionMs)]),
   );
 }
 
-/** A repeat of the same call may have been admitted meanwhile: then the key stays. */
-const DELETE_IF_EQUAL = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
+/** A repeat of the same call may have been admitted meanwhile: then the key stays as it is. */
+const REFUSE = `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`;
 
 /** After a definite refusal (429): the key may be used again, also with another body. */
 export async function release(redis: RedisClient, uses: readonly KeyUse[]): Promise<void> {
   if (uses.length === 0) return;
-  const replies = await sendMany(
+  const replies = await sendEach(
     redis,
-    uses.map((use) => ['eval', DELETE_IF_EQUAL, 1, keyOf(use), format({ ...use, admitted: false })]),
+    uses.map((use) => ['eval', REFUSE, 1, keyOf(use), format(use, 'reserved'), format(use, 'refused'), REFUSED_MS]),
   );
-  // Whether the key is free must be known before the refusal is told; a failed command does not reject by itself.
+  // A failed command does not reject by itself.
   for (const [error] of replies) if (error) throw error;
 }
 

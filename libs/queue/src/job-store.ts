@@ -3,10 +3,12 @@
 import { type JobRecord, Joining, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { checkRedis, untilReady } from './check-redis.js';
+import { ChunkQueue } from './chunk-queue.js';
 import { type Demand, readDemand } from './demand.js';
 import { CANCELLED } from './errors.js';
 import { Follower } from './follower.js';
 import { Gauges } from './gauges.js';
+import { listJobs } from './job-lists.js';
 import { formatJobId, type JobId, newUlid, QUEUES_KEY, queueTag } from './keys.js';
 import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
@@ -14,7 +16,8 @@ import { openFailFast, openSubscriber, type RedisClient, type RedisTarget } from
 import { redisError } from './redis-errors.js';
 import { RedisHealth } from './redis-health.js';
 import type { Replication } from './replication.js';
-import { runScript } from './scripts.js';
+import { Schedule } from './schedule.js';
+import { queueScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
 import type { Admitted, JobFilter, JobPage, JobProgress, JobStore, NewJob, QueueDepth } from './types.js';
 import { Waiters } from './waiters.js';
@@ -28,6 +31,8 @@ export interface JobStoreOptions extends RedisTarget {
   readonly queueCapTokens: number;
   /** Bytes for jobs and results where Redis has no `maxmemory`. */
   readonly memoryBudget: number;
+  /** Share of the memory for jobs and results that one tenant may take, over all queues. */
+  readonly tenantMemoryShare: number;
   /** Left out: Redis's own word is enough. */
   readonly replication?: Replication;
   readonly clock: () => number;
@@ -35,6 +40,7 @@ export interface JobStoreOptions extends RedisTarget {
 }
 
 const NO_REPLICATION: Replication = { minReplicas: 0, timeoutMs: 0 };
+const cancelScript = queueScript<number>('cancel.lua');
 
 export type OpenJobStore = JobStore & { close(): Promise<void> };
 
@@ -42,6 +48,8 @@ interface Connections {
   readonly redis: RedisClient;
   /** Of the producers; the same as the others' unless replicas are waited for. */
   readonly writer: RedisClient;
+  /** Of the reader, for large results. */
+  readonly large: RedisClient;
   readonly subscriber: Redis;
 }
 
@@ -50,50 +58,58 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
   const { replication = NO_REPLICATION, onError } = options;
   const redis = openFailFast(options, onError);
   const writer = replication.minReplicas === 0 ? redis : openFailFast(options, onError);
-  const connections = { redis, writer, subscriber: openSubscriber(options, redis, onError) };
-  const gauges = new Gauges({ ...options, redis });
+  const large = openFailFast(options, onError);
+  const connections = { redis, writer, large, subscriber: openSubscriber(options, redis, onError) };
+  const schedule = new Schedule(redis, options.clock);
+  const gauges = new Gauges({ ...options, redis, schedule });
   try {
     await checkRedis(redis, options, { role: 'api', onWarning: onError });
-    await untilReady(writer, 5000);
+    await Promise.all([writer, large].map((connection) => untilReady(connection, 5000)));
     await gauges.start();
     if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
+    await schedule.announceAll(options.queues);
   } catch (error) {
     for (const connection of Object.values(connections)) connection.disconnect();
     throw redisError(error);
   }
-  return new RedisJobStore(options, connections, gauges);
+  return new RedisJobStore(options, connections, schedule, gauges);
 }
 
 class RedisJobStore implements OpenJobStore {
   readonly #options: JobStoreOptions;
   readonly #redis: RedisClient;
   readonly #connections: Connections;
+  readonly #schedule: Schedule;
   readonly #gauges: Gauges;
   readonly #health: RedisHealth;
   readonly #waiters: Waiters;
   readonly #reader: Reader;
   readonly #follower: Follower;
+  readonly #chunks: ReadonlyMap<string, ChunkQueue>;
   readonly #producers: ReadonlyMap<string, Producer>;
   readonly #sweeper: Sweeper;
 
-  constructor(options: JobStoreOptions, connections: Connections, gauges: Gauges) {
-    const { redis, writer, subscriber } = connections;
+  constructor(options: JobStoreOptions, connections: Connections, schedule: Schedule, gauges: Gauges) {
+    const { redis, writer, large, subscriber } = connections;
     this.#options = options;
     this.#redis = redis;
     this.#connections = connections;
+    this.#schedule = schedule;
     this.#gauges = gauges;
     this.#health = new RedisHealth(redis, options);
     this.#waiters = new Waiters(subscriber);
-    this.#reader = new Reader(redis);
+    this.#reader = new Reader(redis, large);
     this.#follower = new Follower(redis, this.#reader, this.#waiters);
     const { clock, tenantCapTokens: tenantCap, replication = NO_REPLICATION } = options;
+    this.#chunks = new Map(options.queues.map((queue) => [queue, new ChunkQueue(writer, queue)]));
+    const shared = { redis: writer, gauges, schedule: new Schedule(writer, clock), tenantCap, replication, clock };
     this.#producers = new Map(
-      options.queues.map((queue) => {
+      [...this.#chunks].map(([queue, chunks]) => {
         const queueCap = options.queueCaps?.[queue] ?? options.queueCapTokens;
-        return [queue, new Producer({ redis: writer, queue, gauges, tenantCap, queueCap, replication, clock })];
+        return [queue, new Producer({ ...shared, queue, chunks, queueCap })];
       }),
     );
-    this.#sweeper = new Sweeper({ redis, producers: this.#producers });
+    this.#sweeper = new Sweeper({ redis, schedule, gauges, chunks: this.#chunks, clock });
     this.#sweeper.start();
   }
 
@@ -153,22 +169,9 @@ class RedisJobStore implements OpenJobStore {
     await this.#cancel(tenant, this.#parse(id), true);
   }
 
-  async list(tenant: string, filter: JobFilter): Promise<JobPage> {
+  list(tenant: string, filter: JobFilter, signal?: AbortSignal): Promise<JobPage> {
     const queues = this.#options.queues.filter((queue) => !filter.model || parseModel(queue) === filter.model);
-    const records: JobRecord[] = [];
-    let cursor = filter.cursor;
-    while (records.length < filter.limit) {
-      const page = await this.#page(tenant, queues, filter.limit, cursor);
-      for (const { id, record } of page) {
-        cursor = id.ulid;
-        if (record && (!filter.status || record.state === filter.status)) records.push(record);
-        if (records.length === filter.limit) break;
-      }
-      if (page.length === 0 || (page.length < filter.limit && records.length < filter.limit)) {
-        return { records, next: null };
-      }
-    }
-    return { records, next: cursor ?? null };
+    return this.#try(() => listJobs(this.#redis, queues, tenant, filter, signal));
   }
 
   depths(): QueueDepth[] {
@@ -194,7 +197,7 @@ class RedisJobStore implements OpenJobStore {
   async close(): Promise<void> {
     this.#gauges.stop();
     await this.#sweeper.stop();
-    await Promise.all([...this.#producers.values()].map((producer) => producer.close()));
+    await Promise.all([...this.#chunks.values()].map((chunks) => chunks.close()));
     for (const connection of Object.values(this.#connections)) connection.disconnect();
   }
 
@@ -210,33 +213,9 @@ class RedisJobStore implements OpenJobStore {
 
   async #cancel(tenant: string, id: JobId, erase: boolean): Promise<void> {
     const args = [id.ulid, tenant, erase ? '1' : '0', CANCELLED];
-    const verdict = await this.#try(() => runScript(this.#redis, 'cancel', id.queue, args));
+    this.#schedule.announce(id.queue);
+    const verdict = await this.#try(() => cancelScript(this.#redis, id.queue, args));
     if (verdict === -1) throw notFound();
-  }
-
-  /** One page of ids, newest first over all queues, with their records (null where a record has expired). */
-  async #page(tenant: string, queues: readonly string[], limit: number, cursor: string | undefined) {
-    const max = cursor === undefined ? '+' : `(${cursor}`;
-    return this.#try(async () => {
-      const lists = await Promise.all(
-        queues.map(async (queue) => {
-          const ulids = await this.#redis.zrevrangebylex(
-            `${queueTag(queue)}:index:${tenant}`,
-            max,
-            '-',
-            'LIMIT',
-            0,
-            limit,
-          );
-          return ulids.map((ulid): JobId => ({ queue, ulid }));
-        }),
-      );
-      const ids = lists
-        .flat()
-        .sort((a, b) => (a.ulid < b.ulid ? 1 : -1))
-        .slice(0, limit);
-      return Promise.all(ids.map(async (id) => ({ id, record: await this.#reader.readSummary(id) })));
-    });
   }
 
   async #try<T>(command: () => Promise<T>): Promise<T> {

@@ -12,6 +12,13 @@ export const MOVED_CHANNEL = 'shoal:moved';
 /** Names of the queues that have an outbox to look into. */
 export const QUEUES_KEY = 'shoal:queues';
 
+/** Queues that have work or something to forget, by when to look (schedule.ts). */
+export const SCHEDULE_KEY = 'shoal:queues:schedule';
+/** Which API replica sweeps. */
+export const SWEEPER_KEY = 'shoal:queues:sweeper';
+/** Tenants by the bytes that they hold in all queues (held-totals.ts). */
+export const HELD_KEY = 'shoal:queues:held';
+
 /** BullMQ's queue name; its keys start with the tag as prefix, so they share the queue's Cluster slot. */
 export const CHUNKS = 'chunks';
 
@@ -38,12 +45,17 @@ export interface JobId {
   readonly ulid: string;
 }
 
+const ULID = /^[0-9a-hjkmnp-tv-z]{26}$/;
 const JOB_ID = /^([a-z0-9][a-z0-9._-]*\.\d+\.[a-z0-9_-]+\.\d+)\.([0-9a-hjkmnp-tv-z]{26})$/;
 
 /** `<model>.<version>.<variant>.<shard>.<ulid>`: any replica finds the record from the id alone. Null where it is none. */
 export function parseJobId(id: string): JobId | null {
   const match = JOB_ID.exec(id);
   return match ? { queue: match[1]!, ulid: match[2]! } : null;
+}
+
+export function isUlid(text: string): boolean {
+  return ULID.test(text);
 }
 
 export function formatJobId({ queue, ulid }: JobId): string {

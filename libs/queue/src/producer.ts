@@ -3,32 +3,29 @@
  * busy with earlier ones are admitted together (group commit), so single jobs share scripts and chunks without waiting.
  */
 import { ShoalError } from '@shoal/contracts';
-import { Queue } from 'bullmq';
-import { byLength, type Chunk, cutSlices, formChunks, type PlacedSlice, type Slice } from './chunks.js';
-import { pack } from './codec.js';
-import { MAX_PRIORITY, PRIORITY_WEIGHT, QUANTUM_TOKENS } from './fairness.js';
+import { admit, type Candidate, type Decision, RECORD_BYTES } from './admission.js';
+import type { ChunkQueue } from './chunk-queue.js';
+import { byLength, cutSlices } from './chunks.js';
 import type { Gauges } from './gauges.js';
 import { confirm, type KeyUse, release, reserve } from './idempotency.js';
-import { CHUNKS, idempotencyKey, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
-import { packMeta, packTask } from './records.js';
+import { idempotencyKey, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
+import { packItems } from './records.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
 import { awaitReplicas, type Replication } from './replication.js';
-import { runScript } from './scripts.js';
+import type { Schedule } from './schedule.js';
 import type { Admitted, NewJob } from './types.js';
 
 /** Most jobs and bytes of one admission script: it holds Redis for about 20 µs a job. */
 const MAX_COMMIT_JOBS = 256;
 const MAX_COMMIT_BYTES = 4 * 1024 * 1024;
-/** Chunk size until a worker has measured its micro-batches; a chunk is half of one. */
-const DEFAULT_BATCH_TOKENS = 2048;
-/** A record costs about this many bytes beside its input and result. */
-const RECORD_BYTES = 600;
 
 export interface ProducerOptions {
   readonly redis: RedisClient;
   readonly queue: string;
   readonly gauges: Gauges;
+  readonly chunks: ChunkQueue;
+  readonly schedule: Schedule;
   /** Most tokens of one tenant's unfinished jobs, and of all. */
   readonly tenantCap: number;
   readonly queueCap: number;
@@ -36,70 +33,36 @@ export interface ProducerOptions {
   readonly clock: () => number;
 }
 
-/** Jobs that were recorded together and whose chunks may be missing. */
-export interface LostCommit {
-  readonly commit: string;
-  readonly jobs: readonly { readonly ulid: string; readonly slices: number }[];
-}
-
-interface Pending {
-  readonly job: NewJob;
-  readonly slices: readonly Slice[];
-  readonly packed: readonly Buffer[];
-  readonly order: readonly number[];
-  readonly bytes: number;
+interface Pending extends Candidate {
   id: string;
   resolve(outcome: Admitted | ShoalError): void;
 }
 
-/** A verdict and, per slice, its start tag and priority (lua/admit.lua). */
-type Verdict = readonly [verdict: number, ...places: (Buffer | number)[]];
-
 export class Producer {
   readonly #options: ProducerOptions;
-  readonly #chunks: Queue<Chunk>;
   readonly #pending: Pending[] = [];
   /** One at a time: what arrives meanwhile is the next, and the fuller a commit the cheaper each job of it. */
   #committing = false;
-  /** Commits whose chunks BullMQ has taken: the sweeper need not look after them. */
-  #sent: string[] = [];
-  #sentTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ProducerOptions) {
     this.#options = options;
-    this.#chunks = new Queue<Chunk>(CHUNKS, {
-      connection: options.redis,
-      prefix: queueTag(options.queue),
-      skipVersionCheck: true,
-      // Nobody reads BullMQ's events: keep its stream from growing.
-      streams: { events: { maxLen: 10 } },
-      defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
-    });
-    this.#chunks.on('error', () => undefined);
   }
 
   /** Resolves to what was admitted (under `id` unless its Idempotency-Key has another), or why not; never rejects. */
   submit(job: NewJob, id: string): Promise<Admitted | ShoalError> {
     const order = byLength(job.tokens);
-    const half = (this.#options.gauges.queue(job.queue).batchTokens ?? DEFAULT_BATCH_TOKENS) / 2;
     const slices = cutSlices(
       order.map((n) => job.items[n]!),
       order.map((n) => job.tokens[n]!),
-      half,
+      this.#options.gauges.chunkTokens(job.queue),
     );
-    const packed = slices.map((slice) => pack([slice.items, slice.lengths]));
-    const bytes = packed.reduce((sum, blob) => sum + blob.length, RECORD_BYTES);
+    const packed = slices.map(packItems);
+    const bytes = packed.reduce((sum, { length }) => sum + length, RECORD_BYTES);
     return new Promise((resolve) => {
-      this.#pending.push({ job, slices, packed, order, bytes, id, resolve });
+      this.#pending.push({ job, slices, packed, bytes, order, id, resolve });
       // At the end of the turn: what came in together is admitted together.
       if (this.#pending.length === 1) setImmediate(() => this.#pump());
     });
-  }
-
-  async close(): Promise<void> {
-    clearTimeout(this.#sentTimer);
-    await this.#tellSent().catch(() => undefined);
-    await this.#chunks.close();
   }
 
   #pump(): void {
@@ -125,30 +88,36 @@ export class Producer {
   }
 
   async #commit(batch: readonly Pending[]): Promise<void> {
+    const { redis, queue, gauges, chunks, schedule, clock } = this.#options;
     const fresh = await this.#reserve(batch);
-    const roomy = fresh.filter((pending) => this.#reserveMemory(pending));
-    const commit = newUlid(this.#options.clock());
-    const verdicts = await this.#admit(roomy, commit);
-    const refused = roomy.filter((_, n) => verdicts[n]![0] < 0);
-    const { redis } = this.#options;
-    await this.#add(roomy, verdicts);
+    if (fresh.length === 0) return;
+    schedule.announce(queue);
+    const commit = newUlid(clock());
+    const { decisions, placed } = await admit(redis, queue, fresh, {
+      commit,
+      tokenCap: this.#options.tenantCap,
+      queueCap: this.#options.queueCap,
+      memory: gauges.memory(queue),
+    });
+    const admitted = fresh.filter((_, n) => decisions[n]! >= 0);
+    if (placed.length > 0) await chunks.send(commit, placed, gauges.chunkTokens(queue));
     // Nobody waits for it: who repeats a call before it is there finds the job all the same. (Were it waited for, a Redis
     // that is away by now would hold up this commit, and then again the next one with whoever came meanwhile.)
-    confirm(redis, roomy.filter((_, n) => verdicts[n]![0] >= 0).flatMap(keyUse)).catch(() => undefined);
-    await release(redis, refused.flatMap(keyUse));
-    if (verdicts.some(([verdict]) => verdict === 1)) this.#noteSent([commit]);
+    confirm(redis, admitted.flatMap(keyUse)).catch(() => undefined);
     // Repeats of a job wait as well: its first call may have been answered that too few replicas have it.
-    if (verdicts.some(([verdict]) => verdict >= 0)) await this.#awaitReplicas(roomy);
-    roomy.forEach((pending, n) => {
-      const verdict = verdicts[n]![0];
-      pending.resolve(verdict < 0 ? this.#refusal(verdict) : { id: pending.id, created: verdict === 1 });
+    const missing = await this.#awaitReplicas(admitted).then(() => null, redisError);
+    fresh.forEach((pending, n) => {
+      const decision = decisions[n]!;
+      if (decision >= 0) pending.resolve(missing ?? { id: pending.id, created: decision === 1 });
+      else void this.#refuse(pending, this.#refusal(decision));
     });
   }
 
-  /** Settles repeats of known Idempotency-Keys; what is returned goes on to be written. */
+  /** Settles repeats of known Idempotency-Keys and what there is no memory for; what is returned goes on to be written. */
   async #reserve(batch: readonly Pending[]): Promise<Pending[]> {
+    const { redis, queue } = this.#options;
     const keyed = batch.filter((pending) => pending.job.idempotency);
-    const found = await reserve(this.#options.redis, this.#options.queue, keyed.flatMap(keyUse));
+    const found = await reserve(redis, queue, keyed.flatMap(keyUse));
     const settled = new Set<Pending>();
     await Promise.all(
       keyed.map(async (pending, n) => {
@@ -161,24 +130,29 @@ export class Producer {
         pending.id = outcome.id;
         const other = parseJobId(outcome.id)!;
         // The fingerprint covers the model's name; a key of an older version or variant keeps its job.
-        if (!outcome.admitted && other.queue === this.#options.queue) return;
+        if (!outcome.admitted && other.queue === queue) return;
         settled.add(pending);
-        const alive = await this.#options.redis.exists(recordKey(other.queue, other.ulid));
-        await this.#awaitReplicas([pending]);
-        pending.resolve(
-          alive === 1
-            ? { id: outcome.id, created: false }
-            : new ShoalError('job_gone', 'its record has expired or was deleted; use a new Idempotency-Key'),
-        );
+        // The node of that job or of its key may be away: that is this call's trouble alone.
+        pending.resolve(await this.#repeat(pending).catch(redisError));
       }),
     );
-    return batch.filter((pending) => !settled.has(pending));
+    return batch.filter((pending) => !settled.has(pending) && this.#reserveMemory(pending));
+  }
+
+  async #repeat(pending: Pending): Promise<Admitted | ShoalError> {
+    const { queue, ulid } = parseJobId(pending.id)!;
+    const alive = await this.#options.redis.exists(recordKey(queue, ulid));
+    if (alive === 0) {
+      return new ShoalError('job_gone', 'its record has expired or was deleted; use a new Idempotency-Key');
+    }
+    await this.#awaitReplicas([pending]);
+    return { id: pending.id, created: false };
   }
 
   /** Of the jobs' queues and of their keys. */
   async #awaitReplicas(jobs: readonly Pending[]): Promise<void> {
     const { redis, replication } = this.#options;
-    if (replication.minReplicas === 0) return;
+    if (replication.minReplicas === 0 || jobs.length === 0) return;
     const keys = jobs.flatMap(keyUse).map(({ tenant, key }) => idempotencyKey(tenant, key));
     const queues = new Set(jobs.map(({ id }) => queueTag(parseJobId(id)!.queue)));
     await awaitReplicas(redis, [...queues, ...keys], replication);
@@ -189,116 +163,38 @@ export class Producer {
       this.#options.gauges.reserve(this.#options.queue, pending.bytes + pending.job.resultBytes);
       return true;
     } catch (error) {
-      void release(this.#options.redis, keyUse(pending)).catch(() => undefined);
-      pending.resolve(redisError(error));
+      void this.#refuse(pending, redisError(error));
       return false;
     }
   }
 
-  async #admit(jobs: readonly Pending[], commit: string): Promise<Verdict[]> {
-    if (jobs.length === 0) return [];
-    const { redis, queue, tenantCap, queueCap } = this.#options;
-    const blobs: Buffer[] = [];
-    // Lua counts from 1, and the first argument is the list of jobs.
-    const argument = (blob: Buffer) => blobs.push(blob) + 1;
-    const entries = jobs.map(({ job, id, slices, packed, order }) => [
-      ulidOf(id),
-      job.tenant.name,
-      job.tenant.weight * PRIORITY_WEIGHT[job.meta.priority],
-      argument(packMeta(job.meta, order)),
-      argument(packTask(job.meta)),
-      job.deadline && 'at' in job.deadline ? job.deadline.at : 0,
-      job.deadline && 'in' in job.deadline ? job.deadline.in : 0,
-      job.items.length,
-      job.tokens.reduce((sum, n) => sum + n, 0),
-      job.resultBytes,
-      slices.map((slice, s) => [slice.first, slice.items.length, slice.tokens, argument(packed[s]!)]),
-      job.retentionMs,
-      lettersOf(job.told),
-      job.meta.array,
-    ]);
-    const control = pack([entries, tenantCap, queueCap, QUANTUM_TOKENS, MAX_PRIORITY, commit]);
-    return (await runScript(redis, 'admit', queue, [control, ...blobs])) as Verdict[];
+  /** Whether the key is free again must be known before the refusal is told. */
+  async #refuse(pending: Pending, refusal: ShoalError): Promise<void> {
+    const released = await release(this.#options.redis, keyUse(pending)).catch(redisError);
+    pending.resolve(released instanceof ShoalError ? released : refusal);
   }
 
-  async #add(jobs: readonly Pending[], verdicts: readonly Verdict[]): Promise<void> {
-    const placed = jobs.flatMap((pending, n) =>
-      pending.slices.flatMap((slice, s): PlacedSlice[] => {
-        const tag = verdicts[n]![1 + 2 * s];
-        if (tag === undefined) return [];
-        return [
-          {
-            owner: `${pending.job.tenant.name} ${pending.job.meta.priority}`,
-            ulid: ulidOf(pending.id),
-            slice: s,
-            count: slice.items.length,
-            tokens: slice.tokens,
-            tag: Number(tag),
-            priority: Number(verdicts[n]![2 + 2 * s]),
-          },
-        ];
-      }),
-    );
-    if (placed.length === 0) return;
-    const half = (this.#options.gauges.queue(this.#options.queue).batchTokens ?? DEFAULT_BATCH_TOKENS) / 2;
-    await this.#addChunks(formChunks(placed, half));
-  }
-
-  async #addChunks(chunks: readonly { chunk: Chunk; priority: number }[]): Promise<void> {
-    await this.#chunks.addBulk(
-      chunks.map(({ chunk, priority }) => ({ name: 'chunk', data: chunk, opts: { priority } })),
-    );
-  }
-
-  /** Adds again what was recorded but, as far as is known, never enqueued; a chunk too many finds nothing to do. */
-  async resend(virtual: number, commits: readonly LostCommit[]): Promise<void> {
-    if (commits.length === 0) return;
-    const refs = commits.flatMap(({ jobs }) =>
-      jobs.flatMap(({ ulid, slices }) => Array.from({ length: slices }, (_, slice) => [ulid, slice] as const)),
-    );
-    await this.#addChunks(refs.map((ref) => ({ chunk: { tag: virtual, slices: [ref] }, priority: 1 })));
-    this.#noteSent(commits.map(({ commit }) => commit));
-  }
-
-  #noteSent(commits: readonly string[]): void {
-    this.#sent.push(...commits);
-    this.#sentTimer ??= setTimeout(() => {
-      this.#sentTimer = undefined;
-      this.#tellSent().catch(() => undefined);
-    }, 100);
-  }
-
-  async #tellSent(): Promise<void> {
-    const commits = this.#sent;
-    this.#sent = [];
-    if (commits.length > 0) await this.#options.redis.hdel(`${queueTag(this.#options.queue)}:unsent`, ...commits);
-  }
-
-  #refusal(verdict: number): ShoalError {
+  #refusal(decision: Decision): ShoalError {
     const { gauges, queue } = this.#options;
     const { tokens, rate } = gauges.queue(queue);
     // The time in which a tenth of the queue drains at the present rate.
     const retryAfter = rate > 0 ? Math.min(60, Math.max(1, Math.ceil(tokens / 10 / rate))) : 5;
-    return verdict === -1
-      ? new ShoalError('tenant_backlog_full', 'wait until some of your jobs have ended, then repeat the request', {
-          retryAfter,
-        })
-      : new ShoalError('queue_full', 'this model has more work than it can take; repeat the request later', {
-          retryAfter,
-        });
+    if (decision === -1) {
+      const detail = 'wait until some of your jobs have ended, then repeat the request';
+      return new ShoalError('tenant_backlog_full', detail, { retryAfter });
+    }
+    if (decision === -3) {
+      const detail =
+        'your jobs and results take as much memory as one caller may have; delete results, or keep them shorter';
+      return new ShoalError('tenant_memory_full', detail, { retryAfter: 60 });
+    }
+    return new ShoalError('queue_full', 'this model has more work than it can take; repeat the request later', {
+      retryAfter,
+    });
   }
 }
 
-/** As lua/lib.lua reads them. */
-function lettersOf(told: NewJob['told']): string {
-  if (!told) return '';
-  return `${told.started ? 's' : ''}${told.output ? 'o' : ''}${told.ended ? 'e' : ''}`;
-}
-
-function ulidOf(id: string): string {
-  return parseJobId(id)!.ulid;
-}
-
 function keyUse({ job, id }: Pending): KeyUse[] {
-  return job.idempotency ? [{ tenant: job.tenant.name, ...job.idempotency, id }] : [];
+  const { idempotency, tenant, retentionMs } = job;
+  return idempotency ? [{ tenant: tenant.name, ...idempotency, id, retentionMs }] : [];
 }

@@ -7,7 +7,7 @@ import { EXPIRED, TOO_LARGE } from './errors.js';
 import { queueTag } from './keys.js';
 import { packResults } from './records.js';
 import type { RedisClient } from './redis.js';
-import { runScript } from './scripts.js';
+import { queueScript } from './scripts.js';
 
 /** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
 export type Verdict = 1 | 0 | -1;
@@ -37,6 +37,10 @@ interface Run {
   readonly at: number[];
 }
 
+const beginScript = queueScript<Verdict[]>('begin.lua');
+const limitsScript = queueScript<null>('limits.lua');
+const publishScript = queueScript<RunVerdict[]>('publish.lua');
+
 export class Publisher {
   readonly #options: PublisherOptions;
 
@@ -57,8 +61,8 @@ export class Publisher {
       run.at(-1)!.n,
     ]);
     const packedLocks = locks.map(({ id, token, tag }) => [id, token, tag]);
-    const reply = await runScript(redis, 'begin', queue, [pack([packedLocks, entries]), EXPIRED]);
-    return spread(runs, reply as Verdict[], items.length);
+    const verdicts = await beginScript(redis, queue, [pack([packedLocks, entries]), EXPIRED]);
+    return spread(runs, verdicts, items.length);
   }
 
   /** After a forward pass: stores results, ends jobs and announces them; one verdict per item. */
@@ -87,7 +91,7 @@ export class Publisher {
     });
     const packedLocks = locks.map(({ id, token }) => [id, token]);
     const control = pack([packedLocks, entries, maxResultBytes, OUTPUT_EVENT_PAUSE_MS]);
-    return (await runScript(redis, 'publish', queue, [control, TOO_LARGE, ...blobs])) as RunVerdict[];
+    return publishScript(redis, queue, [control, TOO_LARGE, ...blobs]);
   }
 
   /**
@@ -96,7 +100,7 @@ export class Publisher {
    */
   async announceLimits(hardware: string, batchTokens: number): Promise<void> {
     const { redis, queue } = this.#options;
-    await runScript(redis, 'limits', queue, [hardware, batchTokens, FORGET_HARDWARE_SECONDS]);
+    await limitsScript(redis, queue, [hardware, batchTokens, FORGET_HARDWARE_SECONDS]);
   }
 
   /** Tells the API what was proved of the model's rows here, for its card. */

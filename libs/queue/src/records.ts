@@ -1,4 +1,4 @@
-/** From what lua/read.lua returns to what callers read, and from results to what lua/publish.lua stores. */
+/** From fields of a record, as scripts return them, to what callers read; from results to what lua/publish.lua stores. */
 import type {
   CloseReason,
   ItemReceipt,
@@ -10,6 +10,7 @@ import type {
   Task,
   WireOutput,
 } from '@shoal/contracts';
+import type { Slice } from './chunks.js';
 import { pack, unpack } from './codec.js';
 import { formatJobId, type JobId } from './keys.js';
 
@@ -50,6 +51,11 @@ function unpackResults(bytes: Buffer): ItemResult[] {
   });
 }
 
+/** Items of a slice and their lengths, as workers read them. */
+export function packItems({ items, lengths }: Slice): Buffer {
+  return pack([items, lengths]);
+}
+
 /** A job's meta data, with the order in which its items are stored where that is not the caller's. */
 export function packMeta(meta: JobMeta, order: readonly number[]): Buffer {
   return pack(order.length === 1 ? [meta] : [meta, order]);
@@ -63,51 +69,89 @@ export function packTask({ task, parameters, trace }: JobMeta): Buffer {
   return pack(packed);
 }
 
-function unpackMeta(values: readonly (Buffer | null)[]): readonly [meta: JobMeta, order?: readonly number[]] {
-  return unpack<[JobMeta, number[]?]>(values[2]!);
+/** The fields of a record that are read: scripts are told them, and return their values in this order. */
+export const RECORD_FIELDS = [
+  'state',
+  'tenant',
+  'meta',
+  'created',
+  'started',
+  'ended',
+  'expires',
+  'deadline',
+  'tokens',
+  'items',
+  'done',
+  'failed',
+  'bytes',
+  'error',
+] as const;
+
+/** Values of `RECORD_FIELDS`; null for what is not there. */
+export type RecordValues = readonly (Buffer | null)[];
+
+/** Runs of stored results: first item, packed results, first item, ... */
+export type StoredRuns = readonly (number | Buffer)[];
+
+/** A job without results, and the order in which its items are stored where that is not the caller's. */
+export interface StoredRecord {
+  readonly record: JobRecord;
+  readonly order: readonly number[] | undefined;
+}
+
+export function parseRecord(id: JobId, values: RecordValues): StoredRecord {
+  const field = (name: (typeof RECORD_FIELDS)[number]) => values[RECORD_FIELDS.indexOf(name)] ?? null;
+  const number = (name: (typeof RECORD_FIELDS)[number]) => {
+    const value = field(name);
+    return value === null ? null : Number(value.toString('latin1'));
+  };
+  const [meta, order] = unpack<[JobMeta, number[]?]>(field('meta')!);
+  const total = number('items') ?? 0;
+  const error = field('error');
+  const record: JobRecord = {
+    id: formatJobId(id),
+    tenant: field('tenant')!.toString(),
+    state: field('state')!.toString('latin1') as JobState,
+    meta,
+    createdAt: number('created') ?? 0,
+    startedAt: number('started'),
+    endedAt: number('ended'),
+    expiresAt: number('expires'),
+    deadline: number('deadline'),
+    tokens: number('tokens') ?? 0,
+    total,
+    done: number('done') ?? 0,
+    failed: number('failed') ?? 0,
+    resultBytes: number('bytes') ?? 0,
+    error: error && unpack<JobError>(error),
+    results: new Array(total).fill(null),
+  };
+  return { record, order };
 }
 
 /** The results of a run of neighbouring items, by their places in the caller's input. */
 export function placeResults(
-  values: readonly (Buffer | null)[],
+  { order }: Pick<StoredRecord, 'order'>,
   first: number,
   packed: Buffer,
 ): { readonly index: number; readonly result: ItemResult }[] {
-  const [, order] = unpackMeta(values);
   return unpackResults(packed).map((result, i) => ({ index: order?.[first + i] ?? first + i, result }));
 }
 
-/** Values in the order of lua/read.lua, followed by name and value of each stored result. */
-export function parseRecord(id: JobId, values: readonly (Buffer | null)[]): JobRecord {
-  const [state, tenant, , created, started, ended, expires, deadline, tokens, items, done, failed, error] = values;
-  const number = (value: Buffer | null | undefined) => (value ? Number(value.toString('latin1')) : null);
-  const [meta, order] = unpackMeta(values);
-  const total = number(items) ?? 0;
-  const results: (ItemResult | null)[] = new Array(total).fill(null);
-  for (let n = 13; n < values.length; n += 2) {
-    if (!values[n + 1]) continue;
-    const first = Number(values[n]!.toString('latin1', 3));
-    unpackResults(values[n + 1]!).forEach((result, i) => {
-      results[order ? order[first + i]! : first + i] = result;
-    });
+/** The record with its results. The error of a failed job's only item is the job's. */
+export function withResults(stored: StoredRecord, runs: StoredRuns): JobRecord {
+  const { record } = stored;
+  const results = [...record.results];
+  for (let n = 0; n < runs.length; n += 2) {
+    for (const { index, result } of placeResults(stored, runs[n] as number, runs[n + 1] as Buffer)) {
+      results[index] = result;
+    }
   }
-  const jobState = state!.toString('latin1') as JobState;
-  const own = error ? unpack<JobError>(error) : null;
-  return {
-    id: formatJobId(id),
-    tenant: tenant!.toString(),
-    state: jobState,
-    meta,
-    createdAt: number(created) ?? 0,
-    startedAt: number(started),
-    endedAt: number(ended),
-    expiresAt: number(expires),
-    deadline: number(deadline),
-    tokens: number(tokens) ?? 0,
-    total,
-    done: number(done) ?? 0,
-    failed: number(failed) ?? 0,
-    error: own ?? (jobState === 'failed' && total === 1 ? (results[0]?.error ?? null) : null),
-    results,
-  };
+  const own = record.state === 'failed' && record.total === 1 ? (results[0]?.error ?? null) : null;
+  return { ...record, error: record.error ?? own, results };
+}
+
+/** What of its results a list shows: the error of a failed job's only item. */
+export function withoutResults(stored: StoredRecord, runs: StoredRuns): JobRecord {
+  return { ...withResults(stored, runs), results: stored.record.results };
 }

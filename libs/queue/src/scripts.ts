@@ -3,47 +3,27 @@ import { readFileSync } from 'node:fs';
 import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
 
-type ScriptName =
-  | 'admit'
-  | 'claim'
-  | 'begin'
-  | 'publish'
-  | 'cancel'
-  | 'sweep'
-  | 'read'
-  | 'events'
-  | 'demand'
-  | 'working'
-  | 'limits';
 type Argument = string | number | Buffer;
+type Script<Reply> = (redis: RedisClient, queue: string, args: readonly Argument[]) => Promise<Reply>;
 
 const folder = new URL('../lua/', import.meta.url);
-const source = (name: string) => readFileSync(new URL(`${name}.lua`, folder), 'utf8');
+const source = (file: string) => readFileSync(new URL(file, folder), 'utf8');
 
-/** `-- @include lib` stands for the file's text: Redis runs one script at a time and lets none call another. */
-const loaded = new Map<ScriptName, string>();
-function load(name: ScriptName): string {
-  const text = loaded.get(name) ?? source(name).replace('-- @include lib', () => source('lib'));
-  loaded.set(name, text);
-  return text;
-}
-
-const defined = new WeakMap<RedisClient, Set<ScriptName>>();
-
-/** Runs a script on one queue (KEYS[1] is its tag); the reply with Buffers for bulk strings. */
-export function runScript(
-  redis: RedisClient,
-  name: ScriptName,
-  queue: string,
-  args: readonly Argument[],
-): Promise<unknown> {
-  const command = `shoal_${name}`;
-  const names = defined.get(redis) ?? new Set();
-  defined.set(redis, names);
-  if (!names.has(name)) {
-    redis.defineCommand(command, { numberOfKeys: 1, lua: load(name) });
-    names.add(name);
-  }
-  const call = Reflect.get(redis, `${command}Buffer`) as (...args: unknown[]) => Promise<unknown>;
-  return call.call(redis, queueTag(queue), ...args);
+/**
+ * The script in `lua/<file>` as a function on one queue (KEYS[1] is its tag); replies have Buffers for bulk strings. `-- @include lib`
+ * stands for the text of lib.lua: Redis runs one script at a time and lets none call another.
+ */
+export function queueScript<Reply>(file: string): Script<Reply> {
+  const command = `shoal_${file.replace(/\.lua$/, '')}`;
+  const defined = new WeakSet<RedisClient>();
+  let lua: string | undefined;
+  return (redis, queue, args) => {
+    if (!defined.has(redis)) {
+      lua ??= source(file).replace('-- @include lib', () => source('lib.lua'));
+      redis.defineCommand(command, { numberOfKeys: 1, lua });
+      defined.add(redis);
+    }
+    const call = Reflect.get(redis, `${command}Buffer`) as (...args: unknown[]) => Promise<Reply>;
+    return call.call(redis, queueTag(queue), ...args);
+  };
 }

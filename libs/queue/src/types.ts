@@ -14,7 +14,7 @@ export interface NewJob {
   readonly tenant: Tenant;
   readonly meta: JobMeta;
   readonly items: readonly WireItem[];
-  /** Tokens of each item: its cost in fair queueing and its length when micro-batches are formed. */
+  /** Tokens of each item: its length when micro-batches are formed, and its cost unless its bytes weigh more. */
   readonly tokens: readonly number[];
   /** Upper estimate of the stored result in bytes; reserved until the job ends. */
   readonly resultBytes: number;
@@ -41,7 +41,10 @@ export interface JobFilter {
   readonly cursor?: string;
 }
 
-/** Newest first. `results` of listed records are left out (all null). */
+/**
+ * Newest first. `results` of listed records are left out (all null). Records that match may be rare: a page can have less
+ * than was asked for, even nothing, and still a `next`.
+ */
 export interface JobPage {
   readonly records: readonly JobRecord[];
   readonly next: string | null;
@@ -93,7 +96,8 @@ export interface JobStore {
   cancel(tenant: string, id: string): Promise<JobRecord>;
   /** Cancels if need be, then erases record, input and output. */
   remove(tenant: string, id: string): Promise<void>;
-  list(tenant: string, filter: JobFilter): Promise<JobPage>;
+  /** Looks no further once `signal` aborts. Throws `invalid_request` where the cursor is none. */
+  list(tenant: string, filter: JobFilter, signal?: AbortSignal): Promise<JobPage>;
   /** Unfinished jobs and their tokens per queue, and how many have ended, at most 200 ms old while Redis answers. */
   depths(): readonly QueueDepth[];
   /** What the autoscaling number of a queue is made of, read now. */

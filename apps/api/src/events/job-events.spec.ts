@@ -46,6 +46,7 @@ function record(changes: Partial<JobRecord> = {}, meta: Partial<JobRecord['meta'
     total: 3,
     done: 0,
     failed: 0,
+    resultBytes: 0,
     error: null,
     results: [null, null, null],
     ...changes,

@@ -65,6 +65,19 @@ describe('POST /v1/jobs/bulk', () => {
     expect(conflict.data).toMatchObject([{ status: 422, error: { code: 'idempotency_conflict' } }, { status: 202 }]);
   });
 
+  test('tells of a job that is gone in its own place', async () => {
+    const key = { 'idempotency-key': 'import-2' };
+    const jobs = [JOB, { ...JOB, input: 'shoal' }];
+    const [first] = (await submit(jobs, key)).data;
+    const get = api.store.get.bind(api.store);
+    api.store.get = async (tenant, id) => {
+      if (first && 'job' in first && id === first.job.id) throw new ShoalError('job_not_found', 'gone');
+      return get(tenant, id);
+    };
+    const again = await submit(jobs, key);
+    expect(again).toMatchObject({ accepted: 1, refused: 1, data: [{ status: 404 }, { status: 202 }] });
+  });
+
   test('answers 503 as a whole where Redis is away', async () => {
     api.store.submit = async (jobs) => jobs.map(() => new ShoalError('redis_unavailable', 'away'));
     const response = await api.request('POST', '/v1/jobs/bulk', { jobs: [JOB, JOB] });

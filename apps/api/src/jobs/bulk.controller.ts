@@ -8,7 +8,7 @@ import type { FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { FailureLog } from '../http/failure-log.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
-import { type Problem, problemOf } from '../http/problem.js';
+import { type Problem, problemOf, toShoalError } from '../http/problem.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
 import { JobsService, type Submission } from './jobs.service.js';
 
@@ -48,13 +48,20 @@ export class BulkController {
     index: number,
     request: FastifyRequest,
   ): Promise<BulkEntry> {
-    if (outcome instanceof ShoalError) {
-      this.failures.write(outcome, request);
-      return { index, status: outcome.status, error: problemOf(outcome, request.id) };
-    }
+    if (outcome instanceof ShoalError) return this.refusal(outcome, index, request);
     const { id, created } = outcome;
-    const status = created ? 'queued' : (await this.jobs.store.get(tenant.name, id)).state;
-    return { index, status: 202, job: receiptOf(id, status) };
+    try {
+      const status = created ? 'queued' : (await this.jobs.store.get(tenant.name, id)).state;
+      return { index, status: 202, job: receiptOf(id, status) };
+    } catch (error) {
+      // An earlier call's job, which has been erased or has expired just now.
+      return this.refusal(toShoalError(error), index, request);
+    }
+  }
+
+  private refusal(error: ShoalError, index: number, request: FastifyRequest): BulkEntry {
+    this.failures.write(error, request);
+    return { index, status: error.status, error: problemOf(error, request.id) };
   }
 }
 

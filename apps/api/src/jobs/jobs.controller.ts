@@ -57,8 +57,14 @@ export class JobsController {
   }
 
   @Get()
-  async list(@CurrentTenant() tenant: Tenant, @Query() query: unknown) {
-    const { records, next } = await this.jobs.store.list(tenant.name, readListQuery(query));
+  async list(
+    @CurrentTenant() tenant: Tenant,
+    @Query() query: unknown,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    const { records, next } = await this.jobs.store.list(tenant.name, readListQuery(query), gone.signal);
     const data = records.map((record) => this.jobs.summary(record));
     return { object: 'list', data, has_more: next !== null, next_cursor: next };
   }

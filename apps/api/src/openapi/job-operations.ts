@@ -20,7 +20,8 @@ const PREFER: Parameter = {
 const IDEMPOTENCY_KEY: Parameter = {
   in: 'header',
   name: 'Idempotency-Key',
-  description: 'A word of your own. The same key and body are the same job for 24 hours, however often they are sent.',
+  description:
+    'A word of your own. The same key and body are the same job, however often they are sent, for 24 hours and as long as its result is kept after that.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
   example: 'order-4711',
 };
@@ -51,6 +52,7 @@ export const ADMISSION_ERRORS = [
   'input_too_long',
   'result_too_large',
   'tenant_backlog_full',
+  'tenant_memory_full',
   'queue_full',
   'memory_full',
   'not_replicated',
@@ -87,7 +89,12 @@ export function jobOperations(examples: Readonly<Record<string, unknown>>): Oper
           query('status', 'Only jobs in this state.', { enum: JOB_STATES }, 'completed'),
           query('model', 'Only jobs of this model.', { type: 'string' }, 'wordnet-topic'),
           query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }, 20),
-          query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }, 'MTc2NzYwNTQwMDAyMQ'),
+          query(
+            'cursor',
+            'The `next_cursor` of the page before. A page can have less than `limit`, even nothing, and still be followed by another.',
+            { type: 'string' },
+            'MTc2NzYwNTQwMDAyMQ',
+          ),
         ],
         answers: { 200: { description: 'A page of jobs, without their outputs.', schemas: ['JobList'] } },
         errors: ['invalid_request', 'redis_unavailable'],

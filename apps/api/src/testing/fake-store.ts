@@ -201,6 +201,7 @@ function recordOf(id: string, { tenant, meta, items, tokens, deadline }: NewJob)
     total: items.length,
     done: 0,
     failed: 0,
+    resultBytes: 0,
     error: null,
     results: items.map(() => null),
     items,

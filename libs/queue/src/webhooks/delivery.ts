@@ -39,7 +39,8 @@ export function openWebhookBackend(options: WebhookBackendOptions): WebhookBacke
   const { clock, onError } = options;
   const redis = openPatient(options, onError);
   const subscriber = openSubscriber(options, redis, onError);
-  const reader = new Reader(redis);
+  const large = openPatient(options, onError);
+  const reader = new Reader(redis, large);
   const outbox = new Outbox(redis, randomUUID());
   return {
     redis,
@@ -63,6 +64,7 @@ export function openWebhookBackend(options: WebhookBackendOptions): WebhookBacke
     listen: (wake) => outbox.listen(subscriber, wake),
     close() {
       redis.disconnect();
+      large.disconnect();
       subscriber.disconnect();
     },
   };

@@ -7,7 +7,7 @@ export type Command = readonly [name: string, ...args: (string | number)[]];
 export type Reply = [error: Error | null, value?: unknown];
 
 /** To a single server all in one write; to a cluster one by one, each to the node of its keys. Never rejects for one. */
-export async function sendMany(redis: RedisClient, commands: readonly Command[]): Promise<Reply[]> {
+export async function sendEach(redis: RedisClient, commands: readonly Command[]): Promise<Reply[]> {
   if (!(redis instanceof Cluster)) return (await redis.pipeline(commands.map((command) => [...command])).exec()) ?? [];
   return Promise.all(
     commands.map(([name, ...args]) =>
