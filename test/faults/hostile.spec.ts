@@ -36,6 +36,8 @@ interface Seen {
   health: number;
   mib: number;
   batchMs: number;
+  /** Of the API's processor time, what it used per second. */
+  cores: number;
 }
 
 for (const attack of ATTACKS) {
@@ -72,13 +74,15 @@ function report(row: Row, alone: Seen, under: Seen): void {
   row.lost = [...under.statuses].reduce((sum, [status, count]) => sum + (status === 200 ? 0 : count), 0);
   row.note =
     `p99 ${ms(percentile(alone.ms))} alone, ${ms(percentile(under.ms))} under attack, micro-batch ${ms(under.batchMs)}; ` +
-    `healthz ${ms(under.health)}; API ${Math.round(under.mib)} MiB`;
+    `healthz ${ms(under.health)}; API ${Math.round(under.mib)} MiB, ${under.cores.toFixed(2)} cores`;
 }
 
 /** The honest tenant's requests, probes and memory for a while. */
 async function watch(api: Api, forMs: number): Promise<Seen> {
-  const seen: Seen = { ms: [], statuses: new Map(), health: 0, mib: 0, batchMs: 0 };
-  const until = performance.now() + forMs;
+  const seen: Seen = { ms: [], statuses: new Map(), health: 0, mib: 0, batchMs: 0, cores: 0 };
+  const started = performance.now();
+  const until = started + forMs;
+  const before = cpuSeconds(api);
   const open: Promise<void>[] = [];
   const probe = setInterval(() => open.push(look(api, seen)), 100);
   for (let n = 0; performance.now() < until; n++) {
@@ -87,6 +91,7 @@ async function watch(api: Api, forMs: number): Promise<Seen> {
   }
   clearInterval(probe);
   await Promise.all(open);
+  seen.cores = (cpuSeconds(api) - before) / ((performance.now() - started) / 1000);
   return seen;
 }
 
@@ -106,6 +111,14 @@ async function look(api: Api, seen: Seen): Promise<void> {
   seen.health = Math.max(seen.health, performance.now() - started);
   const pages = Number(readFileSync(`/proc/${api.process.pid}/statm`, 'utf8').split(' ')[1]);
   seen.mib = Math.max(seen.mib, (pages * 4096) / 2 ** 20);
+}
+
+/** Processor time that the API has used, all threads. */
+function cpuSeconds(api: Api): number {
+  const fields = readFileSync(`/proc/${api.process.pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 function percentile(values: readonly number[]): number {

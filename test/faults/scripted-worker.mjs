@@ -26,6 +26,7 @@ const idsOf = ({ item }) => (item.kind === 'text' ? item.ids : new Uint32Array(2
 const worker = new ModelWorker({
   runner: {
     model,
+    joining: { rows: 'any-length', reason: null },
     groupKey: () => '',
     run: async (rows) => {
       const numbers = rows.map((row) => idsOf(row)[0] ?? 0);

@@ -17,6 +17,7 @@ const numberOf = ({ item }) => (item.kind === 'text' ? (item.ids[0] ?? 0) : 0);
 const worker = new ModelWorker({
   runner: {
     model,
+    joining: { rows: 'any-length', reason: null },
     groupKey: () => '',
     run: async (rows) => {
       const values = rows.map(numberOf);

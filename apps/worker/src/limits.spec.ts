@@ -73,6 +73,16 @@ describe('findLimits', () => {
     expect((await findLimits(textRunner(9000).runner, options())).limits.maxBatchTokens).toBeGreaterThanOrEqual(9000);
   });
 
+  it('rows that run alone are measured by themselves: what is kept for them is not what joined rows get', async () => {
+    const { runner, run } = textRunner();
+    const alone: ModelRunner = { ...runner, joining: { rows: 'alone', reason: 'not proved' } };
+    expect((await findLimits(alone, options())).limits.maxBatchSize).toBe(1);
+    expect(Math.max(...run.mock.calls.map(([rows]) => rows.length))).toBe(1);
+    run.mockClear();
+    await findLimits(runner, options());
+    expect(run).toHaveBeenCalled();
+  });
+
   it('a pass that fails is a model that cannot be served', async () => {
     const { runner } = textRunner();
     const broken = { ...runner, run: async () => [new Error('no kernel')] };

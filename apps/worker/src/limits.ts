@@ -43,7 +43,7 @@ export async function findLimits(runner: ModelRunner, options: MeasureOptions): 
     return { limits: { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens: maxBatchTokens }, measured: null };
   }
   const { maxTokens: maxLength } = model.text;
-  const measured = await kept(model, options, () =>
+  const measured = await kept(model, maxBatchSize, options, () =>
     calibrate({ pass: passOf(runner, options), maxBatchSize, maxLength, budgetMs: MEASURE_MS }),
   );
   const { passTokens } = measured;
@@ -96,10 +96,11 @@ function syntheticRow(model: Model, length: number, n: number): Row {
 
 async function kept(
   model: Model,
+  maxBatchSize: number,
   options: MeasureOptions,
   measureNow: () => Promise<Measurement>,
 ): Promise<Measurement & { readonly kept: boolean }> {
-  const file = join(options.cacheDir, `limits-${await keyOf(model, options)}.json`);
+  const file = join(options.cacheDir, `limits-${await keyOf(model, maxBatchSize, options)}.json`);
   try {
     return { ...(JSON.parse(await readFile(file, 'utf8')) as Measurement), kept: true };
   } catch {
@@ -112,8 +113,9 @@ async function kept(
   }
 }
 
-async function keyOf(model: Model, options: MeasureOptions): Promise<string> {
+/** Of a model whose rows are run alone nothing larger was measured. */
+async function keyOf(model: Model, maxBatchSize: number, options: MeasureOptions): Promise<string> {
   const path = model.variants[model.variant]!;
   const { size, mtimeMs } = await stat(path);
-  return digest([FORMAT, path, size, mtimeMs, model.shoal.limits?.max_batch_size, hardwareKind(options)]);
+  return digest([FORMAT, path, size, mtimeMs, maxBatchSize, hardwareKind(options)]);
 }

@@ -7,6 +7,8 @@ import type { MadeUpRow } from './pool.js';
 /** Where config.json does not say how many tokens there are. */
 const FEW_TOKENS = 32;
 
+const FIRST_TOKENS = 256;
+
 /** Texts of the given lengths in tokens, as far as the model takes them. */
 export function madeUpTexts(model: Model, lengths: readonly number[]): readonly MadeUpRow[] {
   const vocabulary = model.text?.vocabSize ?? FEW_TOKENS;
@@ -15,7 +17,8 @@ export function madeUpTexts(model: Model, lengths: readonly number[]): readonly 
     const length = Math.min(wanted, model.maxTokens ?? wanted);
     // The sixth row repeats the first, where they are as long.
     const random = randomOf(n === 5 ? 1 : n + 1);
-    const token = () => Math.floor(random() * vocabulary);
+    // Every other row stays among the first tokens: there may be fewer than config.json says, and such rows do not run.
+    const token = () => Math.floor(random() * (n % 2 === 0 ? Math.min(vocabulary, FIRST_TOKENS) : vocabulary));
     const same = token();
     const ids = Uint32Array.from({ length }, n === 1 ? () => same : token);
     const typeIds = Uint8Array.from({ length }, (_, i) => Number(i > length / 2));

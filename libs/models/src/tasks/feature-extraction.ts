@@ -9,7 +9,7 @@ import { isLargeOutput } from '../result-size.js';
 import type { SessionPort } from '../session.js';
 import { encodeTexts } from '../text/encode-texts.js';
 import type { Model, Pooling, Row } from '../types.js';
-import { type FloatOutput, finiteOr, floatOutput, forwardTexts } from './forward.js';
+import { type FloatOutput, finiteOr, floatOutput, forwardTexts, tokenOutput } from './forward.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
 import { checkRequest } from './request.js';
 
@@ -63,7 +63,7 @@ function resolve(model: Model, asked: FeatureExtractionParameters): Resolved {
 }
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
-  return forwardTexts(model, session, rows, ({ items, outputs }) => {
+  return forwardTexts(model, session, rows, ({ items, width, outputs }) => {
     const names = embeddingOutputs(model);
     let tokens: FloatOutput | undefined;
     let pooled: FloatOutput | undefined;
@@ -75,13 +75,13 @@ async function run(model: Model, session: SessionPort, rows: readonly Row[]): Pr
         return finish(pooled.values.slice(row * pooled.stride, (row + 1) * pooled.stride), pooled.stride, wanted);
       }
       const name = names.tokens?.name ?? '';
-      tokens ??= floatOutput(outputs[name], name, rows.length);
-      const width = tokens.dims[2]!;
+      tokens ??= tokenOutput(outputs[name], name, rows.length, width);
+      const size = tokens.dims[2]!;
       const start = row * tokens.stride;
       const count = items[row]!.ids.length;
-      if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * width), width, wanted);
+      if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * size), size, wanted);
       if (count === 0) return new ShoalError('inference_failed', 'the text has no tokens that could be pooled');
-      return finish(pool(tokens.values, start, count, width, wanted.pooling), width, wanted);
+      return finish(pool(tokens.values, start, count, size, wanted.pooling), size, wanted);
     });
   });
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { loadRunner } from '../runner.js';
 import type { SessionPort, SessionTensor } from '../session.js';
-import { fakeModel, textRow } from '../testing/fake-model.js';
+import { fakeModel, floats, textRow } from '../testing/fake-model.js';
 
 const MODEL = fakeModel({
   task: 'feature-extraction',
@@ -41,4 +41,29 @@ test('passes that overlap write to memory of their own, later ones to the same a
   );
   expect(memory[0]).not.toBe(memory[1]);
   expect(memory.slice(0, 2)).toContain(memory[2]);
+});
+
+test('a graph that gives other shapes than it declares runs without memory of its own, and no row ends in the next one', async () => {
+  const given: boolean[] = [];
+  const session = (vectors: number): SessionPort => ({
+    async run({ input_ids: ids }, options) {
+      given.push(options?.preallocated !== undefined);
+      if (options?.preallocated) throw new Error('the shape is another one');
+      const dims = [ids!.dims[0]!, vectors, 2];
+      return {
+        sentence_embedding: floats([ids!.dims[0]!, 2], [1, 2]),
+        last_hidden_state: { type: 'float32', dims, data: new Float32Array(dims.reduce((a, b) => a * b)) },
+      };
+    },
+    release: async () => undefined,
+  });
+  const pooled = {
+    ...MODEL,
+    outputs: [...MODEL.outputs, { name: 'sentence_embedding', type: 'float32', shape: ['batch', 2] }],
+  };
+  const own = textRow([1, 2, 3], { pooling: 'graph', normalize: false, dimensions: null });
+  const runner = loadRunner(pooled, session(2));
+  for (let n = 0; n < 2; n++) expect(await runner.run([own])).toMatchObject([{ kind: 'vector' }]);
+  expect(given).toEqual([true, false, false]);
+  await expect(loadRunner(MODEL, session(2)).run([ROW])).rejects.toThrow('not one vector for each of 3 tokens');
 });

@@ -10,8 +10,13 @@ import { textDetailsOf } from './pipeline.js';
 
 export interface ForwardPass {
   readonly items: readonly TextItem[];
+  /** Tokens of each row, padding included. */
+  readonly width: number;
   readonly outputs: Readonly<Record<string, SessionTensor>>;
 }
+
+/** Sessions of graphs that give other shapes than they declare, so that memory of the declared ones does not fit. */
+const misdeclared = new WeakSet<SessionPort>();
 
 /** `read` gets the outputs in memory that the next pass overwrites: what it returns is its own. */
 export async function forwardTexts<T>(
@@ -24,7 +29,9 @@ export async function forwardTexts<T>(
   const feeds = collate(model.inputs, items, textDetailsOf(model));
   const shapes = tokenShapes(model, feeds);
   const byteLength = shapes.reduce((sum, { dims }) => sum + bytesOf(dims), 0);
-  if (byteLength === 0) return read({ items, outputs: await session.run(feeds) });
+  const width = feeds.input_ids?.dims[1] ?? 0;
+  const plain = async () => read({ items, width, outputs: await session.run(feeds) });
+  if (byteLength === 0 || misdeclared.has(session)) return await plain();
   return withScratch(byteLength, async (memory) => {
     const preallocated: Record<string, SessionTensor> = {};
     let start = 0;
@@ -32,7 +39,15 @@ export async function forwardTexts<T>(
       preallocated[name] = { type: 'float32', dims, data: new Float32Array(memory, start, bytesOf(dims) / 4) };
       start += bytesOf(dims);
     }
-    return read({ items, outputs: await session.run(feeds, { preallocated }) });
+    const outputs = await session.run(feeds, { preallocated }).catch((error: unknown) => {
+      if (error instanceof ShoalError && error.retryable) throw error;
+      return null;
+    });
+    if (outputs !== null) return read({ items, width, outputs });
+    // What is wrong with the pass itself is told by this one.
+    const result = await plain();
+    misdeclared.add(session);
+    return result;
   });
 }
 
@@ -75,6 +90,17 @@ export function floatOutput(tensor: SessionTensor | undefined, name: string, row
   }
   const values = toFloat32(tensor);
   return { values, dims: tensor.dims, stride: values.length / rows };
+}
+
+/** The same of an output with a vector for each of a row's `width` tokens: with fewer, a row would end in the next one. */
+export function tokenOutput(tensor: SessionTensor | undefined, name: string, rows: number, width: number): FloatOutput {
+  const output = floatOutput(tensor, name, rows);
+  if (output.dims.length === 3 && output.dims[1]! >= width) return output;
+  const shape = output.dims.join(', ');
+  throw new ShoalError(
+    'inference_failed',
+    `output ${name} has shape [${shape}], not one vector for each of ${width} tokens`,
+  );
 }
 
 /** NaN or infinity in one row fails that row alone. */

@@ -9,7 +9,7 @@ import { encodeTexts } from '../text/encode-texts.js';
 import { textPositions } from '../text/offsets.js';
 import type { Model, Row } from '../types.js';
 import { aggregate, type ScoredToken, tagOf } from './aggregate.js';
-import { finiteOr, floatOutput, forwardTexts } from './forward.js';
+import { finiteOr, forwardTexts, tokenOutput } from './forward.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
 import { checkRequest } from './request.js';
 
@@ -37,9 +37,9 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
 }
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
-  return forwardTexts(model, session, rows, ({ items, outputs }) => {
+  return forwardTexts(model, session, rows, ({ items, width, outputs }) => {
     const { name } = logitsOutput(model);
-    const { values, dims, stride } = floatOutput(outputs[name], name, rows.length);
+    const { values, dims, stride } = tokenOutput(outputs[name], name, rows.length, width);
     const classes = dims[2]!;
     return rows.map(({ parameters }, row) => {
       const { aggregation_strategy, ignore_labels } = parameters as Parameters & Resolved;
