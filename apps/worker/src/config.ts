@@ -6,6 +6,7 @@ import {
   integer,
   list,
   logLevel,
+  type Problem,
   port,
   type RedisSettings,
   readConfig,
@@ -13,6 +14,7 @@ import {
   redisVariables,
   settings,
   text,
+  unknownVariables,
   url,
 } from '@shoal/config';
 import { z } from 'zod';
@@ -40,7 +42,7 @@ const Schema = z.object({
   /** Longest time for running batches to end after SIGTERM. */
   SHOAL_DRAIN_TIMEOUT: duration({ min: 0, max: 3600_000 }).default(25_000),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
-  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_METRICS_PORT: port().default(9466),
   SHOAL_LOG_LEVEL: logLevel(),
   /** Base URL of an OTLP/HTTP receiver, for traces; the SDK reads its other variables by itself. */
   OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
@@ -52,7 +54,12 @@ const Schema = z.object({
  */
 const RUNS_BESIDE_A_DEVICE = 2;
 
-export type Config = z.output<typeof Schema> & { readonly concurrentRuns: number; readonly redis: RedisSettings };
+export type Config = z.output<typeof Schema> & {
+  readonly concurrentRuns: number;
+  readonly redis: RedisSettings;
+  /** Variables that mean nothing, and what may have been meant. */
+  readonly unknown: readonly Problem[];
+};
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
@@ -62,5 +69,5 @@ export function loadConfig(env: Environment = process.env): Config {
       ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS)
       : RUNS_BESIDE_A_DEVICE;
   const concurrentRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
-  return { ...config, concurrentRuns, redis: redisSettings(config) };
+  return { ...config, concurrentRuns, redis: redisSettings(config), unknown: unknownVariables(env) };
 }

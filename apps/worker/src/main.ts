@@ -1,6 +1,6 @@
 /** The worker process: configure, load models, measure, consume, drain. */
 import { RunGate } from '@shoal/batching';
-import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
+import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { findJoining, loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
@@ -53,12 +53,9 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   });
   const gate = new RunGate(config.concurrentRuns);
   let ready = false;
-  const server = await servePrivately(
-    registry,
-    () => ready && workers.every(({ connected }) => connected),
-    config.SHOAL_METRICS_HOST,
-    config.SHOAL_METRICS_PORT,
-  );
+  const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
+  const isReady = () => ready && workers.every(({ connected }) => connected);
+  const server = await servePrivately(registry, isReady, host, port).catch(blamePort('SHOAL_METRICS_PORT', host, port));
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
   for (const model of models) workers.push(await loadModel(model, context));
@@ -69,7 +66,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const seconds = process.uptime();
   await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));
   logger.info('worker.ready', {
-    metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics`,
+    metrics: `${httpOrigin(host, server.port)}/metrics`,
     models: models.map(({ name, version, variant }) => `${name}/${version}/${variant}`),
   });
   return async () => {
@@ -183,6 +180,7 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'worker', level: config.SHOAL_LOG_LEVEL });
+    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
     await stopOnSignal({
       start: () => start(config, logger),
       graceMs: config.SHOAL_DRAIN_TIMEOUT,
