@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { JobView } from '@shoal/contracts';
 import { startRedis } from '@shoal/tools/redis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startApi } from '../support/processes.js';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { startApi, startApp } from '../support/processes.js';
 
 const JOB = { model: 'wordnet-topic', input: 'a large fish that lives in the sea' };
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -149,6 +149,31 @@ test('without Redis a request is answered 503 within 2 s, and served again when 
     await alone.stop();
     rmSync(own, { recursive: true });
   }
+});
+
+describe('a misspelt variable', () => {
+  test('is told at the start, with what may have been meant', async () => {
+    const running = await startApi({ redisUrl: redis.url, env: { SHOAL_RESULTS_TTL: '1h' } });
+    onTestFinished(async () => void (await running.stop()));
+    expect(running.output()).toMatch(/"config\.unknown".*SHOAL_RESULTS_TTL.*did you mean SHOAL_RESULT_TTL\?/);
+  });
+
+  test.each(['api', 'worker', 'webhooks'])('that looks like a secret keeps the %s from starting', async (app) => {
+    const start = startApp(`apps/${app}/dist/main.js`, `${app}.ready`, {
+      redisUrl: redis.url,
+      env: { SHOAL_API_KEY: 'acme:canary' },
+    });
+    await expect(start).rejects.toThrow(/exit code 1.*\n(.*\n)*SHOAL_API_KEY: is not .* did you mean SHOAL_API_KEYS\?/);
+    await expect(start).rejects.not.toThrow(/canary/);
+  });
+});
+
+test('the line that tells that the API is ready has brackets around an IPv6 address', async () => {
+  const env = { SHOAL_HOST: '::1', SHOAL_METRICS_HOST: '::1' };
+  const running = await startApi({ redisUrl: redis.url, env });
+  onTestFinished(async () => void (await running.stop()));
+  expect(new URL(String(running.ready.address)).hostname).toBe('[::1]');
+  expect((await fetch(running.metricsUrl)).status).toBe(200);
 });
 
 function post(url: string, body: unknown, signal: AbortSignal | null = null): Promise<Response> {

@@ -75,6 +75,44 @@ describe('embeddings through the openai client', () => {
     expect(answer.usage.prompt_tokens).toBe(3);
   });
 
+  test('2,048 inputs are answered in their order', async () => {
+    const words = ['fish', 'knob', 'river', 'music'];
+    const input = Array.from({ length: 2048 }, (_, n) => words[n % words.length]!);
+    const { data, usage } = await client.embeddings.create({ model: EMBED, input });
+    const single = await client.embeddings.create({ model: EMBED, input: words });
+    expect(data.map((entry) => entry.index)).toEqual(input.map((_, n) => n));
+    for (const [n, { embedding }] of data.entries()) {
+      expect(cosine(embedding, single.data[n % words.length]!.embedding)).toBeCloseTo(1, 4);
+    }
+    expect(usage.total_tokens).toBe(512 * single.usage.total_tokens);
+  });
+
+  test('null is "not given", and a text that is too long is cut where that is asked for', async () => {
+    const unset = { encoding_format: null, dimensions: null, user: null };
+    const response = await send('POST', '/v1/embeddings', { model: EMBED, input: 'a fish', ...unset });
+    expect(await response.json()).toMatchObject({ data: [{ embedding: expect.any(Array) }] });
+    const long = { model: EMBED, input: 'fish '.repeat(5000), truncate: true };
+    expect((await client.embeddings.create(long)).data).toHaveLength(1);
+  });
+
+  test('what is not there is told with what there is', async () => {
+    const messageOf = (call: PromiseLike<unknown>) =>
+      Promise.resolve(call).then(
+        () => 'answered',
+        (error: unknown) => (error instanceof OpenAI.NotFoundError ? error.message : error),
+      );
+    const embed = (model: string) => client.embeddings.create({ model, input: 'a fish' });
+    expect(await messageOf(embed('acme/wordnet-embeds'))).toContain('Did you mean wordnet-embed?');
+    expect(await messageOf(client.models.retrieve('acme/wordnet-embed'))).toContain('Did you mean wordnet-embed?');
+    expect(await messageOf(embed('wordnet-lm'))).toContain('generates text, which is not served yet');
+    const messages = [{ role: 'user' as const, content: 'hello' }];
+    const chat = client.chat.completions.create({ model: 'wordnet-lm', messages });
+    expect(await messageOf(chat)).toContain('Text generation is not served yet');
+    expect(await messageOf(client.files.list())).toContain('/v1/jobs/bulk');
+    const lost = new OpenAI({ baseURL: url, apiKey: 'acme-key', maxRetries: 0 });
+    expect(await messageOf(lost.models.list())).toContain('ends with /v1, once');
+  });
+
   test('errors are the client’s own classes', async () => {
     const create = (changes: object) => client.embeddings.create({ model: EMBED, input: 'a fish', ...changes });
     await expect(create({ model: 'none' })).rejects.toThrow(OpenAI.NotFoundError);

@@ -29,7 +29,13 @@ function npmStart(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, ['tools/start.mjs', ...args], {
     cwd: ROOT,
     // Measured batch limits are worth sharing: a worker starts faster with them.
-    env: { ...foreignEnvironment(), SHOAL_DATA_DIR: dataDir, SHOAL_CACHE_DIR: join(ROOT, '.shoal/cache'), ...env },
+    env: {
+      ...foreignEnvironment(),
+      SHOAL_METRICS_PORT: '0',
+      SHOAL_DATA_DIR: dataDir,
+      SHOAL_CACHE_DIR: join(ROOT, '.shoal/cache'),
+      ...env,
+    },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -113,7 +119,7 @@ describe('npm start', () => {
     const worker = descendantsOf(start.child.pid!).find((pid) => commandOf(pid).includes('apps/worker'))!;
     process.kill(worker, 'SIGKILL');
     while (!/\[worker\] ended \(SIGKILL\)/.test(start.printed.stdout)) await once(start.child.stdout, 'data');
-    expect(await runCurl(curl.replace('wait=10', 'wait=60'))).toMatchObject({ status: 'completed' });
+    expect(await runCurl(curl.replace('wait=30', 'wait=60'))).toMatchObject({ status: 'completed' });
     await stop(start.child, start.exited);
   });
 
@@ -156,6 +162,20 @@ describe('one clear line and an exit code for', () => {
   test('a Redis that does not answer', async () => {
     const env = { PORT: String(await freePort()), REDIS_URL: `redis://:canary@127.0.0.1:${await freePort()}` };
     await expectOneLine(env, /^shoal: Redis at redis:\/\/127\.0\.0\.1:\d+ does not answer \(ECONNREFUSED\)/);
+  });
+
+  test('a misspelt variable that would leave the API open', async () => {
+    const env = { PORT: String(await freePort()), SHOAL_API_KEY: 'acme:canary' };
+    await expectOneLine(env, /^shoal: SHOAL_API_KEY: is not a variable of Shoal; did you mean SHOAL_API_KEYS\?\n$/);
+  });
+
+  test('a metrics port that is taken', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as { port: number };
+    const env = { PORT: String(await freePort()), SHOAL_METRICS_PORT: String(port) };
+    await expectOneLine(env, new RegExp(`could not start: SHOAL_METRICS_PORT: port ${port} .* is taken; set another`));
+    holder.close();
   });
 
   test('a model folder that is not there', async () => {

@@ -2,7 +2,7 @@
 import type { JobState } from '@shoal/contracts';
 import { type JobStore, parseJobId } from '@shoal/queue';
 import type { Redis } from 'ioredis';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
 import { type Bench, openBench, uniqueQueue } from '../support/queue-harness.js';
 import { scenario, sized } from './scenario.js';
@@ -13,8 +13,9 @@ const ENDED = sized(1_000_000, 20_000);
 const LATE_EVERY = 20;
 const MANY = 'many';
 const LONGEST_MS = 20;
-/** On a machine with other work the scheduler takes its turn within a script now and then. */
-const INTERRUPTED = 2;
+const BUSY_MS = 5;
+/** A script that always does the same: what it takes longer now and then, other processes have had. */
+const YARDSTICK = 'for n = 1, 300000 do end -- yardstick';
 
 scenario(`${WAITING} waiting items in one queue, ${ENDED} ended records of one tenant`, async (row) => {
   const settings = { appendonly: 'no', save: '""', 'slowlog-log-slower-than': '1000', 'slowlog-max-len': '100000' };
@@ -24,6 +25,8 @@ scenario(`${WAITING} waiting items in one queue, ${ENDED} ended records of one t
   const redis = bench.redis as Redis;
   const { perItem } = await fill(bench, redis);
   await redis.call('SLOWLOG', 'RESET');
+  const measuring = setInterval(() => void redis.eval(YARDSTICK, 0).catch(() => undefined), 50);
+  onTestFinished(() => clearInterval(measuring));
 
   const submits = await timesOf(sized(1000, 200), (n) => bench.submit(n, { tenant: n % 2 ? MANY : 'other' }));
   const lists = await listAll(bench.store, 'failed', sized(300, 20));
@@ -57,17 +60,19 @@ scenario(`${WAITING} waiting items in one queue, ${ENDED} ended records of one t
   );
   for (const id of arrays) await bench.store.remove('acme', id);
 
-  const slow = await slowest(redis);
+  const { slow, interrupted } = await readSlowLog(redis);
   row.jobs = WAITING + ENDED;
   row.lost = 0;
   const ms = (value: number | undefined) => `${(value ?? 0).toFixed(1)} ms`;
   row.load = 'submit, list by a rare state, lower priorities, expire, forget, erase';
   row.note = [
-    `longest scripts ${slow.slice(0, 3).map(ms).join(', ')}`,
+    `longest scripts ${slow.slice(0, 3).map(ms).join(', ')}, of which other processes had up to ${ms(interrupted)}`,
     `p99 of submit ${ms(p99(submits))}, while priorities are lowered ${ms(p99(meanwhile))}, of a filtered page ${ms(p99(lists))}`,
     `${Math.round(perItem)} bytes of Redis per waiting item`,
   ].join('; ');
-  expect(slow[INTERRUPTED] ?? 0).toBeLessThanOrEqual(LONGEST_MS);
+  // Where others take the processor in the middle of a script, the longest says nothing of the script.
+  const judged = interrupted < BUSY_MS ? slow[0] : slow[Math.floor(slow.length / 20)];
+  expect(judged ?? 0).toBeLessThanOrEqual(LONGEST_MS);
 });
 
 /** Copies a record (ARGV[1], without its chunk) to ids from ARGV[2] to ARGV[3] of tenant ARGV[4]; `chunk`: a chunk of each as well. */
@@ -155,11 +160,14 @@ function p99(times: readonly number[]): number | undefined {
   return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)];
 }
 
-/** Milliseconds of the scripts that held Redis the longest, but for those of this test. */
-async function slowest(redis: Redis): Promise<number[]> {
+/** Milliseconds of scripts, the longest first and without this test's own, and by how much the yardstick was exceeded. */
+async function readSlowLog(redis: Redis): Promise<{ readonly slow: number[]; readonly interrupted: number }> {
   const entries = (await redis.call('SLOWLOG', 'GET', '-1')) as [number, number, number, string[]][];
-  return entries
-    .filter(([, , , [name]]) => name?.toLowerCase() === 'evalsha')
-    .map(([, , micros]) => micros / 1000)
-    .sort((a, b) => b - a);
+  const times = (wanted: (command: readonly string[]) => boolean) =>
+    entries.flatMap(([, , micros, command]) => (wanted(command) ? [micros / 1000] : [])).sort((a, b) => b - a);
+  const yardstick = times(([, script]) => script === YARDSTICK);
+  return {
+    slow: times(([name]) => name?.toLowerCase() === 'evalsha'),
+    interrupted: (yardstick[0] ?? 0) - (yardstick.at(-1) ?? 0),
+  };
 }

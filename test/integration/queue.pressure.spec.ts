@@ -1,6 +1,9 @@
 import { ShoalError } from '@shoal/contracts';
-import { expect, inject, test } from 'vitest';
-import { type Bench, openBench, TENANT } from '../support/queue-harness.js';
+import { Redis } from 'ioredis';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { ChunkQueue } from '../../libs/queue/dist/chunk-queue.js';
+import { startOwnRedis } from '../support/own-redis.js';
+import { type Bench, openBench, TENANT, uniqueQueue } from '../support/queue-harness.js';
 
 const redisUrl = inject('redisUrl');
 
@@ -76,3 +79,25 @@ async function refusalOf(bench: Bench, resultBytes: number): Promise<string> {
   const [answer] = await bench.store.submit([bench.job(2, { resultBytes })]);
   return answer instanceof ShoalError ? answer.code : 'accepted';
 }
+
+test('what is admitted and finds no memory to be enqueued in is no refusal: it is enqueued later', async () => {
+  const redis = new Redis(await startOwnRedis({ maxmemory: '1' }), { maxRetriesPerRequest: null });
+  onTestFinished(() => redis.disconnect());
+  const chunks = new ChunkQueue(redis, uniqueQueue());
+  const slice = {
+    tag: 1,
+    priority: 1,
+    overtaken: 0,
+    ulid: 'x',
+    slice: 0,
+    tenant: TENANT,
+    rank: 0,
+    count: 1,
+    tokens: 1,
+  };
+  await chunks.send('commit', [slice], 10);
+  await expect(chunks.resend([{ commit: 'commit', slices: [slice] }], 10)).rejects.toThrow(/OOM/);
+  await redis.config('SET', 'maxmemory', '0');
+  await chunks.resend([{ commit: 'commit', slices: [slice] }], 10);
+  await chunks.close();
+});

@@ -122,7 +122,9 @@ describe('a user who may not do what is needed', () => {
     const { urlOf } = await startHardenedRedis();
     const admin = clientOf(urlOf('admin'));
     await admin.call('ACL', 'SETUSER', 'shoal', 'resetkeys', '~{shoal:*');
-    expect(await refusal({ redisUrl: urlOf('shoal') })).toMatch(/may not use SET on keys of Shoal, SADD on keys/);
+    expect(await refusal({ redisUrl: urlOf('shoal') })).toMatch(
+      /may not use SET on keys of Shoal, SADD on keys of Shoal, ZADD on keys/,
+    );
     await admin.call('ACL', 'SETUSER', 'shoal', 'resetkeys', '~*', 'resetchannels');
     expect(await refusal({ redisUrl: urlOf('shoal') })).toMatch(
       /may not use PUBLISH on channels.*SUBSCRIBE on channels/,

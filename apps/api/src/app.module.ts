@@ -15,9 +15,12 @@ import { BulkController } from './jobs/bulk.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
 import { Catalog } from './models/catalog.js';
-import { ModelsController } from './models/models.controller.js';
+import { CARD_SETTINGS, type CardSettings, ModelsController } from './models/models.controller.js';
 import { EmbeddingsController } from './openai/embeddings.controller.js';
 import { EmbeddingsService } from './openai/embeddings.service.js';
+import { JobRuns } from './openai/job-runs.js';
+import { RerankController } from './openai/rerank.controller.js';
+import { RerankService } from './openai/rerank.service.js';
 import { EndpointsController } from './webhooks/endpoints.controller.js';
 import { SecretController } from './webhooks/secret.controller.js';
 import { type WebhookParts, Webhooks } from './webhooks/webhooks.js';
@@ -28,15 +31,22 @@ export interface Parts {
   readonly webhooks: WebhookParts;
   /** One per version of a model, newer versions first. */
   readonly encoders: readonly Encoder[];
+  /** Names of folders that jobs cannot ask for, and why. */
+  readonly unserved?: ReadonlyMap<string, string>;
   /** None: every request is the sole tenant's, and only this machine is served. */
   readonly keys: readonly ApiKey[];
+  /** Where callers reach the API, without a slash at the end; left out: as each request says. */
+  readonly publicUrl?: string | undefined;
+  /** Addresses and networks of proxies whose X-Forwarded headers count; none where left out. */
+  readonly trustedProxies?: readonly string[];
   /** Of one request, unpacked. */
   readonly maxBodyBytes: number;
   /** Origins whose pages may call; none: only pages that this server serves. */
   readonly corsOrigins: readonly string[];
   /** How long an ended job is kept unless it says otherwise. */
   readonly retentionMs: number;
-  readonly embeddingsTimeoutMs: number;
+  /** Longest time of a call that answers with results: embeddings, reranking. */
+  readonly callTimeoutMs: number;
   readonly metrics: ApiMetrics;
   readonly logger: Logger;
   /** Unix ms. */
@@ -52,9 +62,11 @@ export function appModule({
   store,
   webhooks,
   encoders,
+  unserved,
   keys,
+  publicUrl,
   retentionMs,
-  embeddingsTimeoutMs,
+  callTimeoutMs,
   metrics,
   logger,
   clock,
@@ -69,12 +81,14 @@ export function appModule({
       EndpointsController,
       SecretController,
       EmbeddingsController,
+      RerankController,
       ModelsController,
       HealthController,
       RootController,
     ],
     providers: [
-      { provide: Catalog, useFactory: () => new Catalog(encoders) },
+      { provide: Catalog, useFactory: () => new Catalog(encoders, unserved) },
+      { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
       { provide: Waits, useFactory: () => new Waits(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },
       { provide: Webhooks, useFactory: () => new Webhooks(webhooks) },
@@ -86,9 +100,19 @@ export function appModule({
         inject: [Catalog, Webhooks],
       },
       {
-        provide: EmbeddingsService,
-        useFactory: (jobs: JobsService) => new EmbeddingsService(jobs, embeddingsTimeoutMs, logger),
+        provide: JobRuns,
+        useFactory: (jobs: JobsService) => new JobRuns(jobs, callTimeoutMs, logger),
         inject: [JobsService],
+      },
+      {
+        provide: EmbeddingsService,
+        useFactory: (runs: JobRuns, catalog: Catalog) => new EmbeddingsService(runs, catalog),
+        inject: [JobRuns, Catalog],
+      },
+      {
+        provide: RerankService,
+        useFactory: (runs: JobRuns, jobs: JobsService, catalog: Catalog) => new RerankService(runs, jobs, catalog),
+        inject: [JobRuns, JobsService, Catalog],
       },
       { provide: Readiness, useFactory: (catalog: Catalog) => new Readiness(store, catalog), inject: [Catalog] },
     ],

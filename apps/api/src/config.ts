@@ -1,17 +1,20 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import {
+  addresses,
   ConfigError,
   duration,
   type Environment,
   integer,
   list,
   logLevel,
+  type Problem,
   port,
   type RedisSettings,
   readConfig,
   redisSettings,
   redisVariables,
   text,
+  unknownVariables,
   url,
 } from '@shoal/config';
 import { MAX_BODY_BYTES } from '@shoal/contracts';
@@ -64,6 +67,10 @@ const Schema = z.object({
   ...redisVariables,
   SHOAL_MODELS_DIR: text().default('./models'),
   SHOAL_API_KEYS: ApiKeys.default([]),
+  /** Where callers reach the API, for command lines in model cards; the webhooks process has the same. As requests say where left out. */
+  SHOAL_PUBLIC_URL: url().optional(),
+  /** Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host headers are believed: `10.0.0.0/8, loopback`. */
+  SHOAL_TRUSTED_PROXIES: addresses().default([]),
   /** Most bytes of a request's body, unpacked: what a tensor may take as JSON or base64. */
   SHOAL_MAX_BODY_BYTES: integer({ min: 64 * KIB, max: 256 * MIB }).default(MAX_BODY_BYTES),
   /** Origins whose pages may call the API from a browser, separated by commas, or `*`. */
@@ -74,6 +81,7 @@ const Schema = z.object({
   SHOAL_AUTOSCALE_TOKEN: Token.optional(),
   /** How long a job may wait for a worker: what the fleet is scaled for (docs/scaling.md). */
   SHOAL_DELAY_OBJECTIVE: duration({ min: 1000, max: DAY_MS }).default(30_000),
+  /** Longest time of a call that answers with results: of embeddings, and of reranking. */
   SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
   /** How long an ended job is kept. */
   SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),
@@ -96,13 +104,17 @@ const Schema = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
 });
 
-export type Config = z.output<typeof Schema> & { readonly redis: RedisSettings };
+export type Config = z.output<typeof Schema> & {
+  readonly redis: RedisSettings;
+  /** Variables that mean nothing, and what may have been meant. */
+  readonly unknown: readonly Problem[];
+};
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
   if (config.SHOAL_API_KEYS.length > 0 || isLoopback(config.SHOAL_HOST)) {
-    return { ...config, redis: redisSettings(config) };
+    return { ...config, redis: redisSettings(config), unknown: unknownVariables(env) };
   }
   const message = 'must be a loopback address as long as SHOAL_API_KEYS is not set: anyone could use the models';
   throw new ConfigError([{ variable: 'SHOAL_HOST', message }]);

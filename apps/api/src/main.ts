@@ -1,7 +1,7 @@
 /** The API process: configure, connect, listen, drain. */
-import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
+import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { createEncoder, type Encoder, type Model, openRepository } from '@shoal/models';
+import { createEncoder, type Encoder, type Model, type ModelProblem, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
@@ -84,27 +84,30 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       clock: Date.now,
     },
     encoders,
+    unserved: unservedOf(models, problems, generators),
     keys: config.SHOAL_API_KEYS,
     maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
     corsOrigins: config.SHOAL_CORS_ORIGINS,
+    publicUrl: config.SHOAL_PUBLIC_URL?.replace(/\/$/, ''),
+    trustedProxies: config.SHOAL_TRUSTED_PROXIES,
     retentionMs: config.SHOAL_RESULT_TTL,
-    embeddingsTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
+    callTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
     clock: Date.now,
     tracer,
   });
-  await app.listen(config.PORT, config.SHOAL_HOST);
+  await app.listen(config.PORT, config.SHOAL_HOST).catch(blamePort('PORT', config.SHOAL_HOST, config.PORT));
   const privateServer = await servePrivately(
     registry,
     async () => (await app.get(Readiness).obstacle()) === null,
     config.SHOAL_METRICS_HOST,
     config.SHOAL_METRICS_PORT,
     autoscaleRoute(autoscale, { tokenDigest: config.SHOAL_AUTOSCALE_TOKEN, host: config.SHOAL_METRICS_HOST }),
-  );
+  ).catch(blamePort('SHOAL_METRICS_PORT', config.SHOAL_METRICS_HOST, config.SHOAL_METRICS_PORT));
   logger.info('api.ready', {
     address: await app.getUrl(),
-    metrics: `http://${config.SHOAL_METRICS_HOST}:${privateServer.port}/metrics`,
+    metrics: `${httpOrigin(config.SHOAL_METRICS_HOST, privateServer.port)}/metrics`,
     models: encoders.map(({ model }) => `${model.name}/${model.version}`),
   });
   return async () => {
@@ -136,6 +139,22 @@ async function loadEncoders(models: readonly Model[], logger: Logger): Promise<E
   return encoders.flat();
 }
 
+/** What a caller is told of each name that turns out not to be served, though there is a folder for it. */
+function unservedOf(
+  models: readonly Model[],
+  problems: readonly ModelProblem[],
+  generators: readonly ModelProblem[],
+): ReadonlyMap<string, string> {
+  const nameOf = ({ folder }: ModelProblem) => folder.split('/', 1)[0]!;
+  const broken = 'This model cannot be loaded; the log of the server says why.';
+  const generates = 'This model generates text, which is not served yet; `shoal run` runs it in a terminal.';
+  return new Map([
+    ...models.map(({ name }) => [name, broken] as const),
+    ...problems.map((problem) => [nameOf(problem), broken] as const),
+    ...generators.map((generator) => [nameOf(generator), generates] as const),
+  ]);
+}
+
 /** The queues of each model: one per version and variant. */
 function queuesOf(models: readonly Model[]): ReadonlyMap<string, readonly string[]> {
   const queues = new Map<string, string[]>();
@@ -164,6 +183,7 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
+    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
     await stopOnSignal({
       start: () => start(config, logger),
       graceMs: DRAIN_MS,

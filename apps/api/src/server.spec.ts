@@ -19,6 +19,9 @@ const PATHS = [
   '/v1/embeddings',
   '/v1/models',
   '/v1/models/embed',
+  '/v1/rerank',
+  '/rerank',
+  '/v1/chat/completions',
   '/healthz',
   '/readyz',
   '/openapi.json',
@@ -79,7 +82,7 @@ describe('a path', () => {
   });
 
   test('that is not there is 404 as a problem', async () => {
-    for (const path of ['/v1', '/v2/jobs', '/v1/jobs/x/y', '/V1/jobs']) {
+    for (const path of ['/v2/jobs', '/v1/jobs/x/y', '/V1/jobs']) {
       const response = await api.request('GET', path);
       expect(ProblemSchema.parse(await response.json()), path).toMatchObject({ status: 404, code: 'not_found' });
     }

@@ -20,6 +20,7 @@ import { longestMs } from './http/pace.js';
 import { Permits } from './http/permit.js';
 import { Routes } from './http/routes.js';
 import { type ApiKey, authenticate } from './http/tenant.js';
+import { takesCalls } from './openai/faces.js';
 import { setUpDocs } from './openapi/docs.js';
 
 /** Longest path segment: a job id holds a model's name, version and variant. */
@@ -39,12 +40,13 @@ export async function createServer(parts: Parts): Promise<NestFastifyApplication
   const errors = new ErrorsFilter(routes, new FailureLog(parts.logger));
   const adapter = new FastifyAdapter({
     genReqId: requestId,
+    trustProxy: [...(parts.trustedProxies ?? [])],
     // What was accepted is finished while the server closes.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // A request's body has a pace of its own (http/read-body.ts); this is for those that nobody reads.
     requestTimeout: HEADERS_MS + Math.ceil(longestMs(parts.maxBodyBytes)),
-    connectionTimeout: parts.embeddingsTimeoutMs + IDLE_MS,
+    connectionTimeout: parts.callTimeoutMs + IDLE_MS,
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     // What the router cannot read is no path.
     frameworkErrors: (_: Error, request: FastifyRequest, reply: FastifyReply) =>
@@ -85,7 +87,7 @@ function guardRequests(server: FastifyInstance, { keys, maxBodyBytes }: Parts, u
     reply.header('X-Request-Id', request.id);
     try {
       if (keys.length === 0) requireLocalHost(request.headers.host);
-      if (request.routeOptions.url?.startsWith('/v1/')) {
+      if (takesCalls(request.routeOptions.url)) {
         reply.header('Cache-Control', 'no-store');
         const permit = permits.take(tenantOf(request, keys, urls));
         request.permit = permit;

@@ -1,12 +1,11 @@
 /** What a terminal shows once everything runs. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Config } from './config.js';
 import { addressOf } from './processes.js';
 
+/** Of the models that come with Shoal, the one with the most to show. */
 const BUNDLED_MODEL = 'wordnet-topic';
 
-export function banner(config: Config): string {
+export async function banner(config: Config): Promise<string> {
   const address = addressOf(config);
   return `
 Shoal is ready on ${address}
@@ -14,16 +13,32 @@ Every call, with forms to try it: ${address}/docs
 
 A first job, to paste into another terminal:
 
-  ${firstCall(config, address)}
+  ${await firstCall(config, address)}
 
 Ctrl-C stops everything.
 `;
 }
 
-/** A job for the bundled model; where it is not there, the list of models, which has an example for each. */
-function firstCall(config: Config, address: string): string {
-  const key = config.SHOAL_API_KEYS === undefined ? '' : ` -H 'authorization: Bearer <your key>'`;
-  if (!existsSync(join(config.SHOAL_MODELS_DIR, BUNDLED_MODEL))) return `curl -s '${address}/v1/models'${key}`;
-  const body = JSON.stringify({ model: BUNDLED_MODEL, input: 'a small knob' });
-  return `curl -s '${address}/v1/jobs?wait=10'${key} -H 'content-type: application/json' -d '${body}'`;
+/** The example of a model's own card: the bundled one's, else the first one's. */
+async function firstCall({ SHOAL_API_KEYS: keys }: Config, address: string): Promise<string> {
+  const headers = keys === undefined ? {} : { authorization: `Bearer ${firstKey(keys)}` };
+  const read = async (path: string): Promise<unknown> => {
+    const response = await fetch(`${address}${path}`, { headers });
+    if (!response.ok) throw new Error(`${path} is answered ${response.status}`);
+    return response.json();
+  };
+  try {
+    const { data } = (await read('/v1/models')) as { readonly data: readonly { readonly id: string }[] };
+    const { id } = data.find((model) => model.id === BUNDLED_MODEL) ?? data[0]!;
+    return ((await read(`/v1/models/${id}`)) as { readonly example: { readonly curl: string } }).example.curl;
+  } catch {
+    const key = keys === undefined ? '' : " -H 'authorization: Bearer <your key>'";
+    return `curl -s '${address}/v1/models'${key}`;
+  }
+}
+
+/** Of entries `tenant:key` or `tenant:key:weight`. */
+function firstKey(keys: string): string {
+  const entry = keys.split(/[,\n]/).find((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+  return entry?.trim().split(':')[1] ?? '';
 }

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { STARTED } from '@shoal/tools/setup';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { banner } from './banner.js';
 import { loadConfig } from './config.js';
 import { addressOf, commandsOf } from './processes.js';
@@ -20,6 +23,26 @@ describe('the environment of what is started', () => {
     for (const { env: own } of [webhooks!, worker!]) {
       expect(own).toMatchObject({ ...shared, SHOAL_METRICS_PORT: '0', SHOAL_RESULT_TTL: '1h' });
     }
+  });
+
+  test('has a metrics port for each process, any free one where none was chosen', () => {
+    const ports = (chosen?: readonly number[]) =>
+      commandsOf(loadConfig(env), 'redis://127.0.0.1:7000', 2, undefined, chosen).map(
+        (command) => command.env.SHOAL_METRICS_PORT,
+      );
+    expect(ports([9464, 9465, 0, 9467])).toEqual(['9464', '9465', '0', '9467']);
+    expect(ports()).toEqual(['0', '0', '0', '0']);
+  });
+
+  test('is without variables that mean nothing, which are told once', () => {
+    const config = loadConfig({ ...env, SHOAL_MODEL_DIR: '/x' });
+    expect(config.unknown).toEqual([
+      { variable: 'SHOAL_MODEL_DIR', message: expect.stringContaining('SHOAL_MODELS_DIR') },
+    ]);
+    for (const command of commandsOf(config, 'redis://127.0.0.1:7000', 1)) {
+      expect(command.env).not.toHaveProperty('SHOAL_MODEL_DIR');
+    }
+    expect(() => loadConfig({ ...env, SHOAL_API_KEY: 'canary' })).toThrow(/^SHOAL_API_KEY: .*SHOAL_API_KEYS/);
   });
 
   test('does not name a file for a variable that is set', () => {
@@ -54,13 +77,36 @@ test('an API that listens on every interface is reached over the loopback one', 
 });
 
 describe('the banner', () => {
-  test('lists the models where the bundled one is not there', () => {
-    expect(banner(loadConfig({ SHOAL_MODELS_DIR: '/nowhere' }))).toContain(`curl -s 'http://127.0.0.1:8080/v1/models'`);
+  /** An API with these models; resolves to a config that names it, and collects the keys that it was asked with. */
+  async function serve(models: readonly string[], env: Record<string, string> = {}) {
+    const seen: (string | undefined)[] = [];
+    const server = createServer(({ url = '', headers }, response) => {
+      seen.push(headers.authorization);
+      const data = models.map((id) => ({ id }));
+      response.end(JSON.stringify(url === '/v1/models' ? { data } : { example: { curl: `curl ${url}` } }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    return { seen, config: loadConfig({ PORT: String((server.address() as AddressInfo).port), ...env }) };
+  }
+
+  test('has the example of the bundled model, else of the first one', async () => {
+    const both = await serve(['all-minilm', 'wordnet-topic']);
+    expect(await banner(both.config)).toContain('curl /v1/models/wordnet-topic');
+    const imported = await serve(['all-minilm', 'bge-small']);
+    expect(await banner(imported.config)).toContain('curl /v1/models/all-minilm');
   });
 
-  test('asks for a key where one is needed, and shows none', () => {
-    const text = banner(loadConfig({ SHOAL_MODELS_DIR: '/nowhere', SHOAL_API_KEYS: 'acme:canary' }));
-    expect(text).toContain('authorization: Bearer');
+  test('lists the models where they cannot be asked for', async () => {
+    const { config } = await serve([]);
+    expect(await banner(config)).toContain(`curl -s 'http://127.0.0.1:${config.PORT}/v1/models'`);
+  });
+
+  test('asks with the first key, and shows none', async () => {
+    const { seen, config } = await serve([], { SHOAL_API_KEYS: '# all keys\nacme:canary:2,zeta:other' });
+    const text = await banner(config);
+    expect(seen).toEqual(['Bearer canary']);
+    expect(text).toContain('authorization: Bearer <your key>');
     expect(text).not.toContain('canary');
   });
 });

@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url';
 import {
   ConfigError,
   type Environment,
+  type Problem,
   port,
   type RedisSettings,
   readConfig,
   redisSettings,
   redisVariables,
   text,
+  unknownVariables,
 } from '@shoal/config';
 import { z } from 'zod';
 
@@ -28,7 +30,9 @@ const Schema = z.object({
   /** How soon the private Redis writes a change to disk: each second, or before it answers. */
   SHOAL_REDIS_FSYNC: z.enum(['everysec', 'always'], { error: 'must be everysec or always' }).default('everysec'),
   SHOAL_CACHE_DIR: text().optional(),
-  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_METRICS_HOST: text().default('127.0.0.1'),
+  /** Of the API; the other processes get those after it. */
+  SHOAL_METRICS_PORT: port().optional(),
   SHOAL_DRAIN_TIMEOUT: text().default('7s'),
   SHOAL_API_KEYS: text().optional(),
   SHOAL_LOG: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).default('pretty'),
@@ -37,8 +41,10 @@ const Schema = z.object({
 export interface Config extends z.output<typeof Schema> {
   /** Where REDIS_URL is set. */
   readonly redis: RedisSettings;
-  /** All of it, for the processes that are started. */
+  /** All of it but what means nothing, for the processes that are started. */
   readonly environment: Environment;
+  /** Variables that mean nothing, and what may have been meant. */
+  readonly unknown: readonly Problem[];
 }
 
 /** @throws ConfigError with every problem found */
@@ -48,7 +54,10 @@ export function loadConfig(env: Environment = process.env): Config {
     const message = 'must be set where SHOAL_REDIS_CA or SHOAL_REDIS_CLUSTER is: the private Redis has neither';
     throw new ConfigError([{ variable: 'REDIS_URL', message }]);
   }
-  return { ...config, redis: redisSettings(config), environment: env };
+  const unknown = unknownVariables(env);
+  const names = new Set(unknown.map(({ variable }) => variable));
+  const environment = Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
+  return { ...config, redis: redisSettings(config), environment, unknown };
 }
 
 /** Where workers keep what they measured of models. */

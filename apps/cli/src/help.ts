@@ -16,7 +16,8 @@ export const ENVIRONMENT = `Environment:
   SHOAL_SECRET_KEY     seals the secrets of webhooks               kept in SHOAL_DATA_DIR
   SHOAL_WEBHOOK_ALLOW  networks webhooks may call beside the       none
                        public internet: 127.0.0.0/8:9000
-  SHOAL_METRICS_PORT   port of the API's /metrics                  a free one
+  SHOAL_METRICS_PORT   port of the API's /metrics; the next ones   9464
+                       are of webhooks and the workers
   SHOAL_LOG            pretty, or json for log lines as they are   pretty
 
   Every other variable goes to the processes as it is; docs/ and apps/*/src/config.ts tell which there are.`;

@@ -1,14 +1,24 @@
 /** Which processes `shoal start` runs, and with what environment. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Environment } from '@shoal/config';
+import { type Environment, httpOrigin } from '@shoal/config';
 import type { Command } from './child.js';
 import { type Config, cacheDirOf } from './config.js';
 
 const APPS = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The API first, then what delivers webhooks, then the workers. `keyFile`: where the environment has no key of its own. */
-export function commandsOf(config: Config, redisUrl: string, workers: number, keyFile?: string): Command[] {
+/**
+ * The API first, then what delivers webhooks, then the workers. `keyFile`: where the environment has no key of its own;
+ * `metricsPorts`: of each of them in this order, any free one where left out.
+ */
+export function commandsOf(
+  config: Config,
+  redisUrl: string,
+  workers: number,
+  keyFile?: string,
+  metricsPorts: readonly number[] = [],
+): Command[] {
+  const metrics = (place: number) => ({ SHOAL_METRICS_PORT: String(metricsPorts[place] ?? 0) });
   const shared = {
     REDIS_URL: redisUrl,
     SHOAL_MODELS_DIR: config.SHOAL_MODELS_DIR,
@@ -24,31 +34,29 @@ export function commandsOf(config: Config, redisUrl: string, workers: number, ke
       ...key,
       PORT: String(config.PORT),
       SHOAL_HOST: config.SHOAL_HOST,
-      SHOAL_METRICS_PORT: String(config.SHOAL_METRICS_PORT),
+      ...metrics(0),
     }),
     ready: { url: `${addressOf(config)}/readyz` },
   };
   const webhooks: Command = {
     name: 'webhooks',
     script: join(APPS, 'webhooks/dist/main.js'),
-    env: override(config.environment, { ...shared, ...key, SHOAL_METRICS_PORT: '0' }),
+    env: override(config.environment, { ...shared, ...key, ...metrics(1) }),
     ready: { event: 'webhooks.ready' },
   };
-  const worker = (name: string): Command => ({
+  const worker = (name: string, index = 0): Command => ({
     name,
     script: join(APPS, 'worker/dist/start.cjs'),
-    // A free port each: several workers on one machine cannot share the one that the environment may name.
-    env: override(withoutKey(config.environment), { ...shared, SHOAL_METRICS_PORT: '0' }),
+    env: override(withoutKey(config.environment), { ...shared, ...metrics(2 + index) }),
     ready: { event: 'worker.ready' },
   });
   if (workers === 1) return [api, webhooks, worker('worker')];
-  return [api, webhooks, ...Array.from({ length: workers }, (_, index) => worker(`worker ${index + 1}`))];
+  return [api, webhooks, ...Array.from({ length: workers }, (_, index) => worker(`worker ${index + 1}`, index))];
 }
 
 /** Where this machine reaches the API. */
 export function addressOf({ SHOAL_HOST: host, PORT: port }: Pick<Config, 'SHOAL_HOST' | 'PORT'>): string {
-  if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return httpOrigin(host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port);
 }
 
 /** Workers run models and need no secrets. */

@@ -16,6 +16,9 @@ import { Supervisor } from './supervisor.js';
 /** Time in ms for the private Redis to flush and end, after everybody else has ended. */
 const REDIS_GRACE_MS = 1500;
 
+/** Of the API, as by itself; of webhooks and workers the next ones. */
+const METRICS_PORT = 9464;
+
 /** What npm calls `npm start` and `npx shoal`. */
 const BY_NPM: ReadonlySet<string> = new Set(['start', 'npx']);
 
@@ -29,16 +32,18 @@ export async function start(config: Config, { workers }: { readonly workers: num
   };
   const stopAsked = onStopSignal(hurry, { startedByNpm: BY_NPM.has(config.environment.npm_lifecycle_event ?? '') });
   try {
+    for (const { variable, message } of config.unknown) console.log(`Warning: ${variable} ${message}`);
     await checkPort(config);
     checkModels(config.SHOAL_MODELS_DIR);
     redis = await findRedis(config);
-    const commands = commandsOf(config, redis?.url ?? config.REDIS_URL!, workers, findSecretKey(config));
+    const ports = await metricsPorts(config, 2 + workers);
+    const commands = commandsOf(config, redis?.url ?? config.REDIS_URL!, workers, findSecretKey(config), ports);
     supervisor = new Supervisor(commands, { show: shower(config) });
     const redisLost = redis ? failWhen(redis.exited) : new Promise<never>(() => {});
     const over = Promise.race([stopAsked, redisLost]);
     const stopped = await Promise.race([over, supervisor.start()]);
     if (stopped === undefined) {
-      console.log(banner(config));
+      console.log(await banner(config));
       await over;
     }
     console.log('Stopping...');
@@ -53,6 +58,18 @@ async function checkPort(config: Config): Promise<void> {
   throw new UserError(
     `port ${config.PORT} of ${config.SHOAL_HOST} is taken; choose another: PORT=${config.PORT + 1} npm start`,
   );
+}
+
+/**
+ * The port that is set or its default, and those after it. One that is a default and taken is any free one instead, so that
+ * two installations run side by side.
+ */
+async function metricsPorts(config: Config, count: number): Promise<number[]> {
+  const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: set } = config;
+  if (set === 0) return [];
+  const first = set ?? METRICS_PORT;
+  const ports = Array.from({ length: count }, (_, n) => first + n);
+  return Promise.all(ports.map(async (port) => (port === set || (await isPortFree(port, host)) ? port : 0)));
 }
 
 function checkModels(folder: string): void {

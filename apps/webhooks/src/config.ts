@@ -5,12 +5,14 @@ import {
   type Environment,
   integer,
   logLevel,
+  type Problem,
   port,
   type RedisSettings,
   readConfig,
   redisSettings,
   redisVariables,
   text,
+  unknownVariables,
   url,
 } from '@shoal/config';
 import { AllowList, ATTEMPT_TIMEOUT_MS, allowList, DEFAULT_SCHEDULE, secretKey } from '@shoal/webhooks';
@@ -36,16 +38,20 @@ const Schema = z.object({
   /** Where callers reach the API, for links in messages; relative where left out. */
   SHOAL_PUBLIC_URL: url().or(z.literal('')).default(''),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
-  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_METRICS_PORT: port().default(9465),
   SHOAL_LOG_LEVEL: logLevel(),
   /** Base URL of an OTLP/HTTP receiver, for traces; the SDK reads its other variables by itself. */
   OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
 });
 
-export type Config = z.output<typeof Schema> & { readonly redis: RedisSettings };
+export type Config = z.output<typeof Schema> & {
+  readonly redis: RedisSettings;
+  /** Variables that mean nothing, and what may have been meant. */
+  readonly unknown: readonly Problem[];
+};
 
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
-  return { ...config, redis: redisSettings(config) };
+  return { ...config, redis: redisSettings(config), unknown: unknownVariables(env) };
 }

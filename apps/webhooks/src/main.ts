@@ -1,7 +1,7 @@
 /** The process that delivers webhooks: configure, connect, relay and send, drain. */
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { runProcess } from '@shoal/config';
+import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import type { JobRecord } from '@shoal/contracts';
 import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
@@ -23,6 +23,7 @@ import { CLOSE_MS, waitAtMost } from './wait-at-most.js';
 import { webhooksModule } from './webhooks.module.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
+  for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
   const presenterOf = await loadPresenters(config, logger);
   await waitForRedis(config.redis, {
     role: 'webhooks',
@@ -32,12 +33,9 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const processMetrics = createProcessMetrics(registry);
   const tellRedisError = logRarely(logger, 'redis.error', Date.now);
   let ready = false;
-  const server = await servePrivately(
-    registry,
-    () => ready && backend.redis.status === 'ready',
-    config.SHOAL_METRICS_HOST,
-    config.SHOAL_METRICS_PORT,
-  );
+  const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
+  const isReady = () => ready && backend.redis.status === 'ready';
+  const server = await servePrivately(registry, isReady, host, port).catch(blamePort('SHOAL_METRICS_PORT', host, port));
   const backend = openWebhookBackend({
     ...config.redis,
     clock: Date.now,
@@ -82,7 +80,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   deliveries.start();
   relay.start();
   ready = true;
-  logger.info('webhooks.ready', { metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics` });
+  logger.info('webhooks.ready', { metrics: `${httpOrigin(host, server.port)}/metrics` });
   return async () => {
     ready = false;
     await Promise.all([waitAtMost(CLOSE_MS, relay.stop()), deliveries.stop()]);

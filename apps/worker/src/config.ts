@@ -6,6 +6,7 @@ import {
   integer,
   list,
   logLevel,
+  type Problem,
   port,
   type RedisSettings,
   readConfig,
@@ -13,6 +14,7 @@ import {
   redisVariables,
   settings,
   text,
+  unknownVariables,
   url,
 } from '@shoal/config';
 import { z } from 'zod';
@@ -42,7 +44,7 @@ const Schema = z.object({
   /** Longest time for running batches to end after SIGTERM. */
   SHOAL_DRAIN_TIMEOUT: duration({ min: 0, max: 3600_000 }).default(25_000),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
-  SHOAL_METRICS_PORT: port().default(0),
+  SHOAL_METRICS_PORT: port().default(9466),
   SHOAL_LOG_LEVEL: logLevel(),
   /** Base URL of an OTLP/HTTP receiver, for traces; the SDK reads its other variables by itself. */
   OTEL_EXPORTER_OTLP_ENDPOINT: url().optional(),
@@ -63,6 +65,8 @@ export type Config = z.output<typeof Schema> & {
   /** How many were asked for. */
   readonly wantedRuns: number;
   readonly redis: RedisSettings;
+  /** Variables that mean nothing, and what may have been meant. */
+  readonly unknown: readonly Problem[];
 };
 
 /** @throws ConfigError with every problem found */
@@ -74,5 +78,5 @@ export function loadConfig(env: Environment = process.env): Config {
       : RUNS_BESIDE_A_DEVICE;
   const wantedRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
   const concurrentRuns = Math.min(wantedRuns, Math.max(1, config.UV_THREADPOOL_SIZE - SPARE_THREADS));
-  return { ...config, concurrentRuns, wantedRuns, redis: redisSettings(config) };
+  return { ...config, concurrentRuns, wantedRuns, redis: redisSettings(config), unknown: unknownVariables(env) };
 }

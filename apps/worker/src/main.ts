@@ -1,6 +1,6 @@
 /** The worker process: configure, load models, measure, consume, drain. */
 import { RunGate, systemClock } from '@shoal/batching';
-import { ConfigError, exitWithParent, stopOnSignal } from '@shoal/config';
+import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
@@ -63,12 +63,11 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     clock: systemClock,
   });
   let ready = false;
+  const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
   const unserved: string[] = [];
-  const server = await servePrivately(
-    registry,
-    () => ({ ready: ready && workers.every(({ connected }) => connected), notes: unserved }),
-    config.SHOAL_METRICS_HOST,
-    config.SHOAL_METRICS_PORT,
+  const readiness = () => ({ ready: ready && workers.every(({ connected }) => connected), notes: unserved });
+  const server = await servePrivately(registry, readiness, host, port).catch(
+    blamePort('SHOAL_METRICS_PORT', host, port),
   );
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
@@ -94,7 +93,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const seconds = process.uptime();
   await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));
   logger.info('worker.ready', {
-    metrics: `http://${config.SHOAL_METRICS_HOST}:${server.port}/metrics`,
+    metrics: `${httpOrigin(host, server.port)}/metrics`,
     models: workers.map(({ name }) => name),
   });
   return async () => {
@@ -131,6 +130,7 @@ async function main(): Promise<void> {
   try {
     const config = loadConfig();
     logger = createLogger({ name: 'worker', level: config.SHOAL_LOG_LEVEL });
+    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
     await stopOnSignal({
       start: () => start(config, logger),
       graceMs: config.SHOAL_DRAIN_TIMEOUT,

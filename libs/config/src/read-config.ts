@@ -4,13 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-export interface Problem {
-  readonly variable: string;
-  readonly message: string;
-}
+import type { Environment, Problem } from './environment.js';
+import { unknownSecrets } from './names.js';
 
 /** What is wrong with the environment, one line per variable. */
 export class ConfigError extends Error {
@@ -24,7 +19,7 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the variables that `schema` names from `env`; other variables are ignored.
+ * Reads the variables that `schema` names from `env`; others are ignored, but for those that look like a misspelt secret of Shoal.
  *
  * An empty variable counts as unset. Where `X` is unset and `X_FILE` is set, the value of `X` is that file's content
  * without the newline at its end, which is how containers hand over secrets.
@@ -35,7 +30,7 @@ export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   env: Environment,
 ): z.output<z.ZodObject<Shape>> {
-  const problems: Problem[] = [];
+  const problems: Problem[] = unknownSecrets(env);
   const values: Record<string, string> = {};
   for (const variable of Object.keys(schema.shape)) {
     const value = readVariable(variable, env, problems);

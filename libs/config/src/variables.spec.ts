@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { boolean, duration, durations, integer, list, port, settings, url } from './variables.js';
+import { addresses, boolean, duration, durations, integer, list, port, settings, url } from './variables.js';
 
 describe('integer', () => {
   test('takes whole numbers within its bounds, both included', () => {
@@ -46,6 +46,14 @@ test('boolean takes the usual words in any case and nothing else', () => {
 
 test('list drops spaces and empty entries', () => {
   expect(list().parse(' a,, b ,')).toEqual(['a', 'b']);
+});
+
+test('addresses takes addresses, networks and the names of some', () => {
+  const value = '10.0.0.0/8, 192.168.1.7,loopback, fd00::/8';
+  expect(addresses().parse(value)).toEqual(['10.0.0.0/8', '192.168.1.7', 'loopback', 'fd00::/8']);
+  for (const wrong of ['proxy.example', '10.0.0.0/33', '10.0.0', 'fd00::/129', '*', '10.0.0.0/8/8', '10.0.0.0/']) {
+    expect(addresses().safeParse(wrong).success, wrong).toBe(false);
+  }
 });
 
 test('settings takes names and values, and names what is neither', () => {

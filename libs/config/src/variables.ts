@@ -1,6 +1,7 @@
 /** Schemas of single environment variables: text in, typed value out, messages that say what to write instead. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -71,6 +72,24 @@ export function list() {
       .map((entry) => entry.trim())
       .filter((entry) => entry !== ''),
   );
+}
+
+/** Names of networks that need no numbers. */
+const NAMED_NETWORKS = ['loopback', 'linklocal', 'uniquelocal'];
+
+/** IP addresses and networks in CIDR notation, separated by commas; `loopback`, `linklocal` and `uniquelocal` are names of some. */
+export function addresses() {
+  return list().refine(
+    (entries) => entries.every(isNetwork),
+    `must be IP addresses, networks such as 10.0.0.0/8, or ${NAMED_NETWORKS.join(', ')}, separated by commas`,
+  );
+}
+
+function isNetwork(entry: string): boolean {
+  if (NAMED_NETWORKS.includes(entry)) return true;
+  const [address = '', prefix = '0', ...rest] = entry.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
 }
 
 /** `name=value` separated by commas, spaces around names and values dropped; the last of a name counts. */

@@ -22,10 +22,24 @@ export {
   MAX_WAIT_SECONDS,
   PRIORITIES,
   Priority,
+  RequestedModel,
 } from './job.js';
-export { Joining, Limits, type ModelCard, ModelName, ShoalJson, TASKS, Task, type TensorSpec } from './model.js';
-export { EmbeddingsRequest } from './openai.js';
+export {
+  Joining,
+  Limits,
+  type ListedModel,
+  type ModelCard,
+  ModelName,
+  ShoalJson,
+  TASKS,
+  Task,
+  type TensorSpec,
+} from './model.js';
+export { nearestNames } from './nearest.js';
+export { type EmbeddingInput, EmbeddingsRequest, MAX_EMBEDDINGS } from './openai.js';
 export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
+export { requestObject } from './request.js';
+export { RerankRequest, TextsRerankRequest } from './rerank.js';
 export {
   ELEMENT_TYPES,
   ElementType,

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { mapOf } from './bounded.js';
 import type { ErrorCode } from './errors.js';
-import { ModelName, Task } from './model.js';
+import { Task } from './model.js';
+import { listOf, requestObject } from './request.js';
 import { type WebhookEvent, WebhookRequest } from './webhook.js';
 
 /** Most items of one job, and most jobs of one bulk call. */
@@ -26,40 +27,66 @@ export const PRIORITIES = ['low', 'normal', 'high'] as const;
 export const Priority = z.enum(PRIORITIES);
 export type Priority = z.infer<typeof Priority>;
 
-const Deadline = z.union(
-  [
-    z
-      .number()
-      .positive()
-      .max(7 * 24 * 3600),
-    z.iso.datetime({ offset: true }),
-  ],
-  {
-    error: 'give seconds from now (at most 604800) or an RFC 3339 time with an offset',
-  },
-);
+const Deadline = z
+  .union(
+    [
+      z
+        .number()
+        .positive()
+        .max(7 * 24 * 3600),
+      z.iso.datetime({ offset: true }),
+    ],
+    {
+      error: 'give seconds from now (at most 604800) or an RFC 3339 time with an offset',
+    },
+  )
+  .meta({
+    description:
+      'When the job has lost its use: seconds from now, or an RFC 3339 time with an offset. What has not ended by then expires.',
+    examples: [30, '2026-01-05T09:30:00Z'],
+  });
 
 /** Longest time in seconds that an ended job is kept. */
 export const MAX_RETENTION_SECONDS = 30 * 24 * 3600;
 const RETENTION_FAULT = `give whole seconds from 60 to ${MAX_RETENTION_SECONDS}`;
 
-const Metadata = mapOf(z.string().max(512), 16, 64);
+const Metadata = mapOf(z.string().max(512), 16, 64).meta({
+  description: 'Up to 16 texts of your own, given back with the job.',
+  examples: [{ order: '4711' }],
+});
+
+/** A model as callers name it. What no model is called is told by the catalog, with the names that are near. */
+export const RequestedModel = z
+  .string()
+  .min(1)
+  .meta({
+    description: 'The name of a model; `GET /v1/models` lists them.',
+    examples: ['wordnet-topic'],
+  });
 
 /** `POST /v1/jobs`. `input` and `parameters` are checked against the model's task. */
-export const JobRequest = z.strictObject({
-  model: ModelName,
-  input: z.unknown().refine((value) => value !== undefined, 'required'),
-  task: Task.optional(),
-  parameters: z.record(z.string(), z.unknown()).optional(),
-  priority: Priority.default('normal'),
+export const JobRequest = requestObject({
+  model: RequestedModel,
+  input: z
+    .unknown()
+    .refine((value) => value !== undefined, 'required')
+    .describe(`What the model's task takes: one item, or an array of up to ${MAX_ITEMS}.`),
+  task: Task.optional().describe(
+    'The task that you expect of the model; a job for a model of another task is refused.',
+  ),
+  parameters: z.record(z.string(), z.unknown()).optional().describe("Parameters of the model's task."),
+  priority: Priority.default('normal').describe('How your jobs stand among each other.'),
   deadline: Deadline.optional(),
   metadata: Metadata.optional(),
-  /** Seconds that the job is kept after its end; the server's default where left out. */
   retention: z
     .int({ error: RETENTION_FAULT })
     .min(60, RETENTION_FAULT)
     .max(MAX_RETENTION_SECONDS, RETENTION_FAULT)
-    .optional(),
+    .optional()
+    .meta({
+      description: "Seconds that the job is kept after its end; the server's default, a day, where left out.",
+      examples: [3600],
+    }),
   webhook: WebhookRequest.optional(),
 });
 export type JobRequest = z.infer<typeof JobRequest>;
@@ -68,9 +95,13 @@ export type JobRequest = z.infer<typeof JobRequest>;
 export const MAX_EVENTS_URL_SECONDS = 3600;
 
 /** `POST /v1/jobs/{id}/events/url`. */
-export const EventsUrlRequest = z.strictObject({
-  /** Seconds. */
-  expires_in: z.int().min(1).max(MAX_EVENTS_URL_SECONDS).default(300),
+export const EventsUrlRequest = requestObject({
+  expires_in: z
+    .int()
+    .min(1)
+    .max(MAX_EVENTS_URL_SECONDS)
+    .default(300)
+    .meta({ description: 'Seconds that a stream can be opened.', examples: [60] }),
 });
 
 export interface EventsUrlView {
@@ -81,8 +112,8 @@ export interface EventsUrlView {
 }
 
 /** `POST /v1/jobs/bulk`. Each entry is a JobRequest, checked and answered by itself. */
-export const BulkRequest = z.strictObject({
-  jobs: z.array(z.unknown()).min(1).max(MAX_ITEMS),
+export const BulkRequest = requestObject({
+  jobs: listOf(z.unknown(), MAX_ITEMS, 'jobs').describe('The jobs, each as `POST /v1/jobs` takes it.'),
 });
 
 /** One error as it stands inside a job: the same code, title and detail as a problem answer would have. */

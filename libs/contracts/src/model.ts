@@ -43,6 +43,8 @@ export const ShoalJson = z.strictObject({
   default_variant: z.string().optional(),
   pooling: z.enum(['mean', 'cls', 'last']).optional(),
   normalize: z.boolean().optional(),
+  /** Whether texts that are too long are cut where a request does not say. */
+  truncate: z.boolean().optional(),
   /** The graph's output with the embedding or the logits, where its name does not tell. */
   output: z.string().optional(),
   /** Rows of different callers share a forward pass where that is proved to change no result; false: never. */
@@ -63,14 +65,18 @@ export const Joining = z.strictObject({
 });
 export type Joining = z.infer<typeof Joining>;
 
-/** `GET /v1/models/{name}`: OpenAI's model object and what Shoal adds to it. */
-export interface ModelCard {
+/** `GET /v1/models`: OpenAI's model object, and the task. */
+export interface ListedModel {
   readonly id: string;
   readonly object: 'model';
   /** Unix seconds. */
   readonly created: number;
   readonly owned_by: string;
   readonly task: Task;
+}
+
+/** `GET /v1/models/{name}`. */
+export interface ModelCard extends ListedModel {
   readonly version: string;
   readonly variants: readonly string[];
   readonly description?: string;

@@ -1,7 +1,7 @@
 /** What every schema of a request shares: null is "not given", unknown fields are faults, and lists have an end. */
 import { z } from 'zod';
 
-/** Longest text pair or token list that a request may name, in tokens: no model takes more. */
+/** Longest list of token ids: no model takes more. */
 const MAX_TOKEN_IDS = 131_072;
 
 /**

@@ -1,6 +1,7 @@
 /** Registered webhook endpoints: what callers send and what they are shown. */
 import { z } from 'zod';
-import { WEBHOOK_EVENTS, WebhookEvent, WebhookEvents, WebhookSecret } from './webhook.js';
+import { requestObject } from './request.js';
+import { SomeWebhookEvents, type WebhookEvent, WebhookEvents, WebhookSecret } from './webhook.js';
 
 /** Most endpoints of one tenant. */
 export const MAX_ENDPOINTS = 20;
@@ -10,37 +11,41 @@ export const MAX_OVERLAP_SECONDS = 7 * 24 * 3600;
 /** Most replaced secrets of one endpoint that still sign. */
 export const MAX_OVERLAPPING_SECRETS = 10;
 
-const Description = z.string().max(256);
-const Url = z.string();
+const Description = z
+  .string()
+  .max(256)
+  .meta({ description: 'A note of your own.', examples: ['production'] });
+const Url = z.string().meta({ description: 'Where events are sent.', examples: ['https://example.com/hooks/shoal'] });
+const Disabled = z.boolean().describe('True: nothing is sent.');
 
 /** `POST /v1/webhook-endpoints`. */
-export const EndpointRequest = z.strictObject({
+export const EndpointRequest = requestObject({
   url: Url,
   events: WebhookEvents,
   description: Description.default(''),
-  disabled: z.boolean().default(false),
+  disabled: Disabled.default(false),
   secret: WebhookSecret.optional(),
 });
 export type EndpointRequest = z.infer<typeof EndpointRequest>;
 
 /** `PATCH /v1/webhook-endpoints/{id}`: what is left out stays. */
-export const EndpointPatch = z.strictObject({
+export const EndpointPatch = requestObject({
   url: Url.optional(),
-  events: z
-    .array(WebhookEvent)
-    .min(1, 'name at least one event')
-    .transform((events) => WEBHOOK_EVENTS.filter((event) => events.includes(event)))
-    .optional(),
+  events: SomeWebhookEvents.optional().meta({ description: 'Which events are sent.', examples: [['job.failed']] }),
   description: Description.optional(),
-  disabled: z.boolean().optional(),
-});
+  disabled: Disabled.optional(),
+}).describe('What is left out stays as it is.');
 export type EndpointPatch = z.infer<typeof EndpointPatch>;
 
 /** `POST …/rotate-secret` and `POST /v1/webhook-secret/rotate`. */
-export const RotateRequest = z.strictObject({
+export const RotateRequest = requestObject({
   secret: WebhookSecret.optional(),
-  /** Seconds that the secret before goes on signing. */
-  overlap: z.int().min(0).max(MAX_OVERLAP_SECONDS).default(DEFAULT_OVERLAP_SECONDS),
+  overlap: z
+    .int()
+    .min(0)
+    .max(MAX_OVERLAP_SECONDS)
+    .default(DEFAULT_OVERLAP_SECONDS)
+    .meta({ description: 'Seconds that the secret before goes on signing, beside the new one.', examples: [3600] }),
 });
 export type RotateRequest = z.infer<typeof RotateRequest>;
 
@@ -48,7 +53,20 @@ const EITHER = 'give either "message", an id, or "since", an RFC 3339 time with 
 
 /** `POST …/replay`: one message, delivered or not, or all that failed since a time. */
 export const ReplayRequest = z.union(
-  [z.strictObject({ message: z.string().min(1).max(64) }), z.strictObject({ since: z.iso.datetime({ offset: true }) })],
+  [
+    requestObject({
+      message: z
+        .string()
+        .min(1)
+        .max(64)
+        .meta({ description: 'The `webhook-id` of one message.', examples: ['msg_01m83zn5fqbsmkqgj7c913jd4z'] }),
+    }),
+    requestObject({
+      since: z.iso
+        .datetime({ offset: true })
+        .meta({ description: 'From when on failed messages are sent again.', examples: ['2026-01-05T09:30:00Z'] }),
+    }),
+  ],
   { error: EITHER },
 );
 export type ReplayRequest = z.infer<typeof ReplayRequest>;

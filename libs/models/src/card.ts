@@ -9,8 +9,8 @@ const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
   rerank: { query: 'What do fish breathe with?', documents: ['Fish breathe with gills.', 'Bread is baked.'] },
 };
 
-/** `origin` is where the API answers, e.g. `http://localhost:8080`. */
-export function modelCard(model: Model, origin: string, joining: Joining | null): ModelCard {
+/** `origin` is where callers reach the API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
+export function modelCard(model: Model, origin: string, joining: Joining | null, keys: boolean): ModelCard {
   const { shoal, task, labels, dimensions } = model;
   const request = { model: model.name, input: shoal.example ?? example(model) };
   return {
@@ -33,7 +33,7 @@ export function modelCard(model: Model, origin: string, joining: Joining | null)
     ...(labels.length > 0 && { labels }),
     ...(dimensions !== null && { dimensions }),
     ...(task === 'tensors' && { inputs: model.inputs, outputs: model.outputs }),
-    example: { request, curl: curl(origin, request) },
+    example: { request, curl: curl(origin, keys, request) },
   };
 }
 
@@ -51,7 +51,12 @@ function zeros({ type, shape }: TensorSpec): unknown {
 }
 
 /** A line for a POSIX shell; the answer comes when the job is done. */
-function curl(origin: string, request: unknown): string {
-  const body = JSON.stringify(request).replaceAll("'", "'\\''");
-  return `curl -s '${origin}/v1/jobs?wait=30' -H 'content-type: application/json' -d '${body}'`;
+function curl(origin: string, keys: boolean, request: unknown): string {
+  const headers = [...(keys ? ['authorization: Bearer <your key>'] : []), 'content-type: application/json'];
+  const flags = headers.map((header) => `-H ${quoted(header)}`).join(' ');
+  return `curl -s ${quoted(`${origin}/v1/jobs?wait=30`)} ${flags} -d ${quoted(JSON.stringify(request))}`;
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }

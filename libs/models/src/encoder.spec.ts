@@ -88,6 +88,17 @@ test('all faults of input and parameters come in one error', async () => {
   expect(paths(await failure(classify, { input: [{ tokens: [1, 288] }] }))).toEqual(['input[0].tokens[1]']);
 });
 
+test('a folder that says so cuts texts that are too long, unless a request says otherwise', async () => {
+  const shoal = { ...classify.model.shoal, truncate: true };
+  const cutting = await createEncoder({ ...classify.model, shoal });
+  const input = 'one two three '.repeat(40);
+  for (const parameters of [undefined, null, {}, { truncate: null }, { top_k: 1 }]) {
+    expect((await cutting.encode({ input, parameters })).tokens).toEqual([16]);
+  }
+  expect((await failure(cutting, { input, parameters: { truncate: false } })).code).toBe('input_too_long');
+  expect((await failure(classify, { input, parameters: { truncate: null } })).code).toBe('input_too_long');
+});
+
 test('every input that is too long is named with its tokens and the limit, unless truncated', async () => {
   const long = 'one two three four five six seven';
   const request = { input: ['one', long, { tokens: Array.from({ length: 17 }, () => 5) }] };
@@ -199,6 +210,10 @@ test("the card's example is a request that this model takes, as a line for a she
   const card = classify.card('http://localhost:8080');
   expect(card.limits).toMatchObject({ max_tokens: 16, max_items: 1000 });
   expect(card.example.curl).toContain(`"it'\\''s one"`);
+  expect(card.example.curl).not.toContain('authorization');
+  expect(classify.card('http://localhost:8080', null, true).example.curl).toContain(
+    "-H 'authorization: Bearer <your key>'",
+  );
   for (const encoder of [classify, embed, rerank, entities]) {
     const { input } = encoder.card('http://localhost:8080').example.request as { input: unknown };
     await expect(encoder.encode({ input })).resolves.toMatchObject({ task: encoder.model.task });

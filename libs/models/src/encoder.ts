@@ -16,12 +16,13 @@ export async function createEncoder(model: Model): Promise<Encoder> {
     model,
     encode: async (request) => {
       checkTask(model, request);
-      const encoded = await pipeline.encode({ model, tokenizer }, request.input, request.parameters);
+      const parameters = withDefaults(model, request.parameters);
+      const encoded = await pipeline.encode({ model, tokenizer }, request.input, parameters);
       checkResultBytes(encoded.resultBytes);
       return { task: model.task, ...encoded };
     },
     ...createPresenter(model),
-    card: (origin, joining = null) => modelCard(model, origin, joining),
+    card: (origin, joining = null, keys = false) => modelCard(model, origin, joining, keys),
   };
 }
 
@@ -34,6 +35,13 @@ function checkTask(model: Model, { task }: EncodeRequest): void {
   if (task === undefined || task === model.task) return;
   const fault = { path: 'task', message: `${model.name} serves ${model.task}` };
   throw new ShoalError('invalid_request', `${fault.path}: ${fault.message}`, { faults: [fault] });
+}
+
+/** The model's folder may say that texts which are too long are cut unless a request says otherwise. */
+function withDefaults({ shoal: { truncate }, text }: Model, parameters: unknown): unknown {
+  const given = parameters ?? {};
+  if (truncate === undefined || text === null || typeof given !== 'object') return given;
+  return { ...given, truncate: ('truncate' in given ? given.truncate : null) ?? truncate };
 }
 
 function checkResultBytes(bytes: number): void {

@@ -96,8 +96,11 @@ export interface Encoder extends Presenter {
    * `result_too_large`.
    */
   encode(request: EncodeRequest): Promise<EncodedInput>;
-  /** `origin` is where this API answers, e.g. `http://localhost:8080`; `joining` what workers proved, as far as is known. */
-  card(origin: string, joining?: Joining | null): ModelCard;
+  /**
+   * `origin` is where callers reach this API, e.g. `http://localhost:8080`; `joining` what workers proved, as far as is known;
+   * `keys`: callers need an API key.
+   */
+  card(origin: string, joining?: Joining | null, keys?: boolean): ModelCard;
 }
 
 /** One item of a micro-batch and what its caller asked for. */

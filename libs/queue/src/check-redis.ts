@@ -3,6 +3,7 @@ import { ShoalError } from '@shoal/contracts';
 import { Cluster, type Redis } from 'ioredis';
 import { ReadOnlyError } from './primary-connector.js';
 import { openFailFast, openNamedServer, type RedisClient } from './redis.js';
+import { redisError } from './redis-errors.js';
 import { evictionOf } from './redis-health.js';
 import { missingRights, type Role } from './redis-rights.js';
 import type { RedisTarget } from './redis-target.js';
@@ -21,6 +22,8 @@ export async function waitForRedis(target: RedisTarget, options: CheckOptions): 
   const redis = openFailFast(target, () => undefined);
   try {
     await checkRedis(redis, target, options);
+  } catch (error) {
+    throw redisError(error);
   } finally {
     redis.disconnect();
   }

@@ -3,6 +3,7 @@ import { Queue } from 'bullmq';
 import { type Chunk, formChunks, type PlacedSlice } from './chunks.js';
 import { CHUNKS, queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
+import { redisError } from './redis-errors.js';
 
 /** Commits are told in groups, this long after the first. */
 const TELL_MS = 100;
@@ -35,9 +36,15 @@ export class ChunkQueue {
     this.#queue.on('error', () => undefined);
   }
 
-  /** Adds the slices of one commit in chunks of at most `maxTokens`. */
+  /** Adds the slices of one commit in chunks of at most `maxTokens`; what there is no memory for is left to a `resend`. */
   async send(commit: string, slices: readonly PlacedSlice[], maxTokens: number): Promise<void> {
-    await this.#add(slices, maxTokens);
+    try {
+      await this.#add(slices, maxTokens);
+    } catch (error) {
+      // Their jobs are admitted: who were told of a refusal could repeat the call, and have two of them.
+      if (redisError(error).code === 'memory_full') return;
+      throw error;
+    }
     this.#noteSent([commit]);
   }
 

@@ -39,9 +39,10 @@ export async function listJobs(
   }
   const records: JobRecord[] = [];
   let before = cursor;
+  let open = queues;
   for (let round = 0; round < MAX_ROUNDS && !signal?.aborted; round++) {
     const wanted = limit - records.length;
-    const looks = Math.max(wanted, Math.min(SCRIPT_LOOKS, Math.floor(ROUND_LOOKS / Math.max(1, queues.length))));
+    const looks = Math.max(wanted, Math.min(SCRIPT_LOOKS, Math.floor(ROUND_LOOKS / Math.max(1, open.length))));
     const ask = pack({
       fields: RECORD_FIELDS,
       tenant,
@@ -50,7 +51,8 @@ export async function listJobs(
       ...(before !== undefined && { before }),
       ...(status && { state: status }),
     });
-    const { matches, seenTo } = merge(await Promise.all(queues.map((queue) => lookAt(redis, queue, ask))));
+    const found = await Promise.all(open.map((queue) => lookAt(redis, queue, ask)));
+    const { matches, seenTo } = merge(found);
     const page = matches.slice(0, wanted);
     records.push(...page.map(({ record }) => record));
     if (records.length === limit && (matches.length > wanted || seenTo !== null)) {
@@ -58,6 +60,7 @@ export async function listJobs(
     }
     if (seenTo === null) return { records, next: null };
     before = seenTo;
+    open = open.filter((_, n) => found[n]!.seenTo !== null || found[n]!.matches.length > 0);
   }
   return { records, next: before ?? null };
 }

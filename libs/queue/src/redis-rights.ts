@@ -3,7 +3,7 @@
  * transaction that is discarded: Redis judges each command as it is queued, by name, and runs none.
  */
 import type { Redis } from 'ioredis';
-import { ENDED_CHANNEL, QUEUES_KEY, queueTag } from './keys.js';
+import { ENDED_CHANNEL, QUEUES_KEY, queueTag, SCHEDULE_KEY } from './keys.js';
 import { OUTBOX_CHANNEL } from './webhooks/keys.js';
 
 /** Whose rights: each process has less to do with Redis than all of them together. */
@@ -20,7 +20,7 @@ const EVERYBODY = [
   ...['zrangebyscore K 0 0', 'zrevrangebyscore K 0 0', 'zremrangebyscore K 0 0', 'zremrangebyrank K 0 0', 'zpopmin K'],
   ...['bzpopmin K 1', 'xadd K * x x', 'xtrim K maxlen 1'],
 ];
-const STREAMS = ['hsetnx K x x', 'xdel K 0-1', 'xlen K', 'xrange K - +', 'xrevrange K + -'];
+const STREAMS = ['hsetnx K x x', 'hstrlen K x', 'xdel K 0-1', 'xlen K', 'xrange K - +', 'xrevrange K + -'];
 const QUEUE = queueTag('model.1.fp32.0');
 const WEBHOOKS = '{shoal:webhooks}';
 
@@ -32,7 +32,12 @@ const NEEDS: Readonly<Record<Role, { readonly key: string; readonly channel: str
       ...EVERYBODY,
       ...STREAMS,
       ...['wait 0 0', 'publish C x', 'zrevrangebylex K + -'],
-      ...['set shoal:idempotency:{check} x', `sadd ${QUEUES_KEY} x`, `hset ${WEBHOOKS}:check x x`],
+      ...[
+        'set shoal:idempotency:{check} x',
+        `sadd ${QUEUES_KEY} x`,
+        `zadd ${SCHEDULE_KEY} 0 x`,
+        `hset ${WEBHOOKS}:check x x`,
+      ],
     ],
   },
   worker: { key: `${QUEUE}:check`, channel: ENDED_CHANNEL, commands: [...EVERYBODY, 'publish C x'] },

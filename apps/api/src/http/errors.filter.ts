@@ -2,7 +2,8 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter } from '@nestjs/common';
 import { ShoalError } from '@shoal/contracts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isOpenAiRoute, openAiErrorOf, openAiStatusOf } from '../openai/openai-error.js';
+import { absenceOf, faceOf, textsErrorOf } from '../openai/faces.js';
+import { openAiErrorOf, openAiStatusOf } from '../openai/openai-error.js';
 import type { FailureLog } from './failure-log.js';
 import { problemOf, toShoalError } from './problem.js';
 import type { Routes } from './routes.js';
@@ -29,10 +30,13 @@ export class ErrorsFilter implements ExceptionFilter {
     reply.header('X-Request-Id', request.id);
     if (error.status === 401) reply.header('WWW-Authenticate', 'Bearer');
     if (error.status === 429 || error.status === 503) reply.header('Retry-After', Math.ceil(error.retryAfter ?? 1));
-    if (isOpenAiRoute(request.url)) {
+    const face = faceOf(request.routeOptions.url ?? pathOf(request));
+    if (face === 'openai') {
       // OpenAI's clients repeat every 5xx unless they are told not to.
       reply.header('X-Should-Retry', String(error.retryable));
       reply.code(openAiStatusOf(error)).send(openAiErrorOf(error));
+    } else if (face === 'texts') {
+      reply.code(error.status).send(textsErrorOf(error));
     } else {
       reply
         .code(error.status)
@@ -44,9 +48,14 @@ export class ErrorsFilter implements ExceptionFilter {
   /** A path that other methods have is no "not found". */
   private nameMethod(error: ShoalError, request: FastifyRequest, reply: FastifyReply): ShoalError {
     if (error.code !== 'not_found') return error;
-    const methods = this.routes.methodsOf(request.url.split('?', 1)[0] ?? '');
-    if (methods.length === 0 || methods.includes(request.method)) return error;
+    const methods = this.routes.methodsOf(pathOf(request));
+    if (methods.length === 0) return new ShoalError('not_found', absenceOf(pathOf(request)));
+    if (methods.includes(request.method)) return error;
     reply.header('Allow', methods.join(', '));
     return new ShoalError('method_not_allowed', `This path takes ${methods.join(', ')}.`);
   }
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0] ?? '';
 }

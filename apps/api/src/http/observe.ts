@@ -2,6 +2,7 @@
 import { parseJobId } from '@shoal/queue';
 import type { ApiMetrics, Logger, Span, Tracer } from '@shoal/telemetry';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { takesCalls } from '../openai/faces.js';
 
 export interface Observers {
   readonly metrics: ApiMetrics;
@@ -37,7 +38,7 @@ function measureRequests(server: FastifyInstance, metrics: ApiMetrics): void {
 function traceRequests(server: FastifyInstance, tracer: Tracer): void {
   whenDone(server, (request, reply) => {
     const route = routeOf(request);
-    if (!route.startsWith('/v1/')) return undefined;
+    if (!takesCalls(route)) return undefined;
     const { traceparent } = request.headers;
     const span = tracer.start(`${request.method} ${route}`, {
       kind: 'server',

@@ -73,7 +73,7 @@ describe('POST /v1/jobs', () => {
   });
 
   test('names every fault with its path, and submits nothing', async () => {
-    const body = { model: 'Embed', deadline: 'tomorrow', priority: 'urgent', metadata: { a: 1 }, extra: 1, other: 2 };
+    const body = { model: 7, deadline: 'tomorrow', priority: 'urgent', metadata: { a: 1 }, extra: 1, other: 2 };
     const { code, errors } = await problem(await api.request('POST', '/v1/jobs', body));
     expect(code).toBe('invalid_request');
     const paths = errors.map((fault) => fault.path).sort();
@@ -83,6 +83,8 @@ describe('POST /v1/jobs', () => {
 
   test.each([
     [{ ...JOB, model: 'none' }, 404, 'model_not_found', 'model'],
+    [{ ...JOB, model: 'BAAI/bge-small-en-v1.5' }, 404, 'model_not_found', 'model'],
+    [{ ...JOB, input: null }, 422, 'invalid_request', 'input'],
     [{ ...JOB, task: 'text-classification' }, 422, 'invalid_request', 'task'],
     [{ ...JOB, input: ['a', 7] }, 422, 'invalid_request', 'input[1]'],
     [{ ...JOB, parameters: { dimension: 2 } }, 422, 'invalid_request', 'parameters'],
@@ -93,6 +95,15 @@ describe('POST /v1/jobs', () => {
     const told = await problem(await api.request('POST', '/v1/jobs', body));
     expect(told).toMatchObject({ status, code });
     expect(told.errors[0]?.path).toContain(path);
+  });
+
+  test('takes null for "not given" wherever a field may be left out', async () => {
+    const unset = { task: null, parameters: null, priority: null, deadline: null, metadata: null, retention: null };
+    await submit({ ...JOB, ...unset, webhook: null });
+    await submit({ ...JOB, parameters: { dimensions: null, truncate: null } });
+    const [first, second] = api.store.submitted;
+    expect(first?.meta).toMatchObject({ priority: 'normal', metadata: {} });
+    expect(second?.meta.parameters).toEqual(first?.meta.parameters);
   });
 
   test('cuts an input that is too long where the caller asks for it', async () => {

@@ -1,17 +1,22 @@
 /** The models that this process serves, by name and version. */
-import { ShoalError } from '@shoal/contracts';
+import { nearestNames, ShoalError, type Task } from '@shoal/contracts';
 import type { Encoder } from '@shoal/models';
 
 export class Catalog {
   /** name → encoders of its versions, newest first. */
   readonly #byName = new Map<string, Encoder[]>();
+  readonly #unserved: ReadonlyMap<string, string>;
 
-  /** `encoders`: one per version of a model, a newer version before an older one, as the repository lists them. */
-  constructor(encoders: readonly Encoder[]) {
+  /**
+   * `encoders`: one per version of a model, a newer version before an older one, as the repository lists them.
+   * `unserved`: names of folders that jobs cannot ask for, and why.
+   */
+  constructor(encoders: readonly Encoder[], unserved: ReadonlyMap<string, string> = new Map()) {
     for (const encoder of encoders) {
       const { name } = encoder.model;
       this.#byName.set(name, [...(this.#byName.get(name) ?? []), encoder]);
     }
+    this.#unserved = unserved;
   }
 
   /** The newest version of every model, in the order of their names. */
@@ -19,16 +24,27 @@ export class Catalog {
     return [...this.#byName.keys()].sort().map((name) => this.get(name));
   }
 
+  /** The names of the models of a task. */
+  namesOf(task: Task): string[] {
+    return this.list().flatMap(({ model }) => (model.task === task ? [model.name] : []));
+  }
+
   /** The newest version of a model: what new jobs run on. */
   get(name: string): Encoder {
     const encoder = this.#byName.get(name)?.[0];
     if (encoder !== undefined) return encoder;
-    const message = 'no model of this name is served; GET /v1/models lists those that are';
+    const message = this.#unserved.get(name) ?? this.#advise(name);
     throw new ShoalError('model_not_found', message, { faults: [{ path: 'model', message }] });
   }
 
   /** The version that a job ran on, as long as it is served. */
   find(name: string, version: string): Encoder | undefined {
     return this.#byName.get(name)?.find((encoder) => encoder.model.version === version);
+  }
+
+  #advise(name: string): string {
+    const near = nearestNames(name, [...this.#byName.keys()].sort());
+    const guess = near.length > 0 ? ` Did you mean ${near.join(' or ')}?` : '';
+    return `No model of this name is served.${guess} GET /v1/models lists those that are.`;
   }
 }

@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ModelCardSchema } from '../openapi/answers.js';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { digestOf } from '../http/tenant.js';
+import { ModelCardSchema } from '../openapi/openai-answers.js';
 import { fakeEncoder } from '../testing/fake-encoder.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { Catalog } from './catalog.js';
@@ -17,7 +18,10 @@ test('the openai client lists the models', async () => {
   const models: OpenAI.Model[] = [];
   for await (const model of client.models.list()) models.push(model);
   expect(models).toEqual(
-    ['embed', 'topic'].map((id) => ({ id, object: 'model', created: 1_767_225_600, owned_by: 'shoal' })),
+    [
+      ['embed', 'feature-extraction'],
+      ['topic', 'text-classification'],
+    ].map(([id, task]) => ({ id, object: 'model', created: 1_767_225_600, owned_by: 'shoal', task })),
   );
 });
 
@@ -31,6 +35,52 @@ test('a model’s card has its task, its limits and a request that runs', async 
 
 test('an unknown model is the client’s NotFoundError', async () => {
   await expect(client.models.retrieve('none')).rejects.toThrow(OpenAI.NotFoundError);
+});
+
+test.each([
+  ['Embed', /Did you mean embed\?/],
+  ['embd', /Did you mean embed\?/],
+  ['acme/topics', /Did you mean topic\?/],
+  ['gpt-4o', /^404 No model of this name is served\. GET/],
+  ['x'.repeat(400), /^404 No model of this name is served\. GET/],
+])('%s is not found, with the names that are near', async (name, message) => {
+  for (const path of [name, encodeURIComponent(name)]) {
+    const error = await client.get(`/models/${path}`).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(OpenAI.NotFoundError);
+    expect(error).toMatchObject({ code: 'model_not_found', param: 'model', message: expect.stringMatching(message) });
+  }
+});
+
+describe('the command line of a card', () => {
+  const curlOf = async (options: Parameters<typeof startTestApi>[0], headers: Record<string, string> = {}) => {
+    const own = await startTestApi(options);
+    onTestFinished(() => own.close());
+    const response = await own.request('GET', '/v1/models/embed', undefined, headers);
+    return ModelCardSchema.parse(await response.json()).example.curl.replaceAll(own.url, '<own>');
+  };
+  const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shoal.example' };
+
+  test('has the key’s header where keys are needed', async () => {
+    const keys = [{ tenant: { name: 'acme', weight: 1 }, digest: digestOf('acme-key') }];
+    expect(await curlOf({ keys }, { authorization: 'Bearer acme-key' })).toContain('-H key');
+    expect(await curlOf({})).not.toContain('-H key');
+  });
+
+  test('goes where a proxy that is trusted was asked, else where this server was', async () => {
+    expect(await curlOf({ trustedProxies: ['loopback'] }, forwarded)).toContain("'https://shoal.example/v1/jobs");
+    expect(await curlOf({}, forwarded)).toContain("'<own>/v1/jobs");
+    expect(await curlOf({ trustedProxies: ['10.0.0.0/8'] }, forwarded)).toContain("'<own>/v1/jobs");
+  });
+
+  test('goes to the public address where one is configured', async () => {
+    expect(await curlOf({ publicUrl: 'https://shoal.example/ai' })).toContain("'https://shoal.example/ai/v1/jobs");
+  });
+});
+
+test('a folder that jobs cannot ask for says why', () => {
+  const catalog = new Catalog([fakeEncoder('embed', 'feature-extraction')], new Map([['lm', 'It generates text.']]));
+  expect(() => catalog.get('lm')).toThrow('It generates text.');
+  expect(() => catalog.get('lm2')).toThrow('No model of this name');
 });
 
 test('new jobs run on the newest version; an older one can still be shown', () => {

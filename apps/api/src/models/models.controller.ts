@@ -1,16 +1,28 @@
 /** `/v1/models`: what is served, as OpenAI lists it; one model's card adds task, limits and a request that runs. */
-import { Controller, Get, Inject, Param, Req } from '@nestjs/common';
-import type { ModelCard } from '@shoal/contracts';
+import { Controller, Get, Inject, Req } from '@nestjs/common';
+import type { ListedModel, ModelCard } from '@shoal/contracts';
 import type { Encoder } from '@shoal/models';
 import type { FastifyRequest } from 'fastify';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Catalog } from './catalog.js';
+
+/** Injects CardSettings. */
+export const CARD_SETTINGS = Symbol('card settings');
+
+/** What models' cards say of this API. */
+export interface CardSettings {
+  /** Where callers reach it, without a slash at the end; undefined: as the request says. */
+  readonly publicUrl: string | undefined;
+  /** Whether they need an API key. */
+  readonly keys: boolean;
+}
 
 @Controller('v1/models')
 export class ModelsController {
   constructor(
     @Inject(Catalog) private readonly catalog: Catalog,
     @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(CARD_SETTINGS) private readonly settings: CardSettings,
   ) {}
 
   @Get()
@@ -18,13 +30,17 @@ export class ModelsController {
     return { object: 'list', data: this.catalog.list().map(listed) };
   }
 
-  @Get(':name')
-  async get(@Param('name') name: string, @Req() request: FastifyRequest): Promise<ModelCard> {
+  /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
+  @Get('*')
+  async get(@Req() request: FastifyRequest): Promise<ModelCard> {
+    const { '*': name } = request.params as { readonly '*': string };
+    const { publicUrl, keys } = this.settings;
     const encoder = this.catalog.get(name);
-    return encoder.card(`${request.protocol}://${request.host}`, await this.jobs.joiningOf(encoder.model));
+    const origin = publicUrl ?? `${request.protocol}://${request.host}`;
+    return encoder.card(origin, await this.jobs.joiningOf(encoder.model), keys);
   }
 }
 
-function listed({ model }: Encoder): Pick<ModelCard, 'id' | 'object' | 'created' | 'owned_by'> {
-  return { id: model.name, object: 'model', created: model.created, owned_by: 'shoal' };
+function listed({ model }: Encoder): ListedModel {
+  return { id: model.name, object: 'model', created: model.created, owned_by: 'shoal', task: model.task };
 }

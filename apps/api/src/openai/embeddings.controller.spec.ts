@@ -2,7 +2,7 @@ import { ShoalError } from '@shoal/contracts';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, test } from 'vitest';
 import { digestOf } from '../http/tenant.js';
-import { EmbeddingsSchema, OpenAiErrorSchema } from '../openapi/answers.js';
+import { EmbeddingsSchema, OpenAiErrorSchema } from '../openapi/openai-answers.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 
 let api: TestApi;
@@ -54,6 +54,37 @@ describe('POST /v1/embeddings through the openai client', () => {
     expect(api.store.submitted[0]?.meta.parameters).toMatchObject({ dimensions: 2 });
   });
 
+  test('takes 2,048 inputs, answered in their order', async () => {
+    const client = await start();
+    const input = Array.from({ length: 2048 }, (_, n) => [n]);
+    const answer = await client.embeddings.create({ model: 'embed', input });
+    expect(answer.data.map((entry) => [entry.index, entry.embedding[0]])).toEqual(input.map(([n]) => [n, n]));
+    expect(answer.usage).toEqual({ prompt_tokens: 2048, total_tokens: 2048 });
+    expect(api.store.states()).toEqual([]);
+  });
+
+  test('takes null for "not given" wherever a field may be left out', async () => {
+    await start();
+    const refused = await api.request('POST', '/v1/embeddings', { model: 'embed', input: null });
+    expect(OpenAiErrorSchema.parse(await refused.json()).error.param).toBe('input');
+    const unset = { encoding_format: null, dimensions: null, user: null, truncate: null };
+    const response = await api.request('POST', '/v1/embeddings', { model: 'embed', input: 'small fish', ...unset });
+    expect(EmbeddingsSchema.parse(await response.json()).data[0]?.embedding).toEqual([9, 2, 0.1]);
+  });
+
+  test('cuts a text that is too long where the caller asks for it, as the refusal says', async () => {
+    const client = await start();
+    const body = { model: 'embed', input: 'a b c d e f g h i', truncate: true };
+    expect((await client.embeddings.create(body)).usage.total_tokens).toBe(8);
+  });
+
+  test('leaves no job behind where one of its jobs is refused', async () => {
+    const client = await start();
+    const input = [...Array(600).fill('a'), 'a b c d e f g h i'];
+    await expect(client.embeddings.create({ model: 'embed', input })).rejects.toThrow('input[600]');
+    await expect.poll(() => api.store.states()).toEqual([]);
+  });
+
   test('leaves no job behind', async () => {
     const client = await start();
     await client.embeddings.create({ model: 'embed', input: 'shoal' });
@@ -62,7 +93,23 @@ describe('POST /v1/embeddings through the openai client', () => {
 
   test.each([
     ['an unknown model', { model: 'none' }, OpenAI.NotFoundError, 'model_not_found', 'model'],
-    ['a model of another task', { model: 'topic' }, OpenAI.BadRequestError, 'invalid_request', 'task'],
+    ['a name as Hugging Face has it', { model: 'acme/embed' }, OpenAI.NotFoundError, 'model_not_found', 'model'],
+    ['a model of another task', { model: 'topic' }, OpenAI.BadRequestError, 'invalid_request', 'model'],
+    ['an empty text among others', { input: ['a', ''] }, OpenAI.BadRequestError, 'invalid_request', 'input[1]'],
+    ['an empty token array', { input: [[1], []] }, OpenAI.BadRequestError, 'invalid_request', 'input[1]'],
+    ['a number among texts', { input: ['a', 7] as string[] }, OpenAI.BadRequestError, 'invalid_request', 'input[1]'],
+    ['a text among numbers', { input: [7, 'a'] as number[] }, OpenAI.BadRequestError, 'invalid_request', 'input[1]'],
+    ['a token id below 0', { input: [[1], [2, -1]] }, OpenAI.BadRequestError, 'invalid_request', 'input[1][1]'],
+    ['2,049 inputs', { input: Array(2049).fill('a') }, OpenAI.BadRequestError, 'invalid_request', 'input'],
+    ['one text that is too long', { input: 'a b c d e f g h i' }, OpenAI.BadRequestError, 'input_too_long', 'input'],
+    ['400,000 wrong ids', { input: Array(400_000).fill(-1) }, OpenAI.BadRequestError, 'invalid_request', 'input'],
+    [
+      'one that is too long among many',
+      { input: [...Array(1500).fill('a'), 'a b c d e f g h i'] },
+      OpenAI.BadRequestError,
+      'input_too_long',
+      'input[1500]',
+    ],
     ['an empty input', { input: '' }, OpenAI.BadRequestError, 'invalid_request', 'input'],
     ['an empty list', { input: [] }, OpenAI.BadRequestError, 'invalid_request', 'input'],
     [
@@ -86,7 +133,14 @@ describe('POST /v1/embeddings through the openai client', () => {
     const error = await client.embeddings.create({ model: 'embed', input: 'a', ...changes }).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(kind);
     expect(error).toMatchObject({ code, param });
-    expect(api.store.submitted).toEqual([]);
+    await expect.poll(() => api.store.states()).toEqual([]);
+  });
+
+  test('tells which models embed where the one that was named does not', async () => {
+    const client = await start();
+    const call = client.embeddings.create({ model: 'topic', input: 'a' });
+    await expect(call).rejects.toThrow('topic serves text-classification');
+    await expect(call).rejects.toThrow('models for it: embed');
   });
 
   test.each([
@@ -94,10 +148,12 @@ describe('POST /v1/embeddings through the openai client', () => {
     ['redis_unavailable', OpenAI.InternalServerError, 503],
   ] as const)('raises the client’s own class for %s', async (code, kind, status) => {
     const client = await start();
-    api.store.failure = new ShoalError(code, 'later');
+    api.store.failure = new ShoalError(code, 'repeat it later, with the same Idempotency-Key where it is unknown');
     const error = await client.embeddings.create({ model: 'embed', input: 'a' }).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(kind);
     expect(error).toMatchObject({ status, code });
+    expect(error.message).toContain('later');
+    if (code === 'redis_unavailable') expect(error.message).not.toContain('Idempotency-Key');
     expect(error.headers.get('retry-after')).toBe('1');
   });
 
@@ -118,7 +174,7 @@ describe('POST /v1/embeddings through the openai client', () => {
 
 describe('an embeddings call that takes too long', () => {
   test('is answered 504 and its job cancelled', async () => {
-    const client = await start({ embeddingsTimeoutMs: 10 });
+    const client = await start({ callTimeoutMs: 10 });
     api.store.immediate = false;
     const error = await client.embeddings.create({ model: 'embed', input: 'a' }).catch((thrown) => thrown);
     expect(error).toMatchObject({ status: 504, code: 'wait_timeout' });

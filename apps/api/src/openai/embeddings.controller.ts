@@ -28,7 +28,7 @@ export class EmbeddingsController {
     requireBody(body);
     const trace = request.span?.traceparent;
     const response = await this.waits.untilHangUp(reply, 'result', (signal) =>
-      this.embeddings.embed(permit, body, signal, trace),
+      this.embeddings.embed({ permit, signal, trace }, body),
     );
     if (response.data.length <= FEW) return response;
     return jsonStream(reply, response, permit.resultAtOnce() ?? (await permit.result()));

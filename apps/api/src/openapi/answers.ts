@@ -1,5 +1,4 @@
-/** Answers as schemas, for the document and for tests. The compiler holds each one to the type that the API sends. */
-
+/** Answers of the native API as schemas, for the document and for tests. The compiler holds each to the type that the API sends. */
 import {
   ERRORS,
   type ErrorCode,
@@ -9,8 +8,6 @@ import {
   JobState,
   type JobSummary,
   type JobView,
-  Joining,
-  type ModelCard,
   Priority,
   Task,
   WebhookEvent,
@@ -18,42 +15,65 @@ import {
 import { z } from 'zod';
 import type { Problem } from '../http/problem.js';
 import type { BulkEntry } from '../jobs/bulk.controller.js';
-import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
-import type { OpenAiError } from '../openai/openai-error.js';
 
-const Code = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
+export const Code = z
+  .enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]])
+  .describe('What is wrong, as one word for programs.');
+export const Count = z.int().min(0);
 const Time = z.iso.datetime();
-const Count = z.int().min(0);
 const Milliseconds = z.number().min(0);
+const Title = z.string().describe('What is wrong, the same for every error of this code.');
+const Detail = z.string().describe('What is wrong with this request or item, and what to do.');
+const Retryable = z.boolean().describe('Whether the same request may succeed later.');
 
-const jobError = { code: Code, title: z.string(), detail: z.string(), retryable: z.boolean() };
+const jobError = { code: Code, title: Title, detail: Detail, retryable: Retryable };
 export const JobErrorSchema = z.object(jobError) satisfies z.ZodType<JobError>;
 
 const receipt = {
-  id: z.string(),
-  object: z.literal('job'),
-  status: JobState,
-  links: z.object({ self: z.string(), cancel: z.string(), events: z.string() }),
+  id: z.string().describe('The id of the job.'),
+  object: z.literal('job').describe('What this is.'),
+  status: JobState.describe('Where the job stands. The last four are ends: nothing changes after them.'),
+  links: z
+    .object({
+      self: z.string().describe('The job itself: GET reads it, DELETE erases it.'),
+      cancel: z.string().describe('POST cancels the job.'),
+      events: z.string().describe('GET follows the job as server-sent events.'),
+    })
+    .describe('Paths of this API for the job.'),
 };
 export const JobReceiptSchema = z.strictObject(receipt) satisfies z.ZodType<JobReceipt>;
 
 const summary = {
   ...receipt,
-  model: z.string(),
-  version: z.string(),
-  variant: z.string(),
-  task: Task,
-  priority: Priority,
-  created_at: Time,
-  started_at: Time.nullable(),
-  ended_at: Time.nullable(),
-  expires_at: Time.nullable().describe('When the record and its output are forgotten.'),
-  deadline: Time.nullable(),
-  metadata: z.record(z.string(), z.string()),
-  webhook: z.object({ url: z.string(), events: z.array(WebhookEvent) }).nullable(),
-  items: z.object({ total: Count, done: Count, failed: Count }),
+  model: z.string().describe('The model that was asked for.'),
+  version: z.string().describe('The version that the job runs on: the newest when it was submitted.'),
+  variant: z.string().describe('The variant that it runs on, such as fp32 or int8.'),
+  task: Task.describe("The model's task."),
+  priority: Priority.describe('As it was submitted.'),
+  created_at: Time.describe('When the job was accepted.'),
+  started_at: Time.nullable().describe('When a worker took the first of its items; null as long as none has.'),
+  ended_at: Time.nullable().describe('When it ended; null until then.'),
+  expires_at: Time.nullable().describe('When the record and its output are forgotten; null until the end.'),
+  deadline: Time.nullable().describe('When it expires if it has not ended; null where it has no deadline.'),
+  metadata: z.record(z.string(), z.string()).describe('As it was submitted.'),
+  webhook: z
+    .object({
+      url: z.string().describe('Where events are sent.'),
+      events: z.array(WebhookEvent).describe('Which ones.'),
+    })
+    .nullable()
+    .describe('Where events of this job go, beside your webhook endpoints.'),
+  items: z
+    .object({
+      total: Count.describe('How many there are.'),
+      done: Count.describe('How many have an output or an error.'),
+      failed: Count.describe('How many have an error.'),
+    })
+    .describe('The items of the job: one, or those of its array.'),
   error: JobErrorSchema.nullable().describe("The job's own error; errors of single items of an array are in `errors`."),
-  usage: z.object({ input_tokens: Count }),
+  usage: z
+    .object({ input_tokens: Count.describe('Tokens of all items; of tensors, 64 per row.') })
+    .describe('What the job took.'),
 };
 export const JobSummarySchema = z.strictObject(summary) satisfies z.ZodType<JobSummary>;
 
@@ -62,105 +82,88 @@ export const JobSchema = z.strictObject({
   output: z
     .unknown()
     .describe('One output, or one per item in the order of the input, null where the item failed. Null until the end.'),
-  errors: z.array(z.object({ ...jobError, index: Count })),
+  errors: z
+    .array(z.object({ ...jobError, index: Count.describe('Which item, from 0.') }))
+    .describe('Errors of single items of an array.'),
   timings: z
-    .object({ queued_ms: Milliseconds, batching_ms: Milliseconds, running_ms: Milliseconds })
+    .object({
+      queued_ms: Milliseconds.describe('Waiting in Redis.'),
+      batching_ms: Milliseconds.describe('Waiting for its micro-batch.'),
+      running_ms: Milliseconds.describe('In the forward pass.'),
+    })
     .nullable()
-    .describe('Of the item that ended last: waiting in Redis, waiting for its micro-batch, in the forward pass.'),
+    .describe('Of the item that ended last, in ms.'),
   batches: z
     .array(
       z.object({
-        size: Count,
-        padded_share: z.number().min(0).max(1),
-        closed_by: z.enum(['idle', 'size', 'tokens', 'delay', 'alone']),
-        items: Count.describe("How many of the micro-batch's items were this job's."),
+        size: Count.describe('Items of the micro-batch, of any job.'),
+        padded_share: z.number().min(0).max(1).describe('Share of its tokens that was padding, 0 to 1.'),
+        closed_by: z
+          .enum(['idle', 'size', 'tokens', 'delay', 'alone'])
+          .describe('Why it stopped growing: the device was idle, it was full, it had waited, or it had to run alone.'),
+        items: Count.describe("How many of its items were this job's."),
       }),
     )
     .describe('The micro-batches that the items ran in.'),
-  attempts: Count,
+  attempts: Count.describe('How often the item that was tried most was tried.'),
 }) satisfies z.ZodType<JobView>;
 
+export const ListSchema = z.literal('list').describe('What this is.');
+const page = {
+  has_more: z.boolean().describe('Whether another page follows.'),
+  next_cursor: z.string().nullable().describe('The `cursor` of the next page; null where none follows.'),
+};
 export const JobListSchema = z.strictObject({
-  object: z.literal('list'),
-  data: z.array(JobSummarySchema),
-  has_more: z.boolean(),
-  next_cursor: z.string().nullable().describe('The `cursor` of the next page.'),
+  object: ListSchema,
+  data: z.array(JobSummarySchema).describe('The jobs of this page, newest first, without their outputs.'),
+  ...page,
 });
 
 export const EventsUrlSchema = z.strictObject({
-  object: z.literal('events_url'),
+  object: z.literal('events_url').describe('What this is.'),
   url: z.string().describe('A path with its query, on this server.'),
   expires_at: Time.describe('No stream can be opened from here on; one that is open goes on.'),
 }) satisfies z.ZodType<EventsUrlView>;
 
-export const ProblemSchema = z.strictObject({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  code: Code,
-  retryable: z.boolean().describe('Whether the same request may succeed later.'),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).describe('Every fault of the request.'),
-  instance: z.string().describe('The id of the request.'),
-}) satisfies z.ZodType<Problem>;
+export const ProblemSchema = z
+  .strictObject({
+    type: z.string().describe('`urn:shoal:error:` and the code.'),
+    title: Title,
+    status: z.int().describe('The HTTP status.'),
+    detail: Detail,
+    code: Code,
+    retryable: Retryable,
+    errors: z
+      .array(
+        z.object({
+          path: z.string().describe('Where it is: `input[3].query`; the whole body is `body`.'),
+          message: z.string().describe('What is wrong there.'),
+        }),
+      )
+      .describe('The faults of the request.'),
+    instance: z.string().describe('The id of the request, as in X-Request-Id.'),
+  })
+  .describe('Problem details (RFC 9457).') satisfies z.ZodType<Problem>;
 
-const bulkEntry = { index: Count, status: z.int() };
-export const BulkAnswerSchema = z.strictObject({
-  object: z.literal('list'),
-  data: z.array(
-    z.union([
-      z.strictObject({ ...bulkEntry, job: JobReceiptSchema }),
-      z.strictObject({ ...bulkEntry, error: ProblemSchema }),
-    ]) satisfies z.ZodType<BulkEntry>,
-  ),
-  accepted: Count,
-  refused: Count,
-});
-
-export const EmbeddingsSchema = z.strictObject({
-  object: z.literal('list'),
-  data: z.array(
-    z.strictObject({
-      object: z.literal('embedding'),
-      index: Count,
-      embedding: z.union([z.array(z.number()), z.string().describe('Base64 of little-endian float32.')]),
-    }),
-  ),
-  model: z.string(),
-  usage: z.strictObject({ prompt_tokens: Count, total_tokens: Count }),
-}) satisfies z.ZodType<EmbeddingsResponse>;
-
-export const OpenAiErrorSchema = z.strictObject({
-  error: z.strictObject({ message: z.string(), type: z.string(), param: z.string().nullable(), code: Code }),
-}) satisfies z.ZodType<OpenAiError>;
-
-const listedModel = {
-  id: z.string(),
-  object: z.literal('model'),
-  created: z.int().describe('Unix seconds.'),
-  owned_by: z.string(),
+const bulkEntry = {
+  index: Count.describe('Which job of the call, from 0.'),
+  status: z.int().describe('The HTTP status that the job would have had by itself.'),
 };
-export const ModelListSchema = z.strictObject({
-  object: z.literal('list'),
-  data: z.array(z.strictObject(listedModel)),
+export const BulkAnswerSchema = z.strictObject({
+  object: ListSchema,
+  data: z
+    .array(
+      z.union([
+        z.strictObject({ ...bulkEntry, job: JobReceiptSchema.describe('The job that was accepted.') }),
+        z.strictObject({ ...bulkEntry, error: ProblemSchema.describe('Why it was refused.') }),
+      ]) satisfies z.ZodType<BulkEntry>,
+    )
+    .describe('One entry per job, in the order of the call.'),
+  accepted: Count.describe('How many were accepted.'),
+  refused: Count.describe('How many were refused.'),
 });
 
-const Specs = z.array(
-  z.object({ name: z.string(), type: z.string(), shape: z.array(z.union([z.number(), z.string()])) }),
-);
-const limit = Count.nullable();
-export const ModelCardSchema = z.strictObject({
-  ...listedModel,
-  task: Task,
-  version: z.string(),
-  variants: z.array(z.string()),
-  description: z.string().exactOptional(),
-  license: z.string().exactOptional(),
-  limits: z.object({ max_tokens: limit, max_items: Count, max_batch_size: limit, max_batch_tokens: limit }),
-  joining: Joining.nullable(),
-  labels: z.array(z.string()).exactOptional(),
-  dimensions: Count.exactOptional(),
-  inputs: Specs.exactOptional(),
-  outputs: Specs.exactOptional(),
-  example: z.object({ request: z.unknown(), curl: z.string() }),
-}) satisfies z.ZodType<ModelCard>;
+export const HealthSchema = z.strictObject({
+  status: z.enum(['ok', 'ready', 'not ready']).describe('How the process is.'),
+  reason: z.string().exactOptional().describe('Why it is not ready.'),
+});

@@ -1,4 +1,4 @@
-/** The document's schemas: requests from the contracts, answers from answers.ts. */
+/** The document's schemas: requests from the contracts, answers from answers.ts and its siblings. */
 import {
   BulkRequest,
   EmbeddingsRequest,
@@ -11,28 +11,37 @@ import {
   ReplayRequest,
   RerankInput,
   RerankParameters,
+  RerankRequest,
   RotateRequest,
+  TensorInput,
   TensorsInput,
   TensorsParameters,
   TextClassificationParameters,
   TextInput,
+  TextsRerankRequest,
   TokenClassificationParameters,
 } from '@shoal/contracts';
 import { z } from 'zod';
 import * as answers from './answers.js';
+import { ANSWER_EXAMPLES } from './examples.js';
+import * as faces from './openai-answers.js';
 import * as webhookAnswers from './webhook-answers.js';
+import { WEBHOOK_EXAMPLES } from './webhook-examples.js';
 
 const REQUESTS = {
   JobRequest,
   BulkRequest,
   EventsUrlRequest,
   EmbeddingsRequest,
+  RerankRequest,
+  TextsRerankRequest,
   EndpointRequest,
   EndpointPatch,
   RotateRequest,
   ReplayRequest,
   TextInput,
   RerankInput,
+  TensorInput,
   TensorsInput,
   TextClassificationParameters,
   FeatureExtractionParameters,
@@ -41,17 +50,21 @@ const REQUESTS = {
   TensorsParameters,
 } as const;
 
-const ANSWERS = {
+export const ANSWERS = {
   JobReceipt: answers.JobReceiptSchema,
   Job: answers.JobSchema,
   JobList: answers.JobListSchema,
-  EventsUrl: answers.EventsUrlSchema,
   BulkAnswer: answers.BulkAnswerSchema,
   Problem: answers.ProblemSchema,
-  Embeddings: answers.EmbeddingsSchema,
-  OpenAiError: answers.OpenAiErrorSchema,
-  ModelList: answers.ModelListSchema,
-  ModelCard: answers.ModelCardSchema,
+  EventsUrl: answers.EventsUrlSchema,
+  Health: answers.HealthSchema,
+  Embeddings: faces.EmbeddingsSchema,
+  Rerank: faces.RerankSchema,
+  TextsRerank: faces.TextsRerankSchema,
+  TextsError: faces.TextsErrorSchema,
+  OpenAiError: faces.OpenAiErrorSchema,
+  ModelList: faces.ModelListSchema,
+  ModelCard: faces.ModelCardSchema,
   WebhookEndpoint: webhookAnswers.EndpointSchema,
   NewWebhookEndpoint: webhookAnswers.NewEndpointSchema,
   WebhookEndpointList: webhookAnswers.EndpointListSchema,
@@ -62,7 +75,15 @@ const ANSWERS = {
   WebhookMessage: webhookAnswers.TestAnswerSchema,
 } as const;
 
-export type SchemaName = keyof typeof REQUESTS | keyof typeof ANSWERS;
+export type RequestName = keyof typeof REQUESTS;
+export type AnswerName = Exclude<keyof typeof ANSWERS, 'Problem' | 'OpenAiError' | 'TextsError'>;
+type SchemaName = RequestName | keyof typeof ANSWERS;
+
+/** The example of each answer. */
+export const EXAMPLES: Readonly<Record<AnswerName, unknown>> = {
+  ...ANSWER_EXAMPLES,
+  ...WEBHOOK_EXAMPLES,
+};
 
 export interface JsonSchema {
   properties?: Record<string, unknown>;
@@ -90,23 +111,17 @@ function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
 
 /** The model's task decides what these two hold, so the contract of a job leaves them open. */
 function describeJobRequest(schema: JsonSchema | undefined): void {
+  const { input, parameters } = (schema?.properties ?? {}) as Record<string, JsonSchema>;
   const inputs = (['TextInput', 'RerankInput', 'TensorsInput'] as const).map(ref);
-  Object.assign(schema?.properties ?? {}, {
-    input: {
-      description: `What the model's task takes: one item, or an array of up to ${MAX_ITEMS}.`,
-      anyOf: [...inputs, { type: 'array', maxItems: MAX_ITEMS, items: { anyOf: inputs } }],
-    },
-    parameters: {
-      description: "Parameters of the model's task.",
-      anyOf: (
-        [
-          'TextClassificationParameters',
-          'FeatureExtractionParameters',
-          'RerankParameters',
-          'TokenClassificationParameters',
-          'TensorsParameters',
-        ] as const
-      ).map(ref),
-    },
+  const ofTasks = [
+    'TextClassificationParameters',
+    'FeatureExtractionParameters',
+    'RerankParameters',
+    'TokenClassificationParameters',
+    'TensorsParameters',
+  ] as const;
+  Object.assign(input!, { anyOf: [...inputs, { type: 'array', maxItems: MAX_ITEMS, items: { anyOf: inputs } }] });
+  Object.assign(schema!.properties!, {
+    parameters: { description: parameters?.description, anyOf: ofTasks.map(ref) },
   });
 }

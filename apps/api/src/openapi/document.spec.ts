@@ -1,13 +1,38 @@
 import { ERRORS } from '@shoal/contracts';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { digestOf } from '../http/tenant.js';
+import { fakeEncoder } from '../testing/fake-encoder.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
+import { ANSWERS } from './components.js';
 
 interface Document {
   readonly openapi: string;
-  readonly paths: Record<string, Record<string, { responses: object; requestBody?: { content: Content } }>>;
-  readonly components: { readonly schemas: Record<string, unknown> };
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { readonly schemas: Record<string, Schema> };
 }
-type Content = Record<string, { readonly examples: Record<string, { readonly value: unknown }> }>;
+interface Operation {
+  readonly description?: string;
+  readonly parameters: readonly { readonly name: string; readonly description?: string; readonly example?: unknown }[];
+  readonly responses: Record<string, { readonly content?: Content }>;
+  readonly requestBody?: { readonly content: Content };
+}
+type Content = Record<
+  string,
+  { readonly schema: object; readonly examples?: Record<string, { readonly value: unknown }> }
+>;
+interface Schema {
+  readonly description?: string;
+  readonly examples?: readonly unknown[];
+  readonly properties?: Record<string, Schema>;
+  readonly [key: string]: unknown;
+}
+
+const ENCODERS = [
+  fakeEncoder('embed', 'feature-extraction'),
+  fakeEncoder('topic', 'text-classification'),
+  fakeEncoder('rank', 'rerank'),
+];
 
 /** Errors of no path in particular, and errors that stand inside jobs. */
 const OUTSIDE_PATHS = new Set<string>([
@@ -18,7 +43,7 @@ const OUTSIDE_PATHS = new Set<string>([
 let api: TestApi;
 let document: Document;
 beforeAll(async () => {
-  api = await startTestApi();
+  api = await startTestApi({ encoders: ENCODERS });
   document = (await (await api.request('GET', '/openapi.json')).json()) as Document;
 });
 afterAll(() => api.close());
@@ -41,16 +66,59 @@ describe('the OpenAPI document', () => {
     let ran = 0;
     const made = await api.request('POST', '/v1/webhook-endpoints', { url: 'https://example.com/' });
     const { id } = (await made.json()) as { id: string };
-    for (const [path, methods] of Object.entries(document.paths)) {
-      for (const [method, { requestBody }] of Object.entries(methods)) {
-        for (const { value } of Object.values(requestBody?.content['application/json']?.examples ?? {})) {
-          const response = await api.request(method.toUpperCase(), path.replace('{id}', id), value);
-          expect(response.ok, `${method} ${path} ${JSON.stringify(value)}`).toBe(true);
-          ran += 1;
+    for (const [path, method, { requestBody }] of allOperations()) {
+      for (const { value } of Object.values(requestBody?.content['application/json']?.examples ?? {})) {
+        const response = await api.request(method.toUpperCase(), path.replace('{id}', id), value);
+        expect(response.ok, `${method} ${path} ${JSON.stringify(value)}`).toBe(true);
+        ran += 1;
+      }
+    }
+    expect(ran).toBe(14);
+  });
+
+  test('says of every operation, parameter and property what it is', () => {
+    const silent: string[] = [];
+    for (const [path, method, { description, parameters }] of allOperations()) {
+      if (!description) silent.push(`${method} ${path}`);
+      for (const parameter of parameters) {
+        const told = parameter.description && parameter.example !== undefined;
+        if (!told) silent.push(`${method} ${path} ${parameter.name}`);
+      }
+    }
+    const properties = Object.entries(document.components.schemas).flatMap(([name, schema]) => walk(schema, name));
+    expect(properties.length).toBeGreaterThan(150);
+    silent.push(...properties.filter(([, { description }]) => !description).map(([path]) => path));
+    expect(silent).toEqual([]);
+  });
+
+  test('has an example of every answer, and each is what the API could send', () => {
+    for (const [path, method, { responses }] of allOperations()) {
+      for (const [status, { content = {} }] of Object.entries(responses)) {
+        for (const [mediaType, { schema, examples = {} }] of Object.entries(content)) {
+          if (!mediaType.endsWith('json')) continue;
+          const schemas = refsIn(schema).map((name) => ANSWERS[name as keyof typeof ANSWERS] as z.ZodType);
+          const values = Object.values(examples);
+          expect(values.length, `${method} ${path} ${status}`).toBeGreaterThan(0);
+          for (const { value } of values) {
+            const valid = schemas.some((answer) => answer.safeParse(value).success);
+            expect(valid, `${method} ${path} ${status} ${JSON.stringify(value)}`).toBe(true);
+          }
         }
       }
     }
-    expect(ran).toBe(10);
+  });
+
+  test('has examples of properties that are valid', () => {
+    const properties = Object.entries(document.components.schemas).flatMap(([name, schema]) => walk(schema, name));
+    let seen = 0;
+    for (const [path, schema] of properties) {
+      for (const example of schema.examples ?? []) {
+        const { success } = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]).safeParse(example);
+        expect(success, `${path} ${JSON.stringify(example)}`).toBe(true);
+        seen += 1;
+      }
+    }
+    expect(seen).toBeGreaterThan(20);
   });
 
   test('names every error that a request can be answered with', () => {
@@ -59,6 +127,16 @@ describe('the OpenAPI document', () => {
       if (!OUTSIDE_PATHS.has(code)) expect(paths, code).toContain(`\`${code}\``);
     }
   });
+});
+
+test('where keys are needed, the document names no model to those who have none', async () => {
+  const keys = [{ tenant: { name: 'acme', weight: 1 }, digest: digestOf('key') }];
+  const encoders = [fakeEncoder('canary-embed', 'feature-extraction'), fakeEncoder('canary-rank', 'rerank')];
+  const closed = await startTestApi({ encoders, keys });
+  onTestFinished(() => closed.close());
+  const text = await (await closed.request('GET', '/openapi.json')).text();
+  expect(text).not.toContain('canary');
+  expect(text).toContain('your-model');
 });
 
 test('the page loads nothing from outside', async () => {
@@ -73,6 +151,27 @@ test('the page loads nothing from outside', async () => {
   }
 });
 
+function allOperations(): [path: string, method: string, Operation][] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, string, Operation] => [path, method, operation]),
+  );
+}
+
+/** Every property below a schema, with its path. */
+function walk(schema: Schema, path: string): [path: string, Schema][] {
+  const here = Object.entries(schema.properties ?? {}).flatMap(([name, property]): [string, Schema][] => [
+    [`${path}.${name}`, property],
+    ...walk(property, `${path}.${name}`),
+  ]);
+  const inside = [schema.items, schema.additionalProperties, schema.anyOf, schema.oneOf].flat();
+  const parts = inside.filter((part): part is Schema => typeof part === 'object' && part !== null);
+  return [...here, ...parts.flatMap((part) => walk(part, path))];
+}
+
+function refsIn(schema: object): string[] {
+  return [...JSON.stringify(schema).matchAll(/schemas\/(\w+)"/g)].map(([, name]) => String(name));
+}
+
 /** Fastify prints `├── /v1/jobs (POST, GET, HEAD)` and below it `│   └── /:id (GET)`. */
 function routesIn(tree: string): Record<string, string[]> {
   const routes: Record<string, string[]> = {};
@@ -85,8 +184,11 @@ function routesIn(tree: string): Record<string, string[]> {
       .toLowerCase()
       .split(', ')
       .filter((method) => method !== 'head');
-    const route = path.join('').replaceAll(/:(\w+)/g, '{$1}');
-    if (/^\/(v1|healthz|readyz)/.test(route)) routes[route] = names.sort();
+    const route = path
+      .join('')
+      .replaceAll(/:(\w+)/g, '{$1}')
+      .replace(/\/?\*$/, '/{name}');
+    if (/^\/(v[12]|rerank|healthz|readyz)/.test(route)) routes[route] = names.sort();
   }
   return routes;
 }

@@ -1,8 +1,9 @@
 /** One operation of the document: what it takes and every answer it has, errors from the one table included. */
 import { ERRORS, type ErrorCode, ShoalError } from '@shoal/contracts';
 import { problemOf } from '../http/problem.js';
+import { type Face, textsErrorOf } from '../openai/faces.js';
 import { openAiErrorOf, openAiStatusOf } from '../openai/openai-error.js';
-import { ref, type SchemaName } from './components.js';
+import { type AnswerName, EXAMPLES, type RequestName, ref } from './components.js';
 
 export type Method = 'get' | 'post' | 'patch' | 'delete';
 
@@ -11,24 +12,25 @@ export type Operations = Readonly<Record<string, Partial<Record<Method, Operatio
 
 export interface Operation {
   readonly id: string;
-  readonly tag: 'Jobs' | 'Webhooks' | 'OpenAI' | 'Health';
+  readonly tag: 'Jobs' | 'Webhooks' | 'OpenAI' | 'Rerank' | 'Health';
   readonly summary: string;
-  readonly description?: string;
+  readonly description: string;
   readonly parameters?: readonly Parameter[];
-  readonly body?: { readonly schema: SchemaName; readonly examples: Readonly<Record<string, unknown>> };
+  /** One shape, or any of several. */
+  readonly body?: { readonly schemas: readonly RequestName[]; readonly examples: Readonly<Record<string, unknown>> };
   /** Status → what it means and what it holds. */
   readonly answers: Readonly<Record<number, Answer>>;
   readonly errors: readonly ErrorCode[];
-  /** OpenAI's shape instead of problem details. */
-  readonly openAi?: boolean;
+  /** Whose shape errors have; problem details where left out. */
+  readonly face?: Face;
 }
 
 interface Answer {
   readonly description: string;
-  /** Of an answer in JSON. */
-  readonly schema?: SchemaName;
+  /** Of an answer in JSON: one shape, or any of several. */
+  readonly schemas?: readonly AnswerName[];
   /** Of any other answer. */
-  readonly mediaType?: string;
+  readonly text?: { readonly mediaType: string; readonly example: string };
 }
 
 export interface Parameter {
@@ -36,10 +38,11 @@ export interface Parameter {
   readonly name: string;
   readonly description: string;
   readonly schema: unknown;
+  readonly example: unknown;
 }
 
-export function query(name: string, description: string, schema: unknown): Parameter {
-  return { in: 'query', name, description, schema };
+export function query(name: string, description: string, schema: unknown, example: unknown): Parameter {
+  return { in: 'query', name, description, schema, example };
 }
 
 /** What any request with a body can be answered with. */
@@ -52,56 +55,75 @@ const BODY_ERRORS: readonly ErrorCode[] = [
   'invalid_request',
 ];
 
+const REQUEST_ID = 'c5f6b7a2-0f0e-4c7e-9a55-8f1d6b1f0a11';
+
 export function toOpenApi(operation: Operation) {
   const { id, tag, summary, description, parameters = [], body } = operation;
   return {
     operationId: id,
     tags: [tag],
     summary,
-    ...(description && { description }),
+    description,
     parameters: parameters.map((parameter) => ({ ...parameter, required: parameter.in === 'path' })),
     ...(body && { requestBody: { required: true, content: { 'application/json': contentOf(body) } } }),
     responses: { ...answersOf(operation), ...errorsOf(operation) },
   };
 }
 
-function contentOf({ schema, examples }: NonNullable<Operation['body']>) {
-  const named = Object.entries(examples).map(([name, value]) => [name, { value }]);
-  return { schema: ref(schema), examples: Object.fromEntries(named) };
+function contentOf({ schemas, examples }: NonNullable<Operation['body']>) {
+  return { schema: oneOf(schemas), examples: named(Object.entries(examples)) };
+}
+
+function oneOf(schemas: readonly Parameters<typeof ref>[0][]) {
+  const [first, ...others] = schemas.map(ref);
+  return others.length === 0 ? first : { anyOf: [first, ...others] };
+}
+
+function named(examples: readonly (readonly [name: string, value: unknown])[]) {
+  return Object.fromEntries(examples.map(([name, value]) => [name, { value }]));
 }
 
 function answersOf({ answers }: Operation) {
-  const entries = Object.entries(answers).map(([status, { description, schema, mediaType }]) => {
-    const json = schema && { 'application/json': { schema: ref(schema) } };
-    const text = mediaType && { [mediaType]: { schema: { type: 'string' } } };
-    return [status, { description, ...((json || text) && { content: { ...json, ...text } }) }];
+  const entries = Object.entries(answers).map(([status, { description, schemas, text }]) => {
+    const json = schemas && {
+      'application/json': {
+        schema: oneOf(schemas),
+        examples: named(schemas.map((schema) => [schema, EXAMPLES[schema]] as const)),
+      },
+    };
+    const plain = text && { [text.mediaType]: { schema: { type: 'string' }, example: text.example } };
+    return [status, { description, ...((json || plain) && { content: { ...json, ...plain } }) }];
   });
   return Object.fromEntries(entries);
 }
 
 /** Errors by status: several codes share one. */
-function errorsOf({ errors, body, openAi = false }: Operation) {
+function errorsOf({ errors, body, face = 'native' }: Operation) {
   const responses: Record<number, { description: string; content: object }> = {};
   const byStatus = new Map<number, ShoalError[]>();
   for (const code of new Set([...errors, ...(body ? BODY_ERRORS : [])])) {
     const error = new ShoalError(code, ERRORS[code].title);
-    const status = openAi ? openAiStatusOf(error) : error.status;
+    const status = face === 'openai' ? openAiStatusOf(error) : error.status;
     byStatus.set(status, [...(byStatus.get(status) ?? []), error]);
   }
+  const { mediaType, schema, show } = SHAPES[face];
   for (const [status, list] of byStatus) {
-    const examples = list.map((error) => [
-      error.code,
-      { value: openAi ? openAiErrorOf(error) : problemOf(error, 'c5f6…') },
-    ]);
     responses[status] = {
       description: list.map((error) => `\`${error.code}\`: ${error.title}`).join('; '),
       content: {
-        [openAi ? 'application/json' : 'application/problem+json']: {
-          schema: ref(openAi ? 'OpenAiError' : 'Problem'),
-          examples: Object.fromEntries(examples),
-        },
+        [mediaType]: { schema: ref(schema), examples: named(list.map((error) => [error.code, show(error)] as const)) },
       },
     };
   }
   return responses;
 }
+
+const SHAPES = {
+  native: {
+    mediaType: 'application/problem+json',
+    schema: 'Problem',
+    show: (error: ShoalError) => problemOf(error, REQUEST_ID),
+  },
+  openai: { mediaType: 'application/json', schema: 'OpenAiError', show: openAiErrorOf },
+  texts: { mediaType: 'application/json', schema: 'TextsError', show: textsErrorOf },
+} as const;

@@ -1,11 +1,21 @@
 /** An encoder without a tokenizer: every word is a token, and its id is the word's length. */
-import { type JobError, type ModelCard, ShoalError, type Task, TextInput, type WireItem } from '@shoal/contracts';
-import type { EncodedInput, EncodeRequest, Encoder, Model } from '@shoal/models';
+import {
+  type JobError,
+  type ModelCard,
+  RerankInput,
+  RerankParameters,
+  requestObject,
+  ShoalError,
+  type Task,
+  TextInput,
+  type TextItem,
+} from '@shoal/contracts';
+import type { EncodedInput, EncodeRequest, Encoder, ItemOutcome, Model } from '@shoal/models';
 import { z } from 'zod';
 
 const MAX_TOKENS = 8;
 
-const Parameters = z.strictObject({
+const Parameters = requestObject({
   dimensions: z.int().min(1).max(3).optional(),
   truncate: z.boolean().default(false),
 });
@@ -14,15 +24,16 @@ export function fakeEncoder(name: string, task: Task, version = '1'): Encoder {
   const model = fakeModel(name, task, version);
   return {
     model,
-    encode: async (request) => encode(model, request),
+    encode: async (request) => (task === 'rerank' ? encodeDocuments : encode)(model, request),
     present: (shape, results) => {
+      if (task === 'rerank') return { output: rank(shape.parameters, results), errors: [] };
       const errors = results.flatMap((result, index): (JobError & { index: number })[] =>
         result?.error ? [{ ...result.error, index }] : [],
       );
       const output = results.map((result) => (result?.output?.kind === 'vector' ? [...result.output.values] : null));
       return { output: shape.array ? output : output[0], errors };
     },
-    card: (origin, joining = null) => ({ ...cardOf(model, origin), joining }),
+    card: (origin, joining = null, keys = false) => ({ ...cardOf(model, origin, keys), joining }),
   };
 }
 
@@ -31,20 +42,50 @@ function encode(model: Model, { input, task, parameters }: EncodeRequest): Encod
   const checked = Parameters.safeParse(parameters ?? {});
   if (!checked.success) throw fault(`parameters.${String(checked.error.issues[0]?.path[0])}`, 'not valid');
   const array = Array.isArray(input);
-  const items = (array ? input : [input]).map((element: unknown, index) => {
+  const items: TextItem[] = (array ? input : [input]).map((element: unknown, index) => {
     return toItem(element, array ? `input[${index}]` : 'input', checked.data.truncate);
   });
   return {
     task: model.task,
     parameters: checked.data,
     items,
-    tokens: items.map((item) => (item.kind === 'text' ? item.ids.length : 0)),
+    tokens: items.map((item) => item.ids.length),
     array,
     resultBytes: items.length * 12,
   };
 }
 
-function toItem(element: unknown, path: string, truncate: boolean): WireItem {
+/** A document's score is the sum of its words' lengths. */
+function encodeDocuments(model: Model, request: EncodeRequest): EncodedInput {
+  if (request.task !== undefined && request.task !== model.task) {
+    throw fault('task', `${model.name} serves ${model.task}`);
+  }
+  const { documents } = RerankInput.parse(request.input);
+  const parameters = RerankParameters.parse(request.parameters ?? {});
+  const items = documents.map((document, index) => ({
+    ...toItem(document, `input.documents[${index}]`, parameters.truncate),
+    text: document,
+  }));
+  return {
+    task: model.task,
+    parameters,
+    items,
+    tokens: items.map(({ ids }) => ids.length),
+    array: false,
+    groups: [items.length],
+    resultBytes: 0,
+  };
+}
+
+function rank({ top_n, return_documents }: EncodedInput['parameters'], results: readonly ItemOutcome[]) {
+  const scored = results.map((result, index) => {
+    const score = result?.output?.kind === 'vector' ? result.output.values[0]! : 0;
+    return { index, score, ...(return_documents === true && { document: `document ${index}` }) };
+  });
+  return scored.sort((a, b) => b.score - a.score).slice(0, top_n as number | undefined);
+}
+
+function toItem(element: unknown, path: string, truncate: boolean): TextItem {
   const text = TextInput.safeParse(element);
   if (!text.success) throw fault(path, text.error.issues[0]?.message ?? '');
   const ids = typeof text.data === 'object' && 'tokens' in text.data ? text.data.tokens : wordLengths(text.data);
@@ -84,8 +125,9 @@ function fakeModel(name: string, task: Task, version: string): Model {
   };
 }
 
-function cardOf({ name, task, version, created }: Model, origin: string): Omit<ModelCard, 'joining'> {
-  const request = { model: name, input: 'many small fish' };
+function cardOf({ name, task, version, created }: Model, origin: string, keys: boolean): Omit<ModelCard, 'joining'> {
+  const input = task === 'rerank' ? { query: 'fish', documents: ['many small fish'] } : 'many small fish';
+  const request = { model: name, input };
   return {
     id: name,
     object: 'model',
@@ -95,6 +137,9 @@ function cardOf({ name, task, version, created }: Model, origin: string): Omit<M
     version,
     variants: ['default'],
     limits: { max_tokens: MAX_TOKENS, max_items: 1000, max_batch_size: null, max_batch_tokens: null },
-    example: { request, curl: `curl -s '${origin}/v1/jobs?wait=30' -d '${JSON.stringify(request)}'` },
+    example: {
+      request,
+      curl: `curl -s '${origin}/v1/jobs?wait=30'${keys ? ' -H key' : ''} -d '${JSON.stringify(request)}'`,
+    },
   };
 }

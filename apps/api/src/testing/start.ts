@@ -4,6 +4,7 @@ import { MAX_BODY_BYTES } from '@shoal/contracts';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList, SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
+import type { Parts } from '../app.module.js';
 import type { ApiKey } from '../http/tenant.js';
 import { createServer } from '../server.js';
 import { fakeEncoder } from './fake-encoder.js';
@@ -23,9 +24,9 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-interface Options {
+interface Options extends Partial<Pick<Parts, 'encoders' | 'unserved' | 'publicUrl' | 'trustedProxies'>> {
   readonly keys?: readonly ApiKey[];
-  readonly embeddingsTimeoutMs?: number;
+  readonly callTimeoutMs?: number;
   /** False: no key is configured. */
   readonly secretKey?: boolean;
   readonly logLevel?: LogLevel;
@@ -36,12 +37,14 @@ interface Options {
 
 export async function startTestApi({
   keys = [],
-  embeddingsTimeoutMs = 60_000,
+  callTimeoutMs = 60_000,
   secretKey = true,
   logLevel = 'info',
   tracer,
   maxBodyBytes = MAX_BODY_BYTES,
   corsOrigins = [],
+  encoders = [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
+  ...parts
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
   const webhooks = new FakeWebhookStore();
@@ -56,12 +59,12 @@ export async function startTestApi({
       resolve: resolveNames,
       clock: Date.now,
     },
-    encoders: [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
+    encoders,
     keys,
     maxBodyBytes,
     corsOrigins,
     retentionMs: 86_400_000,
-    embeddingsTimeoutMs,
+    callTimeoutMs,
     metrics: createApiMetrics(registry),
     logger: createLogger({
       name: 'api',
@@ -70,6 +73,7 @@ export async function startTestApi({
     }),
     clock: Date.now,
     tracer,
+    ...parts,
   });
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();

@@ -1,0 +1,31 @@
+/** `POST /v1/rerank` (Cohere, Jina), `/v2/rerank` (Cohere's newer clients) and `/rerank` (text-embeddings-inference). */
+import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { requireBody } from '../http/body.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
+import { Waits } from '../http/waits.js';
+import { type RerankResponse, RerankService, type TextsRerankResponse } from './rerank.service.js';
+
+@Controller()
+export class RerankController {
+  constructor(
+    @Inject(RerankService) private readonly reranking: RerankService,
+    @Inject(Waits) private readonly waits: Waits,
+  ) {}
+
+  /** Each path takes both shapes: what was sent decides what is answered. */
+  @Post(['v1/rerank', 'v2/rerank', 'rerank'])
+  @HttpCode(200)
+  async rerank(
+    @CurrentPermit() permit: Permit,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RerankResponse | TextsRerankResponse> {
+    requireBody(body);
+    const trace = request.span?.traceparent;
+    return this.waits.untilHangUp(reply, 'result', (signal) =>
+      this.reranking.rerank({ permit, signal, trace }, body, request.id),
+    );
+  }
+}

@@ -1,0 +1,76 @@
+/** The part of the document that other services' clients call: embeddings, models, reranking. */
+import { ADMISSION_ERRORS } from './job-operations.js';
+import type { Operation, Operations, Parameter } from './operation.js';
+
+const NAME: Parameter = {
+  in: 'path',
+  name: 'name',
+  description: "The model's name.",
+  schema: { type: 'string' },
+  example: 'wordnet-topic',
+};
+const CALL_ERRORS = [...ADMISSION_ERRORS, 'inference_failed', 'wait_timeout'] as const;
+
+interface Examples {
+  readonly embeddings: Readonly<Record<string, unknown>>;
+  readonly rerank: Readonly<Record<string, unknown>>;
+}
+
+export function openAiOperations({ embeddings, rerank }: Examples): Operations {
+  const reranking = (id: string, clients: string, face: Operation['face'] & string) => ({
+    post: {
+      id,
+      tag: 'Rerank' as const,
+      summary: `Rank documents by their relevance to a query, for clients of ${clients}`,
+      description:
+        '`documents` are answered as Cohere and Jina do, `texts` as text-embeddings-inference does, on each of the three paths.',
+      body: { schemas: ['RerankRequest' as const, 'TextsRerankRequest' as const], examples: rerank },
+      answers: {
+        200: { description: 'The documents, best first.', schemas: ['Rerank' as const, 'TextsRerank' as const] },
+      },
+      errors: CALL_ERRORS,
+      face,
+    },
+  });
+  return {
+    '/v1/embeddings': {
+      post: {
+        id: 'createEmbeddings',
+        tag: 'OpenAI',
+        summary: 'Embed texts or token arrays, as OpenAI does',
+        description:
+          'Up to 2,048 inputs. The answer comes when all of them are ready; what was queued for it is cancelled when the caller hangs up.',
+        body: { schemas: ['EmbeddingsRequest'], examples: embeddings },
+        answers: { 200: { description: 'One embedding per input, in order.', schemas: ['Embeddings'] } },
+        errors: CALL_ERRORS,
+        face: 'openai',
+      },
+    },
+    '/v1/models': {
+      get: {
+        id: 'listModels',
+        tag: 'OpenAI',
+        summary: 'List the models',
+        description: 'What can be asked for, with the task of each, as OpenAI lists models.',
+        answers: { 200: { description: 'The newest version of each model.', schemas: ['ModelList'] } },
+        errors: [],
+        face: 'openai',
+      },
+    },
+    '/v1/models/{name}': {
+      get: {
+        id: 'getModel',
+        tag: 'OpenAI',
+        summary: "A model's task, limits and a request that runs",
+        description: 'The card of the newest version. A name that is not there is answered with those that are near.',
+        parameters: [NAME],
+        answers: { 200: { description: 'The model.', schemas: ['ModelCard'] } },
+        errors: ['model_not_found'],
+        face: 'openai',
+      },
+    },
+    '/v1/rerank': reranking('rerank', 'Cohere and Jina', 'openai'),
+    '/v2/rerank': reranking('rerankV2', "Cohere's newer API", 'openai'),
+    '/rerank': reranking('rerankTexts', 'text-embeddings-inference', 'texts'),
+  };
+}

@@ -1,0 +1,132 @@
+/** Every example of docs/api.md runs against a server with a model of each task, and is answered as the page says. */
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startRedis } from '@shoal/tools/redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { foreignEnvironment, ROOT, startApi, startWorker } from '../support/processes.js';
+
+const run = promisify(execFile);
+const PAGE = readFileSync(join(ROOT, 'docs/api.md'), 'utf8');
+
+interface Example {
+  readonly section: string;
+  readonly language: 'sh' | 'js';
+  readonly code: string;
+  /** What the page says is answered. */
+  readonly answer: unknown;
+}
+
+/** The blocks of a section, in order; a `json` block is the answer of the block before it. */
+function examplesOf(page: string): Example[] {
+  return page.split(/^## /m).flatMap((part) => {
+    const section = part.slice(0, part.indexOf('\n'));
+    const blocks = [...part.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => [language, code!]);
+    return blocks.flatMap(([language, code], n): Example[] => {
+      if ((language !== 'sh' && language !== 'js') || code!.startsWith('export ')) return [];
+      const [next, text] = blocks[n + 1] ?? [];
+      return [{ section, language, code: code!, answer: next === 'json' ? JSON.parse(text!) : undefined }];
+    });
+  });
+}
+
+const EXAMPLES = examplesOf(PAGE);
+
+const dir = mkdtempSync(join(tmpdir(), 'shoal-docs-'));
+const models = join(dir, 'models');
+const ended: (() => Promise<unknown>)[] = [];
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  for (const name of ['wordnet-topic', 'wordnet-embed'])
+    cpSync(join(ROOT, 'models', name), join(models, name), { recursive: true });
+  const fixtures = join(ROOT, 'test/fixtures');
+  cpSync(join(fixtures, 'exports/mixed-torchscript.onnx'), join(models, 'my-tensors/model.onnx'));
+  for (const [checkpoint, name] of [
+    ['bert-tokens', 'my-tagger'],
+    ['roberta-rerank', 'my-reranker'],
+  ] as const) {
+    const args = ['apps/cli/dist/main.js', 'import', join(fixtures, 'checkpoints', checkpoint), '--name', name];
+    await run(process.execPath, [...args, '--to', models], { cwd: ROOT, env: foreignEnvironment() });
+  }
+  const redis = await startRedis({ dir });
+  ended.unshift(() => redis.stop());
+  const shared = { SHOAL_MODELS_DIR: models, SHOAL_CACHE_DIR: join(dir, 'cache'), SHOAL_API_KEYS: 'acme:acme-key' };
+  const api = await startApi({ redisUrl: redis.url, env: shared });
+  ended.unshift(() => api.stop());
+  const worker = await startWorker({ redisUrl: redis.url, env: shared });
+  ended.unshift(() => worker.stop());
+  env = { ...foreignEnvironment(), SHOAL: api.url, KEY: 'acme-key' };
+});
+
+afterAll(async () => {
+  for (const end of ended) await end();
+  rmSync(dir, { recursive: true });
+});
+
+/** What an example prints. In the folder of the repository, so that `import OpenAI` finds it. */
+async function outputOf({ language, code }: Example): Promise<string> {
+  const options = { cwd: ROOT, env };
+  const { stdout } =
+    language === 'sh'
+      ? await run('bash', ['-euo', 'pipefail', '-c', code], options)
+      : await run(process.execPath, ['--input-type=module', '-e', code], options);
+  return stdout.trim();
+}
+
+/** As the page has it: the same fields of the same types, and the same words where the page spells them out. */
+function expectLike(actual: unknown, documented: unknown, path = 'answer'): void {
+  if (Array.isArray(documented)) {
+    expect(Array.isArray(actual), path).toBe(true);
+    const entries = actual as unknown[];
+    expect(entries.length, path).toBeGreaterThanOrEqual(documented.length);
+    for (const [n, entry] of documented.entries()) expectLike(entries[n], entry, `${path}[${n}]`);
+  } else if (typeof documented === 'object' && documented !== null) {
+    expect(actual, path).toBeTypeOf('object');
+    for (const [key, value] of Object.entries(documented)) {
+      expectLike((actual as Record<string, unknown>)[key], value, `${path}.${key}`);
+    }
+  } else {
+    expect(typeof actual, path).toBe(typeof documented);
+    if (/\.(status|model|code|detail|task|type|version)$/.test(path)) expect(actual, path).toBe(documented);
+  }
+}
+
+describe('docs/api.md', () => {
+  test('has an example of every task', () => {
+    const pages = EXAMPLES.map(({ code }) => code).join('\n');
+    for (const model of ['wordnet-topic', 'wordnet-embed', 'my-tagger', 'my-reranker', 'my-tensors']) {
+      expect(pages).toContain(model);
+    }
+  });
+
+  test.each(EXAMPLES.map((example, n) => [`${n + 1}, ${example.section}`, example] as const))(
+    'example %s',
+    async (_, example) => {
+      const output = await outputOf(example);
+      expect(output).not.toBe('');
+      if (example.answer !== undefined) expectLike(JSON.parse(output.split('\n').at(-1)!), example.answer);
+    },
+  );
+
+  test('repeated with an Idempotency-Key a job is the same one', async () => {
+    const example = EXAMPLES.find(({ code }) => code.includes('idempotency-key'))!;
+    const ids = (await outputOf(example)).split('\n').map((line) => (JSON.parse(line) as { id: string }).id);
+    expect(ids).toHaveLength(2);
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  test('an array that is followed ends with its completion', async () => {
+    const example = EXAMPLES.find(({ section }) => section === 'Follow a job')!;
+    const types = [...(await outputOf(example)).matchAll(/^event: (.*)$/gm)].map(([, type]) => type);
+    expect(types.filter((type) => type === 'job.output')).toHaveLength(2);
+    expect(types.at(-1)).toBe('job.completed');
+  });
+
+  test('a job that is cancelled and erased is told so', async () => {
+    const example = EXAMPLES.find(({ section }) => section === 'Cancel and erase')!;
+    expect(await outputOf(example)).toBe('200 204');
+  });
+});
