@@ -66,7 +66,7 @@ LABEL org.opencontainers.image.title="shoal-webhooks" \
 FROM runtime AS shoal-worker
 COPY --from=build /out/worker/packages ./
 COPY --from=build /out/worker/app ./
-CMD ["node", "apps/worker/dist/main.js"]
+CMD ["node", "apps/worker/dist/start.cjs"]
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="shoal-worker" \
@@ -96,7 +96,7 @@ COPY --from=cuda /out/worker-gpu/packages ./
 COPY --from=cuda /out/worker-gpu/app ./
 # A base image of another CUDA than the provider's fails here, naming the libraries that are missing, and not at run time.
 RUN ! ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so | grep 'not found'
-CMD ["node", "apps/worker/dist/main.js"]
+CMD ["node", "apps/worker/dist/start.cjs"]
 ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="shoal-worker-gpu" \

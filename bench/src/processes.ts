@@ -114,7 +114,7 @@ export async function startShoal({ modelsDir, models, workerEnv = {}, profileDir
     });
     stops.push(() => api.running.stop());
     const worker = await startProcess({
-      script: 'apps/worker/dist/main.js',
+      script: 'apps/worker/dist/start.cjs',
       nodeOptions,
       env: { ...common, SHOAL_MODELS: models.join(','), SHOAL_METRICS_PORT: String(workerMetrics), ...workerEnv },
       ready: 'worker.ready',

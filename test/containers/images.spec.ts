@@ -22,7 +22,10 @@ describe.each(IMAGES)('%s', (name) => {
     const config = JSON.parse(await docker('image', 'inspect', '--format', '{{json .Config}}', image()));
     expect(config).toMatchObject({
       User: '10001:10001',
-      Cmd: ['node', `apps/${name.replace('shoal-', '')}/dist/main.js`],
+      Cmd: [
+        'node',
+        name === 'shoal-worker' ? 'apps/worker/dist/start.cjs' : `apps/${name.replace('shoal-', '')}/dist/main.js`,
+      ],
       Healthcheck: { Test: ['CMD', 'node', 'docker/healthcheck.mjs'] },
       Labels: {
         'org.opencontainers.image.title': name,
@@ -64,7 +67,7 @@ test('the API says what it lacks, and ends', async () => {
 test('SIGTERM ends a process that still starts, as one that waits for Redis', async () => {
   // The first process is told to end by another one that reads its log, at the first line: a folder without a model.
   const script = `mkfifo /tmp/log; (read -r line; kill -TERM 1; cat) </tmp/log >/dev/null &
-    exec node apps/worker/dist/main.js >/tmp/log`;
+    exec node apps/worker/dist/start.cjs >/tmp/log`;
   const broken = ['--tmpfs', '/app/models/broken/1'];
   // Resolves where the container ends with 0; a worker that finds no Redis ends with 1.
   await docker('run', '--rm', ...HARDENED, ...broken, `shoal-worker:${inject('tag')}`, 'sh', '-c', script);

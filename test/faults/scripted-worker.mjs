@@ -9,7 +9,7 @@
  */
 import { appendFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { RunGate } from '@shoal/batching';
+import { RunGate, systemClock } from '@shoal/batching';
 import { exitWithParent } from '@shoal/config';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
@@ -39,11 +39,10 @@ const worker = new ModelWorker({
     },
     close: async () => undefined,
   },
+  hardware: 'a processor',
   limits: { maxBatchSize: batch, maxBatchTokens: tokens, maxDelayMs: 5, passTokens: tokens },
   redisUrl: process.env.REDIS_URL ?? '',
-  retentionMs: 3_600_000,
-  concurrentRuns: runs,
-  gate: new RunGate(runs),
+  gate: new RunGate({ places: runs, clock: systemClock }),
   metrics: createWorkerMetrics(new Registry()),
   logger: createLogger({ name: 'worker', level: 'silent' }),
   onRedisError: () => undefined,

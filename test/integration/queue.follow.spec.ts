@@ -1,7 +1,7 @@
 import type { JobProgress } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { deferred, FOREVER, numberOf, openBench, resultOf, TENANT } from '../support/queue-harness.js';
+import { deferred, FOREVER, numberOf, openBench, resultOf, TENANT, uniqueQueue } from '../support/queue-harness.js';
 
 const redisUrl = inject('redisUrl');
 const never = new AbortController().signal;
@@ -37,6 +37,20 @@ test('a follower on another replica is told of the start, of every output once, 
   for (const after of [0, 1, 7, 63, 64, 299, 300]) {
     expect(scores(await collect(replica.follow(TENANT, id, after, never)))).toEqual(seen.slice(after));
   }
+});
+
+test('a replica that follows a job hears of its queue only, until nobody follows any more', async () => {
+  const queues = [uniqueQueue(), uniqueQueue()];
+  const bench = await openBench({ redisUrl, queues });
+  const listeners = () => bench.redis.call('PUBSUB', 'NUMSUB', ...queues.map((queue) => `shoal:moved:${queue}`));
+  const followed = await bench.submit(1);
+  const looks = [0, 1].map(() => bench.store.follow(TENANT, followed, 0, never));
+  for (const look of looks) await look.next();
+  expect(await listeners()).toEqual([`shoal:moved:${queues[0]}`, 1, `shoal:moved:${queues[1]}`, 0]);
+  await looks[0]!.return();
+  expect(await listeners()).toEqual([`shoal:moved:${queues[0]}`, 1, `shoal:moved:${queues[1]}`, 0]);
+  await looks[1]!.return();
+  await expect.poll(listeners).toEqual([`shoal:moved:${queues[0]}`, 0, `shoal:moved:${queues[1]}`, 0]);
 });
 
 test('many followers of one job are all told of everything', async () => {

@@ -19,7 +19,7 @@ test('an item whose pass never ended comes back with a strike and runs alone', a
   const again = await claims.next(3);
   expect(again.map(({ item }) => item.strikes)).toEqual([1, 1, 0]);
   // Handed back without a pass: that is no further strike.
-  for (const { settle } of again) settle({ kind: 'unstarted' });
+  for (const { settle } of again) settle({ kind: 'returned' });
   const last = await claims.next(3);
   expect(last.map(({ item }) => item.strikes)).toEqual([1, 1, 0]);
 
@@ -56,6 +56,23 @@ test('a pass that ends takes the strikes of its items back, and of no others', a
   ]);
   await publisher.publish(third.map(({ item }) => ({ item, result: resultOf(5) })));
   expect(outcomes(await bench.end(id))).toEqual([5, 5, 5]);
+});
+
+test('what is sent again because its reply was lost counts once: a mark, and an attempt', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims, publisher } = bench.startHolder();
+  await bench.submit([1, 2, 3]);
+  const first = await claims.next(3);
+  const items = first.map(({ item }) => item);
+  for (let sent = 0; sent < 2; sent++) await publisher.begin(items);
+  await publisher.publish([{ item: items[0]!, result: resultOf(5) }]);
+  for (let sent = 0; sent < 2; sent++) await publisher.publish(items.slice(1).map((item) => ({ item })));
+  await bench.loseLock(first[0]!);
+  const second = await claims.next(2);
+  expect(second.map(({ item }) => [item.strikes, item.attempts])).toEqual([
+    [0, 1],
+    [0, 1],
+  ]);
 });
 
 /** Runs workers, one after the other, until one ends without a crash; resolves to the number of crashes. */

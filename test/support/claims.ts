@@ -12,7 +12,12 @@ export class Claims {
   #next = 0;
   #wake = () => {};
 
-  /** A consumer's `handle`. */
+  /** Items that were taken so far. */
+  get count(): number {
+    return this.#all.length;
+  }
+
+  /** An engine's `take`. */
   take(item: ClaimedItem): Promise<Outcome> {
     return new Promise((resolve) => {
       this.#all.push({ item, settle: resolve });

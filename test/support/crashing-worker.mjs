@@ -3,7 +3,7 @@
  * A worker process whose model doubles what it is given and ends the process (as a fault in native code would) where the
  * value is the poison. Arguments: Redis's URL, queue, poison. Says "ready" once it takes jobs.
  */
-import { RunGate } from '@shoal/batching';
+import { RunGate, systemClock } from '@shoal/batching';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
@@ -26,11 +26,10 @@ const worker = new ModelWorker({
     },
     close: async () => undefined,
   },
+  hardware: 'a processor',
   limits: { maxBatchSize: 8, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 },
   redisUrl,
-  retentionMs: 60_000,
-  concurrentRuns: 1,
-  gate: new RunGate(8),
+  gate: new RunGate({ places: 1, clock: systemClock }),
   metrics: createWorkerMetrics(new Registry()),
   logger: createLogger({ name: 'worker', level: 'silent' }),
   onRedisError: () => undefined,

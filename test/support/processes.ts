@@ -45,7 +45,7 @@ export async function startApi(options: StartOptions): Promise<Running & { reado
 
 /** A worker process that has loaded its models and takes jobs. */
 export function startWorker(options: StartOptions): Promise<Running> {
-  return startApp('apps/worker/dist/main.js', 'worker.ready', options);
+  return startApp('apps/worker/dist/start.cjs', 'worker.ready', options);
 }
 
 /** A process that delivers webhooks; `env` has its SHOAL_SECRET_KEY. */

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type BatchLimits, RunGate } from '@shoal/batching';
+import { type BatchLimits, RunGate, systemClock } from '@shoal/batching';
 import type { ItemResult, JobRecord, Priority, WireItem, WireOutput } from '@shoal/contracts';
 import type { Model, Row } from '@shoal/models';
 import {
@@ -19,6 +19,7 @@ import {
   queueTag,
   type RedisClient,
   type RedisTarget,
+  type Room,
 } from '@shoal/queue';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Queue, Worker } from 'bullmq';
@@ -89,8 +90,8 @@ export interface Bench {
   /** The job's end, however long it takes. */
   end(id: string, tenant?: string): Promise<JobRecord>;
   startWorker(options?: WorkerOptions): Promise<ScriptedWorker>;
-  /** A consumer that runs nothing: `claims` has what it fetched. */
-  startHolder(): Holder;
+  /** A consumer that runs nothing: `claims` has what it fetched. `room` as its engine tells it; enough where left out. */
+  startHolder(room?: (taken: number) => Room): Holder;
   /** What admission has reserved and not yet got back. */
   counters(): Promise<unknown>;
   /** The chunk's worker is taken for dead: its lock is gone, and BullMQ's own stalled check hands it out again. */
@@ -217,8 +218,7 @@ export async function openBench({
       hardware,
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),
       ...forWorkers,
-      concurrentRuns: 1,
-      gate: new RunGate(8),
+      gate: new RunGate({ places: 1, clock: systemClock }),
       metrics: createWorkerMetrics(new Registry()),
       logger: createLogger({ name: 'test', level: 'silent' }),
       onRedisError: () => undefined,
@@ -235,18 +235,16 @@ export async function openBench({
     return { batches, stop };
   };
 
-  const startHolder = () => {
+  const startHolder = (room: (taken: number) => Room = () => ({ items: 100_000, tokens: 1_000_000 })) => {
     const claims = new Claims();
     const consumer = new Consumer({
       ...forWorkers,
       queue,
-      holdTokens: 1_000_000,
-      handle: (item) => claims.take(item),
       clock: Date.now,
       onError: () => undefined,
     });
     const publisher = new Publisher({ redis: consumer.redis, queue, maxResultBytes: 1024 * 1024 });
-    consumer.start();
+    consumer.start({ room: () => room(claims.count), take: (item) => claims.take(item) });
     let stopped: Promise<void> | undefined;
     const close = async () => {
       claims.settleAll({ kind: 'done' });

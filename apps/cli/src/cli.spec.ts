@@ -113,6 +113,6 @@ describe('the banner', () => {
 
 test('a fresh clone builds every process that it starts', () => {
   const commands = commandsOf(loadConfig({}), 'redis://127.0.0.1:7000', 2);
-  const apps = commands.map(({ script }) => /(apps\/\w+)\/dist\/main\.js$/.exec(script)![1]!);
+  const apps = commands.map(({ script }) => /(apps\/\w+)\/dist\/\w+\.c?js$/.exec(script)![1]!);
   expect(new Set([...apps, 'apps/cli'])).toEqual(new Set(STARTED));
 });

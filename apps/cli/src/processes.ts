@@ -46,7 +46,7 @@ export function commandsOf(
   };
   const worker = (name: string, index = 0): Command => ({
     name,
-    script: join(APPS, 'worker/dist/main.js'),
+    script: join(APPS, 'worker/dist/start.cjs'),
     env: override(withoutKey(config.environment), { ...shared, ...metrics(2 + index) }),
     ready: { event: 'worker.ready' },
   });

@@ -37,6 +37,8 @@ const Schema = z.object({
   SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 1024 }).optional(),
   /** `c-api` or `worker-thread`, to skip the self-test's choice. */
   SHOAL_RUNTIME: z.enum(['c-api', 'worker-thread'], { error: 'must be c-api or worker-thread' }).optional(),
+  /** Threads of libuv's pool. start.cts sets it where nobody else does; 4 is what Node.js has where it was not set. */
+  UV_THREADPOOL_SIZE: integer({ min: 1, max: 1024 }).default(4),
   /** Where measured batch limits are kept between starts. */
   SHOAL_CACHE_DIR: text().default('./.shoal/cache'),
   /** Longest time for running batches to end after SIGTERM. */
@@ -54,8 +56,14 @@ const Schema = z.object({
  */
 const RUNS_BESIDE_A_DEVICE = 2;
 
+/** Threads of libuv's pool that no forward pass takes: else files and DNS would wait for passes to end. */
+const SPARE_THREADS = 1;
+
 export type Config = z.output<typeof Schema> & {
+  /** Forward passes that run at once: no more than the pool has threads for. */
   readonly concurrentRuns: number;
+  /** How many were asked for. */
+  readonly wantedRuns: number;
   readonly redis: RedisSettings;
   /** Variables that mean nothing, and what may have been meant. */
   readonly unknown: readonly Problem[];
@@ -68,6 +76,7 @@ export function loadConfig(env: Environment = process.env): Config {
     config.SHOAL_DEVICE === 'cpu'
       ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS)
       : RUNS_BESIDE_A_DEVICE;
-  const concurrentRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
-  return { ...config, concurrentRuns, redis: redisSettings(config), unknown: unknownVariables(env) };
+  const wantedRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
+  const concurrentRuns = Math.min(wantedRuns, Math.max(1, config.UV_THREADPOOL_SIZE - SPARE_THREADS));
+  return { ...config, concurrentRuns, wantedRuns, redis: redisSettings(config), unknown: unknownVariables(env) };
 }

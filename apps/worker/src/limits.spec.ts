@@ -17,7 +17,7 @@ const options = (changes: Partial<MeasureOptions> = {}): MeasureOptions => ({
   device: 'cpu',
   deviceOptions: {},
   intraOpThreads: 1,
-  lanes: 2,
+  sideBySide: 2,
   runtime: 'c-api 1.0.0',
   ...changes,
 });
@@ -51,7 +51,7 @@ describe('findLimits', () => {
   });
 
   it.each([
-    ['more lanes', { lanes: 4 }],
+    ['more passes side by side', { sideBySide: 4 }],
     ['another runtime', { runtime: 'c-api 2.0.0' }],
     ['another device', { device: 'cuda:0' }],
     ['other options of the device', { deviceOptions: { use_tf32: '0' } }],

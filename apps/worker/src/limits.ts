@@ -22,7 +22,7 @@ export interface MeasureOptions {
   readonly deviceOptions: Readonly<Record<string, string>>;
   readonly intraOpThreads: number;
   /** Passes that run side by side, and are measured so: they share caches and memory. */
-  readonly lanes: number;
+  readonly sideBySide: number;
   /** Kind and version of ONNX Runtime. */
   readonly runtime: string;
 }
@@ -52,9 +52,9 @@ export async function findLimits(runner: ModelRunner, options: MeasureOptions): 
 }
 
 /** What decides how large a micro-batch is best, beside the model: workers that agree in it agree in their limits. */
-export function hardwareKind({ device, deviceOptions, intraOpThreads, lanes, runtime }: MeasureOptions): string {
+export function hardwareKind({ device, deviceOptions, intraOpThreads, sideBySide, runtime }: MeasureOptions): string {
   const processor = [process.arch, cpus()[0]?.model, availableParallelism()];
-  return digest([processor, device, deviceOptions, intraOpThreads, lanes, runtime]);
+  return digest([processor, device, deviceOptions, intraOpThreads, sideBySide, runtime]);
 }
 
 function digest(facts: unknown): string {
@@ -64,19 +64,19 @@ function digest(facts: unknown): string {
 /** As many equal passes at once as run side by side under load. */
 export function passOf(
   runner: ModelRunner,
-  { device, intraOpThreads, lanes }: MeasureOptions,
+  { device, intraOpThreads, sideBySide }: MeasureOptions,
 ): (size: number, length: number) => Promise<PassCost> {
   // CPU time says nothing of threads that wait for each other, and Windows counts it in 16 ms.
   const byCpuTime = device === 'cpu' && intraOpThreads === 1 && process.platform !== 'win32';
   return async (size, length) => {
     const rows = Array.from({ length: size }, (_, n) => syntheticRow(runner.model, length, n));
     const [started, cpuBefore] = [performance.now(), process.cpuUsage()];
-    const passes = await Promise.all(Array.from({ length: lanes }, () => runner.run(rows)));
+    const passes = await Promise.all(Array.from({ length: sideBySide }, () => runner.run(rows)));
     const elapsedMs = performance.now() - started;
     const { user, system } = process.cpuUsage(cpuBefore);
     const failure = passes.flat().find((output) => output instanceof Error);
     if (failure) throw failure;
-    return { elapsedMs, workMs: byCpuTime ? (user + system) / 1000 / lanes : elapsedMs };
+    return { elapsedMs, workMs: byCpuTime ? (user + system) / 1000 / sideBySide : elapsedMs };
   };
 }
 

@@ -1,9 +1,9 @@
 /** The worker process: configure, load models, measure, consume, drain. */
-import { RunGate } from '@shoal/batching';
+import { RunGate, systemClock } from '@shoal/batching';
 import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { findJoining, loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
-import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { type Model, openRepository } from '@shoal/models';
+import { openRuntime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
   createLogger,
@@ -13,13 +13,11 @@ import {
   logRarely,
   openTracer,
   servePrivately,
-  type Tracer,
-  type WorkerMetrics,
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
-import { findLimits, hardwareKind } from './limits.js';
-import { ModelWorker } from './model-worker.js';
+import { loadModel } from './load-model.js';
+import type { ModelWorker } from './model-worker.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const models = await chooseModels(config, logger);
@@ -38,6 +36,13 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     threads: config.SHOAL_INTRA_OP_THREADS,
     runs: config.concurrentRuns,
   });
+  if (config.concurrentRuns < config.wantedRuns) {
+    logger.warn('runtime.runs_limited', {
+      runs: config.concurrentRuns,
+      wanted: config.wantedRuns,
+      reason: `libuv's pool has ${config.UV_THREADPOOL_SIZE} threads: start the worker by start.cjs, or set UV_THREADPOOL_SIZE`,
+    });
+  }
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const metrics = createWorkerMetrics(registry);
@@ -51,14 +56,36 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
     onError: logRarely(logger, 'tracing.error', Date.now),
   });
-  const gate = new RunGate(config.concurrentRuns);
+  const gate = new RunGate({
+    places: config.concurrentRuns,
+    // A device takes passes in turn, and so does a session that lives in a thread of its own.
+    ...((config.SHOAL_DEVICE !== 'cpu' || runtime.kind !== 'c-api') && { sideBySide: 1 }),
+    clock: systemClock,
+  });
   let ready = false;
   const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
-  const isReady = () => ready && workers.every(({ connected }) => connected);
-  const server = await servePrivately(registry, isReady, host, port).catch(blamePort('SHOAL_METRICS_PORT', host, port));
+  const unserved: string[] = [];
+  const readiness = () => ({ ready: ready && workers.every(({ connected }) => connected), notes: unserved });
+  const server = await servePrivately(registry, readiness, host, port).catch(
+    blamePort('SHOAL_METRICS_PORT', host, port),
+  );
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
-  for (const model of models) workers.push(await loadModel(model, context));
+  let failure: unknown;
+  for (const model of models) {
+    try {
+      workers.push(await loadModel(model, context));
+    } catch (error) {
+      // The others are served; jobs for this one wait for a worker that can load it.
+      failure ??= error;
+      const { name, version, variant } = model;
+      const path = `${name}/${version}/${variant}`;
+      unserved.push(`${path} is not served: it does not load`);
+      metrics.modelLoadFailures.set({ model: name, version, variant }, 1);
+      logger.error('model.load_failed', { model: path }, error);
+    }
+  }
+  if (workers.length === 0) throw failure;
   processMetrics.watchRedis(() => workers.every(({ connected }) => connected));
   // At once: of a Redis Cluster, the node of one model may be away.
   await Promise.all(workers.map((worker) => worker.start()));
@@ -67,7 +94,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));
   logger.info('worker.ready', {
     metrics: `${httpOrigin(host, server.port)}/metrics`,
-    models: models.map(({ name, version, variant }) => `${name}/${version}/${variant}`),
+    models: workers.map(({ name }) => name),
   });
   return async () => {
     ready = false;
@@ -96,83 +123,6 @@ async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
     throw new ShoalError('model_not_found', `there is no model that can be served in ${config.SHOAL_MODELS_DIR}`);
   }
   return [...chosen];
-}
-
-interface LoadContext {
-  readonly config: Config;
-  readonly runtime: Runtime;
-  readonly metrics: WorkerMetrics;
-  readonly gate: RunGate;
-  readonly logger: Logger;
-  readonly tracer: Tracer | undefined;
-  readonly onRedisError: (error: Error) => void;
-}
-
-async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
-  const { config, runtime, metrics, gate, logger, tracer, onRedisError } = context;
-  const started = performance.now();
-  const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
-  const session = await runtime.createSession(sessionModel(model.variants[model.variant]!, device), {
-    device,
-    deviceOptions,
-    intraOpThreads,
-  });
-  const loaded = performance.now();
-  const { joining, passes } = await findJoining(model, session, {
-    cacheDir: config.SHOAL_CACHE_DIR,
-    runtimeVersion: runtime.version,
-    device,
-    deviceOptions,
-    now: () => performance.now(),
-  });
-  const runner = loadRunner(model, session, joining);
-  logger.info('model.joining', {
-    model: `${model.name}/${model.version}/${model.variant}`,
-    ...joining,
-    passes,
-    seconds: Math.round(performance.now() - loaded) / 1000,
-  });
-  // A device takes passes in turn, and so does a session that lives in a thread of its own.
-  const lanes = device === 'cpu' && runtime.kind === 'c-api' ? config.concurrentRuns : 1;
-  const measuring = {
-    cacheDir: config.SHOAL_CACHE_DIR,
-    device,
-    deviceOptions,
-    intraOpThreads,
-    lanes,
-    runtime: `${runtime.kind} ${runtime.version}`,
-  };
-  const { limits, measured } = await findLimits(runner, measuring);
-  const { name, version, variant } = model;
-  const seconds = (performance.now() - started) / 1000;
-  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
-  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device, runtime: runtime.kind }, 1);
-  logger.info('model.loaded', {
-    model: name,
-    version,
-    variant,
-    seconds: Math.round(seconds * 100) / 100,
-    ...limits,
-  });
-  if (measured) {
-    const { kept, rounds, spread, tokensPerSecond } = measured;
-    logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
-  }
-  return new ModelWorker({
-    runner,
-    limits,
-    hardware: hardwareKind(measuring),
-    tokensPerSecond: measured?.tokensPerSecond ?? null,
-    ...config.redis,
-    concurrentRuns: config.concurrentRuns,
-    lanes,
-    gate,
-    metrics,
-    logger,
-    tracer,
-    onRedisError,
-    random: Math.random,
-  });
 }
 
 async function main(): Promise<void> {

@@ -2,7 +2,8 @@ import { ShoalError, type WireOutput } from '@shoal/contracts';
 import type { ModelRunner, Row } from '@shoal/models';
 import { type ClaimedItem, Dropped, type Finished, type Publisher, type Verdict } from '@shoal/queue';
 import { describe, expect, it } from 'vitest';
-import { type BatchRun, processBatch } from './process-batch.js';
+import type { BatchRun } from './batch-run.js';
+import { processBatch } from './process-batch.js';
 
 function claimed(n: number, more: Partial<ClaimedItem> = {}): ClaimedItem {
   return {
@@ -51,15 +52,24 @@ async function process({ items, run, verdicts }: Script) {
       return run ? run(rows) : rows.map((row) => output(idOf(row)));
     },
   };
-  const batch = { closedBy: 'size' as const, items: items.map((value) => ({ value, length: 1, waitedMs: 3 })) };
-  const outcomes = await processBatch(batch, () => events.push('device free'), {
+  const batch = {
+    closedBy: 'size' as const,
+    items: items.map((value) => ({ value, length: 1, waitedMs: 3 })),
+    leave: () => {
+      events.push('place left');
+      return 0.25;
+    },
+  };
+  const rated: number[] = [];
+  const outcomes = await processBatch(batch, {
     runner: runner as ModelRunner,
     publisher: publisher as Publisher,
     random: () => 0.5,
-    onRun: (ran) => runs.push(ran),
-    onPublished: () => undefined,
+    now: () => 0,
+    rate: { add: (_lengths, seconds) => void rated.push(seconds) },
+    reporter: { holds: () => undefined, ran: (ran) => void runs.push(ran), published: () => undefined },
   });
-  return { outcomes, published, passes, runs, events };
+  return { outcomes, published, passes, runs, events, rated };
 }
 
 const many = (count: number) => Array.from({ length: count }, (_, n) => claimed(n));
@@ -90,7 +100,13 @@ describe('processBatch', () => {
 
   it('lets the next batch start before the results are written', async () => {
     const { events } = await process({ items: many(1) });
-    expect(events).toEqual(['device free', 'published']);
+    expect(events).toEqual(['place left', 'published']);
+  });
+
+  it('counts what it did for the rate of this replica, but not where a pass failed', async () => {
+    expect((await process({ items: many(2) })).rated).toEqual([0.25]);
+    const failing = async () => [new Error('bad input')];
+    expect((await process({ items: many(1), run: failing })).rated).toEqual([]);
   });
 
   it('runs nothing whose job has ended or whose lock is lost', async () => {

@@ -1,9 +1,12 @@
 /** One micro-batch from start to end: begin (strikes), forward pass, publish (the fence). */
 
-import { type Batch, paddedShare, runSplitting } from '@shoal/batching';
-import { type ItemReceipt, ShoalError, type WireOutput } from '@shoal/contracts';
+import { type Batch, type BatchedItem, paddedShare, runSplitting } from '@shoal/batching';
+import { type CloseReason, type ItemReceipt, ShoalError, type WireOutput } from '@shoal/contracts';
 import type { ModelRunner } from '@shoal/models';
 import { type ClaimedItem, type Finished, type Outcome, type Publisher, toJobError } from '@shoal/queue';
+import type { BatchReporter } from './batch-reporter.js';
+import type { BatchRun } from './batch-run.js';
+import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';
 
 /** Forward passes that never ended, after which an item counts as what ends its worker. */
@@ -12,43 +15,33 @@ const MAX_STRIKES = 3;
 export interface BatchStages {
   readonly runner: ModelRunner;
   readonly publisher: Publisher;
+  readonly rate: Pick<RateReporter, 'add'>;
+  readonly reporter: Pick<BatchReporter, 'holds' | 'ran' | 'published'>;
+  /** Milliseconds from any origin, never going back. */
+  readonly now: () => number;
   readonly random: () => number;
-  /** What ran and how long it took, for metrics. */
-  readonly onRun: (ran: BatchRun) => void;
-  readonly onPublished: (ran: BatchRun, ms: number) => void;
 }
 
-export interface BatchRun {
-  readonly items: readonly ClaimedItem[];
-  readonly closedBy: Batch<unknown>['closedBy'];
-  readonly lengths: readonly number[];
-  readonly paddedShare: number;
-  /** From when it was formed to the start of its forward pass: Redis marks what is in it. */
-  readonly beginMs: number;
-  readonly runningMs: number;
-  readonly receipts: readonly ItemReceipt[];
-  /** By item; undefined where it has an output. */
-  readonly errors: readonly (ShoalError | undefined)[];
-}
+type Waiting = BatchedItem<ClaimedItem>;
 
-type Waiting = Batch<ClaimedItem>['items'][number];
-
-/** One outcome per item of the batch, in order. `deviceFree` is called as soon as the next batch may start. */
+/** One outcome per item of the batch, in order. Leaves the batch's place on the device as soon as the next may start. */
 export async function processBatch(
-  batch: Batch<ClaimedItem>,
-  deviceFree: () => void,
+  batch: Pick<Batch<ClaimedItem, Outcome>, 'items' | 'closedBy' | 'leave'>,
   stages: BatchStages,
 ): Promise<Outcome[]> {
-  const formed = performance.now();
+  const formed = stages.now();
   const verdicts = await stages.publisher.begin(batch.items.map(({ value }) => value));
   const live = batch.items.filter((_, i) => verdicts[i] === 1);
   const outcomes = new Map<ClaimedItem, Outcome>();
   if (live.length > 0) {
-    const { ran, finished } = await runBatch(batch.closedBy, live, performance.now() - formed, stages);
-    deviceFree();
-    const started = performance.now();
+    const { ran, finished } = await runBatch(batch.closedBy, live, stages.now() - formed, stages);
+    const seconds = batch.leave();
+    // A batch that was split or given up says nothing about one that runs through.
+    if (!ran.errors.some((error) => error)) stages.rate.add(ran.lengths, seconds);
+    stages.reporter.ran(ran);
+    const started = stages.now();
     await stages.publisher.publish(finished);
-    stages.onPublished(ran, performance.now() - started);
+    stages.reporter.published(ran, stages.now() - started);
     for (const { item, result } of finished) {
       const afterMs = result ? null : retryAfterMs(item.attempts, stages.random);
       if (afterMs !== null) outcomes.set(item, { kind: 'retry', afterMs });
@@ -58,14 +51,14 @@ export async function processBatch(
 }
 
 async function runBatch(
-  closedBy: Batch<unknown>['closedBy'],
+  closedBy: CloseReason,
   live: readonly Waiting[],
   beginMs: number,
-  { runner, random, onRun }: BatchStages,
+  { runner, random, now }: BatchStages,
 ): Promise<{ readonly ran: BatchRun; readonly finished: readonly Finished[] }> {
-  const started = performance.now();
+  const started = now();
   const outputs = await runSplitting(live, (rows) => runRows(runner, rows), isDeviceFailure);
-  const runningMs = performance.now() - started;
+  const runningMs = now() - started;
   const lengths = live.map(({ length }) => length);
   const batchId = Math.floor(random() * 2 ** 48).toString(36);
   const padded = paddedShare(lengths);
@@ -84,7 +77,6 @@ async function runBatch(
   );
   const errors = outputs.map((output) => (output instanceof Error ? asShoalError(output) : undefined));
   const ran: BatchRun = { items, closedBy, lengths, paddedShare: padded, beginMs, runningMs, receipts, errors };
-  onRun(ran);
   return { ran, finished: items.map((item, i) => finish(item, outputs[i]!, receipts[i]!)) };
 }
 

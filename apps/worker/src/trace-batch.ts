@@ -13,7 +13,7 @@
 import type { Model } from '@shoal/models';
 import type { ClaimedItem } from '@shoal/queue';
 import type { Span, SpanAttributes, Tracer } from '@shoal/telemetry';
-import type { BatchRun } from './process-batch.js';
+import type { BatchRun } from './batch-run.js';
 
 /** One job's items in the batch. */
 interface Share {

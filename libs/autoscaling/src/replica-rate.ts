@@ -15,7 +15,7 @@ export interface BatchShape {
 
 interface Work {
   readonly tokens: number;
-  /** Seconds of one replica (work-clock.ts). */
+  /** Seconds of one replica (libs/batching/src/work-clock.ts). */
   readonly seconds: number;
 }
 

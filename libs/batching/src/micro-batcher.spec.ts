@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Batch, type Clock, MicroBatcher, NotStarted } from './micro-batcher.js';
+import type { Clock } from './clock.js';
+import { type Batch, MicroBatcher, NotStarted } from './micro-batcher.js';
 import type { BatchLimits, Candidate } from './policy.js';
 import { RunGate } from './run-gate.js';
 
@@ -34,27 +35,31 @@ class ManualClock implements Clock {
 }
 
 interface Started {
-  readonly batch: Batch<string>;
+  readonly batch: Batch<string, string>;
   readonly end: () => void;
-  readonly free: () => void;
 }
 
-function harness(maxRunning = 1, gate = new RunGate(8)) {
+function openGate(places: number): RunGate {
+  return new RunGate({ places, clock: new ManualClock() });
+}
+
+function harness(gate = openGate(1)) {
   const clock = new ManualClock();
   const started: Started[] = [];
-  const batcher = new MicroBatcher<string, string>({
-    limits,
-    maxRunning,
-    gate,
-    clock,
-    run: (batch, free) =>
-      new Promise((resolve) => {
-        const end = () => resolve(batch.items.map(({ value }) => `${value}!`));
-        started.push({ batch, end, free });
-      }),
-  });
+  const batcher = new MicroBatcher<string, string>({ limits, gate, clock });
+  const run = async () => {
+    for (let batch = await batcher.next(); batch; batch = await batcher.next()) {
+      const { leave, settle, items } = batch;
+      const end = () => {
+        leave();
+        settle(items.map(({ value }) => `${value}!`));
+      };
+      started.push({ batch, end });
+    }
+  };
+  const ended = run();
   const values = (n: number) => started[n]?.batch.items.map(({ value }) => value);
-  return { clock, started, batcher, values };
+  return { clock, started, batcher, values, ended };
 }
 
 /** Lets everything that is ready happen. */
@@ -77,11 +82,11 @@ describe('MicroBatcher', () => {
     for (const [n, value] of ['b', 'c', 'd', 'e', 'f'].entries()) void batcher.add(value, candidate(2 + n));
     await settle();
     expect(started).toHaveLength(1);
-    started[0]?.free();
+    started[0]?.batch.leave();
     await settle();
     expect(values(1)).toHaveLength(4);
     expect(started[1]?.batch.closedBy).toBe('size');
-    expect(batcher.waiting).toBe(1);
+    expect(started).toHaveLength(2);
   });
 
   it('starts the next batch before the results of the last are written', async () => {
@@ -89,7 +94,7 @@ describe('MicroBatcher', () => {
     const first = batcher.add('a', candidate(1));
     await settle();
     void batcher.add('b', candidate(2));
-    started[0]?.free();
+    started[0]?.batch.leave();
     await settle();
     expect(started).toHaveLength(2);
     started[0]?.end();
@@ -97,7 +102,7 @@ describe('MicroBatcher', () => {
   });
 
   it('starts beside a running batch only when it is full or its first item has waited long enough', async () => {
-    const { batcher, started, clock } = harness(2);
+    const { batcher, started, clock } = harness(openGate(2));
     void batcher.add('a', candidate(1));
     await settle();
     clock.advance(1);
@@ -136,7 +141,7 @@ describe('MicroBatcher', () => {
   });
 
   it('takes back what waits when it drains, and lets what runs end', async () => {
-    const { batcher, started } = harness();
+    const { batcher, started, ended } = harness();
     const running = batcher.add('a', candidate(1));
     await settle();
     const waiting = batcher.add('b', candidate(2));
@@ -145,11 +150,12 @@ describe('MicroBatcher', () => {
     await expect(batcher.add('c', candidate(3))).rejects.toBeInstanceOf(NotStarted);
     started[0]?.end();
     expect(await running).toBe('a!');
+    await ended;
   });
 
   it('runs a suspect with nothing else in flight in the process, also not of other models', async () => {
-    const gate = new RunGate(8);
-    const [one, other] = [harness(1, gate), harness(1, gate)];
+    const gate = openGate(8);
+    const [one, other] = [harness(gate), harness(gate)];
     void one.batcher.add('a', candidate(1));
     await settle();
     void other.batcher.add('suspect', candidate(1, { alone: true }));
@@ -166,20 +172,34 @@ describe('MicroBatcher', () => {
     expect(one.started).toHaveLength(2);
   });
 
-  it('rejects the items of a run that throws, and goes on', async () => {
-    let fail = true;
-    const batcher = new MicroBatcher<string, string>({
-      limits,
-      maxRunning: 1,
-      gate: new RunGate(8),
-      clock: new ManualClock(),
-      run: async ({ items }) => {
-        if (fail) throw new Error('gone');
-        return items.map(({ value }) => value);
-      },
-    });
-    await expect(batcher.add('a', candidate(1))).rejects.toThrow('gone');
-    fail = false;
-    expect(await batcher.add('b', candidate(2))).toBe('b');
+  it('rejects the items of a batch that is given up, and goes on', async () => {
+    const { batcher, started } = harness();
+    const given = batcher.add('a', candidate(1));
+    await settle();
+    started[0]?.batch.fail(new Error('gone'));
+    started[0]?.batch.leave();
+    await expect(given).rejects.toThrow('gone');
+    const next = batcher.add('b', candidate(2));
+    await settle();
+    started[1]?.end();
+    expect(await next).toBe('b!');
+  });
+
+  it('decides what is in a batch when it has its place: until then it grows, also with what goes first', async () => {
+    const gate = openGate(1);
+    const [one, other] = [harness(gate), harness(gate)];
+    void one.batcher.add('a', candidate(1));
+    await settle();
+    void other.batcher.add('late', candidate(9));
+    await settle();
+    void other.batcher.add('first', candidate(2));
+    const suspect = other.batcher.add('suspect', candidate(1, { alone: true }));
+    one.started[0]?.end();
+    await settle();
+    expect(other.values(0)).toEqual(['suspect']);
+    other.started[0]?.end();
+    expect(await suspect).toBe('suspect!');
+    await settle();
+    expect(other.values(1)?.toSorted()).toEqual(['first', 'late']);
   });
 });

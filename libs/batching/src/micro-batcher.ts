@@ -1,40 +1,32 @@
 /**
  * Forms micro-batches from single items: one batch runs while the next forms. An idle device starts at once with what is
- * there; beside a running batch, another starts when it is full or its first item has waited `maxDelayMs`.
+ * there; beside a running batch, another starts when it is full or its first item has waited `maxDelayMs`. What is in it is
+ * decided when it has its place on the device: until then it grows.
  */
 import type { CloseReason } from '@shoal/contracts';
-import { type BatchLimits, type Candidate, closeReason, selectBatch } from './policy.js';
-import type { RunGate } from './run-gate.js';
+import type { Clock } from './clock.js';
+import { type BatchLimits, type Candidate, closeReason, firstInOrder, selectBatch } from './policy.js';
+import type { Place, RunGate } from './run-gate.js';
 
-/** Time as the batcher uses it; tests pass their own. */
-export interface Clock {
-  /** Milliseconds from any origin, never going back. */
-  now(): number;
-  /** Calls back once after `ms`; the returned function calls it off. */
-  after(ms: number, callback: () => void): () => void;
+export interface BatchedItem<T> {
+  readonly value: T;
+  readonly length: number;
+  readonly waitedMs: number;
 }
 
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
-export interface Batch<T> {
-  readonly items: readonly { readonly value: T; readonly length: number; readonly waitedMs: number }[];
+/** Items that run together, and their place on the device: whoever asked for them runs them, leaves it and settles them. */
+export interface Batch<T, R> extends Place {
+  readonly items: readonly BatchedItem<T>[];
   readonly closedBy: CloseReason;
+  /** One outcome per item, in order. */
+  settle(outcomes: readonly R[]): void;
+  fail(error: unknown): void;
 }
 
-export interface MicroBatcherOptions<T, R> {
+export interface MicroBatcherOptions {
   readonly limits: BatchLimits;
-  /** Batches that may run at once on the device. */
-  readonly maxRunning: number;
   readonly gate: RunGate;
   readonly clock: Clock;
-  /** Runs a batch and settles it: one outcome per item, in order. Calls `deviceFree` as soon as the next may start. */
-  readonly run: (batch: Batch<T>, deviceFree: () => void) => Promise<readonly R[]>;
 }
 
 interface Entry<T, R> extends Candidate {
@@ -54,20 +46,14 @@ export class NotStarted extends Error {
 }
 
 export class MicroBatcher<T, R> {
-  readonly #options: MicroBatcherOptions<T, R>;
+  readonly #options: MicroBatcherOptions;
   #waiting: Entry<T, R>[] = [];
   #running = 0;
   #draining = false;
-  #pumpQueued = false;
-  #cancelTimer: (() => void) | undefined;
+  #wake = () => {};
 
-  constructor(options: MicroBatcherOptions<T, R>) {
+  constructor(options: MicroBatcherOptions) {
     this.#options = options;
-  }
-
-  /** Items that wait for a batch. */
-  get waiting(): number {
-    return this.#waiting.length;
   }
 
   /** Resolves to the item's outcome; rejects with NotStarted where its signal was aborted before it ran. */
@@ -77,44 +63,92 @@ export class MicroBatcher<T, R> {
       const { length, order, group, alone } = item;
       const arrived = this.#options.clock.now();
       this.#waiting.push({ value, length, order, group, alone, arrived, resolve, reject, signal });
-      this.#pumpSoon();
+      this.#wake();
     });
   }
 
-  /** Starts nothing more; what waits is taken back, what runs goes on. */
+  /** The next micro-batch, once it may start; null when the batcher drains. One call at a time. */
+  async next(): Promise<Batch<T, R> | null> {
+    for (;;) {
+      await this.#due();
+      if (this.#draining) return null;
+      const suspect = firstInOrder(this.#waiting).alone;
+      const place = await this.#options.gate.enter(suspect);
+      const batch = this.#form(place, suspect);
+      if (batch) return batch;
+      place.leave();
+    }
+  }
+
+  /** Forms nothing more; what waits is taken back, what runs goes on. */
   drain(): void {
     this.#draining = true;
-    this.#cancelTimer?.();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const entry of waiting) entry.reject(new NotStarted());
+    for (const entry of this.#waiting.splice(0)) entry.reject(new NotStarted());
+    this.#wake();
   }
 
-  /** Items of one chunk arrive in one tick: looking once after it lets them start together. */
-  #pumpSoon(): void {
-    if (this.#pumpQueued) return;
-    this.#pumpQueued = true;
-    queueMicrotask(() => {
-      this.#pumpQueued = false;
-      this.#pump();
-    });
-  }
-
-  #pump(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    this.#dropAborted();
-    const { limits, maxRunning, clock } = this.#options;
-    while (this.#waiting.length > 0 && this.#running < maxRunning && !this.#draining) {
-      const { items, full } = selectBatch(this.#waiting, limits);
-      const waited = clock.now() - Math.min(...items.map((entry) => entry.arrived));
-      const idle = this.#running === 0;
-      if (!idle && full === null && waited < limits.maxDelayMs) {
-        this.#cancelTimer = clock.after(limits.maxDelayMs - waited, () => this.#pump());
-        return;
-      }
-      this.#start(items, closeReason(full, !idle));
+  /** Resolves when a batch may start, but for its place on the device. */
+  async #due(): Promise<void> {
+    for (;;) {
+      // Items of one chunk arrive in one turn: looking once after it lets them start together.
+      await Promise.resolve();
+      if (this.#draining) return;
+      this.#dropAborted();
+      const pause = this.#pauseMs();
+      if (pause === 0) return;
+      await new Promise<void>((resolve) => {
+        const calledOff = pause === null ? () => {} : this.#options.clock.after(pause, resolve);
+        this.#wake = () => {
+          calledOff();
+          resolve();
+        };
+      });
     }
+  }
+
+  /** How long until a batch may start: 0 at once, null for as long as nothing happens. */
+  #pauseMs(): number | null {
+    if (this.#waiting.length === 0) return null;
+    const { limits, clock, gate } = this.#options;
+    if (this.#running === 0) return 0;
+    if (this.#running >= gate.places) return null;
+    const { items, full } = selectBatch(this.#waiting, limits);
+    if (full !== null) return 0;
+    const waited = clock.now() - Math.min(...items.map((entry) => entry.arrived));
+    return Math.max(0, limits.maxDelayMs - waited);
+  }
+
+  /** What the place is used for; null where nothing waits any more, or a suspect is first that needs one by itself. */
+  #form(place: Place, alone: boolean): Batch<T, R> | null {
+    this.#dropAborted();
+    if (this.#waiting.length === 0) return null;
+    const { items: entries, full } = selectBatch(this.#waiting, this.#options.limits);
+    if (full === 'alone' && !alone) return null;
+    const chosen = new Set(entries);
+    this.#waiting = this.#waiting.filter((entry) => !chosen.has(entry));
+    const now = this.#options.clock.now();
+    const closedBy = closeReason(full, this.#running > 0);
+    this.#running++;
+    let left = false;
+    return {
+      items: entries.map(({ value, length, arrived }) => ({ value, length, waitedMs: now - arrived })),
+      closedBy,
+      settle: (outcomes) => {
+        for (const [i, entry] of entries.entries()) entry.resolve(outcomes[i]!);
+      },
+      fail: (error) => {
+        for (const entry of entries) entry.reject(error);
+      },
+      leave: () => {
+        const seconds = place.leave();
+        if (!left) {
+          left = true;
+          this.#running--;
+          this.#wake();
+        }
+        return seconds;
+      },
+    };
   }
 
   /** Signals are looked at when a batch is formed: a listener per item costs more than all else here. */
@@ -122,35 +156,5 @@ export class MicroBatcher<T, R> {
     if (!this.#waiting.some((entry) => entry.signal?.aborted)) return;
     for (const entry of this.#waiting) if (entry.signal?.aborted) entry.reject(new NotStarted());
     this.#waiting = this.#waiting.filter((entry) => !entry.signal?.aborted);
-  }
-
-  #start(entries: readonly Entry<T, R>[], closedBy: CloseReason): void {
-    const chosen = new Set(entries);
-    this.#waiting = this.#waiting.filter((entry) => !chosen.has(entry));
-    this.#running++;
-    void this.#run(entries, closedBy);
-  }
-
-  async #run(entries: readonly Entry<T, R>[], closedBy: CloseReason): Promise<void> {
-    const { gate, clock, run } = this.#options;
-    const leave = await gate.enter(closedBy === 'alone');
-    const started = clock.now();
-    const items = entries.map(({ value, length, arrived }) => ({ value, length, waitedMs: started - arrived }));
-    let freed = false;
-    const deviceFree = () => {
-      if (freed) return;
-      freed = true;
-      this.#running--;
-      leave();
-      this.#pump();
-    };
-    try {
-      const outcomes = await run({ items, closedBy }, deviceFree);
-      for (const [i, entry] of entries.entries()) entry.resolve(outcomes[i]!);
-    } catch (error) {
-      for (const entry of entries) entry.reject(error);
-    } finally {
-      deviceFree();
-    }
   }
 }

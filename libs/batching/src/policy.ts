@@ -36,7 +36,7 @@ export interface Selection<T> {
  * both are equal. `waiting` is in order of arrival.
  */
 export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: BatchLimits): Selection<T> {
-  const seed = waiting.reduce((first, item) => (item.order < first.order ? item : first));
+  const seed = firstInOrder(waiting);
   if (seed.alone) return { items: [seed], full: 'alone' };
   const pool = waiting.filter((item) => item.group === seed.group && !item.alone).sort((a, b) => a.length - b.length);
   let low = pool.indexOf(seed);
@@ -60,6 +60,11 @@ export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: 
     else low--;
   }
   return { items: pool.slice(low, high), full: 'size' };
+}
+
+/** The item that goes first; of two with the same place in the fair order, the one that arrived first. */
+export function firstInOrder<T extends Candidate>(waiting: readonly T[]): T {
+  return waiting.reduce((first, item) => (item.order < first.order ? item : first));
 }
 
 /** Why a batch stopped growing when it started to run. */

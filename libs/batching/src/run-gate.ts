@@ -1,38 +1,66 @@
 /** Lets some forward passes run side by side, and one alone when it must: an item suspected of ending its process. */
+import type { Clock } from './clock.js';
+import { WorkClock } from './work-clock.js';
+
+/** A forward pass's place on the device, from when it may start until it has ended. */
+export interface Place {
+  /** The next may start. Returns the seconds of the replica's work that were this pass's own; again, if called again. */
+  leave(): number;
+}
 
 interface Waiting {
   readonly alone: boolean;
   readonly enter: () => void;
 }
 
-/** One per process, shared by the micro-batchers of all its models. First come, first served. */
+export interface RunGateOptions {
+  /** Passes that may be under way at once, of all models together. */
+  readonly places: number;
+  /** How many of them run at the same time; the others wait for these. All, where left out. */
+  readonly sideBySide?: number;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+/** One per process, shared by all its models. First come, first served. */
 export class RunGate {
-  readonly #places: number;
+  readonly places: number;
+  readonly sideBySide: number;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #work: WorkClock;
   readonly #waiting: Waiting[] = [];
   #running = 0;
   #alone = false;
 
-  /** `places`: passes that may run at once, of all models together. */
-  constructor(places: number) {
-    this.#places = places;
+  constructor({ places, sideBySide = places, clock }: RunGateOptions) {
+    this.places = places;
+    this.sideBySide = sideBySide;
+    this.#clock = clock;
+    this.#work = new WorkClock(sideBySide);
   }
 
-  /** Resolves to the function that leaves. */
-  async enter(alone: boolean): Promise<() => void> {
+  /** `alone`: with nothing else under way. */
+  async enter(alone: boolean): Promise<Place> {
     await new Promise<void>((resolve) => {
       this.#waiting.push({ alone, enter: resolve });
       this.#admit();
     });
-    return () => {
-      this.#running--;
-      this.#alone = false;
-      this.#admit();
+    const entered = this.#work.enter(this.#clock.now());
+    let seconds: number | undefined;
+    return {
+      leave: () => {
+        if (seconds !== undefined) return seconds;
+        seconds = this.#work.leave(entered, this.#clock.now());
+        this.#running--;
+        this.#alone = false;
+        this.#admit();
+        return seconds;
+      },
     };
   }
 
   #admit(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
-      if (this.#alone || this.#running === this.#places || (next.alone && this.#running > 0)) return;
+      if (this.#alone || this.#running === this.places || (next.alone && this.#running > 0)) return;
       this.#waiting.shift();
       this.#running++;
       this.#alone = next.alone;

@@ -3,7 +3,7 @@ import { MAX_RESULT_BYTES, ShoalError } from '@shoal/contracts';
 import { modelCard } from './card.js';
 import { LazyList } from './lazy-list.js';
 import { isLargeOutput } from './result-size.js';
-import type { TaskPipeline } from './tasks/pipeline.js';
+import type { TaskFace } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
 import { loadTokenizer } from './text/tokenizer.js';
 import type { EncodedInput, EncodeRequest, Encoder, ItemOutcome, Model, Presented, Presenter } from './types.js';
@@ -54,7 +54,7 @@ function checkResultBytes(bytes: number): void {
 
 function present(
   model: Model,
-  pipeline: TaskPipeline,
+  pipeline: TaskFace,
   { parameters, array, groups }: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
   results: readonly ItemOutcome[],
 ): Presented {

@@ -3,7 +3,7 @@
 --[[
   Before a forward pass: marks jobs running and writes down which items are in it, which publishing takes back. Items whose
   mark stays have ended their process. Items of chunks whose lock is lost, of jobs that ended, or past their deadline are
-  dropped; the latter end as expired.
+  dropped; the latter end as expired. Sent again, because the first reply was lost, it leaves no second mark.
 
   ARGV[1]  msgpack { chunks, runs }; chunk = { id, token, tag }; run = { chunk number, job id, slice, first, last }
            (a run is a row of neighbouring items of one slice)
@@ -32,13 +32,14 @@ for i, run in ipairs(runs) do
       finish(id, 'expired', now, { 'error', ARGV[2] })
       out[i] = 0
     else
-      local mark = (r[3] or '') .. ' ' .. run[4] .. '-' .. run[5] .. ';'
+      local marks, mark = r[3] or '', ' ' .. run[4] .. '-' .. run[5] .. ';'
+      if not string.find(marks, mark, 1, true) then marks = marks .. mark end
       if r[1] == 'queued' then
-        redis.call('HSET', key, struck, mark, 'state', 'running', 'started', now)
+        redis.call('HSET', key, struck, marks, 'state', 'running', 'started', now)
         moved[#moved + 1] = full_id(id)
         if hears(r[4], 's') then tell(id, r[5], 'started', now) end
       else
-        redis.call('HSET', key, struck, mark)
+        redis.call('HSET', key, struck, marks)
       end
       out[i] = 1
     end

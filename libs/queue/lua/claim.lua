@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- @include lib
 --[[
   Reads what a fetched chunk holds that is still to be done. A slice whose last forward pass never ended (`struck`) has its

@@ -101,7 +101,7 @@ end
 -- Releases what admission reserved and announces what happened, in one message each; API replicas wake who waits.
 local function settle()
   if outbox then redis.call('PUBLISH', 'shoal:outbox', string.sub(TAG, 8, -2)) end
-  if #moved > 0 then redis.call('PUBLISH', 'shoal:moved', table.concat(moved, ' ')) end
+  if #moved > 0 then redis.call('PUBLISH', 'shoal:moved:' .. string.sub(TAG, 8, -2), table.concat(moved, ' ')) end
   if #ended == 0 then return end
   for tenant, tokens in pairs(released.tenants) do
     if redis.call('HINCRBY', TAG .. ':outstanding', tenant, -tokens) <= 0 then

@@ -17,7 +17,8 @@ local chunks, runs, max_bytes, pause = arg[1], arg[2], arg[3], arg[4]
 local now, out, held = now_ms(), {}, {}
 for c, chunk in ipairs(chunks) do held[c] = holds(chunk) end
 
--- Takes back begin's mark of these items; where only some of a run failed, it is published in smaller runs than it began.
+-- Takes back begin's mark of these items, and tells whether it was there; where only some of a run failed, it is published in
+-- smaller runs than it began.
 local function unstrike(key, struck, marks, first, last)
   local found = false
   local rest = string.gsub(marks or '', ' (%d+)%-(%d+);', function(from, to)
@@ -28,6 +29,7 @@ local function unstrike(key, struck, marks, first, last)
     return before .. (to > last and ' ' .. (last + 1) .. '-' .. to .. ';' or '')
   end)
   if rest == '' then redis.call('HDEL', key, struck) else redis.call('HSET', key, struck, rest) end
+  return found
 end
 
 for i, run in ipairs(runs) do
@@ -55,9 +57,11 @@ for i, run in ipairs(runs) do
     elseif fresh < items then
       out[i] = -2
     elseif failed < 0 then
-      for n = first, last do redis.call('HINCRBY', key, 'attempts' .. n, 1) end
-      redis.call('HSET', key, 'marred', 1)
-      unstrike(key, struck, r[5], first, last)
+      -- Without a mark this was published before, and the reply was lost: an attempt counts once.
+      if unstrike(key, struck, r[5], first, last) then
+        for n = first, last do redis.call('HINCRBY', key, 'attempts' .. n, 1) end
+        redis.call('HSET', key, 'marred', 1)
+      end
       out[i] = 1
     else
       out[i] = 1

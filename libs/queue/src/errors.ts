@@ -10,7 +10,7 @@ export function toJobError(error: ShoalError): JobError {
 const packed = (code: ErrorCode, detail: string) => pack(toJobError(new ShoalError(code, detail)));
 
 export const CANCELLED = packed('cancelled', 'cancelled before it ended');
-export const EXPIRED = packed('expired', 'the deadline passed before a worker could start it');
+export const EXPIRED = packed('expired', 'the deadline passed before it was done');
 export const TOO_LARGE = packed(
   'result_too_large',
   'the results of this job exceed 8 MB; submit fewer items in one job',

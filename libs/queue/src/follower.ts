@@ -39,7 +39,7 @@ export class Follower {
   async *follow(id: JobId, after: number, signal: AbortSignal): AsyncGenerator<JobProgress | null, void> {
     let seen = after;
     let first = true;
-    await this.#waiters.follow();
+    await this.#waiters.follow(id.queue);
     try {
       while (!signal.aborted) {
         // Registered before the read: whatever happens between the two wakes it.
@@ -69,7 +69,7 @@ export class Follower {
         }
       }
     } finally {
-      this.#waiters.unfollow();
+      this.#waiters.unfollow(id.queue);
     }
   }
 

@@ -7,8 +7,11 @@ export const ENDED_CHANNEL = 'shoal:ended';
 /** Announces cancelled and expired jobs to workers, which drop what has not started. */
 export const DROPPED_CHANNEL = 'shoal:dropped';
 
-/** Announces jobs that started or have new outputs to API replicas that show them to somebody. */
-export const MOVED_CHANNEL = 'shoal:moved';
+/** Announces a queue's jobs that started or have new outputs to the API replicas that show one of them to somebody. */
+export function movedChannel(queue: string): string {
+  return `shoal:moved:${queue}`;
+}
+
 /** Names of the queues that have an outbox to look into. */
 export const QUEUES_KEY = 'shoal:queues';
 

@@ -2,7 +2,7 @@
 
 import type { ItemResult, Joining } from '@shoal/contracts';
 import { pack } from './codec.js';
-import type { ChunkLock, ClaimedItem } from './consumer.js';
+import type { ChunkLock, ClaimedItem } from './engine.js';
 import { EXPIRED, TOO_LARGE } from './errors.js';
 import { queueTag } from './keys.js';
 import { packResults } from './records.js';

@@ -3,7 +3,7 @@
  * registers first and reads the record after, and every (re)subscription wakes all waiters, so no ending is missed.
  */
 import type { Redis } from 'ioredis';
-import { ENDED_CHANNEL, MOVED_CHANNEL } from './keys.js';
+import { ENDED_CHANNEL, movedChannel } from './keys.js';
 import { subscribe } from './redis.js';
 
 /** One wait, begun before the record is read. */
@@ -20,10 +20,8 @@ export class Waiters {
   readonly #waiting = new Map<string, Set<() => void>>();
   /** Jobs that this process wrote and will wait for: whether they may have ended since before they were written. */
   readonly #watched = new Map<string, { ended: boolean }>();
-  /** Who follows jobs while they run: only then is there anything to hear between their ends. */
-  #followers = 0;
-  /** The first one's subscription, which the others share. */
-  #following: Promise<unknown> = Promise.resolve();
+  /** Queues of which jobs are followed while they run: only of these is there anything to hear between ends. */
+  readonly #followed = new Map<string, { followers: number; subscribed: Promise<unknown> }>();
 
   constructor(subscriber: Redis) {
     this.#subscriber = subscriber;
@@ -33,24 +31,30 @@ export class Waiters {
   }
 
   async #subscribe(): Promise<void> {
-    const channels = [ENDED_CHANNEL, ...(this.#followers > 0 ? [MOVED_CHANNEL] : [])];
+    const channels = [ENDED_CHANNEL, ...[...this.#followed.keys()].map(movedChannel)];
     // Else the connection broke again: its next `ready` subscribes anew.
     if (await subscribe(this.#subscriber, ...channels)) this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
   }
 
-  /** From when it resolves, `add`ed waiters are woken as well when their job starts or has new outputs. */
-  async follow(): Promise<void> {
-    this.#followers++;
+  /** From when it resolves, `add`ed waiters for jobs of this queue are woken as well when these start or have new outputs. */
+  async follow(queue: string): Promise<void> {
+    const followed = this.#followed.get(queue) ?? { followers: 0, subscribed: Promise.resolve() };
+    this.#followed.set(queue, followed);
+    followed.followers++;
     // While the connection is away, its next `ready` subscribes and wakes everyone.
     if (this.#subscriber.status !== 'ready') return;
-    if (this.#followers === 1) this.#following = subscribe(this.#subscriber, MOVED_CHANNEL);
-    await this.#following;
+    // The others share the first one's subscription.
+    if (followed.followers === 1) followed.subscribed = subscribe(this.#subscriber, movedChannel(queue));
+    await followed.subscribed;
   }
 
-  unfollow(): void {
-    this.#followers--;
-    if (this.#followers > 0 || this.#subscriber.status !== 'ready') return;
-    this.#subscriber.unsubscribe(MOVED_CHANNEL).catch(() => undefined);
+  unfollow(queue: string): void {
+    const followed = this.#followed.get(queue)!;
+    followed.followers--;
+    if (followed.followers > 0) return;
+    this.#followed.delete(queue);
+    if (this.#subscriber.status !== 'ready') return;
+    this.#subscriber.unsubscribe(movedChannel(queue)).catch(() => undefined);
   }
 
   /** From before a job is written: its ending is noticed even if nobody waits yet, so a later wait need not read first. */

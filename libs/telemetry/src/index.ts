@@ -8,8 +8,9 @@ export {
   createWorkerMetrics,
   type WorkerMetrics,
 } from './metrics.js';
+export { openTracer } from './open-tracer.js';
 export { type PrivateAnswer, type PrivateRoute, type PrivateServer, servePrivately } from './private-server.js';
 export { createProcessMetrics } from './process-metrics.js';
-export { openTracer, type Span, type SpanAttributes, type SpanOptions, type Tracer } from './tracer.js';
+export type { Span, SpanAttributes, SpanOptions, Tracer } from './tracer.js';
 export { VERSION } from './version.js';
 export { type Backlog, createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.js';

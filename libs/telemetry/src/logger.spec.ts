@@ -28,12 +28,6 @@ describe('a log line', () => {
     expect(lines).toEqual([]);
   });
 
-  test('of a child logger has the fields of the child', () => {
-    const { logger, last } = capture();
-    logger.child({ model: 'a' }).warn('batch.slow', { ms: 3 });
-    expect(last()).toMatchObject({ level: 'warn', model: 'a', ms: 3 });
-  });
-
   test('never shows credentials', () => {
     const { logger, lines } = capture();
     logger.info('request.refused', { authorization: 'Bearer canary', 'x-api-key': 'canary', password: 'canary' });

@@ -28,8 +28,6 @@ export interface Logger {
   readonly fatal: LogMethod;
   /** Whether lines of this level are written: what is costly to gather need not be. */
   enabled(level: Exclude<LogLevel, 'silent'>): boolean;
-  /** A logger that adds `fields` to every line. */
-  child(fields: LogFields): Logger;
 }
 
 export interface LoggerOptions {
@@ -75,6 +73,5 @@ function wrap(logger: PinoLogger): Logger {
     error: method('error'),
     fatal: method('fatal'),
     enabled: (level) => logger.isLevelEnabled(level),
-    child: (fields) => wrap(logger.child(fields)),
   };
 }

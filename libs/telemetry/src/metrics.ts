@@ -199,6 +199,12 @@ export function createWorkerMetrics(registry: Registry) {
       labelNames: [...MODEL, 'task', 'device', 'runtime'],
       registers,
     }),
+    modelLoadFailures: new Gauge({
+      name: 'shoal_model_load_failed',
+      help: 'Always 1, for each model that this worker was to serve and could not load.',
+      labelNames: MODEL,
+      registers,
+    }),
     modelLoadDuration: new Gauge({
       name: 'shoal_model_load_duration_seconds',
       help: 'Time to load, warm up and measure a model.',

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client';
 import { expect, onTestFinished, test } from 'vitest';
 import { type PrivateRoute, servePrivately } from './private-server.js';
 
-async function serve(ready: () => boolean | Promise<boolean>, route?: PrivateRoute) {
+async function serve(ready: Parameters<typeof servePrivately>[1], route?: PrivateRoute) {
   const server = await servePrivately(new Registry(), ready, '127.0.0.1', 0, route);
   onTestFinished(() => server.close());
   return async (path: string, method = 'GET') => {
@@ -18,6 +18,11 @@ test('the process is alive whether or not it is ready', async () => {
   expect(await ask('/readyz')).toEqual([503, 'not ready\n']);
   ready = true;
   expect(await ask('/readyz?verbose')).toEqual([200, 'ready\n']);
+});
+
+test('readiness tells what is amiss beside, a line each', async () => {
+  const ask = await serve(() => ({ ready: true, notes: ['a/1/fp32 is not served: it does not load'] }));
+  expect(await ask('/readyz')).toEqual([200, 'ready\na/1/fp32 is not served: it does not load\n']);
 });
 
 test('there is nothing but its paths and those of its route, and nothing but GET', async () => {

@@ -15,13 +15,19 @@ export interface PrivateAnswer {
   readonly type?: string;
 }
 
+/** Whether the process is to be given work, and what whoever asks should know beside: a line each. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly notes: readonly string[];
+}
+
 /** Answers a GET of its path; undefined: the path is not its own. */
 export type PrivateRoute = (path: string, headers: IncomingMessage['headers']) => Promise<PrivateAnswer> | undefined;
 
 /** `ready` is asked at each probe; `route` has what the process answers beside. Rejects where the port is taken. */
 export async function servePrivately(
   registry: Registry,
-  ready: () => boolean | Promise<boolean>,
+  ready: () => boolean | Readiness | Promise<boolean | Readiness>,
   host: string,
   port: number,
   route: PrivateRoute = () => undefined,
@@ -59,8 +65,11 @@ async function answer({ method, url = '/', headers }: IncomingMessage, routes: P
   }
 }
 
-async function tellReadiness(ready: () => boolean | Promise<boolean>): Promise<PrivateAnswer> {
-  return (await ready()) ? { status: 200, text: 'ready\n' } : { status: 503, text: 'not ready\n' };
+async function tellReadiness(ask: Parameters<typeof servePrivately>[1]): Promise<PrivateAnswer> {
+  const asked = await ask();
+  const { ready, notes } = typeof asked === 'boolean' ? { ready: asked, notes: [] } : asked;
+  const lines = [ready ? 'ready' : 'not ready', ...notes];
+  return { status: ready ? 200 : 503, text: `${lines.join('\n')}\n` };
 }
 
 async function tellMetrics(registry: Registry): Promise<PrivateAnswer> {

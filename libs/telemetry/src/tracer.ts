@@ -50,10 +50,3 @@ export interface TracerOptions {
   /** Told of every export that failed; its spans are lost. */
   readonly onError: (error: Error) => void;
 }
-
-/** Undefined where tracing is off: nothing of OpenTelemetry is loaded then. */
-export async function openTracer({ endpoint, ...options }: TracerOptions): Promise<Tracer | undefined> {
-  if (endpoint === undefined) return undefined;
-  const { openExporter } = await import('./open-telemetry.js');
-  return openExporter({ endpoint, ...options });
-}

@@ -1,4 +1,4 @@
-/** What every task consists of: the API's half (encode, present) and the worker's half (run). */
+/** What a task consists of: its face, which every task has, and the run of those that one forward pass answers. */
 import { ShoalError, type WireOutput } from '@shoal/contracts';
 import type { SessionPort } from '../session.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
@@ -14,13 +14,18 @@ export interface ApiModel {
 export type Encoded = Omit<EncodedInput, 'task'>;
 export type Parameters = Readonly<Record<string, unknown>>;
 
-export interface TaskPipeline {
+/** The API's half. */
+export interface TaskFace {
   /** Throws ShoalError `invalid_request` or `input_too_long`. */
   encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded>;
-  /** One forward pass; an Error in a row's place fails that row alone. */
-  run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]>;
   /** One element of the input as callers see it, from the outputs of its rows (one, but for rerank). */
   present(model: Model, parameters: Parameters, outputs: readonly WireOutput[]): unknown;
+}
+
+/** The worker's half. */
+export interface TaskRun {
+  /** One forward pass; an Error in a row's place fails that row alone. */
+  run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]>;
 }
 
 export interface TextModel {

@@ -3,14 +3,14 @@
  * a second of one of them is a quarter; of two passes that take turns on one device, a second of each is half.
  */
 export class WorkClock {
-  readonly #lanes: number;
+  readonly #sideBySide: number;
   #running = 0;
   #at = 0;
   #seconds = 0;
 
-  /** `lanes`: passes that run side by side; more than these take turns. */
-  constructor(lanes: number) {
-    this.#lanes = lanes;
+  /** `sideBySide`: passes that run at the same time; more than these take turns. */
+  constructor(sideBySide: number) {
+    this.#sideBySide = sideBySide;
   }
 
   /** A pass begins at `now` (ms of any clock that does not go back). Its reading is for `leave`. */
@@ -28,7 +28,7 @@ export class WorkClock {
   }
 
   #advance(now: number): void {
-    if (this.#running > 0) this.#seconds += (now - this.#at) / 1000 / Math.max(this.#running, this.#lanes);
+    if (this.#running > 0) this.#seconds += (now - this.#at) / 1000 / Math.max(this.#running, this.#sideBySide);
     this.#at = now;
   }
 }

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { WorkClock } from './work-clock.js';
 
-test('a pass by itself is its share of the lanes', () => {
+test('a pass by itself is its share of those that fit side by side', () => {
   const clock = new WorkClock(4);
   expect(clock.leave(clock.enter(5000), 7000)).toBe(0.5);
   expect(clock.leave(clock.enter(60_000), 61_000)).toBe(0.25);
 });
 
-test('passes on lanes of their own count alike, beside each other or not', () => {
+test('passes side by side count alike, beside each other or not', () => {
   const clock = new WorkClock(2);
   const one = clock.enter(0);
   const two = clock.enter(500);

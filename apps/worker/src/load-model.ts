@@ -1,0 +1,100 @@
+/** From a model's folder to its worker: the session, what is proved of its rows, and what its micro-batches may hold. */
+import type { RunGate } from '@shoal/batching';
+import { findJoining, loadRunner, type Model, sessionModel } from '@shoal/models';
+import type { Runtime, Session } from '@shoal/onnxruntime';
+import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
+import type { Config } from './config.js';
+import { findLimits, hardwareKind } from './limits.js';
+import { ModelWorker } from './model-worker.js';
+
+export interface LoadContext {
+  readonly config: Config;
+  readonly runtime: Runtime;
+  readonly metrics: WorkerMetrics;
+  readonly gate: RunGate;
+  readonly logger: Logger;
+  readonly tracer: Tracer | undefined;
+  readonly onRedisError: (error: Error) => void;
+}
+
+export async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
+  const {
+    SHOAL_DEVICE: device,
+    SHOAL_DEVICE_OPTIONS: deviceOptions,
+    SHOAL_INTRA_OP_THREADS: intraOpThreads,
+  } = context.config;
+  const started = performance.now();
+  const session = await context.runtime.createSession(sessionModel(model.variants[model.variant]!, device), {
+    device,
+    deviceOptions,
+    intraOpThreads,
+  });
+  try {
+    return await prepare(model, session, started, context);
+  } catch (error) {
+    // A model that fails in its first passes is not served, and its memory is given back.
+    await session.release();
+    throw error;
+  }
+}
+
+async function prepare(
+  model: Model,
+  session: Session,
+  started: number,
+  { config, runtime, metrics, gate, logger, tracer, onRedisError }: LoadContext,
+): Promise<ModelWorker> {
+  const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
+  const { name, version, variant } = model;
+  const loaded = performance.now();
+  const { joining, passes } = await findJoining(model, session, {
+    cacheDir: config.SHOAL_CACHE_DIR,
+    runtimeVersion: runtime.version,
+    device,
+    deviceOptions,
+    now: () => performance.now(),
+  });
+  const runner = loadRunner(model, session, joining);
+  logger.info('model.joining', {
+    model: `${name}/${version}/${variant}`,
+    ...joining,
+    passes,
+    seconds: Math.round(performance.now() - loaded) / 1000,
+  });
+  const measuring = {
+    cacheDir: config.SHOAL_CACHE_DIR,
+    device,
+    deviceOptions,
+    intraOpThreads,
+    sideBySide: gate.sideBySide,
+    runtime: `${runtime.kind} ${runtime.version}`,
+  };
+  const { limits, measured } = await findLimits(runner, measuring);
+  const seconds = (performance.now() - started) / 1000;
+  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
+  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device, runtime: runtime.kind }, 1);
+  logger.info('model.loaded', {
+    model: name,
+    version,
+    variant,
+    seconds: Math.round(seconds * 100) / 100,
+    ...limits,
+  });
+  if (measured) {
+    const { kept, rounds, spread, tokensPerSecond } = measured;
+    logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
+  }
+  return new ModelWorker({
+    runner,
+    limits,
+    hardware: hardwareKind(measuring),
+    tokensPerSecond: measured?.tokensPerSecond ?? null,
+    ...config.redis,
+    gate,
+    metrics,
+    logger,
+    tracer,
+    onRedisError,
+    random: Math.random,
+  });
+}

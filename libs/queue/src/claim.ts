@@ -1,0 +1,71 @@
+/** What a fetched chunk holds that is still to be done: references in BullMQ, items in the jobs' records. */
+import type { WireItem } from '@shoal/contracts';
+import type { Chunk } from './chunks.js';
+import { unpack } from './codec.js';
+import { type ChunkLock, type ClaimedItem, Dropped } from './engine.js';
+import { formatJobId } from './keys.js';
+import type { PackedTask } from './records.js';
+import type { RedisClient } from './redis.js';
+import { queueScript } from './scripts.js';
+
+/** As lua/claim.lua returns it; empty where nothing is to be done. */
+type ClaimedSlice = [
+  items: Buffer,
+  task: Buffer,
+  first: number,
+  created: number,
+  done: number[],
+  strikes: number[],
+  attempts: number[],
+];
+
+const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null]>('claim.lua');
+
+/** Null where the chunk goes back in the fair order. */
+export async function claim(
+  redis: RedisClient,
+  queue: string,
+  chunk: Chunk,
+  lock: ChunkLock,
+): Promise<ClaimedItem[] | null> {
+  const [now, claimed] = await claimScript(redis, queue, requestOf(lock.id, chunk));
+  if (claimed === null) return null;
+  const flags = new Map<string, Dropped>();
+  return chunk.slices.flatMap(([ulid, slice], s) => {
+    const found = claimed[s];
+    if (!found || found.length === 0) return [];
+    const dropped = flags.get(ulid) ?? new Dropped();
+    flags.set(ulid, dropped);
+    const [packed, packedTask, first, created, done, strikes, attempts] = found;
+    const [items, lengths] = unpack<[WireItem[], number[]]>(packed);
+    const [task, parameters, trace] = unpack<PackedTask>(packedTask);
+    const jobId = formatJobId({ queue, ulid });
+    return items.flatMap((item, i): ClaimedItem[] => {
+      if (done[i] === 1) return [];
+      return [
+        {
+          jobId,
+          ulid,
+          slice,
+          n: first + i,
+          lock,
+          dropped,
+          item,
+          length: lengths[i]!,
+          task,
+          parameters,
+          strikes: strikes[i] ?? 0,
+          attempts: attempts[i] ?? 0,
+          queuedMs: Math.max(0, now - created),
+          trace,
+        },
+      ];
+    });
+  });
+}
+
+/** What lua/claim.lua is asked. */
+function requestOf(id: string, { tag, slices, turn }: Chunk): (string | number)[] {
+  const { tenant, rank, overtaken } = turn ?? { tenant: '', rank: 1, overtaken: 0 };
+  return [id, tag, tenant, rank, overtaken, ...slices.flat()];
+}

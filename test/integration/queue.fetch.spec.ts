@@ -1,0 +1,75 @@
+import { Redis } from 'ioredis';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { startOwnRedis } from '../support/own-redis.js';
+import { double, NOTHING_LEFT, openBench, outcomes } from '../support/queue-harness.js';
+
+const redisUrl = inject('redisUrl');
+
+test('a worker whose engine has no room holds no chunk that another could run', async () => {
+  const bench = await openBench({ redisUrl });
+  let items = 1;
+  const { claims } = bench.startHolder(() => ({ items, tokens: 1000 }));
+  await bench.submit(0);
+  const [first] = await claims.next(1);
+  items = 0;
+  const ids = [];
+  for (let n = 1; n <= 5; n++) ids.push(await bench.submit(n));
+  // Another worker gets all of them, since the full one has taken none.
+  const { batches, stop } = await bench.startWorker();
+  for (const id of ids) expect(outcomes(await bench.end(id))).toHaveLength(1);
+  expect(batches.flat().toSorted()).toEqual([1, 2, 3, 4, 5]);
+  await stop();
+  // With room again it goes on, by itself where the end of a chunk makes the room.
+  const next = await bench.submit(6);
+  items = 1;
+  first!.settle({ kind: 'done' });
+  expect((await claims.next(1))[0]!.item.jobId).toBe(next);
+});
+
+test('a worker that waits for work takes as many chunks as it has room for, and no more', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims } = bench.startHolder((taken) => ({ items: 3 - taken, tokens: 1000 }));
+  for (let n = 0; n < 6; n++) await bench.submit(n);
+  await claims.next(3);
+  expect(await bench.redis.zcard(`${bench.tag}:chunks:prioritized`)).toBe(3);
+  expect(await bench.redis.llen(`${bench.tag}:chunks:active`)).toBe(3);
+});
+
+test('a Redis that has reached maxmemory is worked empty, item by item', async () => {
+  const url = await startOwnRedis({ 'maxmemory-policy': 'noeviction' });
+  const bench = await openBench({ redisUrl: url });
+  const ids = [];
+  for (let n = 0; n < 20; n++) ids.push(await bench.submit([n, n + 1]));
+  const redis = new Redis(url);
+  onTestFinished(() => redis.disconnect());
+  await redis.config('SET', 'maxmemory', '1mb');
+  await expect(redis.set('another', 'x')).rejects.toThrow(/OOM/);
+  await bench.startWorker({ run: double });
+  for (const [n, id] of ids.entries()) expect(outcomes(await bench.end(id))).toEqual([2 * n, 2 * n + 2]);
+  expect(await bench.counters()).toEqual(NOTHING_LEFT);
+  // What was tried above, and what a worker tells of itself at its start.
+  const [, refused] = /errorstat_OOM:count=(\d+)/.exec(await redis.info('errorstats'))!;
+  expect(Number(refused)).toBeLessThan(5);
+});
+
+test('a worker whom Redis refuses asks less and less often, and works again when it may', async () => {
+  const url = await startOwnRedis();
+  const redis = new Redis(url);
+  onTestFinished(() => redis.disconnect());
+  const allow = (rule: string) => redis.call('ACL', 'SETUSER', 'worker', rule);
+  for (const rule of ['on', 'nopass', 'allkeys', 'allchannels', '+@all']) await allow(rule);
+  const bench = await openBench({ redisUrl: url, workerUrl: url.replace('//', '//worker:any@') });
+  await bench.startWorker();
+  await bench.end(await bench.submit(1));
+  await redis.config('RESETSTAT');
+  const began = Date.now();
+  await allow('-evalsha');
+  await allow('-eval');
+  const id = await bench.submit(2);
+  const refused = async () => Number(/errorstat_NOPERM:count=(\d+)/.exec(await redis.info('errorstats'))?.[1] ?? 0);
+  await expect.poll(refused, { timeout: 30_000 }).toBeGreaterThanOrEqual(10);
+  // 50 ms, doubling: this many take that long, with one look for stalled chunks every two seconds.
+  expect(Date.now() - began).toBeGreaterThan(1500);
+  await allow('+@all');
+  expect(outcomes(await bench.end(id))).toEqual([4]);
+});
