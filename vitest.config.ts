@@ -1,21 +1,31 @@
 import { defineConfig } from 'vitest/config';
 
-/** How soon something is there says how busy the machine is, and is nothing that a test is about. */
-const shared = { environment: 'node', pool: 'forks', expect: { poll: { timeout: 30_000 } } } as const;
+/**
+ * How soon something is there says how busy the machine is, and is nothing that a test is about: these limits only end what
+ * hangs. (On a quiet machine the longest test takes a fifth of them.)
+ */
+const shared = { environment: 'node', pool: 'forks', expect: { poll: { timeout: 180_000 } } } as const;
+const LIMITS = { testTimeout: 600_000, hookTimeout: 600_000 } as const;
 
 /** Specs run against the built packages (`npm test` builds first), so every import resolves to one copy of each lib. */
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...shared, name: 'unit', include: ['{libs,apps}/*/src/**/*.spec.ts', 'test/unit/**/*.spec.ts'] } },
+      {
+        test: {
+          ...shared,
+          testTimeout: 120_000,
+          name: 'unit',
+          include: ['{libs,apps}/*/src/**/*.spec.ts', 'test/unit/**/*.spec.ts'],
+        },
+      },
       {
         test: {
           ...shared,
           name: 'integration',
           include: ['test/integration/**/*.spec.ts'],
           globalSetup: ['test/support/redis.setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...LIMITS,
         },
       },
       {
@@ -24,8 +34,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.spec.ts'],
           globalSetup: ['test/support/redis.setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          ...LIMITS,
         },
       },
       {
@@ -36,8 +45,7 @@ export default defineConfig({
           include: ['test/containers/**/*.spec.ts'],
           globalSetup: ['test/containers/images.setup.ts'],
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          ...LIMITS,
         },
       },
       {

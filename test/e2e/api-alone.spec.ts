@@ -77,7 +77,7 @@ describe('a job that no worker takes', () => {
       const list = await send('GET', '/v1/jobs?model=wordnet-embed&status=queued');
       return ((await list.json()) as { data: unknown[] }).data;
     };
-    await expect.poll(queued, { timeout: 5000 }).toEqual([]);
+    await expect.poll(queued).toEqual([]);
   });
 });
 
@@ -143,7 +143,7 @@ test('without Redis a request is answered 503 within 2 s, and served again when 
       'redis_unavailable',
     ]);
     const second = await startRedis({ dir: own, port: Number(new URL(first.url).port) });
-    await expect.poll(async () => (await post(alone.url, JOB)).status, { timeout: 10_000 }).toBe(202);
+    await expect.poll(async () => (await post(alone.url, JOB)).status).toBe(202);
     await second.stop();
   } finally {
     await alone.stop();

@@ -21,25 +21,25 @@ test('a job that was recorded but not enqueued is enqueued later', async () => {
   expect(outcomes(record)).toEqual([2, 4]);
   expect(await bench.store.submit([bench.job([1, 2], { idempotency })])).toEqual([{ id: record.id, created: false }]);
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
-  await expect.poll(() => bench.redis.hlen(`${bench.tag}:commits`), { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => bench.redis.hlen(`${bench.tag}:commits`)).toBe(0);
 });
 
-test('connections cut every 60 ms during 1,000 jobs: each has exactly one result', async () => {
+test('connections cut over and over during 1,000 jobs: each has exactly one result', async () => {
   const bench = await openBench({ redisUrl: await startOwnRedis() });
   const endings = await bench.countEndings();
   const { redis } = bench;
   // Small batches: there are the more replies to lose.
   for (let n = 0; n < 2; n++) await bench.startWorker({ limits: { maxBatchSize: 8 } });
-  const cutting = setInterval(() => redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'), 60);
+  const cutting = cutConnections(redis);
   onTestFinished(() => clearInterval(cutting));
   const jobs = Array.from({ length: 1000 }, (_, n) =>
     bench.job([n, n + 1], { idempotency: { key: `job-${n}`, fingerprint: 'a' } }),
   );
   const ids = await submitPersistently(bench, jobs);
   const served = async () => Number(await redis.hget(`${bench.tag}:state`, 'served'));
-  await expect.poll(served, { timeout: 40_000 }).toBeGreaterThanOrEqual(4000);
+  await expect.poll(served).toBeGreaterThanOrEqual(4000);
   clearInterval(cutting);
-  await expect.poll(() => bench.store.ping().then(() => 'back', String), { timeout: 20_000 }).toBe('back');
+  await expect.poll(() => bench.store.ping().then(() => 'back', String)).toBe('back');
 
   const records = await Promise.all(ids.map((id) => bench.end(id)));
   expect(records.map(outcomes)).toEqual(ids.map((_, n) => [2 * n, 2 * n + 2]));
@@ -63,4 +63,20 @@ async function submitPersistently(bench: Bench, jobs: readonly NewJob[]): Promis
     await pause(10);
   }
   return ids;
+}
+
+/**
+ * Cuts every connection but this one whenever Redis has done so much since the last cut: about every 60 ms on a machine that is
+ * quiet, and on a busy one no less gets through between two cuts.
+ */
+function cutConnections(redis: Bench['redis']): NodeJS.Timeout {
+  const COMMANDS = 400;
+  let last = 0;
+  return setInterval(async () => {
+    const stats = await redis.info('stats');
+    const done = Number(/total_commands_processed:(\d+)/.exec(stats)?.[1]);
+    if (done - last < COMMANDS) return;
+    last = done;
+    await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  }, 20);
 }

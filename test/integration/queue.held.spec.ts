@@ -46,7 +46,7 @@ test('results at rest count: above its share a tenant is refused, others are not
   expect(held).toBeLessThan(bytes + ids.length * 1000);
 
   for (const id of ids.slice(0, 5)) await bench.store.remove(TENANT, id);
-  await expect.poll(() => codeOf(bench, { resultBytes }), { timeout: 30_000 }).toBe('accepted');
+  await expect.poll(() => codeOf(bench, { resultBytes })).toBe('accepted');
 });
 
 test('what has expired is held no more', async () => {
@@ -54,9 +54,9 @@ test('what has expired is held no more', async () => {
   const { stop } = await bench.startWorker({ run: large });
   await fill(bench, { retentionMs: 8000 });
   await stop();
-  await expect.poll(() => codeOf(bench, { resultBytes }), { timeout: 40_000 }).toBe('accepted');
+  await expect.poll(() => codeOf(bench, { resultBytes })).toBe('accepted');
   await expect
-    .poll(async () => Number(await bench.redis.hget(`${bench.tag}:held`, TENANT)), { timeout: 40_000 })
+    .poll(async () => Number(await bench.redis.hget(`${bench.tag}:held`, TENANT)))
     .toBeLessThan(2 * resultBytes);
 });
 
@@ -66,7 +66,7 @@ test('the share is one over all queues', async () => {
   await bench.startWorker({ run: large });
   await fill(bench, {});
   const there = { queue: queues[1]!, resultBytes };
-  await expect.poll(() => codeOf(bench, there), { timeout: 30_000 }).toBe('tenant_memory_full');
+  await expect.poll(() => codeOf(bench, there)).toBe('tenant_memory_full');
   expect(await codeOf(bench, { ...there, tenant: 'other' })).toBe('accepted');
 });
 

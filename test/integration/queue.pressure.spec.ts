@@ -72,7 +72,7 @@ test('what is reserved for results counts, until the jobs have ended', async () 
   const [refused] = await other.submit([bench.job(2, { resultBytes })]);
   expect(refused).toMatchObject({ code: 'memory_full' });
   await bench.store.cancel(TENANT, id);
-  await expect.poll(() => refusalOf(bench, resultBytes), { timeout: 30_000 }).toBe('accepted');
+  await expect.poll(() => refusalOf(bench, resultBytes)).toBe('accepted');
 });
 
 async function refusalOf(bench: Bench, resultBytes: number): Promise<string> {

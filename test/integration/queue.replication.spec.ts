@@ -17,7 +17,7 @@ test('a job is acknowledged when a replica has it, and refused with its place ke
   const { primary, replica } = await startPair();
   const bench = await openBench({ redisUrl: primary.url, replication });
   const synced = async () => /state=online/.test(await bench.redis.info('replication'));
-  await expect.poll(synced, { timeout: 20_000 }).toBe(true);
+  await expect.poll(synced).toBe(true);
   const first = await bench.submit(1, { idempotency: key(1) });
   replica.freeze();
   const [refused] = await bench.store.submit([bench.job(2, { idempotency: key(2) })]);
@@ -27,7 +27,7 @@ test('a job is acknowledged when a replica has it, and refused with its place ke
   expect(again).toMatchObject({ code: 'not_replicated' });
   replica.thaw();
   const repeat = () => bench.store.submit([bench.job(2, { idempotency: key(2) })]);
-  await expect.poll(async () => (await repeat())[0], { timeout: 20_000 }).toMatchObject({ created: false });
+  await expect.poll(async () => (await repeat())[0]).toMatchObject({ created: false });
   expect((await bench.store.list(TENANT, { limit: 10 })).records).toHaveLength(2);
   await bench.startWorker();
   await bench.end(first);
@@ -36,9 +36,7 @@ test('a job is acknowledged when a replica has it, and refused with its place ke
 test('no acknowledged job is lost when the primary dies while its replica lags', async () => {
   const { primary, replica } = await startPair();
   const bench = await openBench({ redisUrl: primary.url, replication });
-  await expect
-    .poll(async () => /state=online/.test(await bench.redis.info('replication')), { timeout: 20_000 })
-    .toBe(true);
+  await expect.poll(async () => /state=online/.test(await bench.redis.info('replication'))).toBe(true);
   const acknowledged: string[] = [];
   let unsure = 0;
   let stop = false;
@@ -49,9 +47,9 @@ test('no acknowledged job is lost when the primary dies while its replica lags',
       else acknowledged.push(admitted!.id);
     }
   });
-  await expect.poll(() => acknowledged.length, { timeout: 20_000 }).toBeGreaterThan(500);
+  await expect.poll(() => acknowledged.length).toBeGreaterThan(500);
   replica.freeze();
-  await expect.poll(() => unsure, { timeout: 20_000 }).toBeGreaterThan(16);
+  await expect.poll(() => unsure).toBeGreaterThan(16);
   stop = true;
   await primary.crash();
   await Promise.all(callers);

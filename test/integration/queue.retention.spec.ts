@@ -16,7 +16,7 @@ test('an ended job is forgotten after its retention, which counts from its end',
   expect(await bench.redis.pttl(bench.recordKey(id))).toBe(-1);
   const record = await bench.store.cancel(TENANT, id);
   expect(record.expiresAt).toBe(record.endedAt! + 1500);
-  await expect.poll(() => bench.redis.exists(bench.recordKey(id)), { timeout: 30_000 }).toBe(0);
+  await expect.poll(() => bench.redis.exists(bench.recordKey(id))).toBe(0);
   await expect(bench.store.get(TENANT, id)).rejects.toMatchObject({ code: 'job_not_found' });
 });
 
@@ -37,7 +37,7 @@ test('when all jobs have ended and are forgotten, only the few keys of the queue
   // The chunks of jobs that ended without a worker go when one finds nothing to do for them.
   const idle = await bench.startWorker();
   const jobKeys = async () => (await bench.keys()).filter((key) => ![...LASTING, ...PASSING, ...OF_KEYS].includes(key));
-  await expect.poll(jobKeys, { timeout: 40_000 }).toEqual([]);
+  await expect.poll(jobKeys).toEqual([]);
   await idle.stop();
   expect(idle.batches).toEqual([]);
 
@@ -64,9 +64,7 @@ test('when all jobs have ended and are forgotten, only the few keys of the queue
   expect(Object.keys(await bench.redis.hgetall(`${bench.tag}:state`)).toSorted()).toEqual(counters);
   // Each job's end is counted once, by how it ended. Unlucky ones: 13, and the array [13, 13]. A deleted job is a cancelled one.
   const ended = { completed: 49, failed: 2, cancelled: 2, expired: 1 };
-  await expect
-    .poll(() => bench.store.depths(), { timeout: 10_000 })
-    .toEqual([{ queue: bench.queue, jobs: 0, tokens: 0, ended }]);
+  await expect.poll(() => bench.store.depths()).toEqual([{ queue: bench.queue, jobs: 0, tokens: 0, ended }]);
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
   const ttl = await bench.redis.ttl(`shoal:idempotency:{tenant-0 ${bench.queue} 0}`);
   expect(ttl).toBeGreaterThan(23 * 3600);

@@ -72,7 +72,7 @@ test('ends with its owner, even when the owner is killed', async () => {
   });
   const [pid] = await once(owner.stdout, 'data');
   owner.kill('SIGKILL');
-  await expect.poll(() => hasEnded(Number(pid)), { timeout: 30_000 }).toBe(true);
+  await expect.poll(() => hasEnded(Number(pid))).toBe(true);
 });
 
 describe('pingRedis', () => {

@@ -81,7 +81,7 @@ test('while a node is away its queues are unavailable and those of the others go
   const worker = bench.startWorker({ queue: away });
   await cluster.masters[2]!.restart();
   const back = async () => codes([await submitOne(bench, 5, { queue: away })]);
-  await expect.poll(back, { timeout: 20_000 }).toEqual(['admitted']);
+  await expect.poll(back).toEqual(['admitted']);
   expect(outcomes(await bench.end(waiting))).toEqual([2]);
   await worker;
 });
@@ -101,9 +101,7 @@ test('a node that hangs holds up its own queues only', async () => {
   for (let n = 0; n < 3; n++)
     expect(outcomes(await bench.end(await bench.submit(n, { queue: here })))).toEqual([2 * n]);
   cluster.masters[2]!.thaw();
-  await expect
-    .poll(async () => codes([await submitOne(bench, 1, { queue: away })]), { timeout: 20_000 })
-    .toEqual(['admitted']);
+  await expect.poll(async () => codes([await submitOne(bench, 1, { queue: away })])).toEqual(['admitted']);
 });
 
 test('a replica that takes over has the queue: submissions and workers find it', async () => {
@@ -115,7 +113,7 @@ test('a replica that takes over has the queue: submissions and workers find it',
   expect(outcomes(await bench.end(before))).toEqual([2]);
   await cluster.masters[0]!.crash();
   const again = async () => codes([await submitOne(bench, 2, { queue })]);
-  await expect.poll(again, { timeout: 30_000 }).toEqual(['admitted']);
+  await expect.poll(again).toEqual(['admitted']);
   expect(outcomes(await bench.end(await bench.submit(3, { queue })))).toEqual([6]);
   expect((await bench.store.get(TENANT, before)).state).toBe('completed');
   await worker.stop();
@@ -150,7 +148,7 @@ test('memory is that of the queue’s own node', async () => {
   await client.config('SET', 'maxmemory', String(Math.ceil((used + 1_000_000) / 0.75)));
   const big = { resultBytes: 4_000_000 };
   const refused = async () => codes([await submitOne(bench, 1, { queue: full, ...big })]);
-  await expect.poll(refused, { timeout: 20_000 }).toEqual(['memory_full']);
+  await expect.poll(refused).toEqual(['memory_full']);
   expect(codes([await submitOne(bench, 1, { queue: roomy, ...big })])).toEqual(['admitted']);
 });
 

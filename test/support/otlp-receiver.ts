@@ -55,7 +55,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     spans,
     raw: () => Buffer.concat(bodies).toString('latin1'),
     async find(fits) {
-      await expect.poll(() => spans.some(fits), { timeout: 30_000 }).toBe(true);
+      await expect.poll(() => spans.some(fits)).toBe(true);
       return spans.find(fits)!;
     },
   };

@@ -48,7 +48,7 @@ export async function liveAsJobs(bench: Bench): Promise<void> {
   }
   expect(await store.demand(bench.queue)).toMatchObject({ unfinishedJobs: 0 });
   const ids = async () => (await store.list(TENANT, { limit: 100 })).records.map(({ id }) => id);
-  await expect.poll(ids, { timeout: 20_000 }).not.toContain(waiting);
+  await expect.poll(ids).not.toContain(waiting);
   const demand = await store.demand(bench.queue);
   expect([demand.coldStarts, demand.arrivals?.rate, demand.unfinishedJobs]).toEqual([[2.5], expect.any(Number), 0]);
   expect(demand.replicaRate).toBeGreaterThan(0);
@@ -105,7 +105,7 @@ export async function liveAsWebhooks(bench: WebhookBench, receiver: Receiver): P
     const { attempts } = await webhooks.attempts(TENANT, id, { limit: 100 });
     return attempts.filter(({ nextAt, delivered }) => nextAt === null && !delivered);
   };
-  await expect.poll(async () => (await givenUp()).length, { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(async () => (await givenUp()).length).toBeGreaterThan(0);
   const [lost] = await givenUp();
   receiver.answer = (_, response) => void response.end();
   await webhooks.replay(TENANT, id, lost!.message);
@@ -115,8 +115,8 @@ export async function liveAsWebhooks(bench: WebhookBench, receiver: Receiver): P
     const { attempts } = await webhooks.attempts(TENANT, id, { limit: 100 });
     return new Set(attempts.flatMap((attempt) => (attempt.delivered ? [attempt.message] : [])));
   };
-  await expect.poll(delivered, { timeout: 20_000 }).toContain(lost!.message);
-  await expect.poll(delivered, { timeout: 20_000 }).toContain('msg_test');
+  await expect.poll(delivered).toContain(lost!.message);
+  await expect.poll(delivered).toContain('msg_test');
   expect((await webhooks.endpoints(TENANT)).map((endpoint) => endpoint.id)).toEqual([id]);
   await Promise.all([delivering.stop(), worker.stop()]);
 }

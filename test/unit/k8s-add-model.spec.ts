@@ -5,13 +5,10 @@ import { componentFiles } from '@shoal/tools/k8s-component';
 import { parseModelOptions } from '@shoal/tools/k8s-model-options';
 import { addModel } from '@shoal/tools/k8s-overlays';
 import { checkOverlay, formatProblem } from '@shoal/tools/k8s-validation';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../apps/cli/dist/program.js';
 import { copyOfManifests, find, kustomize } from '../support/kubernetes.js';
 import { ROOT } from '../support/processes.js';
-
-// kustomize takes a second, and may have to be fetched first.
-vi.setConfig({ testTimeout: 120_000 });
 
 const HASH = 'a'.repeat(64);
 

@@ -13,15 +13,12 @@ import {
 import { environment, seconds, selects, workloads } from '@shoal/tools/k8s-objects';
 import { secretManifests } from '@shoal/tools/k8s-secret-manifests';
 import { Registry } from 'prom-client';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadConfig as loadApiConfig } from '../../apps/api/dist/config.js';
 import { loadConfig as loadWebhooksConfig } from '../../apps/webhooks/dist/config.js';
 import { loadConfig as loadWorkerConfig } from '../../apps/worker/dist/config.js';
 import { find, objectsOf } from '../support/kubernetes.js';
 import { ROOT } from '../support/processes.js';
-
-// kustomize takes a second, and may have to be fetched first.
-vi.setConfig({ testTimeout: 120_000 });
 
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 

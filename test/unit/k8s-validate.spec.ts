@@ -4,12 +4,9 @@ import { join } from 'node:path';
 import { checkCompose } from '@shoal/tools/k8s-check';
 import { environment, workloads } from '@shoal/tools/k8s-objects';
 import { checkComposeFile, checkManifests, checkOverlay, formatProblem, overlaysOf } from '@shoal/tools/k8s-validation';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { copyOfManifests, edit, find, kustomize, type Manifest, objectsOf } from '../support/kubernetes.js';
 import { ROOT } from '../support/processes.js';
-
-// kustomize takes a second, and may have to be fetched first.
-vi.setConfig({ testTimeout: 120_000 });
 
 const OVERLAYS = overlaysOf();
 

@@ -46,7 +46,7 @@ function play(traffic: Traffic, signal: SignalKind): Result {
 describe.each(Object.keys(TRAFFIC) as (keyof typeof TRAFFIC)[])('%s', (name) => {
   const traffic = TRAFFIC[name];
 
-  test('waits and costs are those of the study, with everything served', { timeout: 60_000 }, () => {
+  test('waits and costs are those of the study, with everything served', () => {
     const { p95, replicaHours, unserved } = play(traffic, shoal);
     expect(p95).toBeLessThanOrEqual(STUDY[name].p95);
     expect(replicaHours).toBeLessThanOrEqual(STUDY[name].replicaHours * OF_A_SEED);
@@ -57,19 +57,15 @@ describe.each(Object.keys(TRAFFIC) as (keyof typeof TRAFFIC)[])('%s', (name) => 
     ['unknown', null],
     ['four times too low', REPLICA_RATE / 4],
     ['four times too high', REPLICA_RATE * 4],
-  ])(
-    'a replica’s speed that is %s at first is learned: within 2 s and 5 %% of knowing it',
-    { timeout: 60_000 },
-    (_, first) => {
-      const known = play(traffic, shoal);
-      const learned = play(traffic, shoalLearning(first));
-      expect(learned.p95).toBeLessThanOrEqual(known.p95 + 2);
-      expect(learned.replicaHours).toBeLessThanOrEqual(known.replicaHours * 1.05);
-      expect(learned.unserved).toBe(0);
-    },
-  );
+  ])('a replica’s speed that is %s at first is learned: within 2 s and 5 %% of knowing it', (_, first) => {
+    const known = play(traffic, shoal);
+    const learned = play(traffic, shoalLearning(first));
+    expect(learned.p95).toBeLessThanOrEqual(known.p95 + 2);
+    expect(learned.replicaHours).toBeLessThanOrEqual(known.replicaHours * 1.05);
+    expect(learned.unserved).toBe(0);
+  });
 
-  test('on queue length nobody waits less, and it takes twice the replica-hours', { timeout: 60_000 }, () => {
+  test('on queue length nobody waits less, and it takes twice the replica-hours', () => {
     const [ours, theirs] = [play(traffic, shoal), play(traffic, queueLength(10))];
     // Where the load comes all at once after a pause, both wait for a cold start.
     expect(ours.p95).toBeLessThanOrEqual(theirs.p95 + 1);
@@ -78,9 +74,7 @@ describe.each(Object.keys(TRAFFIC) as (keyof typeof TRAFFIC)[])('%s', (name) => 
 });
 
 describe('where things go wrong', () => {
-  test('replicas that share machines do not multiply: those that bring nothing are not asked for', {
-    timeout: 60_000,
-  }, () => {
+  test('replicas that share machines do not multiply: those that bring nothing are not asked for', {}, () => {
     for (const seed of SEEDS) {
       const blind = simulate(SHARED, shoalWithoutTrials, seed, HOSTS);
       const seeing = simulate(SHARED, shoalLearning(null), seed, HOSTS);
@@ -91,9 +85,7 @@ describe('where things go wrong', () => {
     }
   });
 
-  test('while the API is away nothing is added or taken away, and what piled up is worked off', {
-    timeout: 60_000,
-  }, () => {
+  test('while the API is away nothing is added or taken away, and what piled up is worked off', {}, () => {
     for (const seed of SEEDS) {
       const { p95, replicaHours, unserved } = simulate(INTERRUPTED, away(...API_AWAY, null), seed);
       expect(p95).toBeLessThanOrEqual(5);

@@ -60,7 +60,7 @@ test('no request, however odd, is answered 5xx', async () => {
     }
   }
   expect(api.logged).toEqual([]);
-}, 60_000);
+});
 
 describe('a path', () => {
   test('with the wrong method is 405 and names the right ones', async () => {

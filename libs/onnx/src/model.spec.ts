@@ -267,4 +267,4 @@ test('10,000 mutations of a model are each read or refused as model_invalid', ()
     if (reason !== '') refused++;
   }
   expect(refused).toBeGreaterThan(5000);
-}, 120_000);
+});
