@@ -47,11 +47,13 @@ const MAX_BATCH_MS = 200;
 const MAX_TOKENS = 32_768;
 /** Tokens of the two texts that batches are made of: what is best for one may be bad for the other. */
 const [SHORT, LONG] = [16, 128];
+/** Sizes that reach less of the best are left out once they were measured twice: a first pass may compile its kernels. */
+const HOPELESS = 0.7;
 /** Rounds in a row that have to come to the same limit. */
 const AGREEING = 3;
 const MAX_ROUNDS = 12;
 /** Largest spread of rounds that agree. */
-const STEADY = 0.02;
+const STEADY = 0.03;
 
 /** Batches of one size and length, as measured so far. */
 interface Point {
@@ -68,6 +70,8 @@ interface Choice {
   /** Tokens per ms of work with the best limit. */
   readonly best: number;
   readonly spread: number;
+  /** Measured for limits that may yet be found best. */
+  readonly hopeful: ReadonlySet<Point>;
 }
 
 /**
@@ -91,7 +95,7 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
     for (const point of points) {
       if (!points.includes(point)) continue;
       if (spent < budgetMs || point === single) await measure(point);
-      // The first pass of a shape may compile its kernels.
+      // Again, since the first pass of a shape may compile its kernels.
       if (isTooLong(point) && spent < budgetMs) await measure(point);
       if (isTooLong(point)) points = points.filter(({ tokens }) => tokens < point.tokens);
     }
@@ -100,7 +104,10 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
     choices.push(choice);
     const recent = choices.slice(-AGREEING);
     const agree = recent.length === AGREEING && recent.every(({ tokens }) => tokens === choice.tokens);
-    if (spent < budgetMs && rounds < MAX_ROUNDS && !(agree && choice.spread <= STEADY)) continue;
+    if (spent < budgetMs && rounds < MAX_ROUNDS && !(agree && choice.spread <= STEADY)) {
+      if (rounds > 1) points = points.filter((point) => point === single || choice.hopeful.has(point));
+      continue;
+    }
     return {
       // A batch of the longest single input must fit whatever was measured.
       maxBatchTokens: Math.max(choice.tokens, maxLength),
@@ -139,20 +146,26 @@ function choose(points: readonly Point[]): Choice {
   const best = Math.max(...rated.map(({ rate }) => rate));
   // Of all sizes: one that came out too slow each time would not be among the best.
   const spreads = points.map((point) => (point.nextWorkMs - point.workMs) / cost(point));
+  const reaching = (share: number) => rated.filter(({ rate }) => rate >= share * best).map(({ tokens }) => tokens);
   return {
-    tokens: rated.find(({ rate }) => rate >= GOOD_ENOUGH * best)!.tokens,
+    tokens: reaching(GOOD_ENOUGH)[0]!,
     best,
     spread: Math.min(1, Math.max(...spreads)),
+    hopeful: new Set(reaching(HOPELESS).flatMap((tokens) => usedAt(points, tokens))),
   };
 }
 
-/** Tokens per ms of as many short as long texts, each in the largest batches that `limit` allows: an item always runs. */
+/** Tokens per ms of as many short as long texts. */
 function rateAt(points: readonly Point[], limit: number): number {
+  const used = usedAt(points, limit);
+  return used.length / used.reduce((sum, point) => sum + cost(point) / point.tokens, 0);
+}
+
+/** Of each length the largest batches that `limit` allows: one item always runs. */
+function usedAt(points: readonly Point[], limit: number): Point[] {
   const lengths = [...new Set(points.map(({ length }) => length))];
-  const msPerToken = lengths.map((length) => {
+  return lengths.map((length) => {
     const own = points.filter((point) => point.length === length);
-    const used = own.findLast(({ tokens }) => tokens <= limit) ?? own[0]!;
-    return cost(used) / used.tokens;
+    return own.findLast(({ tokens }) => tokens <= limit) ?? own[0]!;
   });
-  return msPerToken.length / msPerToken.reduce((sum, each) => sum + each, 0);
 }
