@@ -96,8 +96,10 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
       if (!points.includes(point)) continue;
       if (spent < budgetMs || point === single) await measure(point);
       // Again, since the first pass of a shape may compile its kernels.
-      if (isTooLong(point) && spent < budgetMs) await measure(point);
-      if (isTooLong(point)) points = points.filter(({ tokens }) => tokens < point.tokens);
+      if (rounds === 1 && isLong(point) && spent < budgetMs) await measure(point);
+      // Twice as many take twice as long where passes are as long as this: they need not be tried.
+      if (isLong(point)) points = points.filter(({ tokens }) => tokens <= point.tokens);
+      if (point.size > 1 && point.workMs > MAX_BATCH_MS) points = points.filter(({ tokens }) => tokens < point.tokens);
     }
     points = points.filter(({ workMs }) => Number.isFinite(workMs));
     const choice = choose(points);
@@ -135,8 +137,8 @@ function cost({ workMs }: Point): number {
   return workMs + BATCH_OVERHEAD_MS;
 }
 
-function isTooLong({ size, workMs }: Point): boolean {
-  return size > 1 && workMs > MAX_BATCH_MS;
+function isLong({ workMs }: Point): boolean {
+  return workMs > MAX_BATCH_MS / 2;
 }
 
 /** The smallest limit that is as good as the best. */
