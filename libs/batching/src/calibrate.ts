@@ -39,7 +39,7 @@ export interface CalibrateOptions {
  * What a micro-batch costs beside its forward pass, in ms of CPU time: fetching and claiming its chunks, two scripts, the
  * notification, in the worker and in Redis (docs/benchmarks.md). Small batches of small models are not worth it.
  */
-const BATCH_OVERHEAD_MS = 3;
+export const BATCH_OVERHEAD_MS = 3;
 /** Throughput within this share of the best is as good: the smaller batch answers sooner. */
 const GOOD_ENOUGH = 0.985;
 /** A longer batch makes everything behind it wait for little gain. */
