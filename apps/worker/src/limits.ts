@@ -12,7 +12,7 @@ const DEFAULT_MAX_DELAY_MS = 5;
 /** Of the kept file: a change of how limits are measured makes earlier ones void. */
 const FORMAT = 6;
 /** A measurement takes at most about this long; its result is kept for later starts on hardware of the same kind. */
-const MEASURE_MS = 4000;
+const MEASURE_MS = 3000;
 /** A `tensors` item counts 64 tokens a row (libs/models): its batches are bounded by their size alone. */
 const TOKENS_PER_ROW = 64;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type CalibrateOptions, calibrate, type PassCost } from './calibrate.js';
+import { BATCH_OVERHEAD_MS, type CalibrateOptions, calibrate, type PassCost } from './calibrate.js';
 
 type Pass = CalibrateOptions['pass'];
 
@@ -90,7 +90,7 @@ describe('calibrate', () => {
     const rateOf = (limit: number) => {
       const ms = [16, 128].map((length) => {
         const size = Math.min(64, Math.max(1, Math.floor(limit / length)));
-        return (device(size, length) + 3) / (size * length);
+        return (device(size, length) + BATCH_OVERHEAD_MS) / (size * length);
       });
       return 1 / ms.reduce((sum, each) => sum + each);
     };

@@ -39,7 +39,7 @@ export interface CalibrateOptions {
  * What a micro-batch costs beside its forward pass, in ms of CPU time: fetching and claiming its chunks, two scripts, the
  * notification, in the worker and in Redis (docs/benchmarks.md). Small batches of small models are not worth it.
  */
-const BATCH_OVERHEAD_MS = 3;
+export const BATCH_OVERHEAD_MS = 3;
 /** Throughput within this share of the best is as good: the smaller batch answers sooner. */
 const GOOD_ENOUGH = 0.985;
 /** A longer batch makes everything behind it wait for little gain. */
@@ -47,11 +47,13 @@ const MAX_BATCH_MS = 200;
 const MAX_TOKENS = 32_768;
 /** Tokens of the two texts that batches are made of: what is best for one may be bad for the other. */
 const [SHORT, LONG] = [16, 128];
+/** Sizes that reach less of the best are left out once they were measured twice: a first pass may compile its kernels. */
+const HOPELESS = 0.7;
 /** Rounds in a row that have to come to the same limit. */
 const AGREEING = 3;
 const MAX_ROUNDS = 12;
 /** Largest spread of rounds that agree. */
-const STEADY = 0.02;
+const STEADY = 0.03;
 
 /** Batches of one size and length, as measured so far. */
 interface Point {
@@ -68,6 +70,8 @@ interface Choice {
   /** Tokens per ms of work with the best limit. */
   readonly best: number;
   readonly spread: number;
+  /** Measured for limits that may yet be found best. */
+  readonly hopeful: ReadonlySet<Point>;
 }
 
 /**
@@ -91,16 +95,21 @@ export async function calibrate({ pass, maxBatchSize, maxLength, budgetMs }: Cal
     for (const point of points) {
       if (!points.includes(point)) continue;
       if (spent < budgetMs || point === single) await measure(point);
-      // The first pass of a shape may compile its kernels.
-      if (isTooLong(point) && spent < budgetMs) await measure(point);
-      if (isTooLong(point)) points = points.filter(({ tokens }) => tokens < point.tokens);
+      // Again, since the first pass of a shape may compile its kernels.
+      if (rounds === 1 && isLong(point) && spent < budgetMs) await measure(point);
+      // Twice as many take twice as long where passes are as long as this: they need not be tried.
+      if (isLong(point)) points = points.filter(({ tokens }) => tokens <= point.tokens);
+      if (point.size > 1 && point.workMs > MAX_BATCH_MS) points = points.filter(({ tokens }) => tokens < point.tokens);
     }
     points = points.filter(({ workMs }) => Number.isFinite(workMs));
     const choice = choose(points);
     choices.push(choice);
     const recent = choices.slice(-AGREEING);
     const agree = recent.length === AGREEING && recent.every(({ tokens }) => tokens === choice.tokens);
-    if (spent < budgetMs && rounds < MAX_ROUNDS && !(agree && choice.spread <= STEADY)) continue;
+    if (spent < budgetMs && rounds < MAX_ROUNDS && !(agree && choice.spread <= STEADY)) {
+      if (rounds > 1) points = points.filter((point) => point === single || choice.hopeful.has(point));
+      continue;
+    }
     return {
       // A batch of the longest single input must fit whatever was measured.
       maxBatchTokens: Math.max(choice.tokens, maxLength),
@@ -128,8 +137,8 @@ function cost({ workMs }: Point): number {
   return workMs + BATCH_OVERHEAD_MS;
 }
 
-function isTooLong({ size, workMs }: Point): boolean {
-  return size > 1 && workMs > MAX_BATCH_MS;
+function isLong({ workMs }: Point): boolean {
+  return workMs > MAX_BATCH_MS / 2;
 }
 
 /** The smallest limit that is as good as the best. */
@@ -139,20 +148,26 @@ function choose(points: readonly Point[]): Choice {
   const best = Math.max(...rated.map(({ rate }) => rate));
   // Of all sizes: one that came out too slow each time would not be among the best.
   const spreads = points.map((point) => (point.nextWorkMs - point.workMs) / cost(point));
+  const reaching = (share: number) => rated.filter(({ rate }) => rate >= share * best).map(({ tokens }) => tokens);
   return {
-    tokens: rated.find(({ rate }) => rate >= GOOD_ENOUGH * best)!.tokens,
+    tokens: reaching(GOOD_ENOUGH)[0]!,
     best,
     spread: Math.min(1, Math.max(...spreads)),
+    hopeful: new Set(reaching(HOPELESS).flatMap((tokens) => usedAt(points, tokens))),
   };
 }
 
-/** Tokens per ms of as many short as long texts, each in the largest batches that `limit` allows: an item always runs. */
+/** Tokens per ms of as many short as long texts. */
 function rateAt(points: readonly Point[], limit: number): number {
+  const used = usedAt(points, limit);
+  return used.length / used.reduce((sum, point) => sum + cost(point) / point.tokens, 0);
+}
+
+/** Of each length the largest batches that `limit` allows: one item always runs. */
+function usedAt(points: readonly Point[], limit: number): Point[] {
   const lengths = [...new Set(points.map(({ length }) => length))];
-  const msPerToken = lengths.map((length) => {
+  return lengths.map((length) => {
     const own = points.filter((point) => point.length === length);
-    const used = own.findLast(({ tokens }) => tokens <= limit) ?? own[0]!;
-    return cost(used) / used.tokens;
+    return own.findLast(({ tokens }) => tokens <= limit) ?? own[0]!;
   });
-  return msPerToken.length / msPerToken.reduce((sum, each) => sum + each, 0);
 }

@@ -9,7 +9,7 @@ import type { Precision } from './types.js';
 
 export interface BlockOptions extends BlockFormat {
   readonly name: string;
-  /** What MatMulNBits computes in: 0 floats, 4 8-bit integers. */
+  /** What MatMulNBits computes in: 0 floats, 4 8-bit integers. 8-bit weights take 4 in any case. */
   readonly accuracyLevel: 0 | 4;
   /** Bits of the embedding and of the head that it may be tied to. */
   readonly headBits: 4 | 8;
@@ -27,7 +27,8 @@ export function blockWeights({ name, accuracyLevel, headBits, ...format }: Block
       N: weight.rows,
       bits: format.bits,
       block_size: format.block,
-      accuracy_level: accuracyLevel,
+      // There is no kernel for 8 bits beside floats: the weight would be unpacked again in each pass.
+      accuracy_level: format.bits === 8 ? 4 : accuracyLevel,
     };
     return g.contrib('MatMulNBits', inputs, 1, attributes)[0]!;
   };

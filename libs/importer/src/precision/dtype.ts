@@ -14,7 +14,7 @@ const BLOCKS = [16, 32, 64, 128, 256] as const;
 
 const GRAMMAR =
   'fp32, fp16, int8 or int4; int8 and int4 may go on with -b16, -b32, -b64, -b128 or -b256 (weights that share a scale), ' +
-  '-asym (a zero point for each block), -h8 (8 bits for embedding and head) and -l0 (activations stay floats): int4-b128, ' +
+  '-asym (a zero point for each block), -h8 (8 bits for embedding and head) and, int4 only, -l0 (activations stay floats): int4-b128, ' +
   'int4-b32-asym';
 
 interface Options {
@@ -36,6 +36,7 @@ export function precisionOf(dtype: string, kind: GraphKind): Precision {
   if (base === 'fp16' && parts.length === 0) return float16;
   if (base !== 'int8' && base !== 'int4') throw unknown(dtype);
   const options = readOptions(dtype, parts);
+  if (base === 'int8' && options.level === 0) throw slow(dtype);
   if (base === 'int8' && kind === 'encoder' && parts.length === 0) return rowInt8(base);
   const bits = base === 'int8' ? 8 : 4;
   return blockWeights({
@@ -65,6 +66,14 @@ function readOptions(dtype: string, parts: readonly string[]): Options {
 function nameOf(base: string, { block, asymmetric, headBits, level }: Options): string {
   const parts = [base, block && `b${block}`, asymmetric && 'asym', headBits && 'h8', level !== undefined && 'l0'];
   return parts.filter(Boolean).join('-');
+}
+
+/** ONNX Runtime has no kernel for 8-bit weights beside floats: it unpacks the whole weight again in each pass. */
+function slow(dtype: string): ShoalError {
+  return new ShoalError(
+    'invalid_request',
+    `--dtype ${dtype} would be many times slower than fp32: take int8, fp32 or int4-l0`,
+  );
 }
 
 function unknown(dtype: string): ShoalError {

@@ -245,6 +245,12 @@ describe('dtypes', () => {
     expect(precisionOf(dtype, 'encoder').name).toBe(name);
   });
 
+  test.each(['int8-l0', 'int8-b128-asym-l0'])('%s is refused: every pass would unpack all weights', (dtype) => {
+    for (const kind of ['encoder', 'decoder'] as const) {
+      expect(() => precisionOf(dtype, kind)).toThrow(/many times slower than fp32: take int8, fp32 or int4-l0/);
+    }
+  });
+
   test.each(['', 'int5', 'fp32-b32', 'int4-b33', 'int4-b32-b64', 'int4-', 'INT4', 'bf16', 'int4 -b32', '__proto__'])(
     '%j is refused, with what there is',
     (dtype) => {

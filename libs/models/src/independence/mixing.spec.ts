@@ -29,6 +29,12 @@ test.each<[string, (g: GraphBuilder, x: Value) => Value]>([
   expect(found(build)).toContain(op);
 });
 
+test('8-bit activations with one range for the whole batch are seen, wherever rows are, with what to do', () => {
+  const rounded = (g: GraphBuilder, x: Value) =>
+    g.ops('DynamicQuantizeLinear', [g.op('Reshape', [x, g.ints([-1])])], 3)[0]!;
+  expect(found(rounded)).toMatch(/^DynamicQuantizeLinear .*int8 made from a checkpoint has one per token/);
+});
+
 test.each<[string, (g: GraphBuilder, x: Value) => Value]>([
   ['a reduction of each row', (g, x) => g.op('ReduceMax', [x, g.ints([1])])],
   ['a product of each row with weights', (g, x) => g.op('Gemm', [x, weights(g, 6, 4)], { transB: 1 })],

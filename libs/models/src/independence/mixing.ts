@@ -28,11 +28,17 @@ const REDUCING = /^(Reduce\w+|ArgMax|ArgMin)$/;
 /** Along one axis: the attribute, or what it is where left out. */
 const ALONG: Readonly<Record<string, number>> = { Softmax: -1, LogSoftmax: -1, Hardmax: -1, TopK: -1 };
 
+/** Rounded by the smallest and largest value of all that goes in, wherever rows are: neighbours change an answer. */
+const ONE_RANGE = /^DynamicQuantize/;
+
 /** The first operator that combines rows, in words; null where none is seen. */
 export function findMixing(graph: Graph): string | null {
   const walk = new Walk(graph);
   for (const node of graph.nodes) {
-    if (walk.combines(node)) return `${node.op} ${node.name}`.trim();
+    const name = `${node.op} ${node.name}`.trim();
+    if (ONE_RANGE.test(node.op))
+      return `${name} (one range for a whole batch; int8 made from a checkpoint has one per token)`;
+    if (walk.combines(node)) return name;
   }
   return null;
 }
