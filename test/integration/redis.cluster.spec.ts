@@ -107,10 +107,13 @@ test('a node that hangs holds up its own queues only', async () => {
 test('a replica that takes over has the queue: submissions and workers find it', async () => {
   const { cluster, queues, bench } = await openClusterBench();
   const [queue] = queues;
-  await cluster.addReplica(0);
+  const replica = await cluster.addReplica(0);
   const worker = await bench.startWorker({ queue });
   const before = await bench.submit(1, { queue });
   expect(outcomes(await bench.end(before))).toEqual([2]);
+  // Replication follows behind: what it had not reached would be lost with the node.
+  await replica.client.readonly();
+  await expect.poll(() => replica.client.hget(`{shoal:${queue}}:job:${before.split('.').at(-1)}`, 'state')).toBe('completed');
   await cluster.masters[0]!.crash();
   const again = async () => codes([await submitOne(bench, 2, { queue })]);
   await expect.poll(again).toEqual(['admitted']);
