@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { WireOutput } from '@shoal/contracts';
-import { createEncoder, loadRunner, openRepository } from '@shoal/models';
+import { createModelFace, loadRunner, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { expect, test } from 'vitest';
 
@@ -55,7 +55,7 @@ test.each([
     reason: null,
   });
   try {
-    const encoded = await (await createEncoder(model)).encode({ input: texts, parameters });
+    const encoded = await (await createModelFace(model)).encode({ input: texts, parameters });
     for (let start = 0; start < texts.length; start += BATCH) {
       const items = encoded.items.slice(start, start + BATCH);
       const outputs = await runner.run(items.map((item) => ({ item, parameters: encoded.parameters })));

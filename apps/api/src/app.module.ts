@@ -1,6 +1,6 @@
 /** What the API is made of: every object is built here, once, from what the process was given. */
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Encoder } from '@shoal/models';
+import type { ModelFace } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
 import { EventUrls } from './events/event-urls.js';
@@ -30,7 +30,7 @@ export interface Parts {
   readonly store: JobStore;
   readonly webhooks: WebhookParts;
   /** One per version of a model, newer versions first. */
-  readonly encoders: readonly Encoder[];
+  readonly faces: readonly ModelFace[];
   /** Names of folders that jobs cannot ask for, and why. */
   readonly unserved?: ReadonlyMap<string, string>;
   /** None: every request is the sole tenant's, and only this machine is served. */
@@ -61,7 +61,7 @@ class AppModule {}
 export function appModule({
   store,
   webhooks,
-  encoders,
+  faces,
   unserved,
   keys,
   publicUrl,
@@ -87,7 +87,7 @@ export function appModule({
       RootController,
     ],
     providers: [
-      { provide: Catalog, useFactory: () => new Catalog(encoders, unserved) },
+      { provide: Catalog, useFactory: () => new Catalog(faces, unserved) },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
       { provide: Waits, useFactory: () => new Waits(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },

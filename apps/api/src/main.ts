@@ -1,7 +1,7 @@
 /** The API process: configure, connect, listen, drain. */
 import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { createEncoder, type Encoder, type Model, type ModelProblem, openRepository } from '@shoal/models';
+import { createModelFace, type Model, type ModelFace, type ModelProblem, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
@@ -32,7 +32,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const { models, problems, generators } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
   for (const { folder, message } of generators) logger.info('model.not_served', { folder, reason: message });
-  const encoders = await loadEncoders(models, logger);
+  const faces = await loadFaces(models, logger);
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const tellRedisError = logRarely(logger, 'redis.error', Date.now);
@@ -83,7 +83,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       resolve: remember(dnsResolve(), NAME_MS, NAMES, Date.now),
       clock: Date.now,
     },
-    encoders,
+    faces,
     unserved: unservedOf(models, problems, generators),
     keys: config.SHOAL_API_KEYS,
     maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
@@ -108,7 +108,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   logger.info('api.ready', {
     address: await app.getUrl(),
     metrics: `${httpOrigin(config.SHOAL_METRICS_HOST, privateServer.port)}/metrics`,
-    models: encoders.map(({ model }) => `${model.name}/${model.version}`),
+    models: faces.map(({ model }) => `${model.name}/${model.version}`),
   });
   return async () => {
     app.get(Readiness).stop();
@@ -121,22 +121,22 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   };
 }
 
-/** One encoder per version: its variants differ in the graph only. */
-async function loadEncoders(models: readonly Model[], logger: Logger): Promise<Encoder[]> {
+/** One face per version: its variants differ in the graph only. */
+async function loadFaces(models: readonly Model[], logger: Logger): Promise<ModelFace[]> {
   const versions = new Map<string, Model>();
   for (const model of models) {
     const key = `${model.name}/${model.version}`;
     if (!versions.has(key)) versions.set(key, model);
   }
-  const encoders = await Promise.all(
+  const faces = await Promise.all(
     [...versions].map(([key, model]) =>
-      createEncoder(model).catch((error: unknown) => {
+      createModelFace(model).catch((error: unknown) => {
         logger.warn('model.skipped', { folder: key }, error);
         return [];
       }),
     ),
   );
-  return encoders.flat();
+  return faces.flat();
 }
 
 /** What a caller is told of each name that turns out not to be served, though there is a folder for it. */

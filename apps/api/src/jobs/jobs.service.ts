@@ -126,10 +126,10 @@ export class JobsService {
     let model: Model | undefined;
     try {
       const request = parse(JobRequest, submission.body);
-      const encoder = this.catalog.get(request.model);
-      model = encoder.model;
+      const face = this.catalog.get(request.model);
+      model = face.model;
       const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
-      const encoded = await encoder.encode({
+      const encoded = await face.encode({
         input: request.input,
         parameters: request.parameters,
         ...(request.task && { task: request.task }),
