@@ -1,6 +1,5 @@
 /** The API process: configure, connect, listen, drain. */
-import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
-import { ShoalError } from '@shoal/contracts';
+import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import { createModelFace, type Model, type ModelFace, type ModelProblem, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
 import {
@@ -9,6 +8,7 @@ import {
   createLogger,
   createProcessMetrics,
   type Logger,
+  listenToRedisErrors,
   logRarely,
   openTracer,
   servePrivately,
@@ -35,11 +35,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const faces = await loadFaces(models, logger);
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
-  const tellRedisError = logRarely(logger, 'redis.error', Date.now);
-  const onRedisError = (error: Error) => {
-    processMetrics.redisErrors.inc();
-    tellRedisError(error);
-  };
+  const onRedisError = listenToRedisErrors(processMetrics.redisErrors, logger, Date.now);
   const store = await openJobStore({
     ...config.redis,
     queues: models.map((model) => model.queue),
@@ -177,26 +173,10 @@ function queueCapsOf(models: readonly Model[]): Record<string, number> {
   return caps;
 }
 
-async function main(): Promise<void> {
-  exitWithParent();
-  let logger = createLogger({ name: 'api' });
-  try {
-    const config = loadConfig();
-    logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
-    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
-    await stopOnSignal({
-      start: () => start(config, logger),
-      graceMs: DRAIN_MS,
-      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`api.${stage}`, {}, error),
-    });
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof ShoalError) {
-      process.stderr.write(`${error.message}\n`);
-    } else {
-      logger.fatal('api.start_failed', {}, error);
-    }
-    process.exit(1);
-  }
-}
-
-await main();
+await runProcess({
+  name: 'api',
+  load: loadConfig,
+  openLog: (config) => createLogger({ name: 'api', ...(config && { level: config.SHOAL_LOG_LEVEL }) }),
+  start,
+  graceMs: () => DRAIN_MS,
+});
