@@ -10,7 +10,7 @@ import { openWebhookBench, type WebhookBench } from '../support/webhook-bench.js
 /** A job that is accepted from now on, however long that takes; each tells the receiver of its end. */
 async function submitWhenBack(bench: WebhookBench, url: string): Promise<string> {
   const webhook = { url, events: ['job.completed'] } as const;
-  const submit = () => bench.submitTold(4, webhook).catch(() => undefined);
+  const submit = () => bench.submitSubscribed(4, webhook).catch(() => undefined);
   let id: string | undefined;
   await expect
     .poll(

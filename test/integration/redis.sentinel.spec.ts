@@ -31,7 +31,7 @@ test('jobs and webhooks go on at the replica that the Sentinels make the primary
   await bench.end(before);
   await primary.crash();
   await expect.poll(() => sentinels.primary(), { timeout: 40_000 }).toBe(addressOf(replica));
-  const submit = () => bench.submitTold(4, { url: receiver.url, events: ['job.completed'] }).catch(() => null);
+  const submit = () => bench.submitSubscribed(4, { url: receiver.url, events: ['job.completed'] }).catch(() => null);
   let id: string | null = null;
   await expect.poll(async () => (id = await submit()), { timeout: 40_000 }).not.toBeNull();
   expect(outcomes(await bench.end(id!))).toEqual([8]);

@@ -29,7 +29,11 @@ async function startSilent() {
 
 /** An ended job whose webhook is `url`. */
 async function tell(bench: WebhookBench, tenant: string, url: string): Promise<string> {
-  const id = await bench.submitTold(1, { url, events: EVENTS, secret: bench.box.seal(bench.secret, tenant) }, tenant);
+  const id = await bench.submitSubscribed(
+    1,
+    { url, events: EVENTS, secret: bench.box.seal(bench.secret, tenant) },
+    tenant,
+  );
   await bench.store.cancel(tenant, id);
   return id;
 }
@@ -115,7 +119,7 @@ test('a secret that is lost holds messages back; the next one signs them', async
   const receiver = await startReceiver();
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
   await bench.webhooks.tenantSecrets(TENANT, bench.box.seal('whsec_lost', TENANT));
-  const id = await bench.submitTold(1, { url: receiver.url, events: EVENTS });
+  const id = await bench.submitSubscribed(1, { url: receiver.url, events: EVENTS });
   await bench.redis.del(`{shoal:webhooks:${TENANT}}:secret`);
   await bench.store.cancel(TENANT, id);
   const { logged, metrics } = await bench.start({ schedule: new Array(1000).fill(10) });

@@ -49,7 +49,7 @@ export interface JobOptions {
   readonly lengths?: readonly number[];
   readonly resultBytes?: number;
   readonly retentionMs?: number;
-  readonly told?: NewJob['told'];
+  readonly webhookEvents?: NewJob['webhookEvents'];
   readonly deadline?: NewJob['deadline'];
   readonly idempotency?: NewJob['idempotency'];
 }
@@ -186,7 +186,7 @@ export async function openBench({
       tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
       resultBytes: options.resultBytes ?? 100 * list.length,
       retentionMs: options.retentionMs ?? retentionMs,
-      ...(options.told && { told: options.told }),
+      ...(options.webhookEvents && { webhookEvents: options.webhookEvents }),
       ...(options.deadline && { deadline: options.deadline }),
       ...(options.idempotency && { idempotency: options.idempotency }),
     };

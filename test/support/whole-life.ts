@@ -99,8 +99,8 @@ export async function liveAsWebhooks(bench: WebhookBench, receiver: Receiver): P
   await webhooks.rotateTenantSecret(TENANT, box.seal(secret, TENANT), 60_000);
   const delivering = await bench.start({ receiverConcurrency: 2 });
   const worker = await bench.startWorker();
-  await bench.submitTold(1);
-  await bench.submitTold(2, { url: `${receiver.url}/own`, events: ['job.completed'] });
+  await bench.submitSubscribed(1);
+  await bench.submitSubscribed(2, { url: `${receiver.url}/own`, events: ['job.completed'] });
   const givenUp = async () => {
     const { attempts } = await webhooks.attempts(TENANT, id, { limit: 100 });
     return attempts.filter(({ nextAt, delivered }) => nextAt === null && !delivered);

@@ -109,7 +109,7 @@ class Arguments {
     kept: [] as number[],
     slices: [] as number[],
     retention: [] as number[],
-    hears: [] as string[],
+    subscribed: [] as string[],
     array: [] as boolean[],
     keyBytes: [] as number[],
     keyMs: [] as number[],
@@ -149,7 +149,7 @@ class Arguments {
     jobs.kept.push(RECORD_BYTES + packedMeta.length);
     jobs.slices.push(slices.length);
     jobs.retention.push(retentionMs);
-    jobs.hears.push(lettersOf(job.told));
+    jobs.subscribed.push(lettersOf(job.webhookEvents));
     jobs.array.push(meta.array);
     jobs.keyBytes.push(idempotency ? KEY_BYTES + idempotency.key.length : 0);
     jobs.keyMs.push(idempotency ? keepKeyMs(retentionMs) : 0);
@@ -180,7 +180,7 @@ class Arguments {
 }
 
 /** As lua/lib.lua reads them. */
-function lettersOf(told: NewJob['told']): string {
-  if (!told) return '';
-  return `${told.started ? 's' : ''}${told.output ? 'o' : ''}${told.ended ? 'e' : ''}`;
+function lettersOf(events: NewJob['webhookEvents']): string {
+  if (!events) return '';
+  return `${events.started ? 's' : ''}${events.output ? 'o' : ''}${events.ended ? 'e' : ''}`;
 }

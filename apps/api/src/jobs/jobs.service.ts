@@ -173,7 +173,7 @@ function newJob(
   request: JobRequest,
   model: Model,
   encoded: EncodedInput,
-  { webhook, told }: PreparedWebhook,
+  { webhook, webhookEvents }: PreparedWebhook,
   retentionMs: number,
   { idempotency, trace }: Submission,
 ): NewJob {
@@ -197,7 +197,7 @@ function newJob(
     items: encoded.items,
     tokens: encoded.tokens,
     resultBytes: encoded.resultBytes,
-    told,
+    webhookEvents,
     retentionMs: retention === undefined ? retentionMs : retention * 1000,
     ...(deadline !== undefined && {
       deadline: typeof deadline === 'number' ? { in: deadline * 1000 } : { at: Date.parse(deadline) },

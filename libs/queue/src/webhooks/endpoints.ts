@@ -1,6 +1,6 @@
 /**
  * Registered endpoints, one hash each. Beside them stands a view over all tenants of who wants which events, for the API
- * (told.ts): it is widened before an endpoint and narrowed after, so that a crash between the two can only tell too much,
+ * (subscriptions.ts): it is widened before an endpoint and narrowed after, so that a crash between the two can only tell too much,
  * which the reader of the outbox drops.
  */
 import { type DisabledReason, MAX_ENDPOINTS, ShoalError, type WebhookEvent } from '@shoal/contracts';
