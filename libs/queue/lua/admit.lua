@@ -89,7 +89,7 @@ for i, id in ipairs(jobs.id) do
       fields[n + 1], fields[n + 2] = name, value
       n = n + 2
     end
-    if jobs.subscribed[i] ~= '' then field('subscribed', jobs.subscribed[i]) end
+    if jobs.subscribed[i] ~= '' then field(SUBSCRIBED, jobs.subscribed[i]) end
     if jobs.array[i] then field('parts', 1) end
     if deadline > 0 then
       field('deadline', deadline)

@@ -21,11 +21,11 @@ for c, chunk in ipairs(chunks.id) do
   if held[c] then virtual = math.max(virtual, chunks.tag[c]) end
 end
 for i, id in ipairs(runs.job) do
-  local key, mark_field = record(id), 'inflight' .. runs.slice[i]
+  local key, mark_field = record(id), IN_FLIGHT .. runs.slice[i]
   if not held[runs.chunk[i]] then
     out[i] = -1
   else
-    local r = redis.call('HMGET', key, 'state', 'deadline', mark_field, 'subscribed', 'tenant')
+    local r = redis.call('HMGET', key, 'state', 'deadline', mark_field, SUBSCRIBED, 'tenant')
     if not r[1] or not is_open(r[1]) then
       out[i] = 0
     elseif r[2] and tonumber(r[2]) <= now then

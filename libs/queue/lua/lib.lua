@@ -5,6 +5,12 @@
 local TAG = KEYS[1]
 local STATE = TAG .. ':state'
 
+-- Fields of a record under the names that earlier versions gave them: while a fleet is replaced, two versions read them.
+-- Which events webhooks want, how many there have been, when the last one of an output was; the items of a slice that are in
+-- a forward pass now; whether any item has strikes or failed attempts.
+local SUBSCRIBED, SEQUENCE, OUTPUT_EVENT_AT = 'hears', 'told', 'toldout'
+local IN_FLIGHT, HAS_FAILURES = 'struck', 'marred'
+
 local function record(id) return TAG .. ':job:' .. id end
 
 local function full_id(id) return string.sub(TAG, 8, -2) .. '.' .. id end
@@ -59,9 +65,9 @@ local function forget_entry(bytes, kind, id, tenant) return bytes .. ' ' .. kind
 local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {}, states = {}, held = {} }
 local outbox = false
 
--- Leaves an event for the webhooks process. `subscribed` is the record's: s, o, e for started, outputs, ended.
+-- Leaves an event for the webhooks process. `letters` are the record's SUBSCRIBED: s, o, e for started, outputs, ended.
 local function emit(id, tenant, kind, now)
-  local seq = redis.call('HINCRBY', record(id), 'sequence', 1)
+  local seq = redis.call('HINCRBY', record(id), SEQUENCE, 1)
   redis.call('XADD', TAG .. ':outbox', '*', 'job', id, 'tenant', tenant, 'type', kind, 'seq', seq, 'at', now)
   outbox = true
 end
@@ -73,7 +79,7 @@ local function subscribes(letters, letter) return letters and string.find(letter
 -- the job had: what this took grows with them.
 local function finish(id, state, now, fields, bytes)
   local key = record(id)
-  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', 'subscribed', 'parts',
+  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', SUBSCRIBED, 'parts',
     'held', 'bytes', 'kept')
   local tenant, tokens, slices, retention = r[1], tonumber(r[2]), tonumber(r[4]), tonumber(r[6])
   bytes = bytes or tonumber(r[10] or 0)

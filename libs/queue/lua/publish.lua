@@ -37,9 +37,9 @@ end
 for i, id in ipairs(runs.job) do
   local slice, first, last, failed, result = runs.slice[i], runs.first[i], runs.last[i], runs.failed[i], ARGV[i + 2]
   local key = record(id)
-  local mask_field, mark_field = 'mask' .. slice, 'inflight' .. slice
+  local mask_field, mark_field = 'mask' .. slice, IN_FLIGHT .. slice
   local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, mark_field, 'done', 'failed', 'bytes',
-    'hasFailures', 'parts', 'subscribed', 'tenant', 'outputEventAt')
+    HAS_FAILURES, 'parts', SUBSCRIBED, 'tenant', OUTPUT_EVENT_AT)
   if not held[runs.chunk[i]] then
     out[i] = -1
   elseif not r[1] or not is_open(r[1]) then
@@ -62,7 +62,7 @@ for i, id in ipairs(runs.job) do
       -- Without a mark this was published before, and the reply was lost: an attempt counts once.
       if unmark(key, mark_field, r[5], first, last) then
         for n = first, last do redis.call('HINCRBY', key, 'attempts' .. n, 1) end
-        redis.call('HSET', key, 'hasFailures', 1)
+        redis.call('HSET', key, HAS_FAILURES, 1)
       end
       out[i] = 1
     else
@@ -85,7 +85,7 @@ for i, id in ipairs(runs.job) do
         if not string.find(mask, '0', 1, true) then redis.call('HDEL', key, 'in' .. slice) end
         if r[10] then moved[#moved + 1] = full_id(id) end
         if subscribes(r[11], 'o') and now - tonumber(r[13] or 0) >= arg.outputPauseMs then
-          redis.call('HSET', key, 'outputEventAt', now)
+          redis.call('HSET', key, OUTPUT_EVENT_AT, now)
           emit(id, r[12], 'output', now)
         end
       end
