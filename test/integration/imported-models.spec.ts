@@ -48,7 +48,7 @@ test.each([
 ])('%s answers as PyTorch’s export does on 200 texts, in padded batches', async (name, parameters) => {
   const { rows, texts } = expected(name);
   expect(rows).toHaveLength(200);
-  const model = (await openRepository(path('models'))).find(name)!;
+  const model = (await openRepository(path('models'))).models.find((found) => found.name === name)!;
   const runtime = await openRuntime();
   const runner = loadRunner(model, await runtime.createSession(model.variants[model.variant]!), {
     rows: 'any-length',

@@ -36,9 +36,9 @@ beforeAll(async () => {
     'model.onnx': graph('last_hidden_state', ['batch', 'sequence', 2048]),
     'config.json': { architectures: ['BertModel'], vocab_size: 288 },
   });
-  const repository = await openRepository(folders.root);
-  expect(repository.problems).toEqual([]);
-  const open = (name: string) => createModelFace(repository.find(name)!);
+  const { models, problems } = await openRepository(folders.root);
+  expect(problems).toEqual([]);
+  const open = (name: string) => createModelFace(models.find((model) => model.name === name)!);
   [classify, embed, rerank, entities] = await Promise.all([
     open('classify'),
     open('embed'),
