@@ -8,9 +8,9 @@ import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
 import { FailureLog } from './http/failure-log.js';
+import { HeldRequests } from './http/held-requests.js';
 import { RootController } from './http/root.controller.js';
 import type { ApiKey } from './http/tenant.js';
-import { Waits } from './http/waits.js';
 import { BulkController } from './jobs/bulk.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
@@ -89,7 +89,7 @@ export function appModule({
     providers: [
       { provide: Catalog, useFactory: () => new Catalog(faces, unserved) },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
-      { provide: Waits, useFactory: () => new Waits(metrics) },
+      { provide: HeldRequests, useFactory: () => new HeldRequests(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },
       { provide: Webhooks, useFactory: () => new Webhooks(webhooks) },
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },

@@ -19,7 +19,7 @@ import { Autoscale } from './autoscale/autoscale.js';
 import { autoscaleRoute } from './autoscale/autoscale-route.js';
 import { type Config, loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
-import { Waits } from './http/waits.js';
+import { HeldRequests } from './http/held-requests.js';
 import { createServer } from './server.js';
 
 /** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */
@@ -108,7 +108,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   });
   return async () => {
     app.get(Readiness).stop();
-    app.get(Waits).end();
+    app.get(HeldRequests).end();
     await app.close();
     await store.close();
     webhooks.close();
