@@ -1,7 +1,7 @@
 import { TERMINAL_EVENTS } from '@shoal/contracts';
 import { expect, test } from 'vitest';
 import { deferred, TENANT } from '../support/queue-harness.js';
-import { startReceiver, verifies, withStatus } from '../support/receiver.js';
+import { slowly, startReceiver, verifies, withStatus } from '../support/receiver.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 
 const ENDED = TERMINAL_EVENTS;
@@ -175,18 +175,11 @@ test('who waits is called one after the other as soon as there is room', async (
   await bench.startWorker();
   const ids = await Promise.all(Array.from({ length: 100 }, (_, n) => bench.submitSubscribed(n)));
   await Promise.all(ids.map((id) => bench.end(id)));
-  let open = 0;
-  let most = 0;
-  receiver.answer = (_, response) => {
-    most = Math.max(most, ++open);
-    setTimeout(() => {
-      open--;
-      response.end();
-    }, 5);
-  };
+  const { answer, most } = slowly(5);
+  receiver.answer = answer;
   const delivering = await bench.start({ receiverConcurrency: 2 });
   await receiver.until(100);
-  expect(most).toBe(2);
+  expect(most()).toBe(2);
   expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(100);
   const { values } = await delivering.metrics.deferred.get();
   expect(values[0]?.value).toBeLessThan(200);
