@@ -1,5 +1,6 @@
 import { expect, inject, test } from 'vitest';
-import { FOREVER, NOTHING_LEFT, openBench, outcomes, resultOf, TENANT } from '../support/queue-harness.js';
+import { FOREVER, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+import { outcomes, resultOf } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

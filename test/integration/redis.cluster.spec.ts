@@ -3,9 +3,10 @@ import { expect, test } from 'vitest';
 import { makeCertificates } from '../support/certificates.js';
 import { rulesOf } from '../support/hardened-redis.js';
 import { startOwnRedis } from '../support/own-redis.js';
-import { type Bench, type BenchOptions, openBench, outcomes, TENANT } from '../support/queue-harness.js';
+import { type Bench, type BenchOptions, openBench, TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.js';
+import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 import { liveAsJobs, liveAsWebhooks } from '../support/whole-life.js';
 

@@ -2,10 +2,11 @@ import { waitForRedis } from '@shoal/queue';
 import { expect, test } from 'vitest';
 import { type LastingRedis, startLastingRedis } from '../support/lasting-redis.js';
 import { startApi } from '../support/processes.js';
-import { outcomes, TENANT } from '../support/queue-harness.js';
+import { TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { startRedisReplica } from '../support/redis-replica.js';
 import { startSentinels } from '../support/redis-sentinels.js';
+import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 
 async function startPair() {

@@ -1,8 +1,9 @@
 /** Everything that Shoal does with Redis, once: for Redis's own rules (users, slots) to object to. */
 import { ShoalError } from '@shoal/contracts';
 import { expect } from 'vitest';
-import { type Bench, deferred, double, outcomes, resultOf, TENANT } from './queue-harness.js';
+import { type Bench, deferred, TENANT } from './queue-harness.js';
 import { type Receiver, withStatus } from './receiver.js';
+import { double, outcomes, resultOf } from './scripted-model.js';
 import type { WebhookBench } from './webhook-bench.js';
 
 const key = (name: string, fingerprint = 'f') => ({ key: name, fingerprint });
