@@ -67,7 +67,7 @@ interface Stage {
 }
 
 export async function encoderBench(options: EncoderOptions): Promise<Section[]> {
-  const model = (await openRepository(MODELS_DIR)).find(ENCODER)!;
+  const model = (await openRepository(MODELS_DIR)).models.find(({ name }) => name === ENCODER)!;
   const { workerEnv, profileDir } = options;
   const shoal = await startShoal({
     modelsDir: MODELS_DIR,

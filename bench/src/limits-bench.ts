@@ -73,7 +73,7 @@ export async function limitsBench({ rounds, scale, say }: LimitsOptions): Promis
  * themselves, and what each batch costs beside them.
  */
 async function rateLimits(count: number): Promise<Map<number, number>> {
-  const model = (await openRepository(MODELS_DIR)).find(ENCODER)!;
+  const model = (await openRepository(MODELS_DIR)).models.find(({ name }) => name === ENCODER)!;
   const ids = await tokenise(model, await makeTexts(count, 8, 128, 5));
   const ort = await OrtAlone.open(await openRuntime(), model);
   const rates = new Map(LIMITS.map((limit) => [limit, 0]));

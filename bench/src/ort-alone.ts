@@ -3,7 +3,7 @@
  * beforehand. Nothing is pooled, serialised or stored. The same shared library and session options as the worker's.
  */
 import { MAX_ITEMS } from '@shoal/contracts';
-import { createEncoder, type EncodedInput, type Model } from '@shoal/models';
+import { createModelFace, type EncodedInput, type Model } from '@shoal/models';
 import type { Runtime, Session, Tensors } from '@shoal/onnxruntime';
 import { measure } from './measure.js';
 import type { Text } from './texts.js';
@@ -76,10 +76,10 @@ export function prepare(inputs: readonly Uint32Array[], { budget }: OrtSetting):
 
 /** Token ids of each text. */
 export async function tokenise(model: Model, texts: readonly Text[]): Promise<Uint32Array[]> {
-  const encoder = await createEncoder(model);
+  const face = await createModelFace(model);
   const encoded: EncodedInput[] = [];
   for (let n = 0; n < texts.length; n += MAX_ITEMS) {
-    encoded.push(await encoder.encode({ input: texts.slice(n, n + MAX_ITEMS).map(({ text }) => text) }));
+    encoded.push(await face.encode({ input: texts.slice(n, n + MAX_ITEMS).map(({ text }) => text) }));
   }
   const items = encoded.flatMap((part) => part.items);
   return items.map((item, i) => {

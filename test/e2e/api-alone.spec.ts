@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync } from 'node:zlib';
 import type { JobView } from '@shoal/contracts';
 import { startRedis } from '@shoal/tools/redis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -85,7 +85,7 @@ describe('limits', () => {
   test.each([
     ['a body over 2 MB', JSON.stringify({ ...JOB, input: 'a'.repeat(2 ** 21) }), {}, 413, 'body_too_large'],
     ['more than 100 levels', '['.repeat(101), {}, 400, 'body_too_deep'],
-    ['gzip', gzipSync(JSON.stringify(JOB)), { 'content-encoding': 'gzip' }, 415, 'unsupported_media_type'],
+    ['brotli', brotliCompressSync(JSON.stringify(JOB)), { 'content-encoding': 'br' }, 415, 'unsupported_media_type'],
     ['another content type', 'model=x', { 'content-type': 'text/plain' }, 415, 'unsupported_media_type'],
   ])('%s', async (_, body, headers, status, code) => {
     const response = await send('POST', '/v1/jobs', body, headers);

@@ -2,35 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { readMetric } from '../support/fleet.js';
 import { hasEnded, type Running } from '../support/processes.js';
-import { Load } from './load.js';
-import { audit, openRig, type Rig } from './rig.js';
+import type { Load } from './load.js';
+import { MAX_RESUME_S, openTrouble, type Trouble } from './redis-trouble.js';
+import { audit } from './rig.js';
 import { type Row, scenario, sized } from './scenario.js';
 
 const CRASHES = sized(5, 2);
 const AWAY_S = sized(60, 15);
 const MAX_ANSWER_MS = 2000;
-const MAX_RESUME_S = 20;
-const WAITING = 20;
-const TEXTS = ['a large fish', 'a musical instrument with strings', 'a feeling of great joy', 'the act of buying'];
-
-interface Outage {
-  readonly rig: Rig;
-  readonly load: Load;
-  readonly workers: readonly Running[];
-}
-
-async function openLoaded(row: Row): Promise<Outage> {
-  row.load = `arrays of 4, ${WAITING} chunks waiting, two workers`;
-  const rig = await openRig({ model: 'wordnet-topic', env: { SHOAL_CONCURRENT_RUNS: '1' } });
-  const api = await rig.startApi();
-  const workers = [await rig.startWorker(), await rig.startWorker()];
-  const load = new Load({
-    replicas: () => [api.url],
-    body: () => ({ model: rig.model, input: TEXTS }),
-    room: () => rig.waiting() < WAITING,
-  });
-  return { rig, load, workers };
-}
 
 /** From now until every worker has run something more, in s. */
 async function resume(workers: readonly Running[]): Promise<number> {
@@ -52,17 +31,17 @@ function expectRefusals({ refusals }: Load, row: Row): void {
   expect(slowest).toBeLessThan(MAX_ANSWER_MS);
 }
 
-async function expectHeld({ rig, load, workers }: Outage, row: Row): Promise<void> {
+async function expectHeld({ rig, load, workers }: Trouble, row: Row): Promise<void> {
   await audit(rig, load, row);
   expectRefusals(load, row);
   expect(workers.filter(({ pid }) => hasEnded(pid))).toEqual([]);
   expect(row.recovery).toBeLessThanOrEqual(MAX_RESUME_S);
 }
 
-const refused = ({ load }: Outage) => load.refusals.filter(({ status }) => status === 503).length;
+const refused = ({ load }: Trouble) => load.refusals.filter(({ status }) => status === 503).length;
 
 scenario(`Redis SIGKILL and restart × ${CRASHES}`, async (row) => {
-  const outage = await openLoaded(row);
+  const outage = await openTrouble(row);
   const { rig, load, workers } = outage;
   const resumes: number[] = [];
   for (let crash = 0; crash < CRASHES; crash++) {
@@ -79,7 +58,7 @@ scenario(`Redis SIGKILL and restart × ${CRASHES}`, async (row) => {
 });
 
 scenario(`Redis gone for ${AWAY_S} s`, async (row) => {
-  const outage = await openLoaded(row);
+  const outage = await openTrouble(row);
   await resume(outage.workers);
   await outage.rig.server.crash();
   await pause(AWAY_S * 1000);
@@ -89,7 +68,7 @@ scenario(`Redis gone for ${AWAY_S} s`, async (row) => {
 });
 
 scenario(`Redis frozen for ${AWAY_S} s`, async (row) => {
-  const outage = await openLoaded(row);
+  const outage = await openTrouble(row);
   await resume(outage.workers);
   outage.rig.server.freeze();
   await pause(AWAY_S * 1000);

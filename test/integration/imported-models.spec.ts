@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { WireOutput } from '@shoal/contracts';
-import { createEncoder, loadRunner, openRepository } from '@shoal/models';
+import { createModelFace, loadRunner, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { expect, test } from 'vitest';
 
@@ -48,14 +48,14 @@ test.each([
 ])('%s answers as PyTorch’s export does on 200 texts, in padded batches', async (name, parameters) => {
   const { rows, texts } = expected(name);
   expect(rows).toHaveLength(200);
-  const model = (await openRepository(path('models'))).find(name)!;
+  const model = (await openRepository(path('models'))).models.find((found) => found.name === name)!;
   const runtime = await openRuntime();
   const runner = loadRunner(model, await runtime.createSession(model.variants[model.variant]!), {
     rows: 'any-length',
     reason: null,
   });
   try {
-    const encoded = await (await createEncoder(model)).encode({ input: texts, parameters });
+    const encoded = await (await createModelFace(model)).encode({ input: texts, parameters });
     for (let start = 0; start < texts.length; start += BATCH) {
       const items = encoded.items.slice(start, start + BATCH);
       const outputs = await runner.run(items.map((item) => ({ item, parameters: encoded.parameters })));

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WireOutput } from '@shoal/contracts';
-import { createEncoder, type EncodedInput, type Encoder, loadRunner, type Model, openRepository } from '@shoal/models';
+import {
+  createModelFace,
+  type EncodedInput,
+  loadRunner,
+  type Model,
+  type ModelFace,
+  openRepository,
+} from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -35,12 +42,12 @@ beforeAll(async () => {
 afterAll(() => rmSync(exported, { recursive: true }));
 
 /** Runs `work` with both halves of a bundled model and releases the session. */
-async function using(name: string, work: (encoder: Encoder, run: Run) => Promise<void>): Promise<void> {
+async function using(name: string, work: (face: ModelFace, run: Run) => Promise<void>): Promise<void> {
   const model = models.find((candidate) => candidate.name === name)!;
   const session = await runtime.createSession(model.variants[model.variant]!);
   const runner = loadRunner(model, session, { rows: model.batchable ? 'any-length' : 'alone', reason: null });
   try {
-    await work(await createEncoder(model), async ({ items, parameters }) => {
+    await work(await createModelFace(model), async ({ items, parameters }) => {
       const outputs = await runner.run(items.map((item) => ({ item, parameters })));
       return outputs.map((output) => {
         if (output instanceof Error) throw output;
@@ -68,13 +75,13 @@ test.each([
 ] as const)(
   '%s answers as PyTorch does, singly and in batches of different lengths',
   async (name, parameters, tolerance) => {
-    await using(name, async (encoder, run) => {
+    await using(name, async (face, run) => {
       const reference = samples(name);
-      const encoded = await encoder.encode({ input: reference.map(({ text }) => text), parameters });
+      const encoded = await face.encode({ input: reference.map(({ text }) => text), parameters });
       expect(new Set(encoded.tokens).size).toBeGreaterThan(5);
       const together = await run(encoded);
       for (const [i, sample] of reference.entries()) {
-        const single = await encoder.encode({ input: sample.text, parameters });
+        const single = await face.encode({ input: sample.text, parameters });
         expect(single.items).toEqual([{ kind: 'text', ids: Uint32Array.from(sample.input_ids) }]);
         const [alone] = await run(single);
         expect(difference(alone!, sample)).toBeLessThan(tolerance);
@@ -85,17 +92,17 @@ test.each([
 );
 
 test("the bundled models' own examples run, and unit length survives cut dimensions", async () => {
-  await using('wordnet-topic', async (encoder, run) => {
-    const { input } = encoder.card('http://localhost').example.request as { readonly input: unknown };
-    const encoded = await encoder.encode({ input });
+  await using('wordnet-topic', async (face, run) => {
+    const { input } = face.card('http://localhost').example.request as { readonly input: unknown };
+    const encoded = await face.encode({ input });
     const outputs = (await run(encoded)).map((output) => ({ output }));
-    expect(encoder.present(encoded, outputs).output).toMatchObject([{ label: 'animal' }, ...Array(24).fill({})]);
+    expect(face.present(encoded, outputs).output).toMatchObject([{ label: 'animal' }, ...Array(24).fill({})]);
   });
-  await using('wordnet-embed', async (encoder, run) => {
-    const { input } = encoder.card('http://localhost').example.request as { readonly input: unknown };
-    const encoded = await encoder.encode({ input, parameters: { dimensions: 32 } });
+  await using('wordnet-embed', async (face, run) => {
+    const { input } = face.card('http://localhost').example.request as { readonly input: unknown };
+    const encoded = await face.encode({ input, parameters: { dimensions: 32 } });
     const outputs = (await run(encoded)).map((output) => ({ output }));
-    const vectors = encoder.present(encoded, outputs).output as number[][];
+    const vectors = face.present(encoded, outputs).output as number[][];
     for (const vector of vectors) {
       expect(vector).toHaveLength(32);
       expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
@@ -116,11 +123,11 @@ test('tensors of three types, of two callers in one batch, come out as PyTorch g
   const part = (tensors: Record<string, unknown[]>, from: number, to: number) => {
     return Object.fromEntries(Object.entries(tensors).map(([name, rows]) => [name, rows.slice(from, to)]));
   };
-  await using('mixed-dynamo', async (encoder, run) => {
-    const encoded = await encoder.encode({ input: [part(inputs, 0, 1), part(inputs, 1, 4)] });
+  await using('mixed-dynamo', async (face, run) => {
+    const encoded = await face.encode({ input: [part(inputs, 0, 1), part(inputs, 1, 4)] });
     expect(encoded.tokens).toEqual([64, 192]);
     const results = (await run(encoded)).map((output) => ({ output }));
-    const shown = encoder.present(encoded, results).output as Record<string, { type: string; data: unknown }>[];
+    const shown = face.present(encoded, results).output as Record<string, { type: string; data: unknown }>[];
     for (const [i, [from, to]] of [[0, 1] as const, [1, 4] as const].entries()) {
       for (const [name, rows] of Object.entries(part(outputs, from, to))) expectClose(shown[i]![name]!.data, rows);
     }
@@ -131,19 +138,19 @@ test('tensors of three types, of two callers in one batch, come out as PyTorch g
 
 test('a convolution exported by Keras takes nested lists and gives base64', async () => {
   const { input, output } = fixture('exports/keras-conv.json') as { readonly input: unknown; readonly output: unknown };
-  await using('keras-conv', async (encoder, run) => {
-    const name = encoder.model.inputs[0]!.name;
-    const encoded = await encoder.encode({ input: { [name]: input }, parameters: { encoding: 'base64' } });
+  await using('keras-conv', async (face, run) => {
+    const name = face.model.inputs[0]!.name;
+    const encoded = await face.encode({ input: { [name]: input }, parameters: { encoding: 'base64' } });
     const results = (await run(encoded)).map((result) => ({ output: result }));
-    const shown = encoder.present(encoded, results).output as Record<string, { base64: string }>;
+    const shown = face.present(encoded, results).output as Record<string, { base64: string }>;
     const bytes = Buffer.from(Object.values(shown)[0]!.base64, 'base64');
     expectClose([...new Float32Array(new Uint8Array(bytes).buffer)], output);
   });
 });
 
 test.each(['mixed-dynamo', 'keras-conv'])("the example of %s's card runs", async (name) => {
-  await using(name, async (encoder, run) => {
-    const request = encoder.card('http://localhost').example.request as { readonly input: unknown };
-    expect(await run(await encoder.encode(request))).toMatchObject([{ kind: 'tensors' }]);
+  await using(name, async (face, run) => {
+    const request = face.card('http://localhost').example.request as { readonly input: unknown };
+    expect(await run(await face.encode(request))).toMatchObject([{ kind: 'tensors' }]);
   });
 });

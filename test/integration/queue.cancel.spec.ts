@@ -1,7 +1,8 @@
 import { isTerminal } from '@shoal/contracts';
 import type { Admitted } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
-import { deferred, NOTHING_LEFT, openBench, outcomes, TENANT } from '../support/queue-harness.js';
+import { deferred, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+import { outcomes } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

@@ -1,5 +1,6 @@
 import { expect, inject, test } from 'vitest';
 import { FOREVER, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+import { outcomes, resultOf } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 
@@ -54,5 +55,27 @@ test('a job that runs when its deadline passes is dropped by its worker', async 
   expect(await publisher.begin([item])).toEqual([1]);
   await dropped;
   expect(await bench.end(id)).toMatchObject({ state: 'expired' });
+  expect(await bench.counters()).toEqual(NOTHING_LEFT);
+});
+
+test('an array whose deadline passes while it runs says so, keeps what was done, and takes nothing more', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims, publisher } = bench.startHolder();
+  const id = await bench.submit([1, 2, 3], { deadline: { in: 1000 } });
+  const items = (await claims.next(3)).map(({ item }) => item);
+  const dropped = new Promise<void>((resolve) => {
+    items[0]!.dropped.onAbort = resolve;
+  });
+  expect(await publisher.begin(items)).toEqual([1, 1, 1]);
+  expect(await publisher.publish([{ item: items[0]!, result: resultOf(5) }])).toEqual([1]);
+  await dropped;
+  expect(await publisher.publish(items.slice(1).map((item) => ({ item, result: resultOf(6) })))).toEqual([0, 0]);
+  const record = await bench.end(id);
+  expect(record).toMatchObject({
+    state: 'expired',
+    done: 1,
+    error: { code: 'expired', detail: 'the deadline passed before it was done', retryable: false },
+  });
+  expect(outcomes(record)).toEqual([5, null, null]);
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
 });

@@ -1,7 +1,8 @@
 import { parseJobId } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { deferred, NOTHING_LEFT, openBench, outcomes } from '../support/queue-harness.js';
+import { deferred, NOTHING_LEFT, openBench } from '../support/queue-harness.js';
+import { outcomes } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

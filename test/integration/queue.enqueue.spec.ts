@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { NewJob } from '@shoal/queue';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { type Bench, NOTHING_LEFT, openBench, outcomes, TENANT } from '../support/queue-harness.js';
+import { type Bench, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+import { outcomes } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

@@ -1,6 +1,7 @@
 import { parseJobId } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
-import { NOTHING_LEFT, openBench, outcomes, resultOf, TENANT } from '../support/queue-harness.js';
+import { NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+import { outcomes, resultOf } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

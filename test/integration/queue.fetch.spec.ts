@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { double, NOTHING_LEFT, openBench, outcomes } from '../support/queue-harness.js';
+import { NOTHING_LEFT, openBench } from '../support/queue-harness.js';
+import { double, outcomes } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

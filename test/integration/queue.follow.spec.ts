@@ -1,7 +1,8 @@
 import type { JobProgress } from '@shoal/queue';
 import { expect, inject, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { deferred, FOREVER, numberOf, openBench, resultOf, TENANT, uniqueQueue } from '../support/queue-harness.js';
+import { deferred, FOREVER, openBench, TENANT, uniqueQueue } from '../support/queue-harness.js';
+import { numberOf, resultOf } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 const never = new AbortController().signal;

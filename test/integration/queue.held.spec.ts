@@ -1,7 +1,8 @@
 import { ShoalError } from '@shoal/contracts';
 import { expect, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { type Bench, openBench, type Run, TENANT, uniqueQueue } from '../support/queue-harness.js';
+import { type Bench, openBench, TENANT, uniqueQueue } from '../support/queue-harness.js';
+import { type Run } from '../support/scripted-model.js';
 
 /** Room for about 23 MB of one tenant's jobs and results. */
 const SMALL = { memoryBudget: 64 * 1024 * 1024, tenantMemoryShare: 0.5 };

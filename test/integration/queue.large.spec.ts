@@ -1,6 +1,7 @@
 import { expect, inject, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
-import { openBench, type Run } from '../support/queue-harness.js';
+import { openBench } from '../support/queue-harness.js';
+import { type Run } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

@@ -1,6 +1,7 @@
 import { ShoalError } from '@shoal/contracts';
 import { expect, inject, test } from 'vitest';
-import { NOTHING_LEFT, openBench, outcomes, type Run } from '../support/queue-harness.js';
+import { NOTHING_LEFT, openBench } from '../support/queue-harness.js';
+import { outcomes, type Run } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 const deviceFailed = () => new ShoalError('device_failed', 'out of memory');

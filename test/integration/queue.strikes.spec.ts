@@ -2,7 +2,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { type Bench, FOREVER, NOTHING_LEFT, openBench, outcomes, resultOf } from '../support/queue-harness.js';
+import { type Bench, FOREVER, NOTHING_LEFT, openBench } from '../support/queue-harness.js';
+import { outcomes, resultOf } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 const SCRIPT = fileURLToPath(new URL('../support/crashing-worker.mjs', import.meta.url));

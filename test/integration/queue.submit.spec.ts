@@ -1,5 +1,6 @@
 import { expect, inject, test } from 'vitest';
-import { NOTHING_LEFT, openBench, outcomes, type Run } from '../support/queue-harness.js';
+import { NOTHING_LEFT, openBench } from '../support/queue-harness.js';
+import { outcomes, type Run } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
 

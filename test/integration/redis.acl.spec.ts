@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type HardenedRedis, type RedisUser, startHardenedRedis } from '../support/hardened-redis.js';
-import { openBench, outcomes } from '../support/queue-harness.js';
+import { openBench } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
+import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 import { liveAsJobs, liveAsWebhooks } from '../support/whole-life.js';
 

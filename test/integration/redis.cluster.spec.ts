@@ -3,9 +3,10 @@ import { expect, test } from 'vitest';
 import { makeCertificates } from '../support/certificates.js';
 import { rulesOf } from '../support/hardened-redis.js';
 import { startOwnRedis } from '../support/own-redis.js';
-import { type Bench, type BenchOptions, openBench, outcomes, TENANT } from '../support/queue-harness.js';
+import { type Bench, type BenchOptions, openBench, TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.js';
+import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 import { liveAsJobs, liveAsWebhooks } from '../support/whole-life.js';
 
@@ -113,7 +114,9 @@ test('a replica that takes over has the queue: submissions and workers find it',
   expect(outcomes(await bench.end(before))).toEqual([2]);
   // Replication follows behind: what it had not reached would be lost with the node.
   await replica.client.readonly();
-  await expect.poll(() => replica.client.hget(`{shoal:${queue}}:job:${before.split('.').at(-1)}`, 'state')).toBe('completed');
+  await expect
+    .poll(() => replica.client.hget(`{shoal:${queue}}:job:${before.split('.').at(-1)}`, 'state'))
+    .toBe('completed');
   await cluster.masters[0]!.crash();
   const again = async () => codes([await submitOne(bench, 2, { queue })]);
   await expect.poll(again).toEqual(['admitted']);

@@ -1,16 +1,17 @@
 /** What networks and failovers do to connections: each kind of them is in service again without anybody's help. */
 import { expect, test } from 'vitest';
 import { startLastingRedis } from '../support/lasting-redis.js';
-import { openBench, outcomes, TENANT } from '../support/queue-harness.js';
+import { openBench, TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { type Kind, startRedisGateway } from '../support/redis-gateway.js';
 import { startRedisReplica } from '../support/redis-replica.js';
+import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench, type WebhookBench } from '../support/webhook-bench.js';
 
 /** A job that is accepted from now on, however long that takes; each tells the receiver of its end. */
 async function submitWhenBack(bench: WebhookBench, url: string): Promise<string> {
-  const webhook = { url, events: ['job.completed'] } as const;
-  const submit = () => bench.submitTold(4, webhook).catch(() => undefined);
+  const webhook = { url, events: ['job.completed'], secret: bench.box.seal(bench.secret, TENANT) } as const;
+  const submit = () => bench.submitSubscribed(4, webhook).catch(() => undefined);
   let id: string | undefined;
   await expect
     .poll(

@@ -2,10 +2,11 @@ import { waitForRedis } from '@shoal/queue';
 import { expect, test } from 'vitest';
 import { type LastingRedis, startLastingRedis } from '../support/lasting-redis.js';
 import { startApi } from '../support/processes.js';
-import { outcomes, TENANT } from '../support/queue-harness.js';
+import { TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { startRedisReplica } from '../support/redis-replica.js';
 import { startSentinels } from '../support/redis-sentinels.js';
+import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 
 async function startPair() {
@@ -31,7 +32,12 @@ test('jobs and webhooks go on at the replica that the Sentinels make the primary
   await bench.end(before);
   await primary.crash();
   await expect.poll(() => sentinels.primary()).toBe(addressOf(replica));
-  const submit = () => bench.submitTold(4, { url: receiver.url, events: ['job.completed'] }).catch(() => null);
+  const webhook = {
+    url: receiver.url,
+    events: ['job.completed'] as const,
+    secret: bench.box.seal(bench.secret, TENANT),
+  };
+  const submit = () => bench.submitSubscribed(4, webhook).catch(() => null);
   let id: string | null = null;
   await expect.poll(async () => (id = await submit())).not.toBeNull();
   expect(outcomes(await bench.end(id!))).toEqual([8]);

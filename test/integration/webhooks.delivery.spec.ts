@@ -1,7 +1,7 @@
 import { TERMINAL_EVENTS } from '@shoal/contracts';
 import { expect, test } from 'vitest';
 import { deferred, TENANT } from '../support/queue-harness.js';
-import { startReceiver, verifies, withStatus } from '../support/receiver.js';
+import { slowly, startReceiver, verifies, withStatus } from '../support/receiver.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
 
 const ENDED = TERMINAL_EVENTS;
@@ -18,7 +18,7 @@ test('the end of a job reaches the tenant’s endpoint: signed, as GET shows the
       return [2 * value];
     },
   });
-  const id = await bench.submitTold(21);
+  const id = await bench.submitSubscribed(21);
   await receiver.until(1);
   told.resolve();
   await receiver.until(2);
@@ -40,17 +40,17 @@ test('a job’s own webhook gets what it asks for, signed with its own secret or
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
   await bench.webhooks.tenantSecrets(TENANT, bench.box.seal(bench.secret, TENANT));
   await bench.start();
-  await bench.submitTold(1, { url: `${receiver.url}/tenant`, events: ['job.completed'] });
+  await bench.submitSubscribed(1, { url: `${receiver.url}/tenant`, events: ['job.completed'] });
   const own = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
-  await bench.submitTold(2, {
+  await bench.submitSubscribed(2, {
     url: `${receiver.url}/own`,
     events: ['job.completed'],
     secret: bench.box.seal(own, TENANT),
   });
-  await bench.submitTold(3, { url: `${receiver.url}/failures`, events: ['job.failed'] });
+  await bench.submitSubscribed(3, { url: `${receiver.url}/failures`, events: ['job.failed'] });
   await bench.startWorker();
   await receiver.until(2);
-  const last = await bench.submitTold(4, { url: `${receiver.url}/last`, events: ['job.completed'] });
+  const last = await bench.submitSubscribed(4, { url: `${receiver.url}/last`, events: ['job.completed'] });
   await receiver.until(3);
   const paths = Object.fromEntries(receiver.received.map((entry) => [entry.path, entry]));
   expect(Object.keys(paths).sort()).toEqual(['/last', '/own', '/tenant']);
@@ -65,7 +65,7 @@ test('a receiver that fails gets the same message again, under the same id, with
   const endpoint = await bench.endpoint(receiver.url, ENDED);
   await bench.start({ schedule: [0, 1, 1, 1] });
   await bench.startWorker();
-  await bench.submitTold(1);
+  await bench.submitSubscribed(1);
   await receiver.until(2);
   receiver.answer = withStatus(204);
   await receiver.until(3);
@@ -94,7 +94,7 @@ test('the end of a job supersedes what was not delivered before', async () => {
       return values;
     },
   });
-  await bench.submitTold(1);
+  await bench.submitSubscribed(1);
   await receiver.until(1);
   const started = receiver.received[0]!;
   expect(started.event.type).toBe('job.started');
@@ -114,7 +114,7 @@ test('entries are read once whoever reads them, and left entries make no second 
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
   await bench.endpoint(receiver.url, ENDED);
   await bench.startWorker();
-  const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => bench.submitTold(n)));
+  const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => bench.submitSubscribed(n)));
   await Promise.all(ids.map((id) => bench.end(id)));
   // As if a process had ended between writing the messages and removing the entries.
   const { dispatcher, backend } = bench.still();
@@ -129,7 +129,7 @@ test('a deleted job is told thinly: nothing of it is sent', async () => {
   const receiver = await startReceiver();
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
   await bench.endpoint(receiver.url, ENDED);
-  const id = await bench.submitTold(1);
+  const id = await bench.submitSubscribed(1);
   await bench.store.remove(TENANT, id);
   await bench.start();
   await receiver.until(1);
@@ -156,10 +156,10 @@ test('a receiver that hangs holds up no other, and what waits for it asks once',
   await bench.startWorker({
     run: async (values) => values.map((value) => (value < 50 ? new Error('no') : value)),
   });
-  await Promise.all(Array.from({ length: 50 }, (_, n) => bench.submitTold(n)));
+  await Promise.all(Array.from({ length: 50 }, (_, n) => bench.submitSubscribed(n)));
   const deferrals = async () => (await metrics.deferred.get()).values[0]?.value;
   await expect.poll(deferrals).toBe(48);
-  await Promise.all(Array.from({ length: 50 }, (_, n) => bench.submitTold(50 + n)));
+  await Promise.all(Array.from({ length: 50 }, (_, n) => bench.submitSubscribed(50 + n)));
   await quick.until(50);
   expect(slow.received).toHaveLength(2);
   slow.answer = withStatus(200);
@@ -173,20 +173,13 @@ test('who waits is called one after the other as soon as there is room', async (
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
   await bench.endpoint(receiver.url, ENDED);
   await bench.startWorker();
-  const ids = await Promise.all(Array.from({ length: 100 }, (_, n) => bench.submitTold(n)));
+  const ids = await Promise.all(Array.from({ length: 100 }, (_, n) => bench.submitSubscribed(n)));
   await Promise.all(ids.map((id) => bench.end(id)));
-  let open = 0;
-  let most = 0;
-  receiver.answer = (_, response) => {
-    most = Math.max(most, ++open);
-    setTimeout(() => {
-      open--;
-      response.end();
-    }, 5);
-  };
+  const { answer, most } = slowly(5);
+  receiver.answer = answer;
   const delivering = await bench.start({ receiverConcurrency: 2 });
   await receiver.until(100);
-  expect(most).toBe(2);
+  expect(most()).toBe(2);
   expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(100);
   const { values } = await delivering.metrics.deferred.get();
   expect(values[0]?.value).toBeLessThan(200);
@@ -202,7 +195,7 @@ test('a stop finishes what is being sent and starts nothing more', async () => {
     answer = () => void response.end();
   };
   const delivering = await bench.start({ receiverConcurrency: 1 });
-  for (let n = 0; n < 5; n++) await bench.submitTold(n);
+  for (let n = 0; n < 5; n++) await bench.submitSubscribed(n);
   await receiver.until(1);
   const stopped = delivering.stop();
   answer();

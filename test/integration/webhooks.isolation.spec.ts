@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { TERMINAL_EVENTS } from '@shoal/contracts';
 import { expect, onTestFinished, test } from 'vitest';
 import { TENANT } from '../support/queue-harness.js';
-import { startReceiver, verifies } from '../support/receiver.js';
+import { slowly, startReceiver, verifies } from '../support/receiver.js';
 import { openWebhookBench, type WebhookBench } from '../support/webhook-bench.js';
 
 const HOG = 'hog';
@@ -29,7 +29,11 @@ async function startSilent() {
 
 /** An ended job whose webhook is `url`. */
 async function tell(bench: WebhookBench, tenant: string, url: string): Promise<string> {
-  const id = await bench.submitTold(1, { url, events: EVENTS, secret: bench.box.seal(bench.secret, tenant) }, tenant);
+  const id = await bench.submitSubscribed(
+    1,
+    { url, events: EVENTS, secret: bench.box.seal(bench.secret, tenant) },
+    tenant,
+  );
   await bench.store.cancel(tenant, id);
   return id;
 }
@@ -55,19 +59,12 @@ test('any number of silent receivers of one tenant leaves room for the others', 
 test('who waits for its tenant’s share is called when there is room, for each receiver by turns', async () => {
   const receiver = await startReceiver();
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
-  let open = 0;
-  let most = 0;
-  receiver.answer = (_, response) => {
-    most = Math.max(most, ++open);
-    setTimeout(() => {
-      open--;
-      response.end();
-    }, 5);
-  };
+  const { answer, most } = slowly(5);
+  receiver.answer = answer;
   await bench.start({ concurrency: 4 });
   for (let n = 0; n < 100; n++) await tell(bench, HOG, `http://h${n % 10}.example.com:${receiver.port}/`);
   await receiver.until(100);
-  expect(most).toBe(2);
+  expect(most()).toBe(2);
   expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(100);
 });
 
@@ -115,7 +112,7 @@ test('a secret that is lost holds messages back; the next one signs them', async
   const receiver = await startReceiver();
   const bench = await openWebhookBench([`127.0.0.0/8:${receiver.port}`]);
   await bench.webhooks.tenantSecrets(TENANT, bench.box.seal('whsec_lost', TENANT));
-  const id = await bench.submitTold(1, { url: receiver.url, events: EVENTS });
+  const id = await bench.submitSubscribed(1, { url: receiver.url, events: EVENTS });
   await bench.redis.del(`{shoal:webhooks:${TENANT}}:secret`);
   await bench.store.cancel(TENANT, id);
   const { logged, metrics } = await bench.start({ schedule: new Array(1000).fill(10) });

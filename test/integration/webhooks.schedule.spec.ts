@@ -25,7 +25,7 @@ async function oneMessage(bench: WebhookBench, random = () => 0.5) {
       entries.map(({ id }) => id),
     );
   };
-  await bench.store.cancel(TENANT, await bench.submitTold(1));
+  await bench.store.cancel(TENANT, await bench.submitSubscribed(1));
   await relay();
   const at: number[] = [];
   const carried = still.enqueued[0]!;
@@ -93,8 +93,8 @@ describe('an endpoint', () => {
     const message = await oneMessage(bench);
     expect(await message.attempt()).toBe(false);
     expect((await bench.webhooks.endpoint(TENANT, endpoint.id)).disabled).toBe('gone');
-    await expect.poll(() => bench.webhooks.told(TENANT).ended).toBe(false);
-    await bench.store.cancel(TENANT, await bench.submitTold(2));
+    await expect.poll(() => bench.webhooks.subscribed(TENANT).ended).toBe(false);
+    await bench.store.cancel(TENANT, await bench.submitSubscribed(2));
     await message.relay();
     expect(message.enqueued).toHaveLength(1);
   });

@@ -12,22 +12,22 @@ describe('who wants which events', () => {
     const bench = await openWebhookBench([]);
     const other = await bench.openWebhooks();
     const endpoint = await bench.endpoint(URL, ['job.started']);
-    expect(bench.webhooks.told(TENANT)).toEqual({ ...NOTHING, started: true });
-    await expect.poll(() => other.told(TENANT), { interval: 10 }).toEqual({ ...NOTHING, started: true });
+    expect(bench.webhooks.subscribed(TENANT)).toEqual({ ...NOTHING, started: true });
+    await expect.poll(() => other.subscribed(TENANT), { interval: 10 }).toEqual({ ...NOTHING, started: true });
     await bench.endpoint(URL, ['job.failed']);
-    expect(bench.webhooks.told(TENANT)).toEqual({ started: true, output: false, ended: true });
-    expect(bench.webhooks.told('other')).toEqual(NOTHING);
+    expect(bench.webhooks.subscribed(TENANT)).toEqual({ started: true, output: false, ended: true });
+    expect(bench.webhooks.subscribed('other')).toEqual(NOTHING);
     await bench.webhooks.updateEndpoint(TENANT, endpoint.id, { events: ['job.output'] });
-    expect(bench.webhooks.told(TENANT)).toEqual({ started: false, output: true, ended: true });
+    expect(bench.webhooks.subscribed(TENANT)).toEqual({ started: false, output: true, ended: true });
     await bench.webhooks.updateEndpoint(TENANT, endpoint.id, { disabled: 'by_request' });
-    expect(bench.webhooks.told(TENANT)).toEqual({ ...NOTHING, ended: true });
+    expect(bench.webhooks.subscribed(TENANT)).toEqual({ ...NOTHING, ended: true });
   });
 
   test('is forgotten with the endpoint', async () => {
     const bench = await openWebhookBench([]);
     const { id } = await bench.endpoint(URL, TERMINAL_EVENTS);
     await bench.webhooks.removeEndpoint(TENANT, id);
-    expect(bench.webhooks.told(TENANT)).toEqual(NOTHING);
+    expect(bench.webhooks.subscribed(TENANT)).toEqual(NOTHING);
     for (const call of [
       () => bench.webhooks.endpoint(TENANT, id),
       () => bench.webhooks.removeEndpoint(TENANT, id),
@@ -37,7 +37,7 @@ describe('who wants which events', () => {
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'endpoint_not_found' });
     }
-    expect(bench.webhooks.told(TENANT)).toEqual(NOTHING);
+    expect(bench.webhooks.subscribed(TENANT)).toEqual(NOTHING);
     expect(await bench.redis.hgetall('{shoal:webhooks}:events')).toEqual({});
   });
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ImportRequest, importFolder } from '@shoal/importer';
-import { createEncoder, loadRunner, type Model } from '@shoal/models';
+import { createModelFace, loadRunner, type Model } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { expect } from 'vitest';
 
@@ -63,11 +63,11 @@ export class ImportBench {
   async answer(model: Model, input: unknown): Promise<unknown> {
     const runner = loadRunner(model, await this.#runtime.createSession(model.variants[model.variant]!));
     try {
-      const encoder = await createEncoder(model);
-      const encoded = await encoder.encode({ input });
+      const face = await createModelFace(model);
+      const encoded = await face.encode({ input });
       const outputs = await runner.run(encoded.items.map((item) => ({ item, parameters: encoded.parameters })));
       const outcomes = outputs.map((output) => (output instanceof Error ? null : { output }));
-      return encoder.present(encoded, outcomes).output;
+      return face.present(encoded, outcomes).output;
     } finally {
       await runner.close();
     }

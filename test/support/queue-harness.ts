@@ -5,10 +5,9 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type BatchLimits, RunGate, systemClock } from '@shoal/batching';
-import type { ItemResult, JobRecord, Priority, WireItem, WireOutput } from '@shoal/contracts';
-import type { Model, Row } from '@shoal/models';
+import type { JobRecord, Priority, WireItem } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
 import {
-  type ClaimedItem,
   Consumer,
   type JobStoreOptions,
   type NewJob,
@@ -23,11 +22,12 @@ import {
 } from '@shoal/queue';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Queue, Worker } from 'bullmq';
-import { Cluster, Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { expect, onTestFinished } from 'vitest';
 import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
 import { type Claim, Claims } from './claims.js';
+import { keysOf, openClient } from './redis-client.js';
+import { double, numberOf, type Run } from './scripted-model.js';
 
 export const TENANT = 'acme';
 /** Longer than any test: a wait that is not woken fails by the test's own time-out. */
@@ -35,10 +35,6 @@ export const FOREVER = 600_000;
 export const NOTHING_LEFT = { tokens: 0, reserved: 0, jobs: 0, outstanding: {} };
 
 const LIMITS: BatchLimits = { maxBatchSize: 64, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 };
-
-/** The scripted model: from the values of a micro-batch to one number, output or Error each. */
-export type Run = (values: readonly number[]) => Promise<readonly (number | WireOutput | Error)[]>;
-export const double: Run = async (values) => values.map((value) => 2 * value);
 
 export interface JobOptions {
   readonly queue?: string;
@@ -49,7 +45,7 @@ export interface JobOptions {
   readonly lengths?: readonly number[];
   readonly resultBytes?: number;
   readonly retentionMs?: number;
-  readonly told?: NewJob['told'];
+  readonly webhookEvents?: NewJob['webhookEvents'];
   readonly deadline?: NewJob['deadline'];
   readonly idempotency?: NewJob['idempotency'];
 }
@@ -186,7 +182,7 @@ export async function openBench({
       tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
       resultBytes: options.resultBytes ?? 100 * list.length,
       retentionMs: options.retentionMs ?? retentionMs,
-      ...(options.told && { told: options.told }),
+      ...(options.webhookEvents && { webhookEvents: options.webhookEvents }),
       ...(options.deadline && { deadline: options.deadline }),
       ...(options.idempotency && { idempotency: options.idempotency }),
     };
@@ -317,54 +313,8 @@ export async function openBench({
       await subscriber.subscribe('shoal:ended');
       return counts;
     },
-    keys: () => scan(redis, tag),
+    keys: () => keysOf(redis, tag),
     recordKey: (id) => `${tag}:job:${parseJobId(id)!.ulid}`,
   };
   return bench;
-}
-
-/** Outputs and error codes by item. */
-export function outcomes(record: JobRecord): unknown[] {
-  return record.results.map((result) => {
-    if (result === null) return null;
-    if (result.error) return result.error.code;
-    return result.output.kind === 'score' ? result.output.score : result.output.kind;
-  });
-}
-
-/** What a bare consumer publishes for an item. */
-export function resultOf(score: number): ItemResult {
-  const receipt = {
-    batchId: 'x',
-    batchSize: 1,
-    paddedShare: 0,
-    closedBy: 'idle' as const,
-    queuedMs: 0,
-    batchingMs: 0,
-    runningMs: 0,
-    attempts: 1,
-  };
-  return { receipt, output: { kind: 'score', score } };
-}
-
-export function numberOf({ item }: Row | ClaimedItem): number {
-  if (item.kind !== 'text') throw new TypeError('a scripted model takes text items');
-  return item.ids[0]!;
-}
-
-function openClient({ redisUrl, redisCa, redisCluster }: RedisTarget): RedisClient {
-  const options = { maxRetriesPerRequest: null, ...(redisCa !== undefined && { tls: { ca: redisCa } }) };
-  const redis = redisCluster ? new Cluster([redisUrl], { redisOptions: options }) : new Redis(redisUrl, options);
-  redis.on('error', () => undefined);
-  return redis;
-}
-
-async function scan(redis: RedisClient, tag: string): Promise<string[]> {
-  const found = new Set<string>();
-  for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', `${tag}:*`, 'COUNT', 1000);
-    cursor = next;
-    for (const key of keys) found.add(key.slice(tag.length + 1));
-  }
-  return [...found].sort();
 }

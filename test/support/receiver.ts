@@ -26,6 +26,22 @@ export const withStatus =
   (_, response) =>
     void response.writeHead(status, headers).end(`answer ${status}`);
 
+/** Answers each request after `ms`; `most()` is how many were open at once at the most. */
+export function slowly(ms: number): { readonly answer: Answer; most(): number } {
+  let open = 0;
+  let most = 0;
+  return {
+    answer: (_, response) => {
+      most = Math.max(most, ++open);
+      setTimeout(() => {
+        open--;
+        response.end();
+      }, ms);
+    },
+    most: () => most,
+  };
+}
+
 export interface Receiver {
   readonly url: string;
   readonly port: number;

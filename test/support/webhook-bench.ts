@@ -28,7 +28,7 @@ export interface WebhookBench extends Bench {
   /** An endpoint that `secret` signs for. */
   endpoint(url: string, events: readonly WebhookEvent[], changes?: Partial<NewEndpoint>): Promise<Endpoint>;
   /** Submits a job that tells what the endpoints of its tenant (`TENANT` where left out) and `webhook` want. */
-  submitTold(
+  submitSubscribed(
     value: number,
     webhook?: { url: string; events: readonly WebhookEvent[]; secret?: string },
     tenant?: string,
@@ -118,8 +118,8 @@ export async function openWebhookBench(
         sealed: box.seal(secret, TENANT),
         ...changes,
       }),
-    async submitTold(value, webhook, tenant = TENANT) {
-      const job = bench.job(value, { told: ALL, tenant } satisfies JobOptions);
+    async submitSubscribed(value, webhook, tenant = TENANT) {
+      const job = bench.job(value, { webhookEvents: ALL, tenant } satisfies JobOptions);
       const [admitted] = await bench.store.submit([{ ...job, meta: { ...job.meta, ...(webhook && { webhook }) } }]);
       if (admitted === undefined || admitted instanceof Error) throw admitted;
       return admitted.id;

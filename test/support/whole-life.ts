@@ -1,8 +1,9 @@
 /** Everything that Shoal does with Redis, once: for Redis's own rules (users, slots) to object to. */
 import { ShoalError } from '@shoal/contracts';
 import { expect } from 'vitest';
-import { type Bench, deferred, double, outcomes, resultOf, TENANT } from './queue-harness.js';
+import { type Bench, deferred, TENANT } from './queue-harness.js';
 import { type Receiver, withStatus } from './receiver.js';
+import { double, outcomes, resultOf } from './scripted-model.js';
 import type { WebhookBench } from './webhook-bench.js';
 
 const key = (name: string, fingerprint = 'f') => ({ key: name, fingerprint });
@@ -99,8 +100,8 @@ export async function liveAsWebhooks(bench: WebhookBench, receiver: Receiver): P
   await webhooks.rotateTenantSecret(TENANT, box.seal(secret, TENANT), 60_000);
   const delivering = await bench.start({ receiverConcurrency: 2 });
   const worker = await bench.startWorker();
-  await bench.submitTold(1);
-  await bench.submitTold(2, { url: `${receiver.url}/own`, events: ['job.completed'] });
+  await bench.submitSubscribed(1);
+  await bench.submitSubscribed(2, { url: `${receiver.url}/own`, events: ['job.completed'] });
   const givenUp = async () => {
     const { attempts } = await webhooks.attempts(TENANT, id, { limit: 100 });
     return attempts.filter(({ nextAt, delivered }) => nextAt === null && !delivered);

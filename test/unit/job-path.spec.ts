@@ -18,7 +18,7 @@ interface Step {
 /** Files that are no task of their own. */
 const NO_TASKS = /\.spec\.ts$|\/(table|pipeline|request|forward|aggregate)\.ts$/;
 /** Interfaces between a caller and the next line: each is a place where go-to-definition stops. */
-const INTERFACES = ['Encoder', 'JobStore', 'Engine', 'ModelRunner', 'SessionPort'];
+const INTERFACES = ['ModelFace', 'JobStore', 'Engine', 'ModelRunner', 'SessionPort'];
 
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 

@@ -1,6 +1,6 @@
 /** What the API is made of: every object is built here, once, from what the process was given. */
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Encoder } from '@shoal/models';
+import type { ModelFace } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
 import { EventUrls } from './events/event-urls.js';
@@ -8,9 +8,9 @@ import { EventsController } from './events/events.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
 import { FailureLog } from './http/failure-log.js';
+import { HeldRequests } from './http/held-requests.js';
 import { RootController } from './http/root.controller.js';
 import type { ApiKey } from './http/tenant.js';
-import { Waits } from './http/waits.js';
 import { BulkController } from './jobs/bulk.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
@@ -30,7 +30,7 @@ export interface Parts {
   readonly store: JobStore;
   readonly webhooks: WebhookParts;
   /** One per version of a model, newer versions first. */
-  readonly encoders: readonly Encoder[];
+  readonly faces: readonly ModelFace[];
   /** Names of folders that jobs cannot ask for, and why. */
   readonly unserved?: ReadonlyMap<string, string>;
   /** None: every request is the sole tenant's, and only this machine is served. */
@@ -61,7 +61,7 @@ class AppModule {}
 export function appModule({
   store,
   webhooks,
-  encoders,
+  faces,
   unserved,
   keys,
   publicUrl,
@@ -87,9 +87,9 @@ export function appModule({
       RootController,
     ],
     providers: [
-      { provide: Catalog, useFactory: () => new Catalog(encoders, unserved) },
+      { provide: Catalog, useFactory: () => new Catalog(faces, unserved) },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
-      { provide: Waits, useFactory: () => new Waits(metrics) },
+      { provide: HeldRequests, useFactory: () => new HeldRequests(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },
       { provide: Webhooks, useFactory: () => new Webhooks(webhooks) },
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },

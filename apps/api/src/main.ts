@@ -1,7 +1,6 @@
 /** The API process: configure, connect, listen, drain. */
-import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
-import { ShoalError } from '@shoal/contracts';
-import { createEncoder, type Encoder, type Model, type ModelProblem, openRepository } from '@shoal/models';
+import { blamePort, httpOrigin, runProcess } from '@shoal/config';
+import { createModelFace, type Model, type ModelFace, type ModelProblem, openRepository } from '@shoal/models';
 import { openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
@@ -9,6 +8,7 @@ import {
   createLogger,
   createProcessMetrics,
   type Logger,
+  listenToRedisErrors,
   logRarely,
   openTracer,
   servePrivately,
@@ -19,7 +19,7 @@ import { Autoscale } from './autoscale/autoscale.js';
 import { autoscaleRoute } from './autoscale/autoscale-route.js';
 import { type Config, loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
-import { Waits } from './http/waits.js';
+import { HeldRequests } from './http/held-requests.js';
 import { createServer } from './server.js';
 
 /** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */
@@ -32,14 +32,10 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const { models, problems, generators } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
   for (const { folder, message } of generators) logger.info('model.not_served', { folder, reason: message });
-  const encoders = await loadEncoders(models, logger);
+  const faces = await loadFaces(models, logger);
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
-  const tellRedisError = logRarely(logger, 'redis.error', Date.now);
-  const onRedisError = (error: Error) => {
-    processMetrics.redisErrors.inc();
-    tellRedisError(error);
-  };
+  const onRedisError = listenToRedisErrors(processMetrics.redisErrors, logger, Date.now);
   const store = await openJobStore({
     ...config.redis,
     queues: models.map((model) => model.queue),
@@ -83,7 +79,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       resolve: remember(dnsResolve(), NAME_MS, NAMES, Date.now),
       clock: Date.now,
     },
-    encoders,
+    faces,
     unserved: unservedOf(models, problems, generators),
     keys: config.SHOAL_API_KEYS,
     maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
@@ -108,11 +104,11 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   logger.info('api.ready', {
     address: await app.getUrl(),
     metrics: `${httpOrigin(config.SHOAL_METRICS_HOST, privateServer.port)}/metrics`,
-    models: encoders.map(({ model }) => `${model.name}/${model.version}`),
+    models: faces.map(({ model }) => `${model.name}/${model.version}`),
   });
   return async () => {
     app.get(Readiness).stop();
-    app.get(Waits).end();
+    app.get(HeldRequests).end();
     await app.close();
     await store.close();
     webhooks.close();
@@ -121,22 +117,22 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   };
 }
 
-/** One encoder per version: its variants differ in the graph only. */
-async function loadEncoders(models: readonly Model[], logger: Logger): Promise<Encoder[]> {
+/** One face per version: its variants differ in the graph only. */
+async function loadFaces(models: readonly Model[], logger: Logger): Promise<ModelFace[]> {
   const versions = new Map<string, Model>();
   for (const model of models) {
     const key = `${model.name}/${model.version}`;
     if (!versions.has(key)) versions.set(key, model);
   }
-  const encoders = await Promise.all(
+  const faces = await Promise.all(
     [...versions].map(([key, model]) =>
-      createEncoder(model).catch((error: unknown) => {
+      createModelFace(model).catch((error: unknown) => {
         logger.warn('model.skipped', { folder: key }, error);
         return [];
       }),
     ),
   );
-  return encoders.flat();
+  return faces.flat();
 }
 
 /** What a caller is told of each name that turns out not to be served, though there is a folder for it. */
@@ -177,26 +173,10 @@ function queueCapsOf(models: readonly Model[]): Record<string, number> {
   return caps;
 }
 
-async function main(): Promise<void> {
-  exitWithParent();
-  let logger = createLogger({ name: 'api' });
-  try {
-    const config = loadConfig();
-    logger = createLogger({ name: 'api', level: config.SHOAL_LOG_LEVEL });
-    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
-    await stopOnSignal({
-      start: () => start(config, logger),
-      graceMs: DRAIN_MS,
-      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`api.${stage}`, {}, error),
-    });
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof ShoalError) {
-      process.stderr.write(`${error.message}\n`);
-    } else {
-      logger.fatal('api.start_failed', {}, error);
-    }
-    process.exit(1);
-  }
-}
-
-await main();
+await runProcess({
+  name: 'api',
+  load: loadConfig,
+  openLog: (config) => createLogger({ name: 'api', ...(config && { level: config.SHOAL_LOG_LEVEL }) }),
+  start,
+  graceMs: () => DRAIN_MS,
+});

@@ -10,6 +10,7 @@ import {
   createProcessMetrics,
   createWebhookMetrics,
   type Logger,
+  listenToRedisErrors,
   logRarely,
   openTracer,
   servePrivately,
@@ -23,7 +24,6 @@ import { CLOSE_MS, waitAtMost } from './wait-at-most.js';
 import { webhooksModule } from './webhooks.module.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
-  for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
   const presenterOf = await loadPresenters(config, logger);
   await waitForRedis(config.redis, {
     role: 'webhooks',
@@ -31,7 +31,6 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   });
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
-  const tellRedisError = logRarely(logger, 'redis.error', Date.now);
   let ready = false;
   const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
   const isReady = () => ready && backend.redis.status === 'ready';
@@ -39,10 +38,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const backend = openWebhookBackend({
     ...config.redis,
     clock: Date.now,
-    onError: (error) => {
-      processMetrics.redisErrors.inc();
-      tellRedisError(error);
-    },
+    onError: listenToRedisErrors(processMetrics.redisErrors, logger, Date.now),
   });
   processMetrics.watchRedis(() => backend.redis.status === 'ready');
   const tracer = await openTracer({

@@ -1,6 +1,6 @@
 /** The worker process: configure, load models, measure, consume, drain. */
 import { RunGate, systemClock } from '@shoal/batching';
-import { blamePort, ConfigError, exitWithParent, httpOrigin, stopOnSignal } from '@shoal/config';
+import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
@@ -10,6 +10,7 @@ import {
   createProcessMetrics,
   createWorkerMetrics,
   type Logger,
+  listenToRedisErrors,
   logRarely,
   openTracer,
   servePrivately,
@@ -46,11 +47,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const metrics = createWorkerMetrics(registry);
-  const tellRedisError = logRarely(logger, 'queue.error', Date.now);
-  const onRedisError = (error: Error) => {
-    processMetrics.redisErrors.inc();
-    tellRedisError(error);
-  };
+  const onRedisError = listenToRedisErrors(processMetrics.redisErrors, logger, Date.now);
   const tracer = await openTracer({
     name: 'worker',
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
@@ -125,23 +122,10 @@ async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
   return [...chosen];
 }
 
-async function main(): Promise<void> {
-  let logger = createLogger({ name: 'worker' });
-  try {
-    const config = loadConfig();
-    logger = createLogger({ name: 'worker', level: config.SHOAL_LOG_LEVEL });
-    for (const { variable, message } of config.unknown) logger.warn('config.unknown', { variable, reason: message });
-    await stopOnSignal({
-      start: () => start(config, logger),
-      graceMs: config.SHOAL_DRAIN_TIMEOUT,
-      say: (stage, error) => logger[error === undefined ? 'info' : 'error'](`worker.${stage}`, {}, error),
-    });
-    exitWithParent();
-  } catch (error) {
-    if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
-    else logger.fatal('worker.start_failed', {}, error);
-    process.exit(1);
-  }
-}
-
-await main();
+await runProcess({
+  name: 'worker',
+  load: loadConfig,
+  openLog: (config) => createLogger({ name: 'worker', ...(config && { level: config.SHOAL_LOG_LEVEL }) }),
+  start,
+  graceMs: ({ SHOAL_DRAIN_TIMEOUT }) => SHOAL_DRAIN_TIMEOUT,
+});

@@ -22,7 +22,7 @@ export interface BatchStages {
   readonly random: () => number;
 }
 
-type Waiting = BatchedItem<ClaimedItem>;
+type Batched = BatchedItem<ClaimedItem>;
 
 /** One outcome per item of the batch, in order. Leaves the batch's place on the device as soon as the next may start. */
 export async function processBatch(
@@ -52,7 +52,7 @@ export async function processBatch(
 
 async function runBatch(
   closedBy: CloseReason,
-  live: readonly Waiting[],
+  live: readonly Batched[],
   beginMs: number,
   { runner, random, now }: BatchStages,
 ): Promise<{ readonly ran: BatchRun; readonly finished: readonly Finished[] }> {
@@ -88,7 +88,7 @@ function finish(item: ClaimedItem, output: WireOutput | Error, receipt: ItemRece
 }
 
 /** An item that has ended its process too often is not run again; a device failure is of no item's making. */
-async function runRows(runner: ModelRunner, rows: readonly Waiting[]): Promise<(WireOutput | Error)[]> {
+async function runRows(runner: ModelRunner, rows: readonly Batched[]): Promise<(WireOutput | Error)[]> {
   const [first] = rows;
   if (rows.length === 1 && first!.value.strikes >= MAX_STRIKES) {
     return [new ShoalError('worker_crashed', `running this input ended its worker process ${MAX_STRIKES} times`)];

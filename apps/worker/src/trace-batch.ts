@@ -29,10 +29,10 @@ export function traceBatch(tracer: Tracer, model: Model, ran: BatchRun, publishM
   const published = { startedAt: now - publishMs, endedAt: now };
   const running = { startedAt: published.startedAt - ran.runningMs, endedAt: published.startedAt };
   const labels = { 'shoal.model': model.name, 'shoal.version': model.version, 'shoal.variant': model.variant };
-  const told = shares.map((share) => startProcess(tracer, model, ran, share, running.startedAt));
+  const spans = shares.map((share) => startProcess(tracer, model, ran, share, running.startedAt));
   const execute = tracer.start(`execute ${model.name}`, {
-    parent: told[0]!.span.traceparent,
-    links: told.map(({ span }) => span.traceparent),
+    parent: spans[0]!.span.traceparent,
+    links: spans.map(({ span }) => span.traceparent),
     startedAt: running.startedAt,
     attributes: {
       ...labels,
@@ -44,7 +44,7 @@ export function traceBatch(tracer: Tracer, model: Model, ran: BatchRun, publishM
     },
   });
   execute.end({ endedAt: running.endedAt });
-  for (const { span, share, claimedAt, createdAt } of told) {
+  for (const { span, share, claimedAt, createdAt } of spans) {
     const part = (name: string, startedAt: number, endedAt: number, links: readonly string[] = []) =>
       tracer.start(name, { parent: span.traceparent, startedAt, links }).end({ endedAt });
     part('queue', createdAt, claimedAt);
@@ -67,14 +67,14 @@ function findShares(items: readonly ClaimedItem[]): Share[] {
   return [...shares.values()];
 }
 
-interface Told {
+interface ProcessSpan {
   readonly span: Span;
   readonly share: Share;
   readonly claimedAt: number;
   readonly createdAt: number;
 }
 
-function startProcess(tracer: Tracer, model: Model, ran: BatchRun, share: Share, runAt: number): Told {
+function startProcess(tracer: Tracer, model: Model, ran: BatchRun, share: Share, runAt: number): ProcessSpan {
   const { item, places } = share;
   const { batchingMs, queuedMs, attempts } = ran.receipts[places[0]!]!;
   const claimedAt = runAt - ran.beginMs - batchingMs;

@@ -14,6 +14,7 @@ function spawnProcess(load: string, start: string) {
     const say = (level, event, error) => console.log(level, event, error?.message ?? '');
     const openLog = () => ({
       info: (event) => say('info', event),
+      warn: (event, { variable, reason }) => console.log('warn', event, variable, reason),
       error: (event, _, error) => say('error', event, error),
       fatal: (event, _, error) => say('fatal', event, error),
     });
@@ -36,11 +37,17 @@ test.each([
   ['async () => {}', 0, 'info app.stopped \n'],
   [`async () => { throw new Error('stuck') }`, 1, 'error app.stop_failed stuck\n'],
 ])('a signal stops the process: %s', async (stop, expected, last) => {
-  const child = spawnProcess('() => ({})', `async () => { setInterval(() => {}, 1000); return ${stop}; }`);
+  const child = spawnProcess('() => ({ unknown: [] })', `async () => { setInterval(() => {}, 1000); return ${stop}; }`);
   const out = text(child.stdout);
   await once(child.stdout, 'data');
   child.kill('SIGTERM');
   const [code] = await once(child, 'close');
   expect(code).toBe(expected);
   expect(await out).toBe(`up\ninfo app.draining \n${last}`);
+});
+
+test('variables that mean nothing are warned of before the start', async () => {
+  const load = `() => ({ unknown: [{ variable: 'A', message: 'is no variable' }] })`;
+  const child = spawnProcess(load, `async () => { throw new TypeError('oops'); }`);
+  expect(await text(child.stdout)).toBe('warn config.unknown A is no variable\nfatal app.start_failed oops\n');
 });

@@ -1,6 +1,6 @@
-export { createEncoder, createPresenter } from './encoder.js';
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
+export { createModelFace, createPresenter } from './model-face.js';
 export { shortestArray } from './numbers/shortest.js';
 export { type GeneratorFolder, readGenerator } from './repository/generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
@@ -11,9 +11,9 @@ export { sessionModel } from './session-model.js';
 export type {
   EncodedInput,
   EncodeRequest,
-  Encoder,
   ItemOutcome,
   Model,
+  ModelFace,
   ModelRunner,
   Pooling,
   Presented,

@@ -88,7 +88,7 @@ export interface Presenter {
 }
 
 /** The API's side of one model. */
-export interface Encoder extends Presenter {
+export interface ModelFace extends Presenter {
   readonly model: Model;
   /**
    * Checks and tokenises an input: one item or an array of up to 1,000.

@@ -1,6 +1,6 @@
 import type { ItemReceipt, ItemResult, JobError, JobRecord } from '@shoal/contracts';
 import { describe, expect, test } from 'vitest';
-import { createPresenter } from './encoder.js';
+import { createPresenter } from './model-face.js';
 import { fakeModel } from './testing/fake-model.js';
 import { viewOf } from './view.js';
 

@@ -6,7 +6,7 @@
   ARGV[1]  msgpack { jobs, slices, tenants, tokenCap, queueCap, heldCap, commit }: caps of a tenant's tokens, of everybody's,
            of a tenant's bytes. Each of the first three is a map of lists with a place per job, slice or tenant:
            jobs     id, tenant (which), rank, meta, task, deadlineAt, deadlineIn (0: none), items, tokens, reserved, held, kept,
-                    slices (how many), retention, hears, array, keyBytes, keyMs (0: no key)
+                    slices (how many), retention, subscribed, array, keyBytes, keyMs (0: no key)
            slices   of all jobs: first, count, tokens, cost, items; meta, task and items are numbers of arguments
            tenants  name, weight, held (bytes it was last seen to hold in all queues)
   ARGV[n]  packed values
@@ -89,7 +89,7 @@ for i, id in ipairs(jobs.id) do
       fields[n + 1], fields[n + 2] = name, value
       n = n + 2
     end
-    if jobs.hears[i] ~= '' then field('hears', jobs.hears[i]) end
+    if jobs.subscribed[i] ~= '' then field(SUBSCRIBED, jobs.subscribed[i]) end
     if jobs.array[i] then field('parts', 1) end
     if deadline > 0 then
       field('deadline', deadline)

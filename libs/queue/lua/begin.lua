@@ -5,41 +5,41 @@
   mark stays have ended their process. Items of chunks whose lock is lost, of jobs that ended, or past their deadline are
   dropped; the latter end as expired. Sent again, because the first reply was lost, it leaves no second mark.
 
-  ARGV[1]  msgpack { chunks, runs }; chunk = { id, token, tag }; run = { chunk number, job id, slice, first, last }
-           (a run is a row of neighbouring items of one slice)
+  ARGV[1]  msgpack { chunks, runs }, each a map of lists with a place per chunk or run (a row of neighbouring items of one slice):
+           chunks   id, token, tag
+           runs     chunk (which), job, slice, first, last
   ARGV[2]  packed JobError for expired jobs
   Output   per run 1: go, 0: nothing to do any more, -1: the lock is lost
 ]]
 local arg = cmsgpack.unpack(ARGV[1])
-local chunks, runs = arg[1], arg[2]
+local chunks, runs = arg.chunks, arg.runs
 local now, out, held = now_ms(), {}, {}
 local virtual = tonumber(redis.call('HGET', STATE, 'virtual') or 0)
 local before = virtual
-for c, chunk in ipairs(chunks) do
-  held[c] = holds(chunk)
-  if held[c] then virtual = math.max(virtual, chunk[3]) end
+for c, chunk in ipairs(chunks.id) do
+  held[c] = holds(chunk, chunks.token[c])
+  if held[c] then virtual = math.max(virtual, chunks.tag[c]) end
 end
-for i, run in ipairs(runs) do
-  local id, struck = run[2], 'struck' .. run[3]
-  local key = record(id)
-  if not held[run[1] + 1] then
+for i, id in ipairs(runs.job) do
+  local key, mark_field = record(id), IN_FLIGHT .. runs.slice[i]
+  if not held[runs.chunk[i]] then
     out[i] = -1
   else
-    local r = redis.call('HMGET', key, 'state', 'deadline', struck, 'hears', 'tenant')
+    local r = redis.call('HMGET', key, 'state', 'deadline', mark_field, SUBSCRIBED, 'tenant')
     if not r[1] or not is_open(r[1]) then
       out[i] = 0
     elseif r[2] and tonumber(r[2]) <= now then
       finish(id, 'expired', now, { 'error', ARGV[2] })
       out[i] = 0
     else
-      local marks, mark = r[3] or '', ' ' .. run[4] .. '-' .. run[5] .. ';'
+      local marks, mark = r[3] or '', ' ' .. runs.first[i] .. '-' .. runs.last[i] .. ';'
       if not string.find(marks, mark, 1, true) then marks = marks .. mark end
       if r[1] == 'queued' then
-        redis.call('HSET', key, struck, marks, 'state', 'running', 'started', now)
+        redis.call('HSET', key, mark_field, marks, 'state', 'running', 'started', now)
         moved[#moved + 1] = full_id(id)
-        if hears(r[4], 's') then tell(id, r[5], 'started', now) end
+        if subscribes(r[4], 's') then emit(id, r[5], 'started', now) end
       else
-        redis.call('HSET', key, struck, marks)
+        redis.call('HSET', key, mark_field, marks)
       end
       out[i] = 1
     end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- @include lib
 --[[
-  Reads what a fetched chunk holds that is still to be done. A slice whose last forward pass never ended (`struck`) has its
+  Reads what a fetched chunk holds that is still to be done. A slice whose last forward pass never ended (IN_FLIGHT) has its
   items' strikes counted now: whoever held it is gone.
 
   A chunk that better priorities of its tenant have overtaken since it got its tag goes back to where it would stand had
@@ -37,7 +37,8 @@ if tenant ~= '' and goes_back() then return { now_ms(), false } end
 local out = {}
 for i = 6, #ARGV, 2 do
   local key, s = record(ARGV[i]), ARGV[i + 1]
-  local r = redis.call('HMGET', key, 'state', 'in' .. s, 'at' .. s, 'task', 'created', 'struck' .. s, 'mask' .. s, 'marred')
+  local r = redis.call('HMGET', key, 'state', 'in' .. s, 'at' .. s, 'task', 'created', IN_FLIGHT .. s, 'mask' .. s,
+    HAS_FAILURES)
   if r[1] and is_open(r[1]) and r[2] then
     local first, count = string.match(r[3], '^(%d+) (%d+)$')
     first, count = tonumber(first), tonumber(count)
@@ -45,14 +46,14 @@ for i = 6, #ARGV, 2 do
       for from, to in string.gmatch(r[6], '(%d+)-(%d+)') do
         for n = tonumber(from), tonumber(to) do redis.call('HINCRBY', key, 'strikes' .. n, 1) end
       end
-      redis.call('HDEL', key, 'struck' .. s)
-      redis.call('HSET', key, 'marred', 1)
+      redis.call('HDEL', key, IN_FLIGHT .. s)
+      redis.call('HSET', key, HAS_FAILURES, 1)
     end
     local done, strikes, attempts = {}, {}, {}
     if r[7] then
       for n = 1, count do done[n] = tonumber(string.sub(r[7], n, n)) end
     end
-    -- `marred`: some item of the job has strikes or failed attempts.
+    -- HAS_FAILURES: some item of the job has strikes or failed attempts.
     if r[6] or r[8] then
       for n = 1, count do
         local f = redis.call('HMGET', key, 'strikes' .. (first + n - 1), 'attempts' .. (first + n - 1))

@@ -5,6 +5,12 @@
 local TAG = KEYS[1]
 local STATE = TAG .. ':state'
 
+-- Fields of a record under the names that earlier versions gave them: while a fleet is replaced, two versions read them.
+-- Which events webhooks want, how many there have been, when the last one of an output was; the items of a slice that are in
+-- a forward pass now; whether any item has strikes or failed attempts.
+local SUBSCRIBED, SEQUENCE, OUTPUT_EVENT_AT = 'hears', 'told', 'toldout'
+local IN_FLIGHT, HAS_FAILURES = 'struck', 'marred'
+
 local function record(id) return TAG .. ':job:' .. id end
 
 local function full_id(id) return string.sub(TAG, 8, -2) .. '.' .. id end
@@ -17,7 +23,7 @@ end
 
 local function is_open(state) return state == 'queued' or state == 'running' end
 
-local function holds(chunk) return redis.call('GET', TAG .. ':chunks:' .. chunk[1] .. ':lock') == chunk[2] end
+local function holds(chunk, token) return redis.call('GET', TAG .. ':chunks:' .. chunk .. ':lock') == token end
 
 -- The fair order. A chunk's priority is the distance of its start tag from `base` in quanta of tokens (at weight 1): two tags
 -- closer than a quantum are served in the order of their arrival. BullMQ's limit is 2,097,151 (PRIORITY_LIMIT); what lies
@@ -59,21 +65,21 @@ local function forget_entry(bytes, kind, id, tenant) return bytes .. ' ' .. kind
 local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {}, states = {}, held = {} }
 local outbox = false
 
--- Leaves an event for the webhooks process. `hears` is the record's: s, o, e for started, outputs, ended.
-local function tell(id, tenant, kind, now)
-  local seq = redis.call('HINCRBY', record(id), 'told', 1)
+-- Leaves an event for the webhooks process. `letters` are the record's SUBSCRIBED: s, o, e for started, outputs, ended.
+local function emit(id, tenant, kind, now)
+  local seq = redis.call('HINCRBY', record(id), SEQUENCE, 1)
   redis.call('XADD', TAG .. ':outbox', '*', 'job', id, 'tenant', tenant, 'type', kind, 'seq', seq, 'at', now)
   outbox = true
 end
 
-local function hears(letters, letter) return letters and string.find(letters, letter, 1, true) end
+local function subscribes(letters, letter) return letters and string.find(letters, letter, 1, true) end
 
 -- The first terminal write wins: callers check is_open() before. Drops the inputs and starts retention. `fields` are
 -- further fields of the record, as a list of names and values; `bytes` is the size of all results. Returns how many slices
 -- the job had: what this took grows with them.
 local function finish(id, state, now, fields, bytes)
   local key = record(id)
-  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', 'hears', 'parts',
+  local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', SUBSCRIBED, 'parts',
     'held', 'bytes', 'kept')
   local tenant, tokens, slices, retention = r[1], tonumber(r[2]), tonumber(r[4]), tonumber(r[6])
   bytes = bytes or tonumber(r[10] or 0)
@@ -87,7 +93,7 @@ local function finish(id, state, now, fields, bytes)
   if r[8] then redis.call('PEXPIRE', TAG .. ':parts:' .. id, retention) end
   redis.call('ZADD', TAG .. ':forget', now + retention, forget_entry(held, 'record', id, tenant))
   if r[5] then redis.call('ZREM', TAG .. ':due', id) end
-  if hears(r[7], 'e') then tell(id, tenant, state, now) end
+  if subscribes(r[7], 'e') then emit(id, tenant, state, now) end
   released.jobs = released.jobs + 1
   released.states[state] = (released.states[state] or 0) + 1
   released.tokens = released.tokens + tokens

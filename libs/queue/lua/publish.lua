@@ -4,22 +4,24 @@
   After a forward pass: stores the outputs of a micro-batch under the fence, ends the jobs that are complete, and announces
   them. The fence is the chunk's BullMQ lock: whoever lost it writes nothing.
 
-  ARGV[1]  msgpack { chunks, runs, maxBytes, ms between two events of outputs }; chunk = { id, token }
-           run = { chunk number, job id, slice, first, last, failed }: a row of neighbouring items of one slice with their
-           results, `failed` of them errors; -1: no results, each is to be tried again (attempts + 1)
+  ARGV[1]  msgpack { chunks, runs, maxBytes, outputPauseMs (between two events of outputs) }; the first two are maps of lists
+           with a place per chunk or run (a row of neighbouring items of one slice with their results):
+           chunks   id, token
+           runs     chunk (which), job, slice, first, last, failed (how many of the results are errors; -1: there are no
+                    results, each item is to be tried again and its attempts count one more)
   ARGV[2]  packed JobError for results that are too large
   ARGV[n]  packed results, in the order of the runs, from the third argument on
   Output   per run 1: written, 0: the job had ended or the items were done, -1: the lock is lost,
            -2: some of the items were done: publish them one by one
 ]]
 local arg = cmsgpack.unpack(ARGV[1])
-local chunks, runs, max_bytes, pause = arg[1], arg[2], arg[3], arg[4]
+local chunks, runs = arg.chunks, arg.runs
 local now, out, held = now_ms(), {}, {}
-for c, chunk in ipairs(chunks) do held[c] = holds(chunk) end
+for c, chunk in ipairs(chunks.id) do held[c] = holds(chunk, chunks.token[c]) end
 
 -- Takes back begin's mark of these items, and tells whether it was there; where only some of a run failed, it is published in
 -- smaller runs than it began.
-local function unstrike(key, struck, marks, first, last)
+local function unmark(key, mark_field, marks, first, last)
   local found = false
   local rest = string.gsub(marks or '', ' (%d+)%-(%d+);', function(from, to)
     from, to = tonumber(from), tonumber(to)
@@ -28,17 +30,17 @@ local function unstrike(key, struck, marks, first, last)
     local before = from < first and ' ' .. from .. '-' .. (first - 1) .. ';' or ''
     return before .. (to > last and ' ' .. (last + 1) .. '-' .. to .. ';' or '')
   end)
-  if rest == '' then redis.call('HDEL', key, struck) else redis.call('HSET', key, struck, rest) end
+  if rest == '' then redis.call('HDEL', key, mark_field) else redis.call('HSET', key, mark_field, rest) end
   return found
 end
 
-for i, run in ipairs(runs) do
-  local id, slice, first, last, failed, result = run[2], run[3], run[4], run[5], run[6], ARGV[i + 2]
+for i, id in ipairs(runs.job) do
+  local slice, first, last, failed, result = runs.slice[i], runs.first[i], runs.last[i], runs.failed[i], ARGV[i + 2]
   local key = record(id)
-  local mask_field, struck = 'mask' .. slice, 'struck' .. slice
-  local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, struck, 'done', 'failed', 'bytes', 'marred',
-    'parts', 'hears', 'tenant', 'toldout')
-  if not held[run[1] + 1] then
+  local mask_field, mark_field = 'mask' .. slice, IN_FLIGHT .. slice
+  local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, mark_field, 'done', 'failed', 'bytes',
+    HAS_FAILURES, 'parts', SUBSCRIBED, 'tenant', OUTPUT_EVENT_AT)
+  if not held[runs.chunk[i]] then
     out[i] = -1
   elseif not r[1] or not is_open(r[1]) then
     out[i] = 0
@@ -58,9 +60,9 @@ for i, run in ipairs(runs) do
       out[i] = -2
     elseif failed < 0 then
       -- Without a mark this was published before, and the reply was lost: an attempt counts once.
-      if unstrike(key, struck, r[5], first, last) then
+      if unmark(key, mark_field, r[5], first, last) then
         for n = first, last do redis.call('HINCRBY', key, 'attempts' .. n, 1) end
-        redis.call('HSET', key, 'marred', 1)
+        redis.call('HSET', key, HAS_FAILURES, 1)
       end
       out[i] = 1
     else
@@ -68,10 +70,10 @@ for i, run in ipairs(runs) do
       local done, failures = tonumber(r[6] or 0) + items, tonumber(r[7] or 0) + failed
       local bytes = tonumber(r[8] or 0) + #result
       -- An array's outputs are numbered as they come: this run has the numbers up to `done`.
-      if r[10] and bytes <= max_bytes then
+      if r[10] and bytes <= arg.maxBytes then
         redis.call('XADD', TAG .. ':parts:' .. id, done .. '-0', 'first', first, 'last', last)
       end
-      if bytes > max_bytes then
+      if bytes > arg.maxBytes then
         finish(id, 'failed', now, { 'error', ARGV[2] })
       elseif done == tonumber(r[2]) then
         local state = failures == done and 'failed' or 'completed'
@@ -79,12 +81,12 @@ for i, run in ipairs(runs) do
       else
         mask = string.sub(mask, 1, from - 1) .. string.rep('1', items) .. string.sub(mask, to + 1)
         redis.call('HSET', key, 'out' .. first, result, 'done', done, 'failed', failures, 'bytes', bytes, mask_field, mask)
-        unstrike(key, struck, r[5], first, last)
+        unmark(key, mark_field, r[5], first, last)
         if not string.find(mask, '0', 1, true) then redis.call('HDEL', key, 'in' .. slice) end
         if r[10] then moved[#moved + 1] = full_id(id) end
-        if hears(r[11], 'o') and now - tonumber(r[13] or 0) >= pause then
-          redis.call('HSET', key, 'toldout', now)
-          tell(id, r[12], 'output', now)
+        if subscribes(r[11], 'o') and now - tonumber(r[13] or 0) >= arg.outputPauseMs then
+          redis.call('HSET', key, OUTPUT_EVENT_AT, now)
+          emit(id, r[12], 'output', now)
         end
       end
     end

@@ -15,7 +15,7 @@ export const RECORD_BYTES = 600;
 const BYTES_PER_TOKEN = 64;
 
 /** A job cut into slices and packed, under the id that it will have. */
-export interface Candidate {
+export interface Submission {
   readonly job: NewJob;
   readonly id: string;
   readonly slices: readonly Slice[];
@@ -62,17 +62,17 @@ const admitScript = queueScript<Buffer>('admit.lua');
 export async function admit(
   redis: RedisClient,
   queue: string,
-  candidates: readonly Candidate[],
+  submissions: readonly Submission[],
   { commit, tokenCap, queueCap, memory }: AdmissionLimits,
 ): Promise<Admission> {
   const args = new Arguments(memory.held);
-  for (const candidate of candidates) args.add(candidate);
+  for (const submission of submissions) args.add(submission);
   const { jobs, slices, tenants, blobs } = args;
   const control = pack({ jobs, slices, tenants, tokenCap, queueCap, heldCap: memory.tenantCap, commit });
   const reply = unpack<Reply>(await admitScript(redis, queue, [control, ...blobs]));
   const placed: PlacedSlice[] = [];
   let slice = 0;
-  candidates.forEach(({ job, slices: own }, n) => {
+  submissions.forEach(({ job, slices: own }, n) => {
     for (let s = 0; s < own.length; s++, slice++) {
       if (reply.decision[n] !== 1) continue;
       const at = placed.length;
@@ -109,7 +109,7 @@ class Arguments {
     kept: [] as number[],
     slices: [] as number[],
     retention: [] as number[],
-    hears: [] as string[],
+    subscribed: [] as string[],
     array: [] as boolean[],
     keyBytes: [] as number[],
     keyMs: [] as number[],
@@ -131,7 +131,7 @@ class Arguments {
     this.#known = held;
   }
 
-  add({ job, id, slices, packed, bytes, order }: Candidate): void {
+  add({ job, id, slices, packed, bytes, order }: Submission): void {
     const { meta, deadline, idempotency, retentionMs } = job;
     const packedMeta = packMeta(meta, order);
     const { jobs } = this;
@@ -149,7 +149,7 @@ class Arguments {
     jobs.kept.push(RECORD_BYTES + packedMeta.length);
     jobs.slices.push(slices.length);
     jobs.retention.push(retentionMs);
-    jobs.hears.push(lettersOf(job.told));
+    jobs.subscribed.push(lettersOf(job.webhookEvents));
     jobs.array.push(meta.array);
     jobs.keyBytes.push(idempotency ? KEY_BYTES + idempotency.key.length : 0);
     jobs.keyMs.push(idempotency ? keepKeyMs(retentionMs) : 0);
@@ -180,7 +180,7 @@ class Arguments {
 }
 
 /** As lua/lib.lua reads them. */
-function lettersOf(told: NewJob['told']): string {
-  if (!told) return '';
-  return `${told.started ? 's' : ''}${told.output ? 'o' : ''}${told.ended ? 'e' : ''}`;
+function lettersOf(events: NewJob['webhookEvents']): string {
+  if (!events) return '';
+  return `${events.started ? 's' : ''}${events.output ? 'o' : ''}${events.ended ? 'e' : ''}`;
 }

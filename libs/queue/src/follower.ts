@@ -20,9 +20,9 @@ const MAX_BYTES = 256 * 1024;
 const RETRY_MS = 1000;
 
 /** As lua/events.lua returns it. */
-type Look = 0 | [record: RecordValues, runs: [end: number, first: number, last: number, packed: Buffer][]];
+type EventsReply = 0 | [record: RecordValues, runs: [end: number, first: number, last: number, packed: Buffer][]];
 
-const eventsScript = queueScript<Look>('events.lua');
+const eventsScript = queueScript<EventsReply>('events.lua');
 
 export class Follower {
   readonly #redis: RedisClient;

@@ -24,12 +24,13 @@ export { openWebhookBackend, type WebhookBackend } from './webhooks/delivery.js'
 export { TASKS, WEBHOOKS_TAG } from './webhooks/keys.js';
 export { liveSecrets } from './webhooks/secrets.js';
 export { type OpenWebhookStore, openWebhookStore, type WebhookStore } from './webhooks/store.js';
-export { toldOf, unite } from './webhooks/told.js';
+export { eventFilter, unite } from './webhooks/subscriptions.js';
 export {
   type AttemptPage,
   type AttemptResult,
   type Endpoint,
   type EndpointChanges,
+  type EventFilter,
   JOBS,
   type LoggedAttempt,
   type Message,
@@ -38,6 +39,5 @@ export {
   type NewMessage,
   type OutboxEntry,
   type SealedSecret,
-  type Told,
   type WebhookTask,
 } from './webhooks/types.js';

@@ -3,7 +3,7 @@
  * busy with earlier ones are admitted together (group commit), so single jobs share scripts and chunks without waiting.
  */
 import { ShoalError } from '@shoal/contracts';
-import { admit, type Candidate, type Decision, RECORD_BYTES } from './admission.js';
+import { admit, type Decision, RECORD_BYTES, type Submission } from './admission.js';
 import type { ChunkQueue } from './chunk-queue.js';
 import { byLength, cutSlices } from './chunks.js';
 import type { Gauges } from './gauges.js';
@@ -34,7 +34,7 @@ export interface ProducerOptions {
   readonly clock: () => number;
 }
 
-interface Pending extends Candidate {
+interface Pending extends Submission {
   id: string;
   resolve(outcome: Admitted | ShoalError): void;
 }

@@ -51,17 +51,8 @@ export class Publisher {
   /** Before a forward pass: one verdict per item; those with 1 count a strike if they are never published. */
   async begin(items: readonly ClaimedItem[]): Promise<Verdict[]> {
     const { redis, queue } = this.#options;
-    const { locks, numberOf } = distinctLocks(items);
     const runs = findRuns(items, () => true);
-    const entries = runs.map(({ items: run }) => [
-      numberOf(run[0]!),
-      run[0]!.ulid,
-      run[0]!.slice,
-      run[0]!.n,
-      run.at(-1)!.n,
-    ]);
-    const packedLocks = locks.map(({ id, token, tag }) => [id, token, tag]);
-    const verdicts = await beginScript(redis, queue, [pack([packedLocks, entries]), EXPIRED]);
+    const verdicts = await beginScript(redis, queue, [pack(columnsOf(runs)), EXPIRED]);
     return spread(runs, verdicts, items.length);
   }
 
@@ -81,16 +72,16 @@ export class Publisher {
 
   async #publishRuns(runs: readonly Run[], finished: readonly Finished[]): Promise<RunVerdict[]> {
     const { redis, queue, maxResultBytes } = this.#options;
-    const { locks, numberOf } = distinctLocks(runs.map(({ items }) => items[0]!));
-    const blobs: (Buffer | string)[] = [];
-    const entries = runs.map(({ items, at }) => {
-      const results = at.flatMap((place) => finished[place]!.result ?? []);
-      blobs.push(results.length === 0 ? '' : packResults(results));
-      const failed = results.length === 0 ? -1 : results.filter(({ error }) => error).length;
-      return [numberOf(items[0]!), items[0]!.ulid, items[0]!.slice, items[0]!.n, items.at(-1)!.n, failed];
+    const results = runs.map(({ at }) => at.flatMap((place) => finished[place]!.result ?? []));
+    const failed = results.map((run) => (run.length === 0 ? -1 : run.filter(({ error }) => error).length));
+    const { chunks, runs: columns } = columnsOf(runs);
+    const control = pack({
+      chunks,
+      runs: { ...columns, failed },
+      maxBytes: maxResultBytes,
+      outputPauseMs: OUTPUT_EVENT_PAUSE_MS,
     });
-    const packedLocks = locks.map(({ id, token }) => [id, token]);
-    const control = pack([packedLocks, entries, maxResultBytes, OUTPUT_EVENT_PAUSE_MS]);
+    const blobs = results.map((run) => (run.length === 0 ? '' : packResults(run)));
     return publishScript(redis, queue, [control, TOO_LARGE, ...blobs]);
   }
 
@@ -143,8 +134,30 @@ function spread(runs: readonly Run[], verdicts: readonly Verdict[], length: numb
   return out;
 }
 
-function distinctLocks(items: readonly ClaimedItem[]): { locks: ChunkLock[]; numberOf: (item: ClaimedItem) => number } {
+/** As lua/begin.lua and lua/publish.lua read them: a list per field; `chunk` counts the chunks from 1. */
+function columnsOf(runs: readonly Run[]) {
   const numbers = new Map<ChunkLock, number>();
-  for (const { lock } of items) if (!numbers.has(lock)) numbers.set(lock, numbers.size);
-  return { locks: [...numbers.keys()], numberOf: ({ lock }) => numbers.get(lock)! };
+  const columns = {
+    chunk: [] as number[],
+    job: [] as string[],
+    slice: [] as number[],
+    first: [] as number[],
+    last: [] as number[],
+  };
+  for (const { items } of runs) {
+    const { lock, ulid, slice, n } = items[0]!;
+    if (!numbers.has(lock)) numbers.set(lock, numbers.size + 1);
+    columns.chunk.push(numbers.get(lock)!);
+    columns.job.push(ulid);
+    columns.slice.push(slice);
+    columns.first.push(n);
+    columns.last.push(items.at(-1)!.n);
+  }
+  const locks = [...numbers.keys()];
+  const chunks = {
+    id: locks.map(({ id }) => id),
+    token: locks.map(({ token }) => token),
+    tag: locks.map(({ tag }) => tag),
+  };
+  return { chunks, runs: columns };
 }

@@ -4,26 +4,41 @@ import { queueTag } from './keys.js';
 import type { RedisClient } from './redis.js';
 
 type Argument = string | number | Buffer;
-type Script<Reply> = (redis: RedisClient, queue: string, args: readonly Argument[]) => Promise<Reply>;
+/** `key` is KEYS[1], the only one. */
+type Script<Reply> = (redis: RedisClient, key: string, args: readonly Argument[]) => Promise<Reply>;
 
 const folder = new URL('../lua/', import.meta.url);
-const source = (file: string) => readFileSync(new URL(file, folder), 'utf8');
+
+/** The script in `lua/<file>` as a function on one key; replies have strings for bulk strings. */
+export function script<Reply = unknown>(file: string): Script<Reply> {
+  return load(file, '');
+}
+
+/** The script in `lua/<file>` as a function on one queue, whose tag is the key; replies have Buffers for bulk strings. */
+export function queueScript<Reply>(file: string): Script<Reply> {
+  const run = load<Reply>(file, 'Buffer');
+  return (redis, queue, args) => run(redis, queueTag(queue), args);
+}
 
 /**
- * The script in `lua/<file>` as a function on one queue (KEYS[1] is its tag); replies have Buffers for bulk strings. `-- @include lib`
- * stands for the text of lib.lua: Redis runs one script at a time and lets none call another.
+ * `-- @include lib` stands for the text of the lib.lua beside the script: Redis runs one script at a time and lets none call
+ * another. With the suffix `Buffer` ioredis leaves bulk strings as they are.
  */
-export function queueScript<Reply>(file: string): Script<Reply> {
-  const command = `shoal_${file.replace(/\.lua$/, '')}`;
+function load<Reply>(file: string, suffix: '' | 'Buffer'): Script<Reply> {
+  const command = `shoal_${file.replace(/\.lua$/, '').replace('/', '_')}`;
   const defined = new WeakSet<RedisClient>();
   let lua: string | undefined;
-  return (redis, queue, args) => {
+  return (redis, key, args) => {
     if (!defined.has(redis)) {
-      lua ??= source(file).replace('-- @include lib', () => source('lib.lua'));
+      lua ??= read(new URL(file, folder));
       redis.defineCommand(command, { numberOfKeys: 1, lua });
       defined.add(redis);
     }
-    const call = Reflect.get(redis, `${command}Buffer`) as (...args: unknown[]) => Promise<Reply>;
-    return call.call(redis, queueTag(queue), ...args);
+    const call = Reflect.get(redis, `${command}${suffix}`) as (...args: unknown[]) => Promise<Reply>;
+    return call.call(redis, key, ...args);
   };
+}
+
+function read(file: URL): string {
+  return readFileSync(file, 'utf8').replace('-- @include lib', () => readFileSync(new URL('lib.lua', file), 'utf8'));
 }

@@ -10,10 +10,10 @@ import { EXPIRED } from './errors.js';
 import type { Gauges } from './gauges.js';
 import { HeldTotals } from './held-totals.js';
 import { SWEEPER_KEY } from './keys.js';
+import { lease } from './lease.js';
 import type { RedisClient } from './redis.js';
 import type { Schedule, Scheduled } from './schedule.js';
 import { queueScript } from './scripts.js';
-import { runWebhookScript } from './webhooks/scripts.js';
 
 const INTERVAL_MS = 250;
 /** Another replica takes over from one that has not been heard of for this long. */
@@ -104,8 +104,8 @@ export class Sweeper {
     return this.#leads;
   }
 
-  async #lease(ms: number): Promise<boolean> {
-    return (await runWebhookScript(this.#options.redis, 'lease', SWEEPER_KEY, [this.#token, ms])) === 1;
+  #lease(ms: number): Promise<boolean> {
+    return lease(this.#options.redis, SWEEPER_KEY, this.#token, ms);
   }
 
   async #sweepQueue(entry: Scheduled): Promise<void> {

@@ -1,6 +1,7 @@
 /** What callers of this lib hand in and get back. The Redis layout behind it is docs/redis.md. */
 import type { ItemResult, JobMeta, JobRecord, JobState, Joining, WireItem } from '@shoal/contracts';
 import type { Demand } from './demand.js';
+import type { EventFilter } from './webhooks/types.js';
 
 /** Whoever an API key belongs to. `weight` is its share of the work relative to other tenants. */
 export interface Tenant {
@@ -23,7 +24,7 @@ export interface NewJob {
   /** How long the job is kept after its end. */
   readonly retentionMs: number;
   /** Which of its events go to the outbox, for webhooks. */
-  readonly told?: { readonly started: boolean; readonly output: boolean; readonly ended: boolean };
+  readonly webhookEvents?: EventFilter;
   readonly idempotency?: { readonly key: string; readonly fingerprint: string };
 }
 

@@ -11,6 +11,7 @@ export {
 export { openTracer } from './open-tracer.js';
 export { type PrivateAnswer, type PrivateRoute, type PrivateServer, servePrivately } from './private-server.js';
 export { createProcessMetrics } from './process-metrics.js';
+export { listenToRedisErrors } from './redis-errors.js';
 export type { Span, SpanAttributes, SpanOptions, Tracer } from './tracer.js';
 export { VERSION } from './version.js';
 export { type Backlog, createWebhookMetrics, type WebhookMetrics } from './webhook-metrics.js';

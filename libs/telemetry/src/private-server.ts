@@ -16,7 +16,7 @@ export interface PrivateAnswer {
 }
 
 /** Whether the process is to be given work, and what whoever asks should know beside: a line each. */
-export interface Readiness {
+export interface ReadinessReport {
   readonly ready: boolean;
   readonly notes: readonly string[];
 }
@@ -27,7 +27,7 @@ export type PrivateRoute = (path: string, headers: IncomingMessage['headers']) =
 /** `ready` is asked at each probe; `route` has what the process answers beside. Rejects where the port is taken. */
 export async function servePrivately(
   registry: Registry,
-  ready: () => boolean | Readiness | Promise<boolean | Readiness>,
+  ready: () => boolean | ReadinessReport | Promise<boolean | ReadinessReport>,
   host: string,
   port: number,
   route: PrivateRoute = () => undefined,

@@ -4,8 +4,8 @@ import { EventsUrlRequest, type EventsUrlView, parse, ShoalError } from '@shoal/
 import type { JobProgress, Tenant } from '@shoal/queue';
 import type { FastifyReply } from 'fastify';
 import { EventStream } from '../http/event-stream.js';
+import { HeldRequests } from '../http/held-requests.js';
 import { CurrentTenant } from '../http/tenant.js';
-import { Waits } from '../http/waits.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { EventUrls } from './event-urls.js';
 import { JobEvents, readPosition } from './job-events.js';
@@ -14,7 +14,7 @@ import { JobEvents, readPosition } from './job-events.js';
 export class EventsController {
   constructor(
     @Inject(JobsService) private readonly jobs: JobsService,
-    @Inject(Waits) private readonly waits: Waits,
+    @Inject(HeldRequests) private readonly held: HeldRequests,
     @Inject(EventUrls) private readonly urls: EventUrls,
   ) {}
 
@@ -44,7 +44,7 @@ export class EventsController {
       reply.code(204).send();
       return;
     }
-    await this.waits.untilStop(reply, 'events', async (signal) => {
+    await this.held.untilStop(reply, 'events', async (signal) => {
       const looks = this.jobs.store.follow(tenant.name, id, Math.max(0, position), signal);
       // Before the head is sent: whatever is wrong is still an answer of its own.
       const first = await looks.next();

@@ -1,10 +1,10 @@
 import type { ItemResult, JobRecord } from '@shoal/contracts';
 import type { JobPart, JobProgress } from '@shoal/queue';
 import { describe, expect, test } from 'vitest';
-import { fakeEncoder } from '../testing/fake-encoder.js';
+import { fakeFace } from '../testing/fake-face.js';
 import { JobEvents, readPosition } from './job-events.js';
 
-const encoder = fakeEncoder('embed', 'feature-extraction');
+const face = fakeFace('embed', 'feature-extraction');
 const receipt = {
   batchId: 'x',
   batchSize: 1,
@@ -59,7 +59,7 @@ const ENDED = { state: 'completed', endedAt: 2000, expiresAt: 3000, done: 3 } as
 
 /** What a reader gets that has had the event `lastEventId`, as `id type` and the output's index. */
 function read(looks: readonly JobProgress[], lastEventId?: string): string[] {
-  const events = new JobEvents(encoder, readPosition(lastEventId));
+  const events = new JobEvents(face, readPosition(lastEventId));
   return looks.flatMap((look) =>
     events.next(look).map(({ id = '-', type, data }) => {
       const { index } = data as { index?: number };
@@ -111,7 +111,7 @@ describe('the events of an array', () => {
 
   test('have the error of an item in the place of its output', () => {
     const parts = [{ seq: 1, index: 0, result: { receipt, error: FAILED } }];
-    const events = new JobEvents(encoder, 0).next({ record: record({ done: 1, failed: 1 }), parts });
+    const events = new JobEvents(face, 0).next({ record: record({ done: 1, failed: 1 }), parts });
     expect(events[0]).toEqual({ id: '1', type: 'job.output', data: { index: 0, error: { ...FAILED, index: 0 } } });
   });
 
@@ -137,7 +137,7 @@ test('an element of several rows comes once, when its last row is there, with it
 
 test('a single job ends with its output', () => {
   const single = record({ ...ENDED, total: 1, done: 1, results: [output(7)] }, { array: false });
-  const events = new JobEvents(encoder, readPosition('started')).next({ record: single, parts: [] });
+  const events = new JobEvents(face, readPosition('started')).next({ record: single, parts: [] });
   expect(events).toMatchObject([{ id: 'end', type: 'job.completed', data: { status: 'completed', output: [7] } }]);
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Readiness } from '../health/readiness.js';
-import { Waits } from '../http/waits.js';
+import { HeldRequests } from '../http/held-requests.js';
 import { JobListSchema, JobReceiptSchema, JobSchema, ProblemSchema } from '../openapi/answers.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 
@@ -71,7 +71,7 @@ describe('GET /v1/jobs/{id}', () => {
     const answer = api.request('GET', `${links.self}?wait=60`);
     await started;
     api.app.get(Readiness).stop();
-    api.app.get(Waits).end();
+    api.app.get(HeldRequests).end();
     expect(JobSchema.parse(await (await answer).json()).status).toBe('queued');
     expect((await api.request('GET', '/readyz')).status).toBe(503);
   });

@@ -18,10 +18,10 @@ import { receiptOf } from '@shoal/models';
 import type { Tenant } from '@shoal/queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
+import { HeldRequests } from '../http/held-requests.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
 import { readWait } from '../http/prefer.js';
 import { CurrentTenant } from '../http/tenant.js';
-import { Waits } from '../http/waits.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
 import { JobsService } from './jobs.service.js';
 import { readListQuery } from './list-query.js';
@@ -30,7 +30,7 @@ import { readListQuery } from './list-query.js';
 export class JobsController {
   constructor(
     @Inject(JobsService) private readonly jobs: JobsService,
-    @Inject(Waits) private readonly waits: Waits,
+    @Inject(HeldRequests) private readonly held: HeldRequests,
   ) {}
 
   /** 202 with a receipt; 200 with the whole job where it ended in time, or had ended before under the same key. */
@@ -99,6 +99,6 @@ export class JobsController {
 
   private read(tenant: Tenant, id: string, wait: number, reply: FastifyReply): Promise<JobRecord> {
     if (wait === 0) return this.jobs.store.get(tenant.name, id);
-    return this.waits.untilStop(reply, 'result', (signal) => this.jobs.store.wait(tenant.name, id, wait, signal));
+    return this.held.untilStop(reply, 'result', (signal) => this.jobs.store.wait(tenant.name, id, wait, signal));
   }
 }

@@ -126,10 +126,10 @@ export class JobsService {
     let model: Model | undefined;
     try {
       const request = parse(JobRequest, submission.body);
-      const encoder = this.catalog.get(request.model);
-      model = encoder.model;
+      const face = this.catalog.get(request.model);
+      model = face.model;
       const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
-      const encoded = await encoder.encode({
+      const encoded = await face.encode({
         input: request.input,
         parameters: request.parameters,
         ...(request.task && { task: request.task }),
@@ -173,7 +173,7 @@ function newJob(
   request: JobRequest,
   model: Model,
   encoded: EncodedInput,
-  { webhook, told }: PreparedWebhook,
+  { webhook, webhookEvents }: PreparedWebhook,
   retentionMs: number,
   { idempotency, trace }: Submission,
 ): NewJob {
@@ -197,7 +197,7 @@ function newJob(
     items: encoded.items,
     tokens: encoded.tokens,
     resultBytes: encoded.resultBytes,
-    told,
+    webhookEvents,
     retentionMs: retention === undefined ? retentionMs : retention * 1000,
     ...(deadline !== undefined && {
       deadline: typeof deadline === 'number' ? { in: deadline * 1000 } : { at: Date.parse(deadline) },

@@ -2,7 +2,7 @@ import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { digestOf } from '../http/tenant.js';
 import { ModelCardSchema } from '../openapi/openai-answers.js';
-import { fakeEncoder } from '../testing/fake-encoder.js';
+import { fakeFace } from '../testing/fake-face.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { Catalog } from './catalog.js';
 
@@ -78,14 +78,14 @@ describe('the command line of a card', () => {
 });
 
 test('a folder that jobs cannot ask for says why', () => {
-  const catalog = new Catalog([fakeEncoder('embed', 'feature-extraction')], new Map([['lm', 'It generates text.']]));
+  const catalog = new Catalog([fakeFace('embed', 'feature-extraction')], new Map([['lm', 'It generates text.']]));
   expect(() => catalog.get('lm')).toThrow('It generates text.');
   expect(() => catalog.get('lm2')).toThrow('No model of this name');
 });
 
 test('new jobs run on the newest version; an older one can still be shown', () => {
-  const encoders = ['10', '9'].map((version) => fakeEncoder('embed', 'feature-extraction', version));
-  const catalog = new Catalog(encoders);
+  const faces = ['10', '9'].map((version) => fakeFace('embed', 'feature-extraction', version));
+  const catalog = new Catalog(faces);
   expect(catalog.get('embed').model.version).toBe('10');
   expect(catalog.find('embed', '9')?.model.version).toBe('9');
   expect(catalog.find('embed', '8')).toBeUndefined();

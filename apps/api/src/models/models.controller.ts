@@ -1,7 +1,7 @@
 /** `/v1/models`: what is served, as OpenAI lists it; one model's card adds task, limits and a request that runs. */
 import { Controller, Get, Inject, Req } from '@nestjs/common';
 import type { ListedModel, ModelCard } from '@shoal/contracts';
-import type { Encoder } from '@shoal/models';
+import type { ModelFace } from '@shoal/models';
 import type { FastifyRequest } from 'fastify';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Catalog } from './catalog.js';
@@ -35,12 +35,12 @@ export class ModelsController {
   async get(@Req() request: FastifyRequest): Promise<ModelCard> {
     const { '*': name } = request.params as { readonly '*': string };
     const { publicUrl, keys } = this.settings;
-    const encoder = this.catalog.get(name);
+    const face = this.catalog.get(name);
     const origin = publicUrl ?? `${request.protocol}://${request.host}`;
-    return encoder.card(origin, await this.jobs.joiningOf(encoder.model), keys);
+    return face.card(origin, await this.jobs.joiningOf(face.model), keys);
   }
 }
 
-function listed({ model }: Encoder): ListedModel {
+function listed({ model }: ModelFace): ListedModel {
   return { id: model.name, object: 'model', created: model.created, owned_by: 'shoal', task: model.task };
 }

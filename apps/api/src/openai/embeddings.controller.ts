@@ -2,9 +2,9 @@
 import { Body, Controller, HttpCode, Inject, Post, Req, Res, type StreamableFile } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
+import { HeldRequests } from '../http/held-requests.js';
 import { jsonStream } from '../http/json-stream.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
-import { Waits } from '../http/waits.js';
 import { type EmbeddingsResponse, EmbeddingsService } from './embeddings.service.js';
 
 /** Embeddings that are written at once. */
@@ -14,7 +14,7 @@ const FEW = 16;
 export class EmbeddingsController {
   constructor(
     @Inject(EmbeddingsService) private readonly embeddings: EmbeddingsService,
-    @Inject(Waits) private readonly waits: Waits,
+    @Inject(HeldRequests) private readonly held: HeldRequests,
   ) {}
 
   @Post()
@@ -27,7 +27,7 @@ export class EmbeddingsController {
   ): Promise<EmbeddingsResponse | StreamableFile> {
     requireBody(body);
     const trace = request.span?.traceparent;
-    const response = await this.waits.untilHangUp(reply, 'result', (signal) =>
+    const response = await this.held.untilHangUp(reply, 'result', (signal) =>
       this.embeddings.embed({ permit, signal, trace }, body),
     );
     if (response.data.length <= FEW) return response;

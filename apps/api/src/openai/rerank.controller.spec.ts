@@ -1,18 +1,18 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { digestOf } from '../http/tenant.js';
 import { OpenAiErrorSchema, RerankSchema, TextsErrorSchema, TextsRerankSchema } from '../openapi/openai-answers.js';
-import { fakeEncoder } from '../testing/fake-encoder.js';
+import { fakeFace } from '../testing/fake-face.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 
 let api: TestApi;
 afterEach(() => api.close());
 
-const RANK = fakeEncoder('rank', 'rerank');
+const RANK = fakeFace('rank', 'rerank');
 const DOCUMENTS = ['a', 'lake', 'sea'];
 const LONG = 'a b c d e f g h i';
 
 async function start(options: Parameters<typeof startTestApi>[0] = {}): Promise<void> {
-  api = await startTestApi({ encoders: [RANK, fakeEncoder('embed', 'feature-extraction')], ...options });
+  api = await startTestApi({ faces: [RANK, fakeFace('embed', 'feature-extraction')], ...options });
 }
 
 async function rank(body: object, path = '/v1/rerank'): Promise<unknown> {
@@ -109,11 +109,11 @@ describe('reranking texts, as clients of text-embeddings-inference do', () => {
   });
 
   test('asks which model where there are several, and says where there is none', async () => {
-    await start({ encoders: [RANK, fakeEncoder('rank-2', 'rerank')] });
+    await start({ faces: [RANK, fakeFace('rank-2', 'rerank')] });
     const several = await api.request('POST', '/rerank', { query: 'q', texts: ['a'] });
     expect(await several.text()).toContain('name one of rank, rank-2');
     await api.close();
-    await start({ encoders: [fakeEncoder('embed', 'feature-extraction')] });
+    await start({ faces: [fakeFace('embed', 'feature-extraction')] });
     const none = await api.request('POST', '/rerank', { query: 'q', texts: ['a'] });
     expect(await none.text()).toContain('no model that reranks is served');
   });

@@ -2,15 +2,15 @@
 import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
+import { HeldRequests } from '../http/held-requests.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
-import { Waits } from '../http/waits.js';
 import { type RerankResponse, RerankService, type TextsRerankResponse } from './rerank.service.js';
 
 @Controller()
 export class RerankController {
   constructor(
     @Inject(RerankService) private readonly reranking: RerankService,
-    @Inject(Waits) private readonly waits: Waits,
+    @Inject(HeldRequests) private readonly held: HeldRequests,
   ) {}
 
   /** Each path takes both shapes: what was sent decides what is answered. */
@@ -24,7 +24,7 @@ export class RerankController {
   ): Promise<RerankResponse | TextsRerankResponse> {
     requireBody(body);
     const trace = request.span?.traceparent;
-    return this.waits.untilHangUp(reply, 'result', (signal) =>
+    return this.held.untilHangUp(reply, 'result', (signal) =>
       this.reranking.rerank({ permit, signal, trace }, body, request.id),
     );
   }

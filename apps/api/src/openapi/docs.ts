@@ -4,8 +4,8 @@ import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Parts } from '../app.module.js';
 import { openApiDocument } from './document.js';
 
-export function setUpDocs(app: NestFastifyApplication, { encoders, keys }: Parts): void {
-  const document = openApiDocument({ encoders, keys: keys.length > 0 });
+export function setUpDocs(app: NestFastifyApplication, { faces, keys }: Parts): void {
+  const document = openApiDocument({ faces, keys: keys.length > 0 });
   SwaggerModule.setup('docs', app, document as unknown as OpenAPIObject, {
     raw: ['json'],
     jsonDocumentUrl: 'openapi.json',

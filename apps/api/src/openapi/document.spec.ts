@@ -2,7 +2,7 @@ import { ERRORS } from '@shoal/contracts';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { digestOf } from '../http/tenant.js';
-import { fakeEncoder } from '../testing/fake-encoder.js';
+import { fakeFace } from '../testing/fake-face.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { ANSWERS } from './components.js';
 
@@ -28,10 +28,10 @@ interface Schema {
   readonly [key: string]: unknown;
 }
 
-const ENCODERS = [
-  fakeEncoder('embed', 'feature-extraction'),
-  fakeEncoder('topic', 'text-classification'),
-  fakeEncoder('rank', 'rerank'),
+const FACES = [
+  fakeFace('embed', 'feature-extraction'),
+  fakeFace('topic', 'text-classification'),
+  fakeFace('rank', 'rerank'),
 ];
 
 /** Errors of no path in particular, and errors that stand inside jobs. */
@@ -43,7 +43,7 @@ const OUTSIDE_PATHS = new Set<string>([
 let api: TestApi;
 let document: Document;
 beforeAll(async () => {
-  api = await startTestApi({ encoders: ENCODERS });
+  api = await startTestApi({ faces: FACES });
   document = (await (await api.request('GET', '/openapi.json')).json()) as Document;
 });
 afterAll(() => api.close());
@@ -131,8 +131,8 @@ describe('the OpenAPI document', () => {
 
 test('where keys are needed, the document names no model to those who have none', async () => {
   const keys = [{ tenant: { name: 'acme', weight: 1 }, digest: digestOf('key') }];
-  const encoders = [fakeEncoder('canary-embed', 'feature-extraction'), fakeEncoder('canary-rank', 'rerank')];
-  const closed = await startTestApi({ encoders, keys });
+  const faces = [fakeFace('canary-embed', 'feature-extraction'), fakeFace('canary-rank', 'rerank')];
+  const closed = await startTestApi({ faces, keys });
   onTestFinished(() => closed.close());
   const text = await (await closed.request('GET', '/openapi.json')).text();
   expect(text).not.toContain('canary');

@@ -1,5 +1,5 @@
 /** The OpenAPI document: every path, parameter, answer and error. Its examples name models that are served, so they run. */
-import type { Encoder } from '@shoal/models';
+import type { ModelFace } from '@shoal/models';
 import { componentSchemas } from './components.js';
 import { jobOperations } from './job-operations.js';
 import { openAiOperations } from './openai-operations.js';
@@ -47,11 +47,11 @@ const RANKING = { query: 'What do fish breathe with?', documents: ['Fish breathe
 /** Where no model of a task is served, or nobody may know, an example names none that is there. */
 const UNNAMED = 'your-model';
 
-function examplesOf(encoders: readonly Encoder[]): Examples {
+function examplesOf(faces: readonly ModelFace[]): Examples {
   const examples: Examples = { jobs: {}, embeddings: {}, rerank: {} };
-  for (const encoder of encoders) {
-    const { name, task } = encoder.model;
-    examples.jobs[name] ??= encoder.card('').example.request;
+  for (const face of faces) {
+    const { name, task } = face.model;
+    examples.jobs[name] ??= face.card('').example.request;
     if (task === 'feature-extraction') examples.embeddings[name] ??= embeddingsOf(name);
     if (task === 'rerank') examples.rerank[name] ??= rankingOf(name);
   }
@@ -73,8 +73,8 @@ function rankingOf(model: string) {
 }
 
 /** `keys`: callers need an API key. The document does not, so it names no model then. */
-export function openApiDocument({ encoders, keys }: { readonly encoders: readonly Encoder[]; readonly keys: boolean }) {
-  const paths = Object.entries(operations(examplesOf(keys ? [] : encoders))).map(([path, methods]) => {
+export function openApiDocument({ faces, keys }: { readonly faces: readonly ModelFace[]; readonly keys: boolean }) {
+  const paths = Object.entries(operations(examplesOf(keys ? [] : faces))).map(([path, methods]) => {
     const entries = Object.entries(methods).map(([method, operation]) => {
       const errors = operation.tag === 'Health' ? [] : CALLER_ERRORS.filter((code) => keys || code !== 'unauthorized');
       return [method, toOpenApi({ ...operation, errors: [...operation.errors, ...errors] })];

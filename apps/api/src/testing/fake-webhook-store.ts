@@ -4,11 +4,11 @@ import {
   type AttemptPage,
   type Endpoint,
   type EndpointChanges,
+  type EventFilter,
+  eventFilter,
   type LoggedAttempt,
   type NewEndpoint,
   type SealedSecret,
-  type Told,
-  toldOf,
   unite,
   type WebhookStore,
 } from '@shoal/queue';
@@ -23,10 +23,10 @@ export class FakeWebhookStore implements WebhookStore {
   /** Calls of `replay`, `recover` and `test`. */
   readonly tasks: unknown[][] = [];
 
-  told(tenant: string): Told {
+  subscribed(tenant: string): EventFilter {
     const wanted = [...this.all.values()].filter((one) => one.tenant === tenant && one.disabled === null);
     const nothing = { started: false, output: false, ended: false };
-    return wanted.map(({ events }) => toldOf(events)).reduce(unite, nothing);
+    return wanted.map(({ events }) => eventFilter(events)).reduce(unite, nothing);
   }
 
   async endpoints(tenant: string): Promise<Endpoint[]> {

@@ -7,7 +7,7 @@ import { Registry } from 'prom-client';
 import type { Parts } from '../app.module.js';
 import type { ApiKey } from '../http/tenant.js';
 import { createServer } from '../server.js';
-import { fakeEncoder } from './fake-encoder.js';
+import { fakeFace } from './fake-face.js';
 import { FakeStore } from './fake-store.js';
 import { FakeWebhookStore } from './fake-webhook-store.js';
 
@@ -24,7 +24,7 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-interface Options extends Partial<Pick<Parts, 'encoders' | 'unserved' | 'publicUrl' | 'trustedProxies'>> {
+interface Options extends Partial<Pick<Parts, 'faces' | 'unserved' | 'publicUrl' | 'trustedProxies'>> {
   readonly keys?: readonly ApiKey[];
   readonly callTimeoutMs?: number;
   /** False: no key is configured. */
@@ -43,7 +43,7 @@ export async function startTestApi({
   tracer,
   maxBodyBytes = MAX_BODY_BYTES,
   corsOrigins = [],
-  encoders = [fakeEncoder('embed', 'feature-extraction'), fakeEncoder('topic', 'text-classification')],
+  faces = [fakeFace('embed', 'feature-extraction'), fakeFace('topic', 'text-classification')],
   ...parts
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
@@ -59,7 +59,7 @@ export async function startTestApi({
       resolve: resolveNames,
       clock: Date.now,
     },
-    encoders,
+    faces,
     keys,
     maxBodyBytes,
     corsOrigins,

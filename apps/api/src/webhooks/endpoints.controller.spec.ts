@@ -201,7 +201,7 @@ describe('the webhook of a job', () => {
     expect(await response.json()).toHaveProperty('webhook', { url: URL, events: ['job.completed'] });
     const [job] = api.store.submitted;
     expect(job?.meta.webhook?.secret).toMatch(/^v1\./);
-    expect(job?.told).toEqual({ started: false, output: false, ended: true });
+    expect(job?.webhookEvents).toEqual({ started: false, output: false, ended: true });
   });
 
   test('has the tenant’s secret where it brings none', async () => {
@@ -216,7 +216,7 @@ describe('the webhook of a job', () => {
     await api.request('POST', '/v1/jobs', { model: 'embed', input: 'a' });
     const webhook = { url: URL, events: ['job.started'] };
     await api.request('POST', '/v1/jobs', { model: 'embed', input: 'a', webhook });
-    expect(api.store.submitted.map(({ told }) => told)).toEqual([
+    expect(api.store.submitted.map(({ webhookEvents }) => webhookEvents)).toEqual([
       { started: false, output: false, ended: false },
       { started: false, output: true, ended: false },
       { started: true, output: true, ended: false },

@@ -6,7 +6,7 @@ import {
   ShoalError,
   type WebhookRequest,
 } from '@shoal/contracts';
-import { liveSecrets, type SealedSecret, type Told, toldOf, unite, type WebhookStore } from '@shoal/queue';
+import { type EventFilter, eventFilter, liveSecrets, type SealedSecret, unite, type WebhookStore } from '@shoal/queue';
 import {
   type AllowList,
   newSecret,
@@ -31,7 +31,7 @@ export interface WebhookParts {
 
 export interface PreparedWebhook {
   readonly webhook?: JobWebhook;
-  readonly told: Told;
+  readonly webhookEvents: EventFilter;
 }
 
 export class Webhooks {
@@ -58,13 +58,13 @@ export class Webhooks {
    * `destination_not_allowed`, `webhooks_unavailable`.
    */
   async prepare(tenant: string, request: WebhookRequest | undefined): Promise<PreparedWebhook> {
-    const told = this.#parts.store.told(tenant);
-    if (request === undefined) return { told };
+    const subscribed = this.#parts.store.subscribed(tenant);
+    if (request === undefined) return { webhookEvents: subscribed };
     const { url, events, secret } = request;
     await this.check(url, 'webhook.url');
     if (secret === undefined) await this.#ensureSecret(tenant);
     const sealed = secret === undefined ? {} : { secret: this.seal(tenant, secret) };
-    return { webhook: { url, events, ...sealed }, told: unite(told, toldOf(events)) };
+    return { webhook: { url, events, ...sealed }, webhookEvents: unite(subscribed, eventFilter(events)) };
   }
 
   /** Throws `destination_not_allowed`, whose fault is at `path`. */

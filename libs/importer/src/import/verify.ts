@@ -1,7 +1,7 @@
 /** Tries an imported model: every variant loads, answers with numbers, and lower precision stays close to fp32. */
 import type { Joining } from '@shoal/contracts';
 import {
-  createEncoder,
+  createModelFace,
   findJoining,
   loadRunner,
   type Model,
@@ -82,10 +82,10 @@ async function answersOf(session: SessionPort, model: Model, texts: readonly str
     release: () => session.release(),
   };
   const runner = loadRunner(model, watched);
-  const encoder = await createEncoder(model);
+  const face = await createModelFace(model);
   for (const text of texts) {
     const input = model.task === 'rerank' ? { query: texts[0], documents: [text] } : text;
-    const { items, parameters } = await encoder.encode({ input, parameters: { truncate: true } });
+    const { items, parameters } = await face.encode({ input, parameters: { truncate: true } });
     const [output] = await runner.run(items.map((item) => ({ item, parameters })));
     if (output instanceof Error) throw invalid(`${model.variant} does not run: ${output.message}`, output);
   }

@@ -1,6 +1,6 @@
 /** Measures the variants of a model that is served as jobs, through the path that jobs take. */
 import type { TextClassificationOutput } from '@shoal/contracts';
-import { createEncoder, type Encoder, loadRunner, type Model, type ModelRunner, sessionModel } from '@shoal/models';
+import { createModelFace, loadRunner, type Model, type ModelFace, type ModelRunner, sessionModel } from '@shoal/models';
 import { type Answers, joiningOf, likeness, tryModel } from '../import/verify.js';
 import { share, speeds } from './columns.js';
 import { type Examples, textsOf } from './examples.js';
@@ -26,15 +26,15 @@ export async function measureEncoder(
   try {
     for (const model of models) {
       signal.throwIfAborted();
-      const encoder = await createEncoder(model);
+      const face = await createModelFace(model);
       const session = await runtime.createSession(sessionModel(model.variants[model.variant]!));
       const runner = loadRunner(model, session, await joiningOf(runtime, model, session));
       runners.push(runner);
       rows.push({
-        quality: await qualityOf(encoder, runner, examples),
+        quality: await qualityOf(face, runner, examples),
         answers: await tryModel(runtime, model, sample),
         run: async () => {
-          await runAll(encoder, runner, sample, {});
+          await runAll(face, runner, sample, {});
           return sample.length;
         },
       });
@@ -59,16 +59,16 @@ export async function measureEncoder(
   }
 }
 
-async function qualityOf(encoder: Encoder, runner: ModelRunner, examples: Examples): Promise<Record<string, string>> {
+async function qualityOf(face: ModelFace, runner: ModelRunner, examples: Examples): Promise<Record<string, string>> {
   const { task } = runner.model;
   if (task === 'text-classification' && examples.kind === 'labelled') {
     const texts = examples.items.map(({ text }) => text);
-    const outputs = await runAll<TextClassificationOutput>(encoder, runner, texts, { top_k: 1 });
+    const outputs = await runAll<TextClassificationOutput>(face, runner, texts, { top_k: 1 });
     const right = examples.items.filter(({ label }, n) => outputs[n]![0]!.label === label).length;
     return { accuracy: share(right / texts.length) };
   }
   if (task === 'feature-extraction' && examples.kind === 'pairs') {
-    const vectorsOf = (texts: readonly string[]) => runAll<readonly number[]>(encoder, runner, texts, {});
+    const vectorsOf = (texts: readonly string[]) => runAll<readonly number[]>(face, runner, texts, {});
     const queries = await vectorsOf(examples.items.map(({ query }) => query));
     const documents = await vectorsOf(examples.items.map(({ document }) => document));
     return { 'recall@10': share(recallAt(10, queries, documents)) };
@@ -96,13 +96,13 @@ function dot(a: readonly number[], b: readonly number[]): number {
 }
 
 /** One output per text, as callers see them. */
-async function runAll<T>(encoder: Encoder, runner: ModelRunner, texts: readonly string[], parameters: object) {
+async function runAll<T>(face: ModelFace, runner: ModelRunner, texts: readonly string[], parameters: object) {
   const outputs: T[] = [];
   const rerank = runner.model.task === 'rerank';
   for (let from = 0; from < texts.length; from += MAX_ITEMS) {
     const page = texts.slice(from, from + MAX_ITEMS);
     const input = rerank ? page.map((text) => ({ query: texts[0], documents: [text] })) : page;
-    const encoded = await encoder.encode({ input, parameters: { ...parameters, truncate: true } });
+    const encoded = await face.encode({ input, parameters: { ...parameters, truncate: true } });
     const order = encoded.items.map((_, n) => n).sort((a, b) => encoded.tokens[a]! - encoded.tokens[b]!);
     const results = new Array<Awaited<ReturnType<ModelRunner['run']>>[number]>(order.length);
     for (let at = 0; at < order.length; at += BATCH) {
@@ -110,7 +110,7 @@ async function runAll<T>(encoder: Encoder, runner: ModelRunner, texts: readonly 
       const made = await runner.run(batch.map((n) => ({ item: encoded.items[n]!, parameters: encoded.parameters })));
       for (const [row, n] of batch.entries()) results[n] = made[row]!;
     }
-    const shown = encoder.present(
+    const shown = face.present(
       encoded,
       results.map((output) => {
         if (output instanceof Error) throw output;

@@ -16,14 +16,11 @@ export interface ModelProblem {
 const GENERATES = 'it generates text, which jobs cannot ask for yet; "shoal run" runs it';
 
 export interface Repository {
-  readonly root: string;
   /** Every version in every variant; by name, newest version first, default variant first. */
   readonly models: readonly Model[];
   readonly problems: readonly ModelProblem[];
   /** Models that jobs cannot ask for yet, though nothing is wrong with them: those that generate text. */
   readonly generators: readonly ModelProblem[];
-  /** The newest version and default variant unless told otherwise. */
-  find(name: string, choice?: { readonly version?: string; readonly variant?: string }): Model | undefined;
 }
 
 /**
@@ -55,19 +52,7 @@ export async function openRepository(root: string): Promise<Repository> {
       }
     });
   }
-  return {
-    root: real,
-    models,
-    problems,
-    generators,
-    find: (name, { version, variant } = {}) =>
-      models.find(
-        (model) =>
-          model.name === name &&
-          (version === undefined || model.version === version) &&
-          (variant === undefined || model.variant === variant),
-      ),
-  };
+  return { models, problems, generators };
 }
 
 /** Version folders, newest first; a folder without any is version 1 itself. */

@@ -1,6 +1,6 @@
 import { type ElementType, ShoalError, type TensorSpec, type WireOutput, type WireTensor } from '@shoal/contracts';
 import { expect, test } from 'vitest';
-import { createEncoder } from '../encoder.js';
+import { createModelFace } from '../model-face.js';
 import { loadRunner } from '../runner.js';
 import { fakeModel, fakeSession, SAME_SHAPE } from '../testing/fake-model.js';
 import type { Model } from '../types.js';
@@ -15,7 +15,7 @@ function model(inputs: readonly TensorSpec[], more: Partial<Model> = {}): Model 
 const MIXED = model([spec('x', 'float32', 'batch', 2), spec('i', 'int64', 'batch')]);
 
 async function encode(of: Model, input: unknown, parameters: unknown = {}) {
-  return await (await createEncoder(of)).encode({ input, parameters });
+  return await (await createModelFace(of)).encode({ input, parameters });
 }
 
 async function faults(of: Model, input: unknown, parameters: unknown = {}): Promise<Record<string, string>> {
@@ -28,11 +28,11 @@ async function faults(of: Model, input: unknown, parameters: unknown = {}): Prom
 /** One tensor of one type through encode and present. */
 async function roundTrip(type: ElementType, input: unknown, encoding = 'json'): Promise<unknown> {
   const one = model([{ name: 'x', type, shape: ['...'] }], { batchable: false });
-  const encoder = await createEncoder(one);
-  const { items, parameters } = await encoder.encode({ input: { x: input }, parameters: { encoding } });
+  const face = await createModelFace(one);
+  const { items, parameters } = await face.encode({ input: { x: input }, parameters: { encoding } });
   const item = items[0]!;
   if (item.kind !== 'tensors') throw new Error('expected tensors');
-  const { output } = encoder.present({ parameters, array: false }, [{ output: item }]);
+  const { output } = face.present({ parameters, array: false }, [{ output: item }]);
   return (output as Record<string, unknown>).x;
 }
 
@@ -202,8 +202,8 @@ test('an output that is too large fails its own item', async () => {
 });
 
 test("the card's example is a request that the graph takes", async () => {
-  const encoder = await createEncoder(MIXED);
-  const { request } = encoder.card('http://localhost:8080').example;
+  const face = await createModelFace(MIXED);
+  const { request } = face.card('http://localhost:8080').example;
   expect(request).toEqual({ model: 'fake', input: { x: [[0, 0]], i: ['0'] } });
-  await expect(encoder.encode(request as { input: unknown })).resolves.toMatchObject({ tokens: [64] });
+  await expect(face.encode(request as { input: unknown })).resolves.toMatchObject({ tokens: [64] });
 });

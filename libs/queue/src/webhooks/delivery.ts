@@ -1,15 +1,17 @@
 /** What the process that delivers webhooks needs of Redis. */
 import { randomUUID } from 'node:crypto';
 import type { JobRecord } from '@shoal/contracts';
-import { parseJobId, queueTag } from '../keys.js';
+import { parseJobId } from '../keys.js';
 import { Reader } from '../reader.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget } from '../redis.js';
+import { queueScript } from '../scripts.js';
 import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { Outbox } from './outbox.js';
-import { runWebhookScript } from './scripts.js';
 import { readSecrets, TENANT_SECRET } from './secrets.js';
 import type { SealedSecret } from './types.js';
+
+const resultsFitScript = queueScript<0 | 1>('webhooks/results-fit.lua');
 
 export interface WebhookBackend {
   /** Waits for Redis where it is away; also for BullMQ. */
@@ -54,7 +56,7 @@ export function openWebhookBackend(options: WebhookBackendOptions): WebhookBacke
     async resultsFit(id, maxBytes) {
       const job = parseJobId(id);
       if (job === null) return true;
-      return (await runWebhookScript(redis, 'results-fit', queueTag(job.queue), [job.ulid, maxBytes])) === 1;
+      return (await resultsFitScript(redis, job.queue, [job.ulid, maxBytes])) === 1;
     },
     async readResults(id) {
       const job = parseJobId(id);

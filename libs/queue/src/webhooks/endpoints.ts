@@ -1,15 +1,18 @@
 /**
  * Registered endpoints, one hash each. Beside them stands a view over all tenants of who wants which events, for the API
- * (told.ts): it is widened before an endpoint and narrowed after, so that a crash between the two can only tell too much,
+ * (subscriptions.ts): it is widened before an endpoint and narrowed after, so that a crash between the two can only tell too much,
  * which the reader of the outbox drops.
  */
 import { type DisabledReason, MAX_ENDPOINTS, ShoalError, type WebhookEvent } from '@shoal/contracts';
 import { newUlid } from '../keys.js';
 import type { RedisClient } from '../redis.js';
+import { script } from '../scripts.js';
 import { EVENTS_KEY, tenantTag, VERSION_KEY } from './keys.js';
-import { runWebhookScript } from './scripts.js';
 import { changeSecrets, formatSecrets, parseSecrets, rotate } from './secrets.js';
 import type { Endpoint, EndpointChanges, NewEndpoint, SealedSecret } from './types.js';
+
+const createScript = script<0 | 1>('webhooks/create-endpoint.lua');
+const updateScript = script<0 | 1>('webhooks/update-endpoint.lua');
 
 export class Endpoints {
   readonly #redis: RedisClient;
@@ -45,7 +48,7 @@ export class Endpoints {
     if (endpoint.disabled === null) await this.#show(tenant, id, endpoint.events);
     const fields = [...fieldsOf(endpoint), 'secrets', formatSecrets(secrets)];
     const args = [id, now, MAX_ENDPOINTS, ...fields];
-    if ((await runWebhookScript(this.#redis, 'create-endpoint', tenantTag(tenant), args)) === 1) {
+    if ((await createScript(this.#redis, tenantTag(tenant), args)) === 1) {
       const { sealed: _, ...shown } = endpoint;
       return { id, ...shown, createdAt: now, secrets };
     }
@@ -60,7 +63,7 @@ export class Endpoints {
     const seen = [...new Set([...before.events, ...after.events])];
     if (after.disabled === null) await this.#show(tenant, id, seen);
     const args = [id, ...fieldsOf(changes)];
-    if ((await runWebhookScript(this.#redis, 'update-endpoint', tenantTag(tenant), args)) !== 1) {
+    if ((await updateScript(this.#redis, tenantTag(tenant), args)) !== 1) {
       await this.#hide(tenant, id);
       return notFound();
     }

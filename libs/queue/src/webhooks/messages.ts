@@ -1,8 +1,8 @@
 /** Messages: what is to be delivered, how far each one is, and the log of attempts that an endpoint's owner can read. */
 import type { AttemptError } from '@shoal/contracts';
 import type { RedisClient } from '../redis.js';
+import { script } from '../scripts.js';
 import { tenantTag } from './keys.js';
-import { runWebhookScript } from './scripts.js';
 import {
   type AttemptPage,
   type AttemptResult,
@@ -20,6 +20,13 @@ const LOG_ENTRIES = 1000;
 const LOG_BYTES = 2 * 1024 * 1024;
 /** Entries of the log that are looked through at once. */
 const PAGE = 200;
+
+type AddReply = [created: 0 | 1, pending: number, superseded: number, dropped: string[]];
+type ReplayReply = [created: 0 | 1, pending: number, dropped: string[]];
+
+const addScript = script<AddReply>('webhooks/add.lua');
+const recordScript = script<[state: MessageState | '', disabled: string]>('webhooks/record.lua');
+const replayScript = script<ReplayReply>('webhooks/replay.lua');
 
 /** What a message that is to be delivered did to its tenant's others. */
 export interface Scheduled {
@@ -52,7 +59,7 @@ export class Messages {
   /** Does nothing where the message is there. `ends`: it is its job's last one, and supersedes the others. */
   async add(message: NewMessage, ends: boolean): Promise<Added> {
     const { id, tenant, destination, carrier, type, job, sequence, at, webhook } = message;
-    const reply = await runWebhookScript(this.#redis, 'add', tenantTag(tenant), [
+    const [created, pending, superseded, dropped] = await addScript(this.#redis, tenantTag(tenant), [
       id,
       destination,
       carrier,
@@ -67,7 +74,6 @@ export class Messages {
       ...(webhook ? ['url', webhook.url] : []),
       ...(webhook?.secret ? ['secret', webhook.secret] : []),
     ]);
-    const [created, pending, superseded, dropped] = reply as [number, number, number, string[]];
     return { created: created === 1, pending, superseded, dropped };
   }
 
@@ -99,22 +105,20 @@ export class Messages {
       'next',
       nextAt ?? '',
     );
-    const reply = await runWebhookScript(this.#redis, 'record', tenantTag(tenant), [...head, ...log]);
-    const [state, disabled] = reply as [MessageState | '', string];
+    const [state, disabled] = await recordScript(this.#redis, tenantTag(tenant), [...head, ...log]);
     return { state: state || null, disabled: disabled !== '' };
   }
 
   /** Gives a message up without an attempt. `now` in Unix ms. */
   async giveUp({ id, tenant, carrier }: Pick<Message, 'id' | 'tenant' | 'carrier'>, now: number): Promise<void> {
     const args = [id, carrier, 'failed', KEEP_MS, now, 0, '0', 0, 0];
-    await runWebhookScript(this.#redis, 'record', tenantTag(tenant), args);
+    await recordScript(this.#redis, tenantTag(tenant), args);
   }
 
   /** Not created where the endpoint has no such message. */
   async replay(tenant: string, endpoint: string, id: string, carrier: string): Promise<Scheduled> {
     const args = [id, endpoint, carrier, KEEP_MS];
-    const reply = await runWebhookScript(this.#redis, 'replay', tenantTag(tenant), args);
-    const [created, pending, dropped] = reply as [number, number, string[]];
+    const [created, pending, dropped] = await replayScript(this.#redis, tenantTag(tenant), args);
     return { created: created === 1, pending, dropped };
   }
 

@@ -6,9 +6,10 @@
 import { ShoalError, type WebhookEvent } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
 import { formatJobId, QUEUES_KEY } from '../keys.js';
+import { lease } from '../lease.js';
 import { type RedisClient, subscribe } from '../redis.js';
+import { script } from '../scripts.js';
 import { leaseKey, OUTBOX_CHANNEL, outboxKey, TASKS, WEBHOOKS_TAG } from './keys.js';
-import { runWebhookScript } from './scripts.js';
 import type { OutboxEntry, QueuedTask, WebhookTask } from './types.js';
 
 /** A reader that ended without a word is replaced after this long. */
@@ -17,6 +18,9 @@ const LEASE_MS = 10_000;
 const MAX_TASKS = 10_000;
 const MAX_TASKS_OF_TENANT = 50;
 const RETRY_TASK_SECONDS = 5;
+
+const addTaskScript = script<0 | 1>('webhooks/add-task.lua');
+const removeTaskScript = script('webhooks/remove-task.lua');
 
 export class Outbox {
   readonly #redis: RedisClient;
@@ -50,8 +54,8 @@ export class Outbox {
   }
 
   /** True where this process is the one that reads the stream, for the next 10 s. */
-  async lease(source: string): Promise<boolean> {
-    return (await runWebhookScript(this.#redis, 'lease', leaseKey(source), [this.#token, LEASE_MS])) === 1;
+  lease(source: string): Promise<boolean> {
+    return lease(this.#redis, leaseKey(source), this.#token, LEASE_MS);
   }
 
   async release(source: string): Promise<void> {
@@ -73,14 +77,14 @@ export class Outbox {
   }
 
   async removeTask({ id, task }: QueuedTask): Promise<void> {
-    await runWebhookScript(this.#redis, 'remove-task', WEBHOOKS_TAG, [id, task.tenant]);
+    await removeTaskScript(this.#redis, WEBHOOKS_TAG, [id, task.tenant]);
   }
 }
 
 /** Hands a task to whoever reads the outboxes. Throws `tenant_backlog_full`. */
 export async function addTask(redis: RedisClient, task: WebhookTask): Promise<void> {
   const args = [task.tenant, JSON.stringify(task), MAX_TASKS_OF_TENANT, MAX_TASKS];
-  if ((await runWebhookScript(redis, 'add-task', WEBHOOKS_TAG, args)) !== 1) {
+  if ((await addTaskScript(redis, WEBHOOKS_TAG, args)) !== 1) {
     const detail = 'tests and replays that were asked for before are still to be done';
     throw new ShoalError('tenant_backlog_full', detail, { retryAfter: RETRY_TASK_SECONDS });
   }

@@ -1,13 +1,15 @@
 /** Lists of sealed secrets: the one in use, and those before it that go on signing for a while. */
 import { MAX_OVERLAPPING_SECRETS, ShoalError } from '@shoal/contracts';
 import type { RedisClient } from '../redis.js';
+import { script } from '../scripts.js';
 import { tenantTag } from './keys.js';
-import { runWebhookScript } from './scripts.js';
 import type { SealedSecret } from './types.js';
 
 const FIELD = 'secrets';
 /** A tenant's own secret, for webhooks of jobs without one. */
 export const TENANT_SECRET = ':secret';
+
+const swapScript = script<0 | 1>('webhooks/swap-secrets.lua');
 
 export function parseSecrets(text: string | null | undefined): SealedSecret[] {
   return text ? (JSON.parse(text) as SealedSecret[]) : [];
@@ -59,11 +61,7 @@ export async function changeSecrets(
     const before = parseSecrets(text);
     const after = change(before);
     if (after === before) return before;
-    const swapped = await runWebhookScript(redis, 'swap-secrets', tenantTag(tenant), [
-      key,
-      text ?? '',
-      formatSecrets(after),
-    ]);
+    const swapped = await swapScript(redis, tenantTag(tenant), [key, text ?? '', formatSecrets(after)]);
     if (swapped === 1) return after;
   }
 }

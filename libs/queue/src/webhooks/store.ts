@@ -7,13 +7,13 @@ import { Endpoints } from './endpoints.js';
 import { Messages } from './messages.js';
 import { addTask } from './outbox.js';
 import { changeSecrets, rotate, TENANT_SECRET } from './secrets.js';
-import { ToldView } from './told.js';
-import type { AttemptPage, Endpoint, EndpointChanges, NewEndpoint, SealedSecret, Told } from './types.js';
+import { SubscriptionView } from './subscriptions.js';
+import type { AttemptPage, Endpoint, EndpointChanges, EventFilter, NewEndpoint, SealedSecret } from './types.js';
 
 /** Every method throws ShoalError: `endpoint_not_found` where the tenant has no such endpoint, `redis_unavailable`. */
 export interface WebhookStore {
   /** Which events any of the tenant's endpoints wants, at most 250 ms old while Redis answers. */
-  told(tenant: string): Told;
+  subscribed(tenant: string): EventFilter;
   endpoints(tenant: string): Promise<Endpoint[]>;
   endpoint(tenant: string, id: string): Promise<Endpoint>;
   /** Throws `limit_reached`. */
@@ -48,7 +48,7 @@ export type OpenWebhookStore = WebhookStore & { close(): void };
 /** Connects and reads the view. Throws `redis_unavailable` where Redis does not answer in 5 s. */
 export async function openWebhookStore(options: WebhookStoreOptions): Promise<OpenWebhookStore> {
   const redis = openFailFast(options, options.onError);
-  const view = new ToldView(redis);
+  const view = new SubscriptionView(redis);
   try {
     await checkRedis(redis, options, { role: 'api', onWarning: options.onError });
     await view.start();
@@ -61,12 +61,12 @@ export async function openWebhookStore(options: WebhookStoreOptions): Promise<Op
 
 class RedisWebhookStore implements OpenWebhookStore {
   readonly #redis: RedisClient;
-  readonly #view: ToldView;
+  readonly #view: SubscriptionView;
   readonly #clock: () => number;
   readonly #endpoints: Endpoints;
   readonly #messages: Messages;
 
-  constructor(redis: RedisClient, view: ToldView, clock: () => number) {
+  constructor(redis: RedisClient, view: SubscriptionView, clock: () => number) {
     this.#redis = redis;
     this.#view = view;
     this.#clock = clock;
@@ -74,7 +74,7 @@ class RedisWebhookStore implements OpenWebhookStore {
     this.#messages = new Messages(redis);
   }
 
-  told(tenant: string): Told {
+  subscribed(tenant: string): EventFilter {
     return this.#view.of(tenant);
   }
 

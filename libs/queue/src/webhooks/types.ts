@@ -2,7 +2,7 @@
 import type { AttemptError, DisabledReason, WebhookEvent } from '@shoal/contracts';
 
 /** Which kinds of events of a job go to the outbox. */
-export interface Told {
+export interface EventFilter {
   readonly started: boolean;
   readonly output: boolean;
   readonly ended: boolean;

@@ -2,17 +2,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type JobError, ShoalError } from '@shoal/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createEncoder } from './encoder.js';
+import { createModelFace } from './model-face.js';
 import { openRepository } from './repository/repository.js';
 import { PIPELINES } from './tasks/table.js';
 import { FIXTURES, type ModelFolders, modelFolders, onnx, TEXT_INPUTS } from './testing/model-folder.js';
-import type { Encoder } from './types.js';
+import type { ModelFace } from './types.js';
 
 let folders: ModelFolders;
-let classify: Encoder;
-let embed: Encoder;
-let rerank: Encoder;
-let entities: Encoder;
+let classify: ModelFace;
+let embed: ModelFace;
+let rerank: ModelFace;
+let entities: ModelFace;
 
 /** Graphs without nodes around the tokenizers of two tiny checkpoints. */
 beforeAll(async () => {
@@ -36,9 +36,9 @@ beforeAll(async () => {
     'model.onnx': graph('last_hidden_state', ['batch', 'sequence', 2048]),
     'config.json': { architectures: ['BertModel'], vocab_size: 288 },
   });
-  const repository = await openRepository(folders.root);
-  expect(repository.problems).toEqual([]);
-  const open = (name: string) => createEncoder(repository.find(name)!);
+  const { models, problems } = await openRepository(folders.root);
+  expect(problems).toEqual([]);
+  const open = (name: string) => createModelFace(models.find((model) => model.name === name)!);
   [classify, embed, rerank, entities] = await Promise.all([
     open('classify'),
     open('embed'),
@@ -48,8 +48,8 @@ beforeAll(async () => {
 });
 afterAll(() => folders.remove());
 
-async function failure(encoder: Encoder, request: Parameters<Encoder['encode']>[0]): Promise<ShoalError> {
-  const error: unknown = await encoder.encode(request).catch((thrown: unknown) => thrown);
+async function failure(face: ModelFace, request: Parameters<ModelFace['encode']>[0]): Promise<ShoalError> {
+  const error: unknown = await face.encode(request).catch((thrown: unknown) => thrown);
   if (error instanceof ShoalError) return error;
   throw new Error('expected a ShoalError');
 }
@@ -90,7 +90,7 @@ test('all faults of input and parameters come in one error', async () => {
 
 test('a folder that says so cuts texts that are too long, unless a request says otherwise', async () => {
   const shoal = { ...classify.model.shoal, truncate: true };
-  const cutting = await createEncoder({ ...classify.model, shoal });
+  const cutting = await createModelFace({ ...classify.model, shoal });
   const input = 'one two three '.repeat(40);
   for (const parameters of [undefined, null, {}, { truncate: null }, { top_k: 1 }]) {
     expect((await cutting.encode({ input, parameters })).tokens).toEqual([16]);
@@ -196,14 +196,14 @@ test('more dimensions than the vectors have, and pooling that the graph has done
     'parameters.dimensions',
   ]);
   const outputs = [{ name: 'sentence_embedding', type: 'float32', shape: ['batch', 8] }];
-  const pooled = await createEncoder({ ...embed.model, outputs });
+  const pooled = await createModelFace({ ...embed.model, outputs });
   expect((await pooled.encode({ input: 'one' })).parameters).toMatchObject({ pooling: 'graph' });
   expect(paths(await failure(pooled, { input: 'a', parameters: { pooling: 'cls' } }))).toEqual(['parameters.pooling']);
 });
 
 test('a file that is not a tokenizer is an invalid model', async () => {
   const folder = folders.write('broken', { 'tokenizer.json': '{"model":{}}' });
-  await expect(createEncoder({ ...embed.model, folder })).rejects.toMatchObject({ code: 'model_invalid' });
+  await expect(createModelFace({ ...embed.model, folder })).rejects.toMatchObject({ code: 'model_invalid' });
 });
 
 test("the card's example is a request that this model takes, as a line for a shell", async () => {
@@ -214,8 +214,8 @@ test("the card's example is a request that this model takes, as a line for a she
   expect(classify.card('http://localhost:8080', null, true).example.curl).toContain(
     "-H 'authorization: Bearer <your key>'",
   );
-  for (const encoder of [classify, embed, rerank, entities]) {
-    const { input } = encoder.card('http://localhost:8080').example.request as { input: unknown };
-    await expect(encoder.encode({ input })).resolves.toMatchObject({ task: encoder.model.task });
+  for (const face of [classify, embed, rerank, entities]) {
+    const { input } = face.card('http://localhost:8080').example.request as { input: unknown };
+    await expect(face.encode({ input })).resolves.toMatchObject({ task: face.model.task });
   }
 });

@@ -6,10 +6,10 @@ import { isLargeOutput } from './result-size.js';
 import type { TaskFace } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
 import { loadTokenizer } from './text/tokenizer.js';
-import type { EncodedInput, EncodeRequest, Encoder, ItemOutcome, Model, Presented, Presenter } from './types.js';
+import type { EncodedInput, EncodeRequest, ItemOutcome, Model, ModelFace, Presented, Presenter } from './types.js';
 
 /** Loads the tokenizer, where the task has one. Throws `model_invalid`. */
-export async function createEncoder(model: Model): Promise<Encoder> {
+export async function createModelFace(model: Model): Promise<ModelFace> {
   const pipeline = PIPELINES[model.task];
   const tokenizer = model.text === null ? null : await loadTokenizer(model, model.text.maxTokens);
   return {

@@ -7,7 +7,7 @@ type Task<T> = (signal: AbortSignal) => Promise<T>;
 /** What is waited for: a job's result, or its events as they come. */
 type Kind = 'result' | 'events';
 
-export class Waits {
+export class HeldRequests {
   readonly #open = new Set<AbortController>();
   #ended = false;
 

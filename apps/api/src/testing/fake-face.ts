@@ -1,4 +1,4 @@
-/** An encoder without a tokenizer: every word is a token, and its id is the word's length. */
+/** A model face without a tokenizer: every word is a token, and its id is the word's length. */
 import {
   type JobError,
   type ModelCard,
@@ -10,7 +10,7 @@ import {
   TextInput,
   type TextItem,
 } from '@shoal/contracts';
-import type { EncodedInput, EncodeRequest, Encoder, ItemOutcome, Model } from '@shoal/models';
+import type { EncodedInput, EncodeRequest, ItemOutcome, Model, ModelFace } from '@shoal/models';
 import { z } from 'zod';
 
 const MAX_TOKENS = 8;
@@ -20,7 +20,7 @@ const Parameters = requestObject({
   truncate: z.boolean().default(false),
 });
 
-export function fakeEncoder(name: string, task: Task, version = '1'): Encoder {
+export function fakeFace(name: string, task: Task, version = '1'): ModelFace {
   const model = fakeModel(name, task, version);
   return {
     model,

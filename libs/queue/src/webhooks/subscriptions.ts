@@ -5,14 +5,14 @@
 import { TERMINAL_EVENTS, type WebhookEvent } from '@shoal/contracts';
 import type { RedisClient } from '../redis.js';
 import { EVENTS_KEY, VERSION_KEY } from './keys.js';
-import type { Told } from './types.js';
+import type { EventFilter } from './types.js';
 
 /** An endpoint is known to every replica after this long and one round trip: 250 ms are promised. */
 const INTERVAL_MS = 200;
 
-const NOTHING: Told = { started: false, output: false, ended: false };
+const NOTHING: EventFilter = { started: false, output: false, ended: false };
 
-export function toldOf(events: readonly WebhookEvent[]): Told {
+export function eventFilter(events: readonly WebhookEvent[]): EventFilter {
   return {
     started: events.includes('job.started'),
     output: events.includes('job.output'),
@@ -20,14 +20,14 @@ export function toldOf(events: readonly WebhookEvent[]): Told {
   };
 }
 
-export function unite(a: Told, b: Told): Told {
+export function unite(a: EventFilter, b: EventFilter): EventFilter {
   return { started: a.started || b.started, output: a.output || b.output, ended: a.ended || b.ended };
 }
 
-export class ToldView {
+export class SubscriptionView {
   readonly #redis: RedisClient;
   #version: string | null | undefined;
-  #tenants: ReadonlyMap<string, Told> = new Map();
+  #tenants: ReadonlyMap<string, EventFilter> = new Map();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(redis: RedisClient) {
@@ -53,7 +53,7 @@ export class ToldView {
     this.#timer = undefined;
   }
 
-  of(tenant: string): Told {
+  of(tenant: string): EventFilter {
     return this.#tenants.get(tenant) ?? NOTHING;
   }
 
@@ -61,10 +61,10 @@ export class ToldView {
     const version = await this.#redis.get(VERSION_KEY);
     if (version === this.#version) return;
     const view = await this.#redis.hgetall(EVENTS_KEY);
-    const tenants = new Map<string, Told>();
+    const tenants = new Map<string, EventFilter>();
     for (const [field, events] of Object.entries(view)) {
       const tenant = field.split(' ', 1)[0]!;
-      tenants.set(tenant, unite(tenants.get(tenant) ?? NOTHING, toldOf(events.split(' ') as WebhookEvent[])));
+      tenants.set(tenant, unite(tenants.get(tenant) ?? NOTHING, eventFilter(events.split(' ') as WebhookEvent[])));
     }
     this.#tenants = tenants;
     this.#version = version;

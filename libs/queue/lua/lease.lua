@@ -1,9 +1,9 @@
 #!lua
 --[[
-  Makes the caller the only one who reads an outbox, or lets it stay so. KEYS[1] is the lock itself.
+  Gives the caller the lease, or lets it keep it. KEYS[1] is the lease itself.
 
   ARGV     the caller's token, ms
-  Output   1, or 0 where another one reads it
+  Output   1, or 0 where another one has it
 ]]
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
