@@ -6,7 +6,7 @@ export const ENVIRONMENT = `Environment:
   REDIS_URL              a Redis of yours, redis:// or rediss://     a private one is started
   SHOAL_REDIS_CA         PEM file of who may sign its certificate    the system's
   SHOAL_REDIS_CLUSTER    true where it is a Redis Cluster            false
-  SHOAL_REDIS_SENTINELS  redis:// URLs of Sentinels; REDIS_URL's   none
+  SHOAL_REDIS_SENTINELS  redis:// URLs of Sentinels; REDIS_URL's     none
                          host is then the name of the primary
   SHOAL_MODELS_DIR       folder of model folders                     models
   SHOAL_DATA_DIR         where the private Redis keeps its data      .shoal

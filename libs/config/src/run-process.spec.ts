@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 
 const index = new URL('../dist/index.js', import.meta.url).href;
 const contracts = import.meta.resolve('@shoal/contracts');
@@ -20,9 +20,11 @@ function spawnProcess(load: string, start: string) {
     });
     await runProcess({ name: 'app', load: ${load}, openLog, start: ${start}, graceMs: () => 5000 });
     console.log('up');`;
-  return spawn(process.execPath, ['--input-type=module', '-e', script], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
 }
 
 test.each([

@@ -34,7 +34,7 @@ export async function readGenerator(folder: string): Promise<GeneratorFolder> {
   await refuseCheckpoint(version);
   const shoal = (await readJson(version, 'shoal.json', ShoalJson)) ?? {};
   if (shoal.task !== undefined && shoal.task !== 'text-generation') {
-    throw invalid(`${version} serves ${shoal.task} to jobs; what runs by itself are models of text-generation`);
+    throw invalid(`${version} serves ${shoal.task} to jobs; "shoal run" is for models that generate text`);
   }
   const variants = await findVariants(version, shoal);
   const tokenizer = await readText(version, 'tokenizer.json');
