@@ -3,13 +3,14 @@
  * `npm run test:containers`: the integration tests on a Redis in a container, then Shoal's own images and docker-compose.yml
  * end to end. Uses the container engine that answers, else starts one; removes all it made; closes with `N passed, N failed`.
  */
-import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { readArguments } from './arguments.mjs';
 import { openEngine } from './engine.mjs';
 import { findImages } from './engine-images.mjs';
 import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
+import { runNode } from './run-node.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
 import { runCommand, UserError } from './user-error.mjs';
 import { readCounts } from './vitest-counts.mjs';
@@ -33,23 +34,26 @@ async function vitest(project, files, env) {
   rmSync(report, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', project, ...reporters, ...files];
-  const child = spawn(process.execPath, args, {
-    cwd: ROOT,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  const code = await runNode(args, env);
   return readCounts(report, code);
 }
 
+const HELP = `Runs the integration tests on a Redis in a container, then Shoal's images and docker-compose.yml end to end.
+
+npm run test:containers
+
+Where no container engine answers, one is installed (Debian's docker.io, by apt-get) and run for as long as it is needed;
+what it made is removed.`;
+
 await runCommand(async () => {
+  if (readArguments(HELP, {}) === null) return 0;
   checkNode();
   await ensureInstalled();
   const { code, output } = await build();
   if (code !== 0) throw new UserError(`the build failed:\n${output.trimEnd()}`);
   // Tests that crash or limit their Redis start one of their own, outside of containers.
   ensureRedisServer(console.log);
-  // Ctrl-C reaches vitest as well; what runs here goes on to close the engine.
+  // Ctrl-C reaches what runs below as well; what runs here goes on to close the engine.
   process.on('SIGINT', () => {});
   const engine = await openEngine(console.log);
   const total = { passed: 0, failed: 0 };

@@ -2,6 +2,7 @@
 /** `npm run dashboard:picture`: loads Shoal for some minutes under a real Prometheus and draws the dashboard's panels from that. */
 import { join } from 'node:path';
 import { findApt, findProgram, installPackages } from './apt.mjs';
+import { readArguments } from './arguments.mjs';
 import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
@@ -22,7 +23,13 @@ function ensureProgram(name) {
   installPackages(apt, [NEEDED[name].package], NEEDED[name].services);
 }
 
+const HELP = `Loads Shoal for some minutes under a real Prometheus and draws docs/dashboard.png from that. Prometheus and
+Chromium are installed by apt-get where they are not there.
+
+npm run dashboard:picture`;
+
 await runCommand(async () => {
+  if (readArguments(HELP, {}) === null) return 0;
   checkNode();
   await ensureInstalled();
   await ensureInstalled(join(ROOT, 'bench'));

@@ -3,8 +3,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { readArguments } from './arguments.mjs';
 import { SECTIONS } from './dashboard-panels.mjs';
 import { ROOT } from './root.mjs';
+import { runCommand } from './user-error.mjs';
 
 /** @typedef {import('./dashboard-panels.mjs').Panel} Panel */
 
@@ -144,7 +146,15 @@ export function dashboardText() {
   return `${JSON.stringify(dashboard(), null, 2)}\n`;
 }
 
+const HELP = `Writes the Grafana dashboard, made from the panels in tools/dashboard-panels.mjs.
+
+npm run dashboard`;
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  mkdirSync(dirname(DASHBOARD_FILE), { recursive: true });
-  writeFileSync(DASHBOARD_FILE, dashboardText());
+  await runCommand(async () => {
+    if (readArguments(HELP, {}) === null) return 0;
+    mkdirSync(dirname(DASHBOARD_FILE), { recursive: true });
+    writeFileSync(DASHBOARD_FILE, dashboardText());
+    return 0;
+  });
 }

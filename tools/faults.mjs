@@ -3,12 +3,12 @@
  * `npm run test:faults [-- <filter> ...] [--quick] [--minutes <n>]`: breaks real processes under load and prints what
  * became of the jobs, a row a scenario. Filters are parts of the names of files in test/faults; the soak runs by name only.
  */
-import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
+import { runNode } from './run-node.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
 import { runCommand, UserError } from './user-error.mjs';
 import { readCounts } from './vitest-counts.mjs';
@@ -27,34 +27,42 @@ import { readCounts } from './vitest-counts.mjs';
  */
 
 const FOLDER = 'test/faults';
-const SOAK = 'soak.spec.ts';
+const SOAK = 'soak';
 const REPORT = join(ROOT, '.shoal/test/faults.jsonl');
 const COUNTS = join(ROOT, '.shoal/test/faults.json');
 
+const NAMES = readdirSync(join(ROOT, FOLDER))
+  .filter((name) => name.endsWith('.spec.ts'))
+  .map((name) => name.replace('.spec.ts', ''));
+
+const HELP = `Breaks real processes under load and prints what became of the jobs, a row a scenario.
+
+npm run test:faults [-- <filter> ...] [--quick] [--minutes <n>]
+
+  <filter>       part of the name of a file of scenarios; all but ${SOAK} where left out:
+                 ${NAMES.join(', ').replaceAll(/(.{60,80}), /g, '$1,\n                 ')}
+  --quick        smaller loads, for a first look
+  --minutes <n>  how long ${SOAK} lasts`;
+
 /** @param {readonly string[]} filters */
 function chooseFiles(filters) {
-  const all = readdirSync(join(ROOT, FOLDER)).filter((name) => name.endsWith('.spec.ts'));
-  const chosen = all.filter((name) => {
+  const unknown = filters.filter((filter) => !NAMES.some((name) => name.includes(filter)));
+  if (unknown.length > 0) {
+    throw new UserError(`no scenario is named ${unknown.join(', ')}; there are ${NAMES.join(', ')}.`);
+  }
+  const chosen = NAMES.filter((name) => {
     return filters.length === 0 ? name !== SOAK : filters.some((filter) => name.includes(filter));
   });
-  if (chosen.length === 0) throw new UserError(`no scenario is named so; there are ${all.join(', ')}.`);
-  return chosen.map((name) => `${FOLDER}/${name}`);
+  return chosen.map((name) => `${FOLDER}/${name}.spec.ts`);
 }
 
 /**
  * @param {string[]} files
  * @param {Record<string, string>} env
- * @returns {Promise<number | null>}
  */
 function vitest(files, env) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${COUNTS}`];
-  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'faults', ...reporters, ...files];
-  const child = spawn(process.execPath, args, {
-    cwd: ROOT,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...env },
-  });
-  return new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  return runNode(['node_modules/vitest/vitest.mjs', 'run', '--project', 'faults', ...reporters, ...files], env);
 }
 
 /** @param {readonly Row[]} rows */
@@ -82,11 +90,14 @@ function readRows() {
 }
 
 await runCommand(async () => {
-  const { values, positionals } = parseArgs({
+  const read = readArguments(HELP, {
     allowPositionals: true,
     options: { quick: { type: 'boolean', default: false }, minutes: { type: 'string' } },
   });
-  const files = chooseFiles(positionals);
+  if (read === null) return 0;
+  const { quick, minutes } = read.values;
+  if (minutes !== undefined && !(Number(minutes) > 0)) throw new UserError('--minutes takes a number above 0.');
+  const files = chooseFiles(read.positionals);
   checkNode();
   await ensureInstalled();
   ensureRedisServer(console.log);
@@ -97,8 +108,8 @@ await runCommand(async () => {
   rmSync(COUNTS, { force: true });
   const exit = await vitest(files, {
     SHOAL_FAULTS_REPORT: REPORT,
-    ...(values.quick && { SHOAL_FAULTS_QUICK: '1' }),
-    ...(values.minutes && { SHOAL_FAULTS_MINUTES: values.minutes }),
+    ...(quick && { SHOAL_FAULTS_QUICK: '1' }),
+    ...(minutes !== undefined && { SHOAL_FAULTS_MINUTES: minutes }),
   });
   const rows = readRows();
   for (const { fault, note } of rows) if (note !== '') console.log(`${fault}: ${note}`);

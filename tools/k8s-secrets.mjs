@@ -1,7 +1,7 @@
 // @ts-check
 /** `npm run --silent k8s:secrets | kubectl create -f -`: what must not be in git, from the environment. */
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
+import { readArguments } from './arguments.mjs';
 import { secretManifests } from './k8s-secret-manifests.mjs';
 import { runCommand, UserError } from './user-error.mjs';
 
@@ -21,17 +21,9 @@ npm run --silent k8s:secrets [-- --dev] | kubectl create -f -
   SHOAL_AUTOSCALE_TOKEN  for KEDA; made where left out`;
 
 await runCommand(async () => {
-  const { values } = parse();
-  if (values.help) console.log(HELP);
-  else if (process.stdout.isTTY) throw new UserError('secrets would be shown here: pipe this into kubectl create -f -');
-  else console.log(JSON.stringify(secretManifests(process.env, { dev: values.dev === true, random: randomBytes })));
+  const read = readArguments(HELP, { options: { dev: { type: 'boolean', default: false } } });
+  if (read === null) return 0;
+  if (process.stdout.isTTY) throw new UserError('secrets would be shown here: pipe this into kubectl create -f -');
+  console.log(JSON.stringify(secretManifests(process.env, { dev: read.values.dev, random: randomBytes })));
   return 0;
 });
-
-function parse() {
-  try {
-    return parseArgs({ options: { dev: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } });
-  } catch (error) {
-    throw new UserError(`${error instanceof Error ? error.message.split(/[.\n]/)[0] : error}; see --help.`);
-  }
-}

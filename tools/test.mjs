@@ -1,10 +1,11 @@
 // @ts-check
 /** `npm test`: sets everything up, runs every check, and closes with the line `N passed, N failed`. */
-import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { readArguments } from './arguments.mjs';
 import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
+import { runNode } from './run-node.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
 import { runCommand } from './user-error.mjs';
 import { readCounts } from './vitest-counts.mjs';
@@ -49,21 +50,20 @@ function asCounts(code) {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-/**
- * @param {string[]} args
- * @returns {Promise<number | null>}
- */
-function runNode(args) {
-  const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
-  return new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
-}
-
 /** @param {number} ms */
 function seconds(ms) {
   return (ms / 1000).toFixed(1);
 }
 
+const HELP = `Sets everything up, runs every check, and closes with the line "N passed, N failed".
+
+npm test
+
+Parts of it: npm run lint, npm run build, npm run test:unit, test:integration and test:e2e; those take what vitest takes,
+behind two dashes: npm run test:unit -- <part of a path>`;
+
 await runCommand(async () => {
+  if (readArguments(HELP, {}) === null) return 0;
   checkNode();
   await ensureInstalled();
   if (!process.env.REDIS_URL) ensureRedisServer(console.log);

@@ -131,6 +131,14 @@ describe('npm start', () => {
     await expectAllEnded(pids, 30_000);
   });
 
+  test('leaves no process behind when it is killed while they start', async () => {
+    const start = npmStart({ PORT: String(await freePort()), SHOAL_LOG: 'json' });
+    while (!start.printed.stdout.includes('"runtime.ready"')) await once(start.child.stdout, 'data');
+    const pids = descendantsOf(start.child.pid!);
+    start.child.kill('SIGKILL');
+    await expectAllEnded(pids, 30_000);
+  });
+
   test('stops everything with one line when its Redis ends', async () => {
     const start = npmStart({ PORT: String(await freePort()) });
     await ready(start);

@@ -6,6 +6,7 @@
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { exitWithParent } from '@shoal/config';
 
 const [name = '', url = '', key = ''] = process.argv.slice(2);
 const MODEL = 'wordnet-embed';
@@ -166,6 +167,7 @@ const attacks = {
 
 const attack = attacks[name];
 if (!attack) throw new Error(`no attack is named ${name}; there are ${Object.keys(attacks).join(', ')}`);
+exitWithParent();
 process.on('unhandledRejection', () => undefined);
 await attack();
 process.stdout.write('{"event":"ready"}\n');

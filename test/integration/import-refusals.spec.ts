@@ -85,6 +85,18 @@ describe('what cannot be imported is refused in words', () => {
     mkdirSync(join(bench.models, 'bert', 'onnx'), { recursive: true });
     expect(await bench.refusal(folder)).toContain('holds a model itself');
   });
+
+  test('a place where no folder can be, before anything is made', async () => {
+    const folder = bench.checkpoint('bert');
+    const file = join(folder, 'config.json');
+    expect(await bench.refusal(folder, { to: file })).toBe(`${file} is no folder that can be written to (EEXIST)`);
+    const inside = join(file, 'models');
+    expect(await bench.refusal(folder, { to: inside })).toBe(`${inside} is no folder that can be written to (ENOTDIR)`);
+    mkdirSync(bench.models);
+    writeFileSync(join(bench.models, 'bert'), '');
+    expect(await bench.refusal(folder)).toBe(`${join(bench.models, 'bert')} is no folder`);
+    expect(bench.said).toEqual([]);
+  });
 });
 
 function readConfig(folder: string): object {

@@ -1,5 +1,5 @@
 /**
- * docs/architecture.md's path of a job, held to the code: every line's file is there and imported by a line above it, or
+ * docs/architecture.md's paths of a job and of what is told of it, held to the code: every line's file is there and imported by a line above it, or
  * stands behind the interface that the line names; scripts are run by the file on whose line they are.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -20,23 +20,34 @@ const NO_TASKS = /\.spec\.ts$|\/(table|pipeline|request|forward|aggregate)\.ts$/
 /** Interfaces between a caller and the next line: each is a place where go-to-definition stops. */
 const INTERFACES = ['ModelFace', 'JobStore', 'Engine', 'ModelRunner', 'SessionPort'];
 
+/** The part whose first line a message of Redis wakes, and whose others its callers know: none is called by another. */
+const ANSWER = 2;
+
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
-/** One list of steps per process that the job passes. */
-const parts: Step[][] = [[]];
-let workspace = '';
-for (const line of read('docs/architecture.md').split('```')[1]!.split('\n').slice(1)) {
-  if (line.includes('── Redis ──')) parts.push([]);
-  const [, place, file, what] = /^(\S*) +(\S+\.ts) +(.*)$/.exec(line) ?? [];
-  if (file === undefined) continue;
-  if (place) workspace = place;
-  parts.at(-1)!.push({
-    files: filesOf(`${workspace}/src`, file),
-    behind: /^as (\w+):/.exec(what!)?.[1] ?? null,
-    scripts: [...what!.matchAll(/lua\/([\w-]+\.lua)/g)].map(([, script]) => script!),
-  });
+const blocks = read('docs/architecture.md').split('```');
+const parts = partsOf(blocks[1]!);
+const webhookParts = partsOf(blocks[3]!);
+const everyPart = [...parts, ...webhookParts];
+const steps = everyPart.flat();
+
+/** One list of steps per process that is passed. */
+function partsOf(block: string): readonly (readonly Step[])[] {
+  const found: Step[][] = [[]];
+  let workspace = '';
+  for (const line of block.split('\n').slice(1)) {
+    if (line.includes('── Redis ──')) found.push([]);
+    const [, place, file, what] = /^(\S*) +(\S+\.ts) +(.*)$/.exec(line) ?? [];
+    if (file === undefined) continue;
+    if (place) workspace = place;
+    found.at(-1)!.push({
+      files: filesOf(`${workspace}/src`, file),
+      behind: /^as (\w+):/.exec(what!)?.[1] ?? null,
+      scripts: [...what!.matchAll(/lua\/([\w-]+\.lua)/g)].map(([, script]) => script!),
+    });
+  }
+  return found.filter((part) => part.length > 0);
 }
-const steps = parts.flat();
 
 function filesOf(folder: string, file: string): string[] {
   if (!file.includes('<task>')) return [`${folder}/${file}`];
@@ -77,11 +88,15 @@ const namesIn = (list: string) =>
 
 const resolve = (file: string, from: string) => join(file, '..', from.replace(/\.js$/, '.ts'));
 
-test('the path begins at the controller and ends at what the caller sees, in three processes', () => {
+test('the path begins at the controller and ends at what the caller sees', () => {
   expect(parts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
-    ['apps/api/src/jobs/jobs.controller.ts', 'libs/queue/src/chunks.ts'],
-    ['libs/queue/src/consumer.ts', 'libs/queue/src/settle.ts'],
+    ['apps/api/src/jobs/jobs.controller.ts', 'libs/queue/src/replication.ts'],
+    ['apps/worker/src/load-model.ts', 'libs/queue/src/settle.ts'],
     ['libs/queue/src/waiters.ts', 'libs/models/src/view.ts'],
+  ]);
+  expect(webhookParts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
+    ['apps/webhooks/src/relay.ts', 'apps/webhooks/src/dispatcher.ts'],
+    ['apps/webhooks/src/deliveries.processor.ts', 'libs/webhooks/src/post.ts'],
   ]);
 });
 
@@ -91,7 +106,7 @@ test('every file of the path is there', () => {
 
 test('every line is imported by one above it, or stands behind the interface that it names', () => {
   const strangers: string[] = [];
-  for (const part of parts.slice(0, 2)) {
+  for (const part of everyPart.filter((_, n) => n !== ANSWER)) {
     const above: ReturnType<typeof importsOf>[] = [];
     for (const [n, { files, behind }] of part.entries()) {
       for (const file of files) {

@@ -5,7 +5,7 @@ import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
 import { cacheDirOf, loadConfig } from './config.js';
 import { fetchModel } from './fetch-model.js';
-import { type Actions, createProgram } from './program.js';
+import { type Actions, createProgram, runProgram } from './program.js';
 import { Interrupted } from './signals.js';
 import { start } from './start.js';
 
@@ -34,6 +34,9 @@ const ACTIONS: Actions = {
 /** As a shell tells it of a process that writes to a pipe nobody reads from any more: 128 + SIGPIPE. */
 const PIPE_CLOSED = 141;
 
+/** What the operating system refuses for a path that was given: its words say which and why. */
+const REFUSED: ReadonlySet<unknown> = new Set(['EACCES', 'EEXIST', 'EISDIR', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS']);
+
 /** Runs `shoal <args>` and resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   for (const stream of [process.stdout, process.stderr]) {
@@ -43,7 +46,7 @@ export async function run(args: readonly string[]): Promise<number> {
     });
   }
   try {
-    await createProgram(readVersion(), ACTIONS).parseAsync(args.length === 0 ? ['--help'] : args, { from: 'user' });
+    await runProgram(createProgram(readVersion(), ACTIONS), args.length === 0 ? ['--help'] : args);
     return 0;
   } catch (error) {
     // Commander has said it, in its own words.
@@ -61,5 +64,6 @@ function readVersion(): string {
 function describe(error: unknown): string {
   if (error instanceof UserError) return error.message;
   if (error instanceof ConfigError) return error.message.replaceAll('\n', '; ');
+  if (error instanceof Error && 'path' in error && 'code' in error && REFUSED.has(error.code)) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

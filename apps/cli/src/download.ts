@@ -87,6 +87,8 @@ async function ask(url: string, have: number): Promise<Response> {
     const reason = reasonOf(error);
     // A resolver that is away says EAI_AGAIN; this is the answer that there is no such name.
     if (reason === 'ENOTFOUND') throw new UserError(`${shown(url)}: there is no host ${new URL(url).hostname}.`);
+    // What fetch refuses by itself, such as a port that browsers keep away from, has no code.
+    if (!hasCode(error)) throw new UserError(`${shown(url)} cannot be fetched (${reason}).`);
     throw new PassingFault(`cannot be reached (${reason})`);
   }
 }
@@ -153,8 +155,17 @@ export function shown(url: string): string {
 }
 
 /** fetch hides what happened in the cause of its error. */
+function originOf(error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error ? error.cause : error;
+}
+
+function hasCode(error: unknown): boolean {
+  const origin = originOf(error);
+  return origin instanceof Error && 'code' in origin;
+}
+
 function reasonOf(error: unknown): string {
-  const origin = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const origin = originOf(error);
   if (!(origin instanceof Error)) return String(origin);
   return 'code' in origin ? String(origin.code) : origin.message;
 }

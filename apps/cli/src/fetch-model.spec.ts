@@ -239,6 +239,12 @@ describe('is refused, and nothing is there:', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  test('a port that fetch keeps away from, at once', async () => {
+    url = 'http://127.0.0.1:6000/small.tar.gz?signature=canary';
+    expect(await refused()).toBe('http://127.0.0.1:6000/small.tar.gz cannot be fetched (bad port).');
+    expect(pauses).toEqual([]);
+  });
+
   test('more bytes than may be, announced or not', async () => {
     answers = [serving(GOOD)];
     expect(await refused(undefined, 1000)).toMatch(/has more than the 1000 bytes that --max-size allows\.$/);

@@ -1,24 +1,24 @@
 /** What the help of `shoal` says beyond its commands and their options. */
 
 export const ENVIRONMENT = `Environment:
-  PORT                 port of the API                             8080
-  SHOAL_HOST           address of the API                          127.0.0.1
-  REDIS_URL            a Redis of yours, redis:// or rediss://     a private one is started
-  SHOAL_REDIS_CA       PEM file of who may sign its certificate    the system's
-  SHOAL_REDIS_CLUSTER  true where it is a Redis Cluster            false
-  SHOAL_REDIS_SENTINELS  redis:// URLs of Sentinels; REDIS_URL's   none
-                       host is then the name of the primary
-  SHOAL_MODELS_DIR     folder of model folders                     models
-  SHOAL_DATA_DIR       where the private Redis keeps its data      .shoal
-  SHOAL_REDIS_FSYNC    everysec, or always: no job is lost         everysec
-                       when the machine fails
-  SHOAL_API_KEYS       who may call: tenant:key, comma-separated   everybody
-  SHOAL_SECRET_KEY     seals the secrets of webhooks               kept in SHOAL_DATA_DIR
-  SHOAL_WEBHOOK_ALLOW  networks webhooks may call beside the       none
-                       public internet: 127.0.0.0/8:9000
-  SHOAL_METRICS_PORT   port of the API's /metrics; the next ones   9464
-                       are of webhooks and the workers
-  SHOAL_LOG            pretty, or json for log lines as they are   pretty
+  PORT                   port of the API                             8080
+  SHOAL_HOST             address of the API                          127.0.0.1
+  REDIS_URL              a Redis of yours, redis:// or rediss://     a private one is started
+  SHOAL_REDIS_CA         PEM file of who may sign its certificate    the system's
+  SHOAL_REDIS_CLUSTER    true where it is a Redis Cluster            false
+  SHOAL_REDIS_SENTINELS  redis:// URLs of Sentinels; REDIS_URL's     none
+                         host is then the name of the primary
+  SHOAL_MODELS_DIR       folder of model folders                     models
+  SHOAL_DATA_DIR         where the private Redis keeps its data      .shoal
+  SHOAL_REDIS_FSYNC      everysec, or always: no job is lost         everysec
+                         when the machine fails
+  SHOAL_API_KEYS         who may call: tenant:key, comma-separated   everybody
+  SHOAL_SECRET_KEY       seals the secrets of webhooks               kept in SHOAL_DATA_DIR
+  SHOAL_WEBHOOK_ALLOW    networks webhooks may call beside the       none
+                         public internet: 127.0.0.0/8:9000
+  SHOAL_METRICS_PORT     port of the API's /metrics; the next ones   9464
+                         are of webhooks and the workers
+  SHOAL_LOG              pretty, or json for log lines as they are   pretty
 
   Every other variable goes to the processes as it is; docs/ and apps/*/src/config.ts tell which there are.`;
 

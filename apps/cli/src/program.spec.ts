@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { createProgram } from './program.js';
+import { createProgram, runProgram } from './program.js';
 
 /** What the line asks for, or what is said of it. */
 async function read(...args: string[]) {
@@ -19,7 +19,7 @@ async function read(...args: string[]) {
     text += more;
   };
   for (const command of [program, ...program.commands]) command.configureOutput({ writeOut: write, writeErr: write });
-  const ended: unknown = await program.parseAsync(args, { from: 'user' }).catch((error: unknown) => error);
+  const ended: unknown = await runProgram(program, args).catch((error: unknown) => error);
   const code = ended instanceof CommanderError ? ended.exitCode : undefined;
   return { asked, text, code, error: code === undefined && ended instanceof Error ? ended.message : undefined };
 }
@@ -72,6 +72,8 @@ test('each command has help of its own, with an example', async () => {
       expect(text).toMatch(new RegExp(`^Usage: shoal ${command} [\\s\\S]*Examples?:\n +(PORT=9000 )?shoal ${command}`));
     }
   }
+  expect((await read('help', 'fetch-model')).text).toContain('(default: 16Gi)');
+  expect((await read('help')).text).toBe((await read('--help')).text);
   expect((await read('--help')).text).toMatch(/^Usage: shoal \[options\] \[command\][\s\S]*REDIS_URL/);
   expect((await read('--version')).text).toBe('1.2.3\n');
 });
@@ -81,6 +83,9 @@ describe('is refused in words that help', () => {
   const archive = ['fetch-model', '--url=https://a/b', hash, '--to=m'];
   test.each<[args: string[], message: string]>([
     [['imprt'], "shoal: unknown command 'imprt'\n(Did you mean import?)"],
+    [['imprt', '--help'], "shoal: unknown command 'imprt'\n(Did you mean import?)"],
+    [['help', 'imprt'], "shoal: unknown command 'imprt'\n(Did you mean import?)"],
+    [['help', 'constructor'], "shoal: unknown command 'constructor'"],
     [['stop'], "shoal: unknown command 'stop'"],
     [['start', 'now'], "too many arguments for 'start'"],
     [['start', '--worker', '1'], '(Did you mean --workers?)\nSee "shoal help start".'],

@@ -1,7 +1,7 @@
 /** The commands of `shoal`: what each takes, its help, and what it calls. */
 import { resolve } from 'node:path';
 import { UserError } from '@shoal/tools/user-error';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
 import { ENVIRONMENT, EXAMPLES } from './help.js';
 import type { RunRequest } from './run-model.js';
@@ -94,7 +94,9 @@ export function createProgram(version: string, actions: Actions): Command {
     .requiredOption('--url <url>', 'of the archive, http:// or https://')
     .requiredOption('--sha256 <hash>', 'of the archive', sha256)
     .requiredOption('--to <folder>', 'folder of the version: models/<name>/<version>', (folder) => resolve(folder))
-    .option('--max-size <size>', 'of the archive and what is in it', size, size('16Gi'))
+    .addOption(
+      new Option('--max-size <size>', 'of the archive and what is in it').argParser(size).default(size('16Gi'), '16Gi'),
+    )
     .addHelpText('after', `\n${EXAMPLES.fetchModel}`)
     .action(({ url, sha256, to, maxSize }: Omit<FetchRequest, 'maxBytes'> & { maxSize: number }) =>
       actions.fetchModel({ url: webAddress(url), sha256, to, maxBytes: maxSize }),
@@ -104,6 +106,13 @@ export function createProgram(version: string, actions: Actions): Command {
     command.helpOption('-h, --help', 'show this').showHelpAfterError(`See "shoal help ${command.name()}".`);
   }
   return program;
+}
+
+/** Reads the line and runs what it asks for. Commander shows its own help where that is asked for of a command it lacks. */
+export async function runProgram(program: Command, args: readonly string[]): Promise<void> {
+  const [name = '--help'] = args[0] === 'help' ? args.slice(1) : args;
+  const known = name.startsWith('-') || name === 'help' || program.commands.some((command) => command.name() === name);
+  await program.parseAsync(known ? args : [name], { from: 'user' });
 }
 
 function whole(least: number, most: number): (value: string) => number {

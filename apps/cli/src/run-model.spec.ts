@@ -13,6 +13,7 @@ import { type RunRequest, runModel } from './run-model.js';
 import { TextStream } from './text-stream.js';
 
 const CHECKPOINT = fileURLToPath(new URL('../../../test/fixtures/checkpoints/wordnet-lm-draft', import.meta.url));
+const TOPIC = fileURLToPath(new URL('../../../models/wordnet-topic', import.meta.url));
 const FILES = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'];
 
 interface Reference {
@@ -65,6 +66,9 @@ test('answers each line of the input', async () => {
 test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   [/no folder missing, and no model of this name/, { model: 'missing' }],
   [/no variant int4, only fp32/, { variant: 'int4' }],
+  [/no variant constructor, only fp32/, { variant: 'constructor' }],
+  [/no variant __proto__, only fp32/, { variant: '__proto__' }],
+  [/serves text-classification to jobs; "shoal run" is for models that generate text/, { model: TOPIC }],
   [/is a checkpoint: "shoal import/, { model: CHECKPOINT }],
   [/has \d+ tokens; prompt and answer may have 256/, { prompt: 'word '.repeat(300) }],
 ])('%s', async (message, changes) => {

@@ -77,13 +77,16 @@ async function folderOf(model: string, models: string): Promise<string> {
 
 async function openGenerator(folder: string, variant: string | undefined): Promise<Generator> {
   const files = await readGenerator(folder);
-  const path = variant === undefined ? Object.values(files.variants)[0] : files.variants[variant];
+  const name = variant ?? Object.keys(files.variants)[0];
+  const path = name !== undefined && Object.hasOwn(files.variants, name) ? files.variants[name] : undefined;
   if (path === undefined) {
     throw new UserError(`${folder} has no variant ${variant}, only ${Object.keys(files.variants).join(', ')}.`);
   }
   const info = readDecoderInfo(path);
   if (info === undefined) {
-    throw new UserError(`${path} is no model that "shoal import" made to generate text: import its checkpoint.`);
+    throw new UserError(
+      `${path} is no model that "shoal import" made to generate text, and others "shoal run" cannot run: import its checkpoint.`,
+    );
   }
   const runtime = await openRuntime();
   return {

@@ -46,14 +46,17 @@ export async function runProcess<Config extends ProcessConfig, Log extends Proce
     log = openLog(config);
     for (const { variable, message } of config.unknown) log.warn('config.unknown', { variable, reason: message });
     await stopOnSignal({
-      start: () => start(config, log),
+      // Before the start, which may wait for a Redis that has gone together with the parent.
+      start: () => {
+        exitWithParent();
+        return start(config, log);
+      },
       graceMs: graceMs(config),
       say: (stage, error) => {
         if (error === undefined) log.info(`${name}.${stage}`);
         else log.error(`${name}.${stage}`, {}, error);
       },
     });
-    exitWithParent();
   } catch (error) {
     if (error instanceof ConfigError || error instanceof ShoalError) process.stderr.write(`${error.message}\n`);
     else log.fatal(`${name}.start_failed`, {}, error);

@@ -2,8 +2,8 @@
  * `shoal import`: from a folder of Hugging Face, or of an exporter, to one version of a model that can be served. The version
  * is there when all of it is: it is made in a folder beside, tried, and then renamed.
  */
-import { mkdtempSync, statfsSync, statSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ModelName } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
@@ -57,8 +57,8 @@ export async function importFolder(request: ImportRequest, context: ImportContex
   const target = join(request.to, name, String(request.version));
   await refuseTaken(join(request.to, name), target, request.force);
   const plan = choose(folder, found, request.dtypes);
+  await openTarget(request.to, join(request.to, name));
   for (const line of describe(found, plan, folder, target)) say(line);
-  await mkdir(request.to, { recursive: true });
   refuseWithoutRoom(request.to, plan);
   for (const name of await leftovers(request.to))
     say(`  ${join(request.to, name)} is left of an import that was killed`);
@@ -102,6 +102,17 @@ async function refuseTaken(model: string, target: string, force: boolean): Promi
   if (force || !versions.includes(Number(basename(target)))) return;
   const next = Math.max(...versions) + 1;
   throw invalid(`${target} is there: --version ${next} adds a version beside it, --force replaces it`);
+}
+
+/** Makes the folder of models, and finds out whether the model can be put there. */
+async function openTarget(to: string, model: string): Promise<void> {
+  try {
+    await mkdir(to, { recursive: true });
+    await access(to, constants.W_OK);
+  } catch (error) {
+    throw invalid(`${to} is no folder that can be written to (${(error as NodeJS.ErrnoException).code})`, error);
+  }
+  if (statSync(model, { throwIfNoEntry: false })?.isDirectory() === false) throw invalid(`${model} is no folder`);
 }
 
 function refuseWithoutRoom(to: string, { bytes }: Plan): void {

@@ -32,7 +32,11 @@ const TokenizerConfig = z.object({
 export async function readGenerator(folder: string): Promise<GeneratorFolder> {
   const version = await newestVersion(await realpath(folder));
   await refuseCheckpoint(version);
-  const variants = await findVariants(version, (await readJson(version, 'shoal.json', ShoalJson)) ?? {});
+  const shoal = (await readJson(version, 'shoal.json', ShoalJson)) ?? {};
+  if (shoal.task !== undefined && shoal.task !== 'text-generation') {
+    throw invalid(`${version} serves ${shoal.task} to jobs; "shoal run" is for models that generate text`);
+  }
+  const variants = await findVariants(version, shoal);
   const tokenizer = await readText(version, 'tokenizer.json');
   if (tokenizer === null) throw invalid(`${version}: tokenizer.json is missing`);
   const { chat_template: template, ...tokens } =
