@@ -1,6 +1,6 @@
 /** Every example of docs/api.md runs against a server with a model of each task, and is answered as the page says. */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -25,13 +25,15 @@ function examplesOf(page: string): Example[] {
     const section = part.slice(0, part.indexOf('\n'));
     const blocks = [...part.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => [language, code!]);
     return blocks.flatMap(([language, code], n): Example[] => {
-      if ((language !== 'sh' && language !== 'js') || code!.startsWith('export ')) return [];
+      if ((language !== 'sh' && language !== 'js') || code!.startsWith('export ') || code === IMPORTS) return [];
       const [next, text] = blocks[n + 1] ?? [];
       return [{ section, language, code: code!, answer: next === 'json' ? JSON.parse(text!) : undefined }];
     });
   });
 }
 
+/** How models for the examples are made, from the folder of the repository. */
+const IMPORTS = /^```sh\n(npx shoal import [\s\S]*?)^```$/m.exec(PAGE)![1]!;
 const EXAMPLES = examplesOf(PAGE);
 
 const dir = mkdtempSync(join(tmpdir(), 'shoal-docs-'));
@@ -42,15 +44,10 @@ let env: NodeJS.ProcessEnv;
 beforeAll(async () => {
   for (const name of ['wordnet-topic', 'wordnet-embed'])
     cpSync(join(ROOT, 'models', name), join(models, name), { recursive: true });
-  const fixtures = join(ROOT, 'test/fixtures');
-  cpSync(join(fixtures, 'exports/mixed-torchscript.onnx'), join(models, 'my-tensors/model.onnx'));
-  for (const [checkpoint, name] of [
-    ['bert-tokens', 'my-tagger'],
-    ['roberta-rerank', 'my-reranker'],
-  ] as const) {
-    const args = ['apps/cli/dist/main.js', 'import', join(fixtures, 'checkpoints', checkpoint), '--name', name];
-    await run(process.execPath, [...args, '--to', models], { cwd: ROOT, env: foreignEnvironment() });
-  }
+  // A folder like the repository's, so that its own models stay as they are.
+  for (const name of ['node_modules', 'test']) symlinkSync(join(ROOT, name), join(dir, name));
+  const own = { ...foreignEnvironment(), SHOAL_MODELS_DIR: models };
+  await run('bash', ['-euo', 'pipefail', '-c', IMPORTS], { cwd: dir, env: own });
   const redis = await startRedis({ dir });
   ended.unshift(() => redis.stop());
   const shared = { SHOAL_MODELS_DIR: models, SHOAL_CACHE_DIR: join(dir, 'cache'), SHOAL_API_KEYS: 'acme:acme-key' };
@@ -94,6 +91,8 @@ function expectLike(actual: unknown, documented: unknown, path = 'answer'): void
   }
 }
 
+const eventsIn = (output: string) => [...output.matchAll(/^event: (.*)$/gm)].map(([, type]) => type);
+
 describe('docs/api.md', () => {
   test('has an example of every task', () => {
     const pages = EXAMPLES.map(({ code }) => code).join('\n');
@@ -120,9 +119,14 @@ describe('docs/api.md', () => {
 
   test('an array that is followed ends with its completion', async () => {
     const example = EXAMPLES.find(({ section }) => section === 'Follow a job')!;
-    const types = [...(await outputOf(example)).matchAll(/^event: (.*)$/gm)].map(([, type]) => type);
+    const types = eventsIn(await outputOf(example));
     expect(types.filter((type) => type === 'job.output')).toHaveLength(2);
     expect(types.at(-1)).toBe('job.completed');
+  });
+
+  test('a job is followed to its end without a key', async () => {
+    const example = EXAMPLES.find(({ section }) => section === 'Follow a job without a key')!;
+    expect(eventsIn(await outputOf(example)).at(-1)).toBe('job.completed');
   });
 
   test('a job that is cancelled and erased is told so', async () => {

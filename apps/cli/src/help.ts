@@ -20,7 +20,7 @@ export const ENVIRONMENT = `Environment:
                          are of webhooks and the workers
   SHOAL_LOG              pretty, or json for log lines as they are   pretty
 
-  Every other variable goes to the processes as it is; docs/ and apps/*/src/config.ts tell which there are.`;
+  Every other variable goes to the processes as it is; docs/configuration.md has them all.`;
 
 export const EXAMPLES = {
   start: `Examples:

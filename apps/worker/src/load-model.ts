@@ -55,7 +55,8 @@ async function prepare(
     now: () => performance.now(),
   });
   const runner = loadRunner(model, session, joining);
-  logger.info('model.joining', {
+  // Only what is in the way of joining is news.
+  logger[joining.rows === 'any-length' ? 'debug' : 'info']('model.joining', {
     model: `${name}/${version}/${variant}`,
     ...joining,
     passes,

@@ -103,9 +103,8 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
 
 /** Every version and variant of the models asked for, so that jobs admitted before an upgrade still find a worker. */
 async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
-  const { models, problems, generators } = await openRepository(config.SHOAL_MODELS_DIR);
+  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
-  for (const { folder, message } of generators) logger.info('model.not_served', { folder, reason: message });
   const wanted = config.SHOAL_MODELS;
   const chosen = wanted.length === 0 ? models : models.filter(({ name }) => wanted.includes(name));
   const missing = wanted.filter((name) => !models.some((model) => model.name === name));

@@ -10,7 +10,6 @@ test.each([
   ['SHOAL_MODEL_DIR', 'SHOAL_MODELS_DIR'],
   ['SHOAL_METRIC_PORT', 'SHOAL_METRICS_PORT'],
   ['SHOAL_REDIS_URL', 'REDIS_URL'],
-  ['SHOAL_PORT', 'PORT'],
   ['shoal_log_level', 'SHOAL_LOG_LEVEL'],
   ['SHOAL_LOGLEVEL', 'SHOAL_LOG_LEVEL'],
 ])('%s is told, with %s as the nearest', (name, near) => {
@@ -22,11 +21,17 @@ test.each([
   'SHOAL_API_KEYS_FILE',
   'SHOAL_REDIS_PASSWORD',
   'SHOAL_TEST_REDIS_IMAGE',
+  'SHOAL_GRAFANA_PORT',
+  'SHOAL_PROMETHEUS_PORT',
   'SHOAL_API_SERVICE_HOST',
   'SHOAL_API_PORT_8080_TCP_ADDR',
   'OTHER_SHOAL_VARIABLE',
 ])('%s is not', (name) => {
   expect(told(name)).toBeUndefined();
+});
+
+test("docker compose's port is told with the name that it has for a process", () => {
+  expect(told('SHOAL_PORT', '8081')).toBe("is docker compose's; here it is PORT");
 });
 
 test('what Kubernetes sets for a Service called shoal is not', () => {

@@ -51,7 +51,10 @@ export const VARIABLES = [
 
 /** Read by docker-compose.yml, the scripts of k8s/ and the tests, so they may stand in the same environment. */
 const ELSEWHERE =
-  /^SHOAL_(REDIS_(ADMIN_|KEDA_|METRICS_|WORKER_|WEBHOOKS_)?PASSWORD|REDIS_MAXMEMORY|VERSION|MODELS_PATH|TEST_\w+|FAULTS_\w+|\w+_IMAGE)$/;
+  /^SHOAL_(REDIS_(ADMIN_|KEDA_|METRICS_|WORKER_|WEBHOOKS_)?PASSWORD|REDIS_MAXMEMORY|VERSION|MODELS_PATH|GRAFANA_PORT|PROMETHEUS_PORT|TEST_\w+|FAULTS_\w+|\w+_IMAGE)$/;
+
+/** Of docker-compose.yml, and what does the same for a process. */
+const OF_COMPOSE: Readonly<Record<string, string>> = { SHOAL_PORT: 'PORT' };
 
 /** What Kubernetes sets for a Service whose name begins with `shoal-`: its names, or `tcp://…` in one that ends with `_PORT`. */
 const SERVICE_LINK = /_SERVICE_(HOST|PORT)(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/;
@@ -63,7 +66,7 @@ const SECRET = /KEY|SECRET|TOKEN|PASSW|CREDENTIAL|AUTH/;
 export function unknownVariables(env: Environment): Problem[] {
   return Object.entries(env)
     .filter(([name, value]) => /^shoal_/i.test(name) && value && !isKnown(name) && !isServiceLink(name, value))
-    .map(([name]) => ({ variable: name, message: `is not a variable of Shoal${advice(name)}` }));
+    .map(([name]) => ({ variable: name, message: messageOf(name) }));
 }
 
 /** Those among them that look like a secret: whoever set one believes that something is closed. */
@@ -80,7 +83,9 @@ function isServiceLink(name: string, value: string): boolean {
   return SERVICE_LINK.test(name) || (name.endsWith('_PORT') && SERVICE_ADDRESS.test(value));
 }
 
-function advice(name: string): string {
+function messageOf(name: string): string {
+  const here = OF_COMPOSE[name];
+  if (here !== undefined) return `is docker compose's; here it is ${here}`;
   const near = nearestNames(name.replace(/_FILE$/i, ''), VARIABLES);
-  return near.length > 0 ? `; did you mean ${near.join(' or ')}?` : '';
+  return `is not a variable of Shoal${near.length > 0 ? `; did you mean ${near.join(' or ')}?` : ''}`;
 }

@@ -1,5 +1,6 @@
 /** From a zod schema to either a typed value or one error that names what is wrong. */
 import type { z } from 'zod';
+import { describeIssue } from './describe-issue.js';
 import { type Fault, ShoalError } from './errors.js';
 
 /** Most faults that one answer names. */
@@ -12,7 +13,7 @@ const MAX_SHOWN = 100;
  * in the body.
  */
 export function parse<T extends z.ZodType>(schema: T, value: unknown, at: readonly PropertyKey[] = []): z.output<T> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;
   const faults: Fault[] = [];
   for (const issue of result.error.issues) {

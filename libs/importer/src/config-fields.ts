@@ -1,4 +1,5 @@
 /** Fields that the config.json of several architectures has. One that would change the answers and is not understood is refused by name. */
+import { describeIssue } from '@shoal/contracts';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
 
@@ -60,7 +61,7 @@ export function classesOf({ id2label, num_labels }: WithLabels): number {
 
 /** @throws ShoalError `model_invalid` naming the fields of config.json that are missing or not supported */
 export function readConfig<T extends z.ZodType>(schema: T, config: unknown): z.output<T> {
-  const result = schema.safeParse(config);
+  const result = schema.safeParse(config, { error: describeIssue });
   if (result.success) return result.data;
   const faults = result.error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`);
   throw invalid(`config.json: ${faults.join('; ')}`);

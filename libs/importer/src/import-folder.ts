@@ -5,7 +5,7 @@
 import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { ModelName } from '@shoal/contracts';
+import { describeIssue, ModelName } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
 import { megabytes } from './import/megabytes.js';
@@ -84,7 +84,7 @@ function nameOf(asked: string | undefined, folder: string): string {
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, '-')
       .replace(/^[^a-z0-9]+/, '');
-  const checked = ModelName.safeParse(name);
+  const checked = ModelName.safeParse(name, { error: describeIssue });
   if (checked.success) return checked.data;
   throw invalid(
     `${JSON.stringify(name)} is not a model name: ${checked.error.issues[0]?.message}; give another with --name`,

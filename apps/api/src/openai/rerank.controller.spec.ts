@@ -108,6 +108,19 @@ describe('reranking texts, as clients of text-embeddings-inference do', () => {
     expect(await told({ texts: ['a'], truncation_direction: 'Left' })).toMatchObject([422, {}]);
   });
 
+  test.each([
+    ['/rerank', {}, 'texts: required'],
+    ['/rerank', { documents: ['a'], texts: ['a'] }, 'documents: unknown field'],
+    ['/rerank', { documents: [] }, 'documents: give'],
+    ['/v1/rerank', {}, 'documents: required'],
+    ['/v1/rerank', { documents: ['a'], texts: ['a'] }, 'texts: unknown field'],
+    ['/v1/rerank', { texts: [] }, 'texts: give'],
+  ])('%s of %j asks for the list of its own clients unless the other one was sent', async (path, body, fault) => {
+    await start();
+    const refused = await api.request('POST', path, { query: 'q', ...body });
+    expect(await refused.text()).toContain(fault);
+  });
+
   test('asks which model where there are several, and says where there is none', async () => {
     await start({ faces: [RANK, fakeFace('rank-2', 'rerank')] });
     const several = await api.request('POST', '/rerank', { query: 'q', texts: ['a'] });

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { HeldRequests } from '../http/held-requests.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
+import { faceOf } from './faces.js';
 import { type RerankResponse, RerankService, type TextsRerankResponse } from './rerank.service.js';
 
 @Controller()
@@ -13,7 +14,7 @@ export class RerankController {
     @Inject(HeldRequests) private readonly held: HeldRequests,
   ) {}
 
-  /** Each path takes both shapes: what was sent decides what is answered. */
+  /** Each path takes both shapes: what was sent decides what is answered, then the path. */
   @Post(['v1/rerank', 'v2/rerank', 'rerank'])
   @HttpCode(200)
   async rerank(
@@ -24,8 +25,9 @@ export class RerankController {
   ): Promise<RerankResponse | TextsRerankResponse> {
     requireBody(body);
     const trace = request.span?.traceparent;
+    const face = faceOf(request.routeOptions.url ?? '');
     return this.held.untilHangUp(reply, 'result', (signal) =>
-      this.reranking.rerank({ permit, signal, trace }, body, request.id),
+      this.reranking.rerank({ permit, signal, trace }, body, request.id, face),
     );
   }
 }

@@ -11,6 +11,7 @@ import {
 import { viewOf } from '@shoal/models';
 import type { JobsService } from '../jobs/jobs.service.js';
 import type { Catalog } from '../models/catalog.js';
+import type { Face } from './faces.js';
 import type { Call, JobRuns } from './job-runs.js';
 import { translated } from './translate.js';
 
@@ -38,9 +39,14 @@ export class RerankService {
     private readonly catalog: Catalog,
   ) {}
 
-  async rerank(call: Call, body: unknown, requestId: string): Promise<RerankResponse | TextsRerankResponse> {
-    const ofTexts = typeof body === 'object' && body !== null && 'texts' in body;
-    return ofTexts ? this.rankTexts(call, body) : this.rankDocuments(call, body, requestId);
+  /** `face`: of the path, whose shape is meant where what was sent does not say. */
+  async rerank(
+    call: Call,
+    body: unknown,
+    requestId: string,
+    face: Face,
+  ): Promise<RerankResponse | TextsRerankResponse> {
+    return sendsTexts(body, face) ? this.rankTexts(call, body) : this.rankDocuments(call, body, requestId);
   }
 
   private async rankDocuments(call: Call, body: unknown, requestId: string): Promise<RerankResponse> {
@@ -86,4 +92,11 @@ export class RerankService {
     const message = names.length === 0 ? 'no model that reranks is served' : `name one of ${names.join(', ')}`;
     throw new ShoalError('invalid_request', `model: ${message}`, { faults: [{ path: 'model', message }] });
   }
+}
+
+/** Each path takes both shapes; that of the path counts where neither list was sent, or both. */
+function sendsTexts(body: unknown, face: Face): boolean {
+  const { texts, documents } = (body ?? {}) as { readonly texts?: unknown; readonly documents?: unknown };
+  const [hasTexts, hasDocuments] = [texts != null, documents != null];
+  return hasTexts === hasDocuments ? face === 'texts' : hasTexts;
 }

@@ -13,9 +13,15 @@ interface Document {
 }
 interface Operation {
   readonly description?: string;
-  readonly parameters: readonly { readonly name: string; readonly description?: string; readonly example?: unknown }[];
+  readonly parameters: readonly Parameter[];
   readonly responses: Record<string, { readonly content?: Content }>;
   readonly requestBody?: { readonly content: Content };
+}
+interface Parameter {
+  readonly name: string;
+  readonly required: boolean;
+  readonly description?: string;
+  readonly example?: unknown;
 }
 type Content = Record<
   string,
@@ -76,19 +82,37 @@ describe('the OpenAPI document', () => {
     expect(ran).toBe(14);
   });
 
+  test("has an example in the words of each path's own clients", () => {
+    const exampleOf = (path: string) => {
+      const [example] = Object.values(
+        document.paths[path]?.post?.requestBody?.content['application/json']?.examples ?? {},
+      );
+      return Object.keys(example?.value as object);
+    };
+    expect(exampleOf('/rerank')).toEqual(['model', 'query', 'texts']);
+    for (const path of ['/v1/rerank', '/v2/rerank']) expect(exampleOf(path)).toEqual(['model', 'query', 'documents']);
+  });
+
   test('says of every operation, parameter and property what it is', () => {
     const silent: string[] = [];
     for (const [path, method, { description, parameters }] of allOperations()) {
       if (!description) silent.push(`${method} ${path}`);
       for (const parameter of parameters) {
-        const told = parameter.description && parameter.example !== undefined;
-        if (!told) silent.push(`${method} ${path} ${parameter.name}`);
+        if (!parameter.description) silent.push(`${method} ${path} ${parameter.name}`);
       }
     }
     const properties = Object.entries(document.components.schemas).flatMap(([name, schema]) => walk(schema, name));
     expect(properties.length).toBeGreaterThan(150);
     silent.push(...properties.filter(([, { description }]) => !description).map(([path]) => path));
     expect(silent).toEqual([]);
+  });
+
+  test('has an example of every parameter that is required and of no other: the page sends them all', () => {
+    for (const [path, method, { parameters }] of allOperations()) {
+      for (const { name, required, example } of parameters) {
+        expect(example !== undefined, `${method} ${path} ${name}`).toBe(required);
+      }
+    }
   });
 
   test('has an example of every answer, and each is what the API could send', () => {

@@ -6,11 +6,11 @@ import { openAiOperations } from './openai-operations.js';
 import { type Operation, type Operations, toOpenApi } from './operation.js';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.js';
 
-function operations({ jobs, embeddings, rerank }: Examples): Operations {
+function operations({ jobs, embeddings, rerank, rerankTexts }: Examples): Operations {
   return {
     ...jobOperations(jobs),
     ...WEBHOOK_OPERATIONS,
-    ...openAiOperations({ embeddings, rerank }),
+    ...openAiOperations({ embeddings, rerank, rerankTexts }),
     '/healthz': { get: probe('health', 'The process answers', 'For a liveness probe; needs no key.', 200) },
     '/readyz': {
       get: probe(
@@ -39,21 +39,26 @@ interface Examples {
   readonly jobs: Record<string, unknown>;
   readonly embeddings: Record<string, unknown>;
   readonly rerank: Record<string, unknown>;
+  readonly rerankTexts: Record<string, unknown>;
 }
 
 const TEXTS = ['Many small fish', 'in one large shoal'];
-const RANKING = { query: 'What do fish breathe with?', documents: ['Fish breathe with gills.', 'Bread is baked.'] };
+const QUERY = 'What do fish breathe with?';
+const DOCUMENTS = ['Fish breathe with gills.', 'Bread is baked.'];
 
 /** Where no model of a task is served, or nobody may know, an example names none that is there. */
 const UNNAMED = 'your-model';
 
 function examplesOf(faces: readonly ModelFace[]): Examples {
-  const examples: Examples = { jobs: {}, embeddings: {}, rerank: {} };
+  const examples: Examples = { jobs: {}, embeddings: {}, rerank: {}, rerankTexts: {} };
   for (const face of faces) {
     const { name, task } = face.model;
     examples.jobs[name] ??= face.card('').example.request;
     if (task === 'feature-extraction') examples.embeddings[name] ??= embeddingsOf(name);
-    if (task === 'rerank') examples.rerank[name] ??= rankingOf(name);
+    if (task === 'rerank') {
+      examples.rerank[name] ??= rankingOf(name);
+      examples.rerankTexts[name] ??= textsRankingOf(name);
+    }
   }
   const orUnnamed = (found: Record<string, unknown>, example: unknown) =>
     Object.keys(found).length > 0 ? found : { [UNNAMED]: example };
@@ -61,6 +66,7 @@ function examplesOf(faces: readonly ModelFace[]): Examples {
     jobs: orUnnamed(examples.jobs, { model: UNNAMED, input: TEXTS[0] }),
     embeddings: orUnnamed(examples.embeddings, embeddingsOf(UNNAMED)),
     rerank: orUnnamed(examples.rerank, rankingOf(UNNAMED)),
+    rerankTexts: orUnnamed(examples.rerankTexts, textsRankingOf(UNNAMED)),
   };
 }
 
@@ -69,7 +75,11 @@ function embeddingsOf(model: string) {
 }
 
 function rankingOf(model: string) {
-  return { model, ...RANKING };
+  return { model, query: QUERY, documents: DOCUMENTS };
+}
+
+function textsRankingOf(model: string) {
+  return { model, query: QUERY, texts: DOCUMENTS };
 }
 
 /** `keys`: callers need an API key. The document does not, so it names no model then. */

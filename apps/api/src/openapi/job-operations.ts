@@ -8,29 +8,25 @@ const WAIT: Parameter = {
   name: 'wait',
   description: `Whole seconds to wait for the job to end, 0 to ${MAX_WAIT_SECONDS}. The answer comes as soon as it has, or as it stands when the time is over.`,
   schema: { type: 'integer', minimum: 0, maximum: MAX_WAIT_SECONDS, default: 0 },
-  example: 10,
 };
 const PREFER: Parameter = {
   in: 'header',
   name: 'Prefer',
   description: '`wait=N` (RFC 7240) does what the query parameter `wait` does; where both are given, the query counts.',
   schema: { type: 'string', pattern: '^wait=\\d+$' },
-  example: 'wait=10',
 };
 const IDEMPOTENCY_KEY: Parameter = {
   in: 'header',
   name: 'Idempotency-Key',
   description:
-    'A word of your own. The same key and body are the same job, however often they are sent, for 24 hours and as long as its result is kept after that.',
+    'A word of your own, such as `order-4711`. The same key and body are the same job, however often they are sent, for 24 hours and as long as its result is kept after that.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
-  example: 'order-4711',
 };
 const LAST_EVENT_ID: Parameter = {
   in: 'header',
   name: 'Last-Event-ID',
-  description: 'The id of the last event that the reader had. An EventSource sends it by itself.',
+  description: 'The id of the last event that the reader had, a number. An EventSource sends it by itself.',
   schema: { type: 'string' },
-  example: '1',
 };
 const ID: Parameter = {
   in: 'path',
@@ -39,12 +35,7 @@ const ID: Parameter = {
   schema: { type: 'string' },
   example: JOB_ID,
 };
-const TOKEN = query(
-  'token',
-  'Instead of a key: as a signed address has it.',
-  { type: 'string' },
-  '1767605460.c2lnbmF0dXJl',
-);
+const TOKEN = query('token', 'Instead of a key: as a signed address has it.', { type: 'string' });
 const JOB_ERRORS = ['job_not_found', 'redis_unavailable'] as const;
 
 export const ADMISSION_ERRORS = [
@@ -86,14 +77,13 @@ export function jobOperations(examples: Readonly<Record<string, unknown>>): Oper
         summary: 'List jobs, newest first',
         description: 'Your own jobs as long as they are kept, a page at a time.',
         parameters: [
-          query('status', 'Only jobs in this state.', { enum: JOB_STATES }, 'completed'),
-          query('model', 'Only jobs of this model.', { type: 'string' }, 'wordnet-topic'),
-          query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }, 20),
+          query('status', 'Only jobs in this state.', { enum: JOB_STATES }),
+          query('model', 'Only jobs of this model.', { type: 'string' }),
+          query('limit', 'Most jobs of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }),
           query(
             'cursor',
             'The `next_cursor` of the page before. A page can have less than `limit`, even nothing, and still be followed by another.',
             { type: 'string' },
-            'MTc2NzYwNTQwMDAyMQ',
           ),
         ],
         answers: { 200: { description: 'A page of jobs, without their outputs.', schemas: ['JobList'] } },

@@ -14,9 +14,10 @@ const CALL_ERRORS = [...ADMISSION_ERRORS, 'inference_failed', 'wait_timeout'] as
 interface Examples {
   readonly embeddings: Readonly<Record<string, unknown>>;
   readonly rerank: Readonly<Record<string, unknown>>;
+  readonly rerankTexts: Readonly<Record<string, unknown>>;
 }
 
-export function openAiOperations({ embeddings, rerank }: Examples): Operations {
+export function openAiOperations({ embeddings, rerank, rerankTexts }: Examples): Operations {
   const reranking = (id: string, clients: string, face: Operation['face'] & string) => ({
     post: {
       id,
@@ -24,9 +25,15 @@ export function openAiOperations({ embeddings, rerank }: Examples): Operations {
       summary: `Rank documents by their relevance to a query, for clients of ${clients}`,
       description:
         '`documents` are answered as Cohere and Jina do, `texts` as text-embeddings-inference does, on each of the three paths.',
-      body: { schemas: ['RerankRequest' as const, 'TextsRerankRequest' as const], examples: rerank },
+      body:
+        face === 'texts'
+          ? { schemas: ['TextsRerankRequest' as const, 'RerankRequest' as const], examples: rerankTexts }
+          : { schemas: ['RerankRequest' as const, 'TextsRerankRequest' as const], examples: rerank },
       answers: {
-        200: { description: 'The documents, best first.', schemas: ['Rerank' as const, 'TextsRerank' as const] },
+        200: {
+          description: 'The documents, best first.',
+          schemas: face === 'texts' ? (['TextsRerank', 'Rerank'] as const) : (['Rerank', 'TextsRerank'] as const),
+        },
       },
       errors: CALL_ERRORS,
       face,

@@ -33,16 +33,18 @@ interface Answer {
   readonly text?: { readonly mediaType: string; readonly example: string };
 }
 
-export interface Parameter {
-  readonly in: 'query' | 'header' | 'path';
+interface Described {
   readonly name: string;
   readonly description: string;
   readonly schema: unknown;
-  readonly example: unknown;
 }
 
-export function query(name: string, description: string, schema: unknown, example: unknown): Parameter {
-  return { in: 'query', name, description, schema, example };
+/** Whoever tries the page out sends every `example`, so only what must be there has one. */
+export type Parameter = Described &
+  ({ readonly in: 'path'; readonly example: unknown } | { readonly in: 'query' | 'header' });
+
+export function query(name: string, description: string, schema: unknown): Parameter {
+  return { in: 'query', name, description, schema };
 }
 
 /** What any request with a body can be answered with. */

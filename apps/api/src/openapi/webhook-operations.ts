@@ -90,9 +90,11 @@ export const WEBHOOK_OPERATIONS: Operations = {
       description: 'The latest 1,000 attempts of the last seven days, and no more than 2 MiB of answers.',
       parameters: [
         ID,
-        query('message', 'Only attempts of this message.', { type: 'string' }, 'msg_01m83zn5fqbsmkqgj7c913jd4z'),
-        query('limit', 'Most attempts of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }, 20),
-        query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }, '1767605400021-0'),
+        query('message', 'Only attempts of this message, such as `msg_01m83zn5fqbsmkqgj7c913jd4z`.', {
+          type: 'string',
+        }),
+        query('limit', 'Most attempts of a page.', { type: 'integer', minimum: 1, maximum: 100, default: 20 }),
+        query('cursor', 'The `next_cursor` of the page before.', { type: 'string' }),
       ],
       answers: { 200: { description: 'A page of attempts.', schemas: ['WebhookAttemptList'] } },
       errors: ['invalid_request', ...ENDPOINT_ERRORS],

@@ -1,7 +1,7 @@
 /** Looks at a folder and decides what to make of it, before anything is written. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { ShoalError, ShoalJson } from '@shoal/contracts';
+import { describeIssue, ShoalError, ShoalJson } from '@shoal/contracts';
 import { z } from 'zod';
 import { architectureOf } from '../architectures/table.js';
 import type { Architecture } from '../architectures/types.js';
@@ -118,7 +118,7 @@ function inspectExports(folder: string, exported: readonly string[]): Pick<Inspe
 
 function readShoal(folder: string): ShoalJson {
   if (!fileIn(folder, 'shoal.json')) return {};
-  const parsed = ShoalJson.safeParse(readJson(folder, 'shoal.json'));
+  const parsed = ShoalJson.safeParse(readJson(folder, 'shoal.json'), { error: describeIssue });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw invalid(`shoal.json: ${issue?.path.join('.')}: ${issue?.message}`);

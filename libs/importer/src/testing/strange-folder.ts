@@ -106,7 +106,7 @@ export function openStrangeFolder(): StrangeFolder {
       return '';
     } catch (error) {
       if (!(error instanceof ShoalError) || error.code !== 'model_invalid') throw error;
-      expect(error.message).toMatch(/\w+ \w+/);
+      expect(error.message).toMatch(/\w+:? \w+/);
       expect(error.message.length).toBeLessThan(2000);
       return error.message;
     }

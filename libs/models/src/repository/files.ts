@@ -1,7 +1,7 @@
 /** Reading files of a model folder, which may come from anywhere: no links, nothing outside, nothing huge. */
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { ShoalError } from '@shoal/contracts';
+import { describeIssue, ShoalError } from '@shoal/contracts';
 import type { z } from 'zod';
 
 /** Tokenizers of 250,000 words take about 20 MB. */
@@ -57,7 +57,7 @@ export async function readJson<T extends z.ZodType>(
   } catch (cause) {
     throw invalid(`${path} is not valid JSON`, cause);
   }
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '));
   throw invalid(`${path}: ${faults.join('; ')}`);

@@ -1,7 +1,7 @@
 /** The model repository: `models/<name>/<version>/`, or `models/<name>/` for a model with one version. */
 import { lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ModelName, ShoalError } from '@shoal/contracts';
+import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import type { Model } from '../types.js';
 import { invalid, list } from './files.js';
 import { generatesText, readFolder } from './folder.js';
@@ -39,7 +39,7 @@ export async function openRepository(root: string): Promise<Repository> {
     if (stat.isFile()) continue;
     await collect(problems, name, async () => {
       if (!stat.isDirectory()) throw invalid('is a symbolic link; put the folder itself here');
-      const checked = ModelName.safeParse(name);
+      const checked = ModelName.safeParse(name, { error: describeIssue });
       if (!checked.success) throw invalid(`is not a model name: ${checked.error.issues[0]?.message ?? ''}`);
       for (const version of await versions(join(real, name))) {
         const path = version.folder === '' ? name : `${name}/${version.folder}`;
