@@ -1,5 +1,5 @@
 import type { JobProgress } from '@shoal/queue';
-import { expect, inject, test } from 'vitest';
+import { expect, inject, test, vi } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
 import { deferred, FOREVER, openBench, TENANT, uniqueQueue } from '../support/queue-harness.js';
 import { numberOf, resultOf } from '../support/scripted-model.js';
@@ -93,6 +93,40 @@ test('a job that another tenant follows is not there, and one that is deleted en
   await bench.store.remove(TENANT, id);
   await expect(end).rejects.toMatchObject({ code: 'job_not_found' });
   expect((await bench.keys()).filter((key) => key.startsWith('job') || key.startsWith('parts'))).toEqual([]);
+});
+
+/** What comes next where no word comes for 30 s. */
+function nextAfterSilence(looks: AsyncGenerator<JobProgress, void>) {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const next = looks.next();
+    vi.advanceTimersByTime(30_000);
+    return next;
+  } finally {
+    vi.useRealTimers();
+  }
+}
+
+test('a follower notices by itself that its job has vanished', async () => {
+  const bench = await openBench({ redisUrl: await startOwnRedis() });
+  const id = await bench.submit([1, 2]);
+  const looks = bench.store.follow(TENANT, id, 0, never);
+  await looks.next();
+  await bench.redis.flushall();
+  await expect(nextAfterSilence(looks)).rejects.toMatchObject({ code: 'job_not_found' });
+});
+
+test('a look without news is kept to itself', async () => {
+  const bench = await openBench({ redisUrl });
+  const id = await bench.submit([1, 2]);
+  const looks = bench.store.follow(TENANT, id, 0, never);
+  await looks.next();
+  const next = nextAfterSilence(looks);
+  // Sent on the follower's connection: the second is answered after its look.
+  await bench.store.get(TENANT, id);
+  await bench.store.get(TENANT, id);
+  await bench.startWorker();
+  expect((await next).value).not.toMatchObject({ record: { state: 'queued' } });
 });
 
 test('a follower stops when its signal aborts', async () => {

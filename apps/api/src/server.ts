@@ -18,6 +18,7 @@ import { observeRequests } from './http/observe.js';
 import { allowOrigins } from './http/origins.js';
 import { longestMs } from './http/pace.js';
 import { Permits } from './http/permit.js';
+import { endQueuedAnswers } from './http/pipelining.js';
 import { Routes } from './http/routes.js';
 import { type ApiKey, authenticate } from './http/tenant.js';
 import { takesCalls } from './openai/faces.js';
@@ -54,6 +55,7 @@ export async function createServer(parts: Parts): Promise<NestFastifyApplication
     skipMiddie: true,
   });
   const server = adapter.getInstance() as unknown as FastifyInstance;
+  endQueuedAnswers(server);
   closeWhenAnswered(server);
   observeRequests(server, parts);
   lingerAfterEarlyAnswers(server);

@@ -18,7 +18,10 @@ export function parse<T extends z.ZodType>(schema: T, value: unknown, at: readon
   const faults: Fault[] = [];
   for (const issue of result.error.issues) {
     if (faults.length >= MAX_FAULTS) break;
-    for (const fault of issueFaults(issue, at)) faults.push(fault);
+    for (const fault of issueFaults(issue, at)) {
+      // A number may break several rules that have one message.
+      if (!faults.some(({ path, message }) => path === fault.path && message === fault.message)) faults.push(fault);
+    }
   }
   throw faultsError(faults.slice(0, MAX_FAULTS));
 }

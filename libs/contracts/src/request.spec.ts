@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import type { ShoalError } from './errors.js';
+import { parse } from './faults.js';
 import { JobRequest } from './job.js';
 import { listOf, requestObject, TokenIds } from './request.js';
 import { TensorsParameters, TextInput } from './tasks.js';
@@ -34,9 +36,22 @@ test('a list that is too long is one fault, whatever is in it', () => {
   expect(messages(TensorsParameters, { outputs: Array(400_000).fill(7) })).toHaveLength(1);
 });
 
+test('a rule that a value breaks in two ways is told once', () => {
+  const told = faultsOf(JobRequest, { model: 'm', input: 'a', retention: 1e18 });
+  expect(told).toMatchObject([{ path: 'retention' }]);
+});
+
 test('token ids are refused at the first that is none', () => {
   expect(TokenIds.safeParse([1, -1, 'x', 2.5]).error?.issues).toMatchObject([{ path: [1] }]);
   expect(messages(TextInput, { tokens: Array(400_000).fill(-1) })).toHaveLength(1);
   for (const ids of [[], [2 ** 53], [null]]) expect(TokenIds.safeParse(ids).success).toBe(false);
   expect(TokenIds.parse([0, 4_294_967_296])).toEqual([0, 4_294_967_296]);
 });
+
+function faultsOf(schema: z.ZodType, value: unknown): unknown {
+  try {
+    return parse(schema, value);
+  } catch (error) {
+    return (error as ShoalError).faults;
+  }
+}

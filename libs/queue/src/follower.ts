@@ -1,8 +1,9 @@
 /**
  * Follows single jobs: each look reads how a job stands and which of its parts were published since, then waits for word
- * that it has moved on. What is not asked for is not read, so a slow reader costs the memory of one look.
+ * that it has moved on; a look without news is kept to itself. What is not asked for is not read, so a slow reader costs
+ * the memory of one look.
  */
-import { ShoalError } from '@shoal/contracts';
+import { type JobRecord, ShoalError } from '@shoal/contracts';
 import { pack } from './codec.js';
 import { formatJobId, type JobId } from './keys.js';
 import type { Reader } from './reader.js';
@@ -18,6 +19,8 @@ const MAX_RUNS = 64;
 const MAX_BYTES = 256 * 1024;
 /** Between two tries while Redis is away; its return wakes everyone too. */
 const RETRY_MS = 1000;
+/** Between two looks without word: a job may also vanish without one, such as with all that Redis holds. */
+const LOOK_MS = 30_000;
 
 /** As lua/events.lua returns it. */
 type EventsReply = 0 | [record: RecordValues, runs: [end: number, first: number, last: number, packed: Buffer][]];
@@ -39,6 +42,7 @@ export class Follower {
   async *follow(id: JobId, after: number, signal: AbortSignal): AsyncGenerator<JobProgress | null, void> {
     let seen = after;
     let first = true;
+    let told = '';
     await this.#waiters.follow(id.queue);
     try {
       while (!signal.aborted) {
@@ -58,12 +62,20 @@ export class Follower {
           if (first && seen > 0 && progress?.record.meta.groups) progress = await this.#look(id, 0);
           seen = progress?.parts.at(-1)?.seq ?? seen;
           first = false;
-          yield progress;
-          if (progress === null) return;
-          const { endedAt, done } = progress.record;
-          const more = progress.record.meta.array && seen < done;
+          if (progress === null) {
+            yield null;
+            return;
+          }
+          const standing = standingOf(progress.record);
+          if (progress.parts.length > 0 || standing !== told) yield progress;
+          told = standing;
+          const { endedAt, done, meta } = progress.record;
+          // Parts that have vanished would be looked for without end.
+          const more = meta.array && progress.parts.length > 0 && seen < done;
           if (endedAt !== null && !more) return;
-          if (!more) await wake.promise;
+          if (more) continue;
+          wake.within(LOOK_MS);
+          await wake.promise;
         } finally {
           wake.stop();
         }
@@ -90,6 +102,11 @@ export class Follower {
     }
     return { record, parts: parts.filter(({ seq }) => seq > after) };
   }
+}
+
+/** What of a job moves, beside its parts. */
+function standingOf({ state, startedAt, done, failed }: JobRecord): string {
+  return [state, startedAt, done, failed].join();
 }
 
 function isAway(error: unknown): boolean {

@@ -53,6 +53,14 @@ test('another tenant’s job is not there, whoever signs', async () => {
   expect((await api.request('GET', url)).status).toBe(404);
 });
 
+test('an id that is none gets no address', async () => {
+  for (const id of ['x', `${await submit('acme')}0`, '%00']) {
+    const response = await api.request('POST', `/v1/jobs/${id}/events/url`, undefined, as('acme'));
+    expect(response.status, id).toBe(404);
+    expect(await response.json(), id).toMatchObject({ code: 'job_not_found' });
+  }
+});
+
 test('an address lasts as long as asked for, within limits', async () => {
   const id = await submit('acme');
   const { expires_at } = await signed('acme', id, { expires_in: 3600 });

@@ -1,7 +1,7 @@
 /** `/v1/jobs/{id}/events`: what happens to a job, as server-sent events. */
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import { EventsUrlRequest, type EventsUrlView, parse, ShoalError } from '@shoal/contracts';
-import type { JobProgress, Tenant } from '@shoal/queue';
+import { type JobProgress, parseJobId, type Tenant } from '@shoal/queue';
 import type { FastifyReply } from 'fastify';
 import { EventStream } from '../http/event-stream.js';
 import { HeldRequests } from '../http/held-requests.js';
@@ -26,6 +26,7 @@ export class EventsController {
     @Body() body: unknown,
     @Headers('authorization') authorization: string | undefined,
   ): EventsUrlView {
+    if (parseJobId(id) === null) throw new ShoalError('job_not_found', 'there is no such job, or it has expired');
     const { expires_in } = parse(EventsUrlRequest, body ?? {});
     const { url, expiresAt } = this.urls.sign(authorization, id, expires_in);
     return { object: 'events_url', url, expires_at: expiresAt };

@@ -18,10 +18,12 @@ const LEAST_LIST_BYTES = 8;
 export function parseBodies(server: FastifyInstance, maxBytes: number): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', async (request: FastifyRequest) => {
-    const bytes = await readBody(request, request.permit, maxBytes);
-    const end = bytes.length < LARGE_BYTES ? undefined : await request.permit?.parsing();
+    const { size, unpack } = await readBody(request, request.permit, maxBytes);
+    // Packed until it is the tenant's turn: who hangs up meanwhile has cost what was sent, and no more.
+    const end = size < LARGE_BYTES ? undefined : await request.permit?.parsing();
     const started = performance.now();
     try {
+      const bytes = await unpack();
       return parseBody(request, bytes, Math.floor(maxBytes / LEAST_LIST_BYTES));
     } finally {
       if (end) setTimeout(end, REST * (performance.now() - started));

@@ -62,8 +62,7 @@ export class Permit {
 
   /** Counts bytes of the body, until `release`. Throws `too_many_requests` where the tenant's bodies hold too much. */
   hold(bytes: number): void {
-    // The caller has gone: nothing is held any more.
-    if (!this.#open) return;
+    if (!this.#open) throw new ShoalError('cancelled', 'the caller hung up');
     if (!this.shared.bytes.take(this.tenant.name, bytes)) throw tooMany('bytes of request bodies');
     this.#bytes += bytes;
   }

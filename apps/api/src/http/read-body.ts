@@ -6,16 +6,25 @@ import type { FastifyRequest } from 'fastify';
 import { Pace } from './pace.js';
 import type { Permit } from './permit.js';
 
-const unpack = promisify(gunzip);
+const gunzipWhole = promisify(gunzip);
 
-/** The smallest gzip member: header and trailer (RFC 1952). */
+/** How a gzip member begins, with the only method there is, and the smallest one: header and trailer (RFC 1952). */
+const GZIP_MAGIC = Buffer.of(0x1f, 0x8b, 8);
 const MIN_GZIP_BYTES = 18;
+
+/** A body that has come whole, packed as it came. */
+export interface ReadBody {
+  /** Bytes when it is unpacked. */
+  readonly size: number;
+  /** Throws `malformed_body`. */
+  unpack(): Promise<Buffer>;
+}
 
 /**
  * Throws `body_too_large` as soon as that is known, `body_too_slow`, `malformed_body`, `unsupported_media_type` for an
  * encoding other than gzip, and `too_many_requests` where the permit has no room. What follows is read and thrown away.
  */
-export async function readBody(request: FastifyRequest, permit: Permit | null, maxBytes: number): Promise<Buffer> {
+export async function readBody(request: FastifyRequest, permit: Permit | null, maxBytes: number): Promise<ReadBody> {
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   const gzip = encoding === 'gzip' || encoding === 'x-gzip';
   if (!gzip && encoding !== 'identity') {
@@ -23,7 +32,10 @@ export async function readBody(request: FastifyRequest, permit: Permit | null, m
   }
   if (Number(request.headers['content-length']) > maxBytes) throw tooLarge(maxBytes);
   const bytes = await collect(request, permit, maxBytes);
-  return gzip && bytes.length > 0 ? unpackGzip(bytes, permit, maxBytes) : bytes;
+  if (!gzip || bytes.length === 0) return { size: bytes.length, unpack: async () => bytes };
+  const size = sizeOfGzip(bytes, maxBytes);
+  permit?.hold(size);
+  return { size, unpack: () => unpackGzip(bytes, size) };
 }
 
 function collect({ raw }: FastifyRequest, permit: Permit | null, maxBytes: number): Promise<Buffer> {
@@ -58,13 +70,17 @@ function collect({ raw }: FastifyRequest, permit: Permit | null, maxBytes: numbe
 }
 
 /** A gzip member ends with the size of what it holds: a bomb is refused before it is unpacked. */
-async function unpackGzip(packed: Buffer, permit: Permit | null, maxBytes: number): Promise<Buffer> {
-  if (packed.length < MIN_GZIP_BYTES) throw notGzip();
+function sizeOfGzip(packed: Buffer, maxBytes: number): number {
+  // What begins otherwise has no trailer: its last bytes say nothing.
+  if (packed.length < MIN_GZIP_BYTES || !GZIP_MAGIC.equals(packed.subarray(0, 3))) throw notGzip();
   const size = packed.readUInt32LE(packed.length - 4);
   if (size > maxBytes) throw tooLarge(maxBytes);
-  permit?.hold(size);
+  return size;
+}
+
+async function unpackGzip(packed: Buffer, size: number): Promise<Buffer> {
   // One byte more than it says: whoever needs that has said something else than is there.
-  const body = await unpack(packed, { maxOutputLength: size + 1 }).catch((cause: unknown) => {
+  const body = await gunzipWhole(packed, { maxOutputLength: size + 1 }).catch((cause: unknown) => {
     throw notGzip(cause);
   });
   if (body.length !== size) throw notGzip();

@@ -33,6 +33,11 @@ test('a model’s card has its task, its limits and a request that runs', async 
   expect((await api.request('POST', '/v1/jobs', card.example.request)).status).toBe(202);
 });
 
+test.each(['/v1/models?task=x', '/v1/models/embed?task=x'])('%s is refused: there is no such filter', async (path) => {
+  const response = await api.request('GET', path);
+  expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('task: unknown field')]);
+});
+
 test('an unknown model is the client’s NotFoundError', async () => {
   await expect(client.models.retrieve('none')).rejects.toThrow(OpenAI.NotFoundError);
 });

@@ -1,8 +1,9 @@
 /** `/v1/models`: what is served, as OpenAI lists it; one model's card adds task, limits and a request that runs. */
-import { Controller, Get, Inject, Req } from '@nestjs/common';
+import { Controller, Get, Inject, Query, Req } from '@nestjs/common';
 import type { ListedModel, ModelCard } from '@shoal/contracts';
 import type { ModelFace } from '@shoal/models';
 import type { FastifyRequest } from 'fastify';
+import { refuseQuery } from '../http/no-query.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Catalog } from './catalog.js';
 
@@ -26,13 +27,15 @@ export class ModelsController {
   ) {}
 
   @Get()
-  list() {
+  list(@Query() query: unknown) {
+    refuseQuery(query);
     return { object: 'list', data: this.catalog.list().map(listed) };
   }
 
   /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
   @Get('*')
   async get(@Req() request: FastifyRequest): Promise<ModelCard> {
+    refuseQuery(request.query);
     const { '*': name } = request.params as { readonly '*': string };
     const { publicUrl, keys } = this.settings;
     const face = this.catalog.get(name);

@@ -70,10 +70,13 @@ describe('the OpenAPI document', () => {
 
   test('has examples that run', async () => {
     let ran = 0;
-    const made = await api.request('POST', '/v1/webhook-endpoints', { url: 'https://example.com/' });
-    const { id } = (await made.json()) as { id: string };
+    const make = async (path: string, body: object) =>
+      ((await (await api.request('POST', path, body)).json()) as { id: string }).id;
+    const endpoint = await make('/v1/webhook-endpoints', { url: 'https://example.com/' });
+    const job = await make('/v1/jobs', { model: 'embed', input: 'a small knob' });
     for (const [path, method, { requestBody }] of allOperations()) {
       for (const { value } of Object.values(requestBody?.content['application/json']?.examples ?? {})) {
+        const id = path.startsWith('/v1/jobs') ? job : endpoint;
         const response = await api.request(method.toUpperCase(), path.replace('{id}', id), value);
         expect(response.ok, `${method} ${path} ${JSON.stringify(value)}`).toBe(true);
         ran += 1;

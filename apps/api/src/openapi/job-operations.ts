@@ -160,7 +160,7 @@ export function jobOperations(examples: Readonly<Record<string, unknown>>): Oper
         parameters: [ID],
         body: { schemas: ['EventsUrlRequest'], examples: { minute: { expires_in: 60 } } },
         answers: { 200: { description: 'The address.', schemas: ['EventsUrl'] } },
-        errors: [],
+        errors: ['job_not_found'],
       },
     },
   };

@@ -35,7 +35,7 @@ export const WEBHOOK_OPERATIONS: Operations = {
       summary: 'List endpoints, oldest first',
       description: 'All endpoints of yours; there are 20 at most, so there are no pages.',
       answers: { 200: { description: 'All of them.', schemas: ['WebhookEndpointList'] } },
-      errors: ERRORS,
+      errors: ['invalid_request', ...ERRORS],
     },
   },
   '/v1/webhook-endpoints/{id}': {
@@ -46,7 +46,7 @@ export const WEBHOOK_OPERATIONS: Operations = {
       description: 'The endpoint without its secret.',
       parameters: [ID],
       answers: { 200: { description: 'The endpoint.', schemas: ['WebhookEndpoint'] } },
-      errors: ENDPOINT_ERRORS,
+      errors: ['invalid_request', ...ENDPOINT_ERRORS],
     },
     patch: {
       id: 'updateWebhookEndpoint',

@@ -65,6 +65,20 @@ describe('an endpoint', () => {
     expect((await problem(await api.request('GET', `${PATH}/${id}`))).code).toBe('endpoint_not_found');
   });
 
+  test('that is not there has no name looked up for it', async () => {
+    const response = await api.request('PATCH', `${PATH}/ep_none`, { url: 'https://internal.example.com/' });
+    expect([response.status, await problem(response)]).toMatchObject([404, { code: 'endpoint_not_found' }]);
+  });
+
+  test.each(['cursor=zzz', 'limit=-1'])('is read without the query %s', async (query) => {
+    const { id } = await create();
+    for (const path of [PATH, `${PATH}/${id}`]) {
+      const response = await api.request('GET', `${path}?${query}`);
+      const [field] = query.split('=');
+      expect([response.status, await problem(response)]).toMatchObject([422, { errors: [{ path: field }] }]);
+    }
+  });
+
   test('gets a new secret, and the one before signs on', async () => {
     const { id, secret } = await create();
     const response = await api.request('POST', `${PATH}/${id}/rotate-secret`);

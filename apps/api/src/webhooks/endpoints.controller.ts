@@ -14,6 +14,7 @@ import type { Tenant } from '@shoal/queue';
 import { messageId } from '@shoal/webhooks';
 import type { FastifyReply } from 'fastify';
 import { requireBody } from '../http/body.js';
+import { refuseQuery } from '../http/no-query.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { readAttemptsQuery } from './attempts-query.js';
 import { attemptView, endpointView } from './views.js';
@@ -46,13 +47,19 @@ export class EndpointsController {
   }
 
   @Get()
-  async list(@CurrentTenant() { name: tenant }: Tenant) {
+  async list(@CurrentTenant() { name: tenant }: Tenant, @Query() query: unknown) {
+    refuseQuery(query);
     const endpoints = await this.webhooks.store.endpoints(tenant);
     return { object: 'list', data: endpoints.map(endpointView) };
   }
 
   @Get(':id')
-  async get(@CurrentTenant() { name: tenant }: Tenant, @Param('id') id: string): Promise<EndpointView> {
+  async get(
+    @CurrentTenant() { name: tenant }: Tenant,
+    @Param('id') id: string,
+    @Query() query: unknown,
+  ): Promise<EndpointView> {
+    refuseQuery(query);
     return endpointView(await this.webhooks.store.endpoint(tenant, id));
   }
 
@@ -64,7 +71,11 @@ export class EndpointsController {
   ): Promise<EndpointView> {
     requireBody(body);
     const { url, events, description, disabled } = parse(EndpointPatch, body);
-    if (url !== undefined) await this.webhooks.check(url, 'url');
+    if (url !== undefined) {
+      // No name is looked up for an endpoint that is not there.
+      await this.webhooks.store.endpoint(tenant, id);
+      await this.webhooks.check(url, 'url');
+    }
     const changed = await this.webhooks.store.updateEndpoint(tenant, id, {
       ...(url !== undefined && { url }),
       ...(events !== undefined && { events }),
