@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type HardenedRedis, type RedisUser, startHardenedRedis } from '../support/hardened-redis.js';
-import { openBench } from '../support/queue-harness.js';
+import { openBench, TENANT } from '../support/queue-harness.js';
 import { startReceiver } from '../support/receiver.js';
 import { outcomes } from '../support/scripted-model.js';
 import { openWebhookBench } from '../support/webhook-bench.js';
@@ -71,9 +71,9 @@ test('all that was written is there again after a restart, what transactions and
   await restart();
   expect(await bench.keys()).toEqual(before);
   await bench.startWorker();
-  // Until it is connected again, the store refuses at once.
+  // Until all of its connections are there again, the store refuses at once.
   const reached = () =>
-    bench.store.ping().then(
+    Promise.all([bench.store.ping(), bench.store.get(TENANT, id)]).then(
       () => true,
       () => false,
     );
