@@ -45,6 +45,11 @@ export async function checkRedis(redis: RedisClient, target: RedisTarget, option
   } finally {
     named.disconnect();
   }
+  await untilConnected(redis, ms);
+}
+
+/** Waits until commands can be sent, at most `ms`. Of a cluster: to each node that is there, which ready alone does not say. */
+export async function untilConnected(redis: RedisClient, ms: number): Promise<void> {
   await untilReady(redis, ms);
   if (redis instanceof Cluster) await Promise.allSettled(redis.nodes('master').map((node) => node.ping()));
 }
@@ -78,7 +83,7 @@ function unfit(reason: string): ShoalError {
 }
 
 /** `whenClosed` is what is to be thought of where the server closes the connection. */
-export async function untilReady(redis: RedisClient, ms: number, whenClosed = ''): Promise<void> {
+async function untilReady(redis: RedisClient, ms: number, whenClosed = ''): Promise<void> {
   if (redis.status === 'ready') return;
   let reason: Error | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -2,7 +2,7 @@
 
 import { type JobRecord, Joining, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
-import { checkRedis, untilReady } from './check-redis.js';
+import { checkRedis, untilConnected } from './check-redis.js';
 import { ChunkQueue } from './chunk-queue.js';
 import { type Demand, readDemand } from './demand.js';
 import { CANCELLED } from './errors.js';
@@ -64,7 +64,7 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
   const gauges = new Gauges({ ...options, redis, schedule });
   try {
     await checkRedis(redis, options, { role: 'api', onWarning: onError });
-    await Promise.all([writer, large].map((connection) => untilReady(connection, 5000)));
+    await Promise.all([writer, large].map((connection) => untilConnected(connection, 5000)));
     await gauges.start();
     if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
     await schedule.announceAll(options.queues);
