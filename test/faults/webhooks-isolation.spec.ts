@@ -18,8 +18,10 @@ const PER_HOST = 8;
 const LARGE = 24;
 const LARGE_BYTES = 7_000_000;
 const HONEST_JOBS = sized(400, 100);
-/** Longest time in ms that the event loop may be held. */
+/** Longest time in ms that /healthz may take, whatever else the process does. */
 const HELD_MS = 250;
+/** In ms: about one micro-batch, by which another's delivery may be later than twice what it takes alone. */
+const BATCH_MS = 100;
 /** What k8s/base/webhooks.yaml gives the process. */
 const MEMORY_MIB = 512;
 
@@ -167,8 +169,8 @@ scenario('webhooks of a tenant whose receivers hang, switch protocols and whose 
     `beside ${beside[beside.length >> 1]}/${p99(beside)} ms; at most ${mib.toFixed()} MiB, ` +
     `${seconds.toFixed(1)} CPU s; /healthz at most ${longestAlone.toFixed()} and ${longest.toFixed()} ms; recovery is the stop`;
   expect(large.received.every(({ event }) => event.data.thin)).toBe(true);
-  // What the event loop may be held for is promised of /healthz; behind the others' receivers it would be 15 s and more.
-  expect(p99(beside)).toBeLessThan(2 * p99(alone) + HELD_MS);
+  // Behind the others' receivers it would be 15 s and more.
+  expect(p99(beside)).toBeLessThan(2 * p99(alone) + BATCH_MS);
   expect(mib).toBeLessThan(MEMORY_MIB / 2);
-  expect(longest).toBeLessThan(Math.max(HELD_MS, 2 * longestAlone));
+  expect(longest).toBeLessThan(HELD_MS);
 });
