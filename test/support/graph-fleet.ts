@@ -20,6 +20,7 @@ export interface GraphFleet {
   readonly worker: Running;
   /** Submits inputs of one model as a job each, or as one job of all; the ids. */
   submit(model: string, inputs: readonly unknown[], key: string): Promise<string[]>;
+  look(id: string, key: string): Promise<JobView>;
   end(id: string, key: string): Promise<JobView>;
   /** What the model's card says of joining. */
   joining(model: string, key: string): Promise<Joining | null>;
@@ -27,10 +28,17 @@ export interface GraphFleet {
   close(): Promise<void>;
 }
 
+export interface WorkerOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** How it reaches Redis, where not straight: the URL of what is in between. */
+  readonly through?: (redisUrl: string) => Promise<string>;
+}
+
 /** `graphs`: ONNX files by the name of the model. `keys`: of the tenants, each named as its key. */
 export async function openGraphFleet(
   graphs: Readonly<Record<string, Uint8Array>>,
   keys: readonly string[],
+  { env: workerEnv, through }: WorkerOptions = {},
 ): Promise<GraphFleet> {
   const dir = mkdtempSync(join(tmpdir(), 'shoal-graphs-'));
   onTestFinished(() => rmSync(dir, { recursive: true }));
@@ -47,7 +55,10 @@ export async function openGraphFleet(
   const SHOAL_API_KEYS = keys.map((key) => `${key}:${key}`).join();
   const api = await startApi({ redisUrl, env: { ...env, SHOAL_API_KEYS } });
   onTestFinished(async () => void (await api.stop()));
-  const worker = await startWorker({ redisUrl, env });
+  const worker = await startWorker({
+    redisUrl: (await through?.(redisUrl)) ?? redisUrl,
+    env: { ...env, ...workerEnv },
+  });
   onTestFinished(async () => void (await worker.stop()));
   const call = async (path: string, key: string, body?: unknown): Promise<Record<string, unknown>> => {
     const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
@@ -68,6 +79,7 @@ export async function openGraphFleet(
         return entry.job.id;
       });
     },
+    look: async (id, key) => (await call(`/v1/jobs/${id}`, key)) as unknown as JobView,
     async end(id, key) {
       for (;;) {
         const job = (await call(`/v1/jobs/${id}?wait=60`, key)) as unknown as JobView;

@@ -21,6 +21,8 @@ export interface RedisGateway {
   readonly url: string;
   /** From now on nothing is heard any more on the connections there are, of one kind or of all; how many these are. */
   silence(kind?: Kind): number;
+  /** Closes the connections there are; how many these were. */
+  cut(): number;
   /** True: new connections come about and fall silent at once. */
   swallow(on: boolean): void;
   /** New connections lead to this server. */
@@ -67,6 +69,12 @@ export async function startRedisGateway(redisUrl: string): Promise<RedisGateway>
       const chosen = [...lines].filter((line) => !line.silent && (kind === undefined || line.kind === kind));
       for (const line of chosen) line.silent = true;
       return chosen.length;
+    },
+    cut() {
+      const cut = [...lines];
+      for (const { client, upstream } of cut) for (const socket of [client, upstream]) socket.destroy();
+      lines.clear();
+      return cut.length;
     },
     swallow(on) {
       swallowing = on;
