@@ -133,7 +133,7 @@ function openServer(
     },
     ...own,
   };
-  const redis = new Redis(options);
+  const redis = endsAtOnce(new Redis(options));
   redis.on('error', onError);
   redis.on('sentinelError', onError);
   const primary = !target.redisCluster;
@@ -141,7 +141,7 @@ function openServer(
   // BullMQ blocks on connections that it makes of the one that it is given.
   const duplicate = redis.duplicate.bind(redis);
   redis.duplicate = (override) => {
-    const blocking = duplicate(override);
+    const blocking = endsAtOnce(duplicate(override));
     watchConnection(blocking, { silenceMs: BLOCKING_SILENCE_MS, primary });
     return blocking;
   };
@@ -159,23 +159,39 @@ function leaveReplica(error: ReplyError): boolean | 2 {
 
 function openCluster(target: RedisTarget, profile: Profile, onError: OnError): Cluster {
   const { host, port, ...login } = serverOptions(target);
-  const cluster = new Cluster([{ host, port }], {
-    clusterRetryStrategy: reconnect,
-    slotsRefreshInterval: SLOTS_REFRESH_MS,
-    enableOfflineQueue: profile.enableOfflineQueue,
-    ...profile.redirect,
-    // Names stay names, so that TLS can check them.
-    dnsLookup: (address, callback) => callback(null, address),
-    redisOptions: { ...login, ...profile.connection },
-  });
+  const cluster = endsAtOnce(
+    new Cluster([{ host, port }], {
+      clusterRetryStrategy: reconnect,
+      slotsRefreshInterval: SLOTS_REFRESH_MS,
+      enableOfflineQueue: profile.enableOfflineQueue,
+      ...profile.redirect,
+      // Names stay names, so that TLS can check them.
+      dnsLookup: (address, callback) => callback(null, address),
+      redisOptions: { ...login, ...profile.connection },
+    }),
+  );
   cluster.on('error', onError);
   cluster.on('node error', onError);
   watchNodes(cluster, SILENCE_MS);
   const duplicate = cluster.duplicate.bind(cluster);
-  cluster.duplicate = (nodes, options) => watchNodes(duplicate(nodes, options), BLOCKING_SILENCE_MS);
+  cluster.duplicate = (nodes, options) => watchNodes(endsAtOnce(duplicate(nodes, options)), BLOCKING_SILENCE_MS);
   return cluster;
 }
 
 function watchNodes(cluster: Cluster, silenceMs: number): Cluster {
   return cluster.on('+node', (node: Redis) => watchConnection(node, { silenceMs, primary: false }));
+}
+
+/**
+ * Between two attempts to connect there is no socket whose close would tell of the end: ioredis cancels the next attempt and
+ * tells nobody, so whoever awaits the end, or the answer to a command, would wait for ever (BullMQ, when it gives up what
+ * blocks). A client that waits to be used is ended on the spot.
+ */
+function endsAtOnce<Client extends RedisClient>(client: Client): Client {
+  const disconnect = client.disconnect.bind(client);
+  client.disconnect = (reconnect = false) => {
+    if (client.status === 'reconnecting' && !reconnect) client.status = 'wait';
+    disconnect(reconnect);
+  };
+  return client;
 }
