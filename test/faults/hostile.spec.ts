@@ -1,6 +1,7 @@
 /** One tenant does all the harm that callers can do to an API; another one, at a fifth of the load, must not notice. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { JobView } from '@shoal/contracts';
 import { expect } from 'vitest';
 import { type Api, openFleet } from '../support/fleet.js';
 import { startApp } from '../support/processes.js';
@@ -30,8 +31,16 @@ const EVERY_MS = 40;
 const MEMORY_MIB = 1024;
 const HEALTH_MS = 250;
 
+/** Of one request, in ms: until its answer, and of that in Redis, in the worker before its pass, and in the pass. */
+interface Asked {
+  readonly ms: number;
+  readonly queued: number;
+  readonly batching: number;
+  readonly running: number;
+}
+
 interface Seen {
-  readonly ms: number[];
+  readonly asked: Asked[];
   readonly statuses: Map<number, number>;
   health: number;
   mib: number;
@@ -45,7 +54,8 @@ for (const attack of ATTACKS) {
     const fleet = await openFleet({
       model: 'wordnet-embed',
       apiKeys: KEYS,
-      env: { SHOAL_SECRET_KEY: '0'.repeat(64) },
+      // Passes on one core, the API on the other: where they share one, a pass is what takes the service away.
+      env: { SHOAL_SECRET_KEY: '0'.repeat(64), SHOAL_CONCURRENT_RUNS: '1' },
     });
     const api = await fleet.startApi();
     await fleet.startWorker();
@@ -63,23 +73,25 @@ for (const attack of ATTACKS) {
     // Times say nothing of a quick run, which shares its machine with others.
     if (QUICK) return;
     expect(under.health).toBeLessThanOrEqual(HEALTH_MS);
-    expect(percentile(under.ms)).toBeLessThanOrEqual(2 * percentile(alone.ms) + under.batchMs);
+    expect(p99(under)).toBeLessThanOrEqual(2 * p99(alone) + under.batchMs);
   });
 }
 
 function report(row: Row, alone: Seen, under: Seen): void {
   const ms = (value: number) => `${Math.round(value)} ms`;
   row.load = `a request every ${EVERY_MS} ms for ${ATTACK_MS / 1000} s`;
-  row.jobs = under.ms.length;
+  row.jobs = under.asked.length;
   row.lost = [...under.statuses].reduce((sum, [status, count]) => sum + (status === 200 ? 0 : count), 0);
   row.note =
-    `p99 ${ms(percentile(alone.ms))} alone, ${ms(percentile(under.ms))} under attack, micro-batch ${ms(under.batchMs)}; ` +
+    `p99 ${ms(p99(alone))} alone, ${ms(p99(under))} under attack, micro-batch ${ms(under.batchMs)}; ` +
+    `of the slowest in Redis ${ms(slowest(under, 'queued'))}, held ${ms(slowest(under, 'batching'))}, ` +
+    `in their passes ${ms(slowest(under, 'running'))}; ` +
     `healthz ${ms(under.health)}; API ${Math.round(under.mib)} MiB, ${under.cores.toFixed(2)} cores`;
 }
 
 /** The honest tenant's requests, probes and memory for a while. */
 async function watch(api: Api, forMs: number): Promise<Seen> {
-  const seen: Seen = { ms: [], statuses: new Map(), health: 0, mib: 0, batchMs: 0, cores: 0 };
+  const seen: Seen = { asked: [], statuses: new Map(), health: 0, mib: 0, batchMs: 0, cores: 0 };
   const started = performance.now();
   const until = started + forMs;
   const before = cpuSeconds(api);
@@ -100,9 +112,10 @@ async function ask(api: Api, n: number, seen: Seen): Promise<void> {
   const body = { model: 'wordnet-embed', input: `fish number ${n} lives in the sea` };
   const response = await api.post('/v1/jobs?wait=60', body, 'honest-key');
   seen.statuses.set(response.status, (seen.statuses.get(response.status) ?? 0) + 1);
-  const { timings } = (await response.json()) as { timings?: { running_ms: number } };
-  seen.ms.push(performance.now() - started);
-  seen.batchMs = Math.max(seen.batchMs, timings?.running_ms ?? 0);
+  const { timings } = (await response.json()) as Partial<JobView>;
+  const { queued_ms: queued = 0, batching_ms: batching = 0, running_ms: running = 0 } = timings ?? {};
+  seen.asked.push({ ms: performance.now() - started, queued, batching, running });
+  seen.batchMs = Math.max(seen.batchMs, running);
 }
 
 async function look(api: Api, seen: Seen): Promise<void> {
@@ -121,6 +134,16 @@ function cpuSeconds(api: Api): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-function percentile(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * 0.99)] ?? Number.NaN;
+function inOrder({ asked }: Seen): Asked[] {
+  return asked.toSorted((a, b) => a.ms - b.ms);
+}
+
+function p99(seen: Seen): number {
+  return inOrder(seen)[Math.floor(seen.asked.length * 0.99)]?.ms ?? Number.NaN;
+}
+
+/** Mean of a part over the slowest hundredth of requests. */
+function slowest(seen: Seen, part: keyof Asked): number {
+  const last = inOrder(seen).slice(Math.floor(seen.asked.length * 0.99));
+  return last.reduce((sum, asked) => sum + asked[part], 0) / last.length;
 }

@@ -95,6 +95,8 @@ function guardRequests(server: FastifyInstance, { keys, maxBodyBytes }: Parts, u
         request.permit = permit;
         // Comes once for every request, also where the caller hung up.
         reply.raw.once('close', () => permit.release());
+        void permit.begin().then(() => done());
+        return;
       }
       done();
     } catch (error) {

@@ -54,6 +54,7 @@ async function process({ items, run, verdicts }: Script) {
   };
   const batch = {
     closedBy: 'size' as const,
+    reached: 0,
     items: items.map((value) => ({ value, length: 1, waitedMs: 3 })),
     leave: () => {
       events.push('place left');
@@ -78,7 +79,13 @@ describe('processBatch', () => {
   it('publishes each item its own output, with what ran it', async () => {
     const { published, outcomes, runs } = await process({ items: many(3) });
     expect(published.map(({ result }) => result?.output)).toEqual([output(0), output(1), output(2)]);
-    expect(published[0]?.result?.receipt).toMatchObject({ batchSize: 3, closedBy: 'size', batchingMs: 3, attempts: 1 });
+    expect(published[0]?.result?.receipt).toMatchObject({
+      batchSize: 3,
+      closedBy: 'size',
+      reached: 0,
+      batchingMs: 3,
+      attempts: 1,
+    });
     expect(outcomes).toEqual([{ kind: 'done' }, { kind: 'done' }, { kind: 'done' }]);
     expect(runs).toHaveLength(1);
     expect(runs[0]).toMatchObject({ lengths: [1, 1, 1], errors: [undefined, undefined, undefined] });

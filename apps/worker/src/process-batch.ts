@@ -26,11 +26,12 @@ type Batched = BatchedItem<ClaimedItem>;
 
 /** One outcome per item of the batch, in order. Leaves the batch's place on the device as soon as the next may start. */
 export async function processBatch(
-  batch: Pick<Batch<ClaimedItem, Outcome>, 'items' | 'closedBy' | 'leave'>,
+  batch: Pick<Batch<ClaimedItem, Outcome>, 'items' | 'closedBy' | 'reached' | 'leave'>,
   stages: BatchStages,
 ): Promise<Outcome[]> {
   const formed = stages.now();
-  const verdicts = await stages.publisher.begin(batch.items.map(({ value }) => value));
+  const items = batch.items.map(({ value }) => value);
+  const verdicts = await stages.publisher.begin(items, batch.reached);
   const live = batch.items.filter((_, i) => verdicts[i] === 1);
   const outcomes = new Map<ClaimedItem, Outcome>();
   if (live.length > 0) {
@@ -47,7 +48,7 @@ export async function processBatch(
       if (afterMs !== null) outcomes.set(item, { kind: 'retry', afterMs });
     }
   }
-  return batch.items.map(({ value }) => outcomes.get(value) ?? { kind: 'done' });
+  return items.map((item) => outcomes.get(item) ?? { kind: 'done' });
 }
 
 async function runBatch(

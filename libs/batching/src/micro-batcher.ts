@@ -5,7 +5,7 @@
  */
 import type { CloseReason } from '@shoal/contracts';
 import type { Clock } from './clock.js';
-import { type BatchLimits, type Candidate, closeReason, firstInOrder, selectBatch } from './policy.js';
+import { type BatchLimits, type Candidate, closeReason, firstInOrder, reachedWith, selectBatch } from './policy.js';
 import type { Place, RunGate } from './run-gate.js';
 
 export interface BatchedItem<T> {
@@ -18,6 +18,8 @@ export interface BatchedItem<T> {
 export interface Batch<T, R> extends Place {
   readonly items: readonly BatchedItem<T>[];
   readonly closedBy: CloseReason;
+  /** How far in the fair order service has come with it. */
+  readonly reached: number;
   /** One outcome per item, in order. */
   settle(outcomes: readonly R[]): void;
   fail(error: unknown): void;
@@ -133,6 +135,7 @@ export class MicroBatcher<T, R> {
     return {
       items: entries.map(({ value, length, arrived }) => ({ value, length, waitedMs: now - arrived })),
       closedBy,
+      reached: reachedWith(entries, this.#waiting),
       settle: (outcomes) => {
         for (const [i, entry] of entries.entries()) entry.resolve(outcomes[i]!);
       },

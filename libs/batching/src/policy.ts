@@ -38,7 +38,7 @@ export interface Selection<T> {
 export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: BatchLimits): Selection<T> {
   const seed = firstInOrder(waiting);
   if (seed.alone) return { items: [seed], full: 'alone' };
-  const pool = waiting.filter((item) => item.group === seed.group && !item.alone).sort((a, b) => a.length - b.length);
+  const pool = waiting.filter((item) => item.group === seed.group && !item.alone).sort(outwardsFrom(seed));
   let low = pool.indexOf(seed);
   let high = low + 1;
   let padding = 0;
@@ -60,6 +60,19 @@ export function selectBatch<T extends Candidate>(waiting: readonly T[], limits: 
     else low--;
   }
   return { items: pool.slice(low, high), full: 'size' };
+}
+
+/** By length; of those that are equally long, who is first in the fair order stands next to the seed. */
+function outwardsFrom(seed: Candidate): (a: Candidate, b: Candidate) => number {
+  return (a, b) => a.length - b.length || (a.length < seed.length ? b.order - a.order : a.order - b.order);
+}
+
+/**
+ * How far in the fair order a batch brings service: to its last item, unless one that comes before still waits, since
+ * neighbours by length run before their turn. Whoever comes now is placed there, and not behind what waits.
+ */
+export function reachedWith(batch: readonly Candidate[], waiting: readonly Candidate[]): number {
+  return Math.min(Math.max(...batch.map(({ order }) => order)), ...waiting.map(({ order }) => order));
 }
 
 /** The item that goes first; of two with the same place in the fair order, the one that arrived first. */

@@ -5,8 +5,9 @@
   mark stays have ended their process. Items of chunks whose lock is lost, of jobs that ended, or past their deadline are
   dropped; the latter end as expired. Sent again, because the first reply was lost, it leaves no second mark.
 
-  ARGV[1]  msgpack { chunks, runs }, each a map of lists with a place per chunk or run (a row of neighbouring items of one slice):
-           chunks   id, token, tag
+  ARGV[1]  msgpack { chunks, runs, reached }: the first two are maps of lists with a place per chunk or run (a row of neighbouring
+           items of one slice), the last is how far in the fair order this worker has come: V is at least there
+           chunks   id, token
            runs     chunk (which), job, slice, first, last
   ARGV[2]  packed JobError for expired jobs
   Output   per run 1: go, 0: nothing to do any more, -1: the lock is lost
@@ -14,11 +15,13 @@
 local arg = cmsgpack.unpack(ARGV[1])
 local chunks, runs = arg.chunks, arg.runs
 local now, out, held = now_ms(), {}, {}
-local virtual = tonumber(redis.call('HGET', STATE, 'virtual') or 0)
-local before = virtual
+local holds_any = false
 for c, chunk in ipairs(chunks.id) do
   held[c] = holds(chunk, chunks.token[c])
-  if held[c] then virtual = math.max(virtual, chunks.tag[c]) end
+  holds_any = holds_any or held[c]
+end
+if holds_any and arg.reached > tonumber(redis.call('HGET', STATE, 'virtual') or 0) then
+  redis.call('HSET', STATE, 'virtual', exact(arg.reached))
 end
 for i, id in ipairs(runs.job) do
   local key, mark_field = record(id), IN_FLIGHT .. runs.slice[i]
@@ -45,6 +48,5 @@ for i, id in ipairs(runs.job) do
     end
   end
 end
-if virtual > before then redis.call('HSET', STATE, 'virtual', string.format('%.17g', virtual)) end
 settle()
 return out

@@ -14,6 +14,11 @@ import { settlementOf } from './settle.js';
 
 /** Most chunks that are fetched side by side. */
 const MAX_FETCHES = 16;
+/**
+ * Chunks in which a large one is forgotten. Where single jobs of one caller come among full chunks of another, an average
+ * would let a worker fetch several times what it has room for, and whoever comes next would find no worker that asks.
+ */
+const FORGET_CHUNKS = 16;
 const RETRY_CHUNK_MS = 2000;
 /** Longest time for connections to close once no chunk is held any more. */
 const CLOSE_MS = 2000;
@@ -35,7 +40,7 @@ export class Consumer {
   readonly #held = new Map<string, Set<Dropped>>();
   /** Chunks that were asked for and whose items the engine does not have yet. */
   #coming = 0;
-  /** What the latest chunks held, on average; nothing is known before the first. */
+  /** What a chunk holds, rather too much than too little; nothing is known before the first. */
   #chunk: { readonly items: number; readonly tokens: number } | undefined;
   #chunks = 0;
   readonly #draining = new AbortController();
@@ -108,7 +113,7 @@ export class Consumer {
     }
   }
 
-  /** How many chunks to fetch: as many like the latest ones as the engine has room for, counting those that are coming. */
+  /** How many chunks to fetch: as many like the larger of the latest ones as the engine has room for, counting those that are coming. */
   #wanted(): number {
     if (this.#draining.signal.aborted) return 0;
     const { items, tokens } = this.#engine.room();
@@ -178,7 +183,8 @@ export class Consumer {
     const tokens = items.reduce((sum, { length }) => sum + length, 0);
     if (tokens === 0) return;
     const before = this.#chunk ?? { items: items.length, tokens };
-    this.#chunk = { items: (before.items + items.length) / 2, tokens: (before.tokens + tokens) / 2 };
+    const follow = (known: number, seen: number) => Math.max(seen, known + (seen - known) / FORGET_CHUNKS);
+    this.#chunk = { items: follow(before.items, items.length), tokens: follow(before.tokens, tokens) };
   }
 
   #hold(jobId: string, dropped: Dropped): void {

@@ -41,7 +41,8 @@ interface Pending extends Submission {
 
 export class Producer {
   readonly #options: ProducerOptions;
-  readonly #pending: Pending[] = [];
+  /** By tenant, the one whose turn is next first: who has many jobs to write is no queue for who has one. */
+  readonly #pending = new Map<string, Pending[]>();
   /** One at a time: what arrives meanwhile is the next, and the fuller a commit the cheaper each job of it. */
   #committing = false;
 
@@ -60,37 +61,53 @@ export class Producer {
     const packed = slices.map(packItems);
     const bytes = packed.reduce((sum, { length }) => sum + length, RECORD_BYTES);
     return new Promise((resolve) => {
-      this.#pending.push({ job, slices, packed, bytes, order, id, resolve });
       // At the end of the turn: what came in together is admitted together.
-      if (this.#pending.length === 1) setImmediate(() => this.#pump());
+      if (this.#pending.size === 0) setImmediate(() => this.#pump());
+      const { name } = job.tenant;
+      const line = this.#pending.get(name) ?? [];
+      line.push({ job, slices, packed, bytes, order, id, resolve });
+      this.#pending.set(name, line);
     });
   }
 
   #pump(): void {
-    if (this.#committing || this.#pending.length === 0) return;
-    let bytes = 0;
-    let slices = 0;
-    let count = 0;
-    for (const pending of this.#pending) {
-      bytes += pending.bytes;
-      slices += pending.slices.length;
-      const full = count === MAX_COMMIT_JOBS || slices > MAX_COMMIT_SLICES || bytes > MAX_COMMIT_BYTES;
-      if (count > 0 && full) break;
-      count++;
-    }
-    const jobs = this.#pending.splice(0, count);
+    if (this.#committing || this.#pending.size === 0) return;
+    const jobs = this.#nextCommit();
     this.#committing = true;
     this.#commit(jobs)
       .catch((error: unknown) => {
         const refused = redisError(error);
         // Who came meanwhile has waited for as long as a command may take, and must not wait for another one.
-        const waiting = refused.code === 'redis_unavailable' ? this.#pending.splice(0) : [];
-        for (const pending of [...jobs, ...waiting]) pending.resolve(refused);
+        if (refused.code === 'redis_unavailable') {
+          jobs.push(...[...this.#pending.values()].flat());
+          this.#pending.clear();
+        }
+        for (const pending of jobs) pending.resolve(refused);
       })
       .finally(() => {
         this.#committing = false;
         this.#pump();
       });
+  }
+
+  /** One job of each tenant, and again, until the script would be too large. */
+  #nextCommit(): Pending[] {
+    const jobs: Pending[] = [];
+    let bytes = 0;
+    let slices = 0;
+    // What is put back at the end is come to again.
+    for (const [tenant, line] of this.#pending) {
+      const next = line[0]!;
+      bytes += next.bytes;
+      slices += next.slices.length;
+      const full = jobs.length === MAX_COMMIT_JOBS || slices > MAX_COMMIT_SLICES || bytes > MAX_COMMIT_BYTES;
+      if (jobs.length > 0 && full) break;
+      jobs.push(next);
+      line.shift();
+      this.#pending.delete(tenant);
+      if (line.length > 0) this.#pending.set(tenant, line);
+    }
+    return jobs;
   }
 
   async #commit(batch: readonly Pending[]): Promise<void> {

@@ -48,11 +48,17 @@ export class Publisher {
     this.#options = options;
   }
 
-  /** Before a forward pass: one verdict per item; those with 1 count a strike if they are never published. */
-  async begin(items: readonly ClaimedItem[]): Promise<Verdict[]> {
+  /**
+   * Before a forward pass: one verdict per item; those with 1 count a strike if they are never published. `reached`: how far in
+   * the fair order the worker has come; left out, to the last of the items.
+   */
+  async begin(
+    items: readonly ClaimedItem[],
+    reached = Math.max(...items.map(({ lock }) => lock.tag)),
+  ): Promise<Verdict[]> {
     const { redis, queue } = this.#options;
     const runs = findRuns(items, () => true);
-    const verdicts = await beginScript(redis, queue, [pack(columnsOf(runs)), EXPIRED]);
+    const verdicts = await beginScript(redis, queue, [pack({ ...columnsOf(runs), reached }), EXPIRED]);
     return spread(runs, verdicts, items.length);
   }
 
@@ -157,7 +163,6 @@ function columnsOf(runs: readonly Run[]) {
   const chunks = {
     id: locks.map(({ id }) => id),
     token: locks.map(({ token }) => token),
-    tag: locks.map(({ tag }) => tag),
   };
   return { chunks, runs: columns };
 }

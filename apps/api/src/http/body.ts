@@ -6,9 +6,8 @@ import secureJson from 'secure-json-parse';
 import { overLimit } from './depth.js';
 import { readBody } from './read-body.js';
 
-/** Large bodies of a tenant are parsed one by one, and between two of them the event loop is others' for so much longer. */
+/** Larger bodies of a tenant are parsed one by one. */
 const LARGE_BYTES = 32 * 1024;
-const REST = 3;
 /** A bulk call of 1,000 jobs has some ten thousand. */
 const MAX_BODY_FIELDS = 50_000;
 /** Of a tensor's innermost lists, such as the colours of a pixel: `[0,0,0],`. */
@@ -21,12 +20,11 @@ export function parseBodies(server: FastifyInstance, maxBytes: number): void {
     const { size, unpack } = await readBody(request, request.permit, maxBytes);
     // Packed until it is the tenant's turn: who hangs up meanwhile has cost what was sent, and no more.
     const end = size < LARGE_BYTES ? undefined : await request.permit?.parsing();
-    const started = performance.now();
     try {
       const bytes = await unpack();
       return parseBody(request, bytes, Math.floor(maxBytes / LEAST_LIST_BYTES));
     } finally {
-      if (end) setTimeout(end, REST * (performance.now() - started));
+      end?.();
     }
   });
 }

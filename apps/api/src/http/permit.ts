@@ -6,6 +6,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ShoalError } from '@shoal/contracts';
 import type { Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
+import { Company } from './company.js';
 import { Lanes } from './lanes.js';
 import { SharedBudget } from './shared-budget.js';
 
@@ -16,18 +17,27 @@ const MAX_FULL_BODIES = 16;
 /** Bytes of bodies that are checked and tokenised at once: what comes next waits for some 20 ms of them. */
 const ENCODING_BYTES = 128 * 1024;
 const ENCODING_BYTES_PER_TENANT = 32 * 1024;
+/** Requests of a tenant that begin in one turn of the event loop: what comes next waits for some 3 ms of them. */
+const BEGIN_PER_TENANT = 8;
+/** Lists look at thousands of records, and Redis does nothing else meanwhile. */
+const LISTS_PER_TENANT = 1;
 /** Large results that are read and written out at once, each of up to 8 MiB in Redis. */
 const RESULT_LANES = 8;
 const RESULT_LANES_PER_TENANT = 2;
+/**
+ * Who is not alone rests after work for as many times what it took: parsing holds the event loop, the others share cores and
+ * Redis. Of a process that has nothing else to do, one tenant takes a quarter, or half. How long a result takes is its reader's doing.
+ */
+const REST = { parsing: 3, encoding: 1, lists: 1, results: 0 };
 /** Seconds after which a tenant may have room again: most requests take less. */
 const RETRY_AFTER = 1;
 
 interface Shared {
   readonly open: SharedBudget;
   readonly bytes: SharedBudget;
-  readonly parsing: Lanes;
-  readonly encoding: Lanes;
-  readonly results: Lanes;
+  readonly company: Company;
+  readonly begin: Lanes;
+  readonly lanes: Readonly<Record<keyof typeof REST, Lanes>>;
 }
 
 export class Permits {
@@ -38,15 +48,21 @@ export class Permits {
     this.#shared = {
       open: new SharedBudget(MAX_OPEN),
       bytes: new SharedBudget(MAX_FULL_BODIES * maxBodyBytes),
-      parsing: new Lanes(MAX_OPEN, 1),
-      encoding: new Lanes(ENCODING_BYTES, ENCODING_BYTES_PER_TENANT),
-      results: new Lanes(RESULT_LANES, RESULT_LANES_PER_TENANT),
+      company: new Company(() => performance.now()),
+      begin: new Lanes(MAX_OPEN, BEGIN_PER_TENANT),
+      lanes: {
+        parsing: new Lanes(MAX_OPEN, 1),
+        encoding: new Lanes(ENCODING_BYTES, ENCODING_BYTES_PER_TENANT),
+        lists: new Lanes(MAX_OPEN, LISTS_PER_TENANT),
+        results: new Lanes(RESULT_LANES, RESULT_LANES_PER_TENANT),
+      },
     };
   }
 
   /** Throws `too_many_requests` where the tenant has too many open. */
   take(tenant: Tenant): Permit {
     if (!this.#shared.open.take(tenant.name, 1)) throw tooMany('requests');
+    this.#shared.company.note(tenant.name);
     return new Permit(tenant, this.#shared);
   }
 }
@@ -67,24 +83,36 @@ export class Permit {
     this.#bytes += bytes;
   }
 
+  /** Resolves when the request may begin: however many come at once, those of others have their turns between. */
+  async begin(): Promise<void> {
+    const leave = await this.shared.begin.enter(this.tenant.name);
+    setImmediate(leave);
+  }
+
   /** Resolves when a large body of the tenant may be parsed, to the function that ends that. */
   parsing(): Promise<() => void> {
-    return this.enter(this.shared.parsing, 1);
+    return this.enter('parsing', 1);
   }
 
   /** Resolves when the body may be checked and tokenised, to the function that ends that. */
   encoding(): Promise<() => void> {
-    return this.enter(this.shared.encoding, this.#bytes);
+    return this.enter('encoding', this.#bytes);
+  }
+
+  /** Resolves when the tenant's jobs may be looked through, to the function that ends that. */
+  listing(): Promise<() => void> {
+    return this.enter('lists', 1);
   }
 
   /** Resolves when a large result of the tenant may be read and written out, to the function that ends that. */
   result(): Promise<() => void> {
-    return this.enter(this.shared.results, 1);
+    return this.enter('results', 1);
   }
 
   /** As `result`, or null where that would have to wait. */
   resultAtOnce(): (() => void) | null {
-    return this.shared.results.enterAtOnce(this.tenant.name);
+    const leave = this.shared.lanes.results.enterAtOnce(this.tenant.name);
+    return leave && this.thenRest('results', leave);
   }
 
   /** Gives everything back. Safe to call again. */
@@ -95,11 +123,20 @@ export class Permit {
     this.shared.bytes.give(this.tenant.name, this.#bytes);
   }
 
-  private async enter(lanes: Lanes, size: number): Promise<() => void> {
-    const leave = await lanes.enter(this.tenant.name, size);
-    if (this.#open) return leave;
+  private async enter(kind: keyof typeof REST, size: number): Promise<() => void> {
+    const leave = await this.shared.lanes[kind].enter(this.tenant.name, size);
+    if (this.#open) return this.thenRest(kind, leave);
     leave();
     throw new ShoalError('cancelled', 'the caller hung up');
+  }
+
+  private thenRest(kind: keyof typeof REST, leave: () => void): () => void {
+    const started = performance.now();
+    return () => {
+      const rest = this.shared.company.besides(this.tenant.name) ? REST[kind] * (performance.now() - started) : 0;
+      if (rest > 0) setTimeout(leave, rest);
+      else leave();
+    };
   }
 }
 

@@ -58,13 +58,15 @@ export class JobsController {
 
   @Get()
   async list(
-    @CurrentTenant() tenant: Tenant,
+    @CurrentPermit() permit: Permit,
     @Query() query: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
   ) {
+    const filter = readListQuery(query);
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
-    const { records, next } = await this.jobs.store.list(tenant.name, readListQuery(query), gone.signal);
+    const end = await permit.listing();
+    const { records, next } = await this.jobs.store.list(permit.tenant.name, filter, gone.signal).finally(end);
     const data = records.map((record) => this.jobs.summary(record));
     return { object: 'list', data, has_more: next !== null, next_cursor: next };
   }
