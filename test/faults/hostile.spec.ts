@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { JobView } from '@shoal/contracts';
 import { expect } from 'vitest';
-import { type Api, openFleet } from '../support/fleet.js';
-import { startApp } from '../support/processes.js';
+import { type Api, openFleet, readMetric } from '../support/fleet.js';
+import { type Running, startApp } from '../support/processes.js';
 import { QUICK, type Row, scenario, sized } from './scenario.js';
 
 const ATTACKS = [
@@ -58,14 +58,17 @@ for (const attack of ATTACKS) {
       env: { SHOAL_SECRET_KEY: '0'.repeat(64), SHOAL_CONCURRENT_RUNS: '1' },
     });
     const api = await fleet.startApi();
-    await fleet.startWorker();
+    const worker = await fleet.startWorker();
     const alone = await watch(api, ALONE_MS);
+    const passes = await passTime(worker);
     const hostile = await startApp('test/faults/attacker.mjs', 'ready', {
       redisUrl: fleet.redisUrl,
       args: [attack, api.url, 'hostile-key'],
     });
     const under = await watch(api, ATTACK_MS).finally(() => hostile.kill('SIGKILL'));
     await hostile.exited;
+    // A micro-batch that the honest tenant waits for is mostly somebody else's.
+    under.batchMs = Math.max(under.batchMs, await passes());
     report(row, alone, under);
     const answered = [...under.statuses.keys()];
     expect(answered, 'statuses of the honest tenant').toEqual([200]);
@@ -75,6 +78,13 @@ for (const attack of ATTACKS) {
     expect(under.health).toBeLessThanOrEqual(HEALTH_MS);
     expect(p99(under)).toBeLessThanOrEqual(2 * p99(alone) + under.batchMs);
   });
+}
+
+/** Mean ms of the worker's passes from now until the returned function is called. */
+async function passTime({ metricsUrl }: Running): Promise<() => Promise<number>> {
+  const read = (part: 'sum' | 'count') => readMetric(metricsUrl, `shoal_compute_duration_seconds_${part}`);
+  const [sum, count] = [await read('sum'), await read('count')];
+  return async () => (1000 * ((await read('sum')) - sum)) / Math.max(1, (await read('count')) - count);
 }
 
 function report(row: Row, alone: Seen, under: Seen): void {

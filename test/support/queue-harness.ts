@@ -11,6 +11,7 @@ import {
   Consumer,
   type JobStoreOptions,
   type NewJob,
+  NOBODY,
   type OpenJobStore,
   openJobStore,
   Publisher,
@@ -240,7 +241,7 @@ export async function openBench({
       onError: () => undefined,
     });
     const publisher = new Publisher({ redis: consumer.redis, queue, maxResultBytes: 1024 * 1024 });
-    consumer.start({ room: () => room(claims.count), take: (item) => claims.take(item) });
+    consumer.start({ room: () => room(claims.count), first: () => NOBODY, take: (item) => claims.take(item) });
     let stopped: Promise<void> | undefined;
     const close = async () => {
       claims.settleAll({ kind: 'done' });

@@ -49,6 +49,10 @@ export class EncoderEngine implements Engine {
     };
   }
 
+  first(): number {
+    return this.#batcher.first;
+  }
+
   async take(item: ClaimedItem): Promise<Outcome> {
     const { runner, reporter } = this.#options;
     const candidate: Candidate = {

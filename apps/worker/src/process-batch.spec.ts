@@ -82,7 +82,6 @@ describe('processBatch', () => {
     expect(published[0]?.result?.receipt).toMatchObject({
       batchSize: 3,
       closedBy: 'size',
-      reached: 0,
       batchingMs: 3,
       attempts: 1,
     });

@@ -69,6 +69,11 @@ export class MicroBatcher<T, R> {
     });
   }
 
+  /** The place in the fair order of what is first among what waits; infinite where nothing does. */
+  get first(): number {
+    return this.#waiting.length === 0 ? Number.POSITIVE_INFINITY : firstInOrder(this.#waiting).order;
+  }
+
   /** The next micro-batch, once it may start; null when the batcher drains. One call at a time. */
   async next(): Promise<Batch<T, R> | null> {
     for (;;) {

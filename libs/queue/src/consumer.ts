@@ -6,10 +6,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { backoffMs } from './backoff.js';
 import { claim } from './claim.js';
-import type { ClaimedItem, Dropped, Engine, Outcome } from './engine.js';
+import { type ClaimedItem, type Dropped, type Engine, NOBODY, type Outcome } from './engine.js';
 import { type FetchedChunk, Fetcher } from './fetch.js';
 import { DROPPED_CHANNEL } from './keys.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget, subscribe } from './redis.js';
+import { queueScript } from './scripts.js';
 import { settlementOf } from './settle.js';
 
 /** Most chunks that are fetched side by side. */
@@ -20,6 +21,8 @@ const MAX_FETCHES = 16;
  */
 const FORGET_CHUNKS = 16;
 const RETRY_CHUNK_MS = 2000;
+/** Between two looks of a worker without room at whether what waits in Redis comes before all that it holds itself. */
+const LOOK_MS = 20;
 /** Longest time for connections to close once no chunk is held any more. */
 const CLOSE_MS = 2000;
 
@@ -29,13 +32,18 @@ export interface ConsumerOptions extends RedisTarget {
   readonly onError: (error: Error) => void;
 }
 
+const firstScript = queueScript<string | null>('first.lua');
+
+/** What the consumer wants of an engine. */
+type Taker = Pick<Engine, 'room' | 'first' | 'take'>;
+
 export class Consumer {
   readonly #options: ConsumerOptions;
   readonly #redis: RedisClient;
   readonly #subscriber: Redis;
   readonly #fetcher: Fetcher;
   /** From `start` on. */
-  #engine!: Pick<Engine, 'room' | 'take'>;
+  #engine!: Taker;
   /** Who to tell when a job is cancelled: the items of the job that this process holds. */
   readonly #held = new Map<string, Set<Dropped>>();
   /** Chunks that were asked for and whose items the engine does not have yet. */
@@ -64,7 +72,7 @@ export class Consumer {
     return this.#redis;
   }
 
-  start(engine: Pick<Engine, 'room' | 'take'>): void {
+  start(engine: Taker): void {
     this.#engine = engine;
     this.#fetcher.start();
     this.#fetching = this.#fetchWhileRoom();
@@ -93,15 +101,17 @@ export class Consumer {
     // Doubles while there is work: what waits is taken in a few round trips, and a lone job costs no look more than one.
     let burst = 1;
     while (!signal.aborted) {
-      const wanted = Math.min(burst, this.#wanted());
-      if (wanted === 0) {
-        await this.#change();
-        continue;
-      }
-      this.#coming += wanted;
+      let wanted = Math.min(burst, this.#wanted());
       let found: FetchedChunk[] = [];
       try {
-        found = await this.#fetcher.fetch(wanted);
+        const full = wanted === 0;
+        if (full) {
+          await withinMs(LOOK_MS, this.#change());
+          if (!(await this.#isOvertaken())) continue;
+          wanted = 1;
+        }
+        this.#coming += wanted;
+        found = await this.#fetcher.fetch(wanted, { block: !full });
         refused = 0;
         burst = found.length === wanted ? Math.min(2 * burst, MAX_FETCHES) : 1;
       } catch (error) {
@@ -111,6 +121,18 @@ export class Consumer {
       this.#coming -= wanted - found.length;
       for (const fetched of found) void this.#serve(fetched);
     }
+  }
+
+  /**
+   * Whether a chunk comes before all that waits here, and is no more than one chunk too much: who asks for little is not to
+   * wait until there is room beside who asks for all.
+   */
+  async #isOvertaken(): Promise<boolean> {
+    const { items, tokens } = this.#engine.room();
+    const first = this.#engine.first();
+    if (!this.#chunk || first === NOBODY || items <= -this.#chunk.items || tokens <= -this.#chunk.tokens) return false;
+    const tag = await firstScript(this.#redis, this.#options.queue, []);
+    return tag !== null && Number(tag) < first;
   }
 
   /** How many chunks to fetch: as many like the larger of the latest ones as the engine has room for, counting those that are coming. */

@@ -59,10 +59,15 @@ export interface Room {
   readonly tokens: number;
 }
 
+/** Nothing waits. */
+export const NOBODY = Number.POSITIVE_INFINITY;
+
 /** Computes items of one model and publishes what comes of them: in micro-batches, or row by row as a generator does. */
 export interface Engine {
   /** Asked before each fetch: an engine without room holds nothing that another worker could run. */
   room(): Room;
+  /** The place in the fair order of what is first among what waits here, or `NOBODY`: what comes before it has precedence. */
+  first(): number;
   /** Resolves when the item needs this worker no more. */
   take(item: ClaimedItem): Promise<Outcome>;
   /** Starts nothing more: returns what has not started, lets run and be published what has. Resolves when all is settled. */

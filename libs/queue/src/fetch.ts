@@ -59,9 +59,12 @@ export class Fetcher {
     void this.#worker.startStalledCheckTimer();
   }
 
-  /** At most `most` chunks. Waits for the first, for a second or so; the others are fetched side by side, if there are any. */
-  async fetch(most: number): Promise<FetchedChunk[]> {
-    const first = await this.#next(true);
+  /**
+   * At most `most` chunks. With `block`, waits for the first, for a second or so; the others are fetched side by side, if there
+   * are any.
+   */
+  async fetch(most: number, { block }: { readonly block: boolean }): Promise<FetchedChunk[]> {
+    const first = await this.#next(block);
     if (first === null || most === 1) return first === null ? [] : [first];
     const others = await Promise.all(
       Array.from({ length: most - 1 }, () =>

@@ -2,7 +2,7 @@ export { type CheckOptions, waitForRedis } from './check-redis.js';
 export { Consumer, type ConsumerOptions } from './consumer.js';
 export type { Demand } from './demand.js';
 export { DemandReports } from './demand-reports.js';
-export { type ClaimedItem, Dropped, type Engine, type Outcome, type Room } from './engine.js';
+export { type ClaimedItem, Dropped, type Engine, NOBODY, type Outcome, type Room } from './engine.js';
 export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
 export { parseJobId, queueName, queueTag } from './keys.js';

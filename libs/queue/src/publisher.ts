@@ -14,6 +14,8 @@ export type Verdict = 1 | 0 | -1;
 /** −2: some items of a run were done before, by another holder of the slice. */
 type RunVerdict = Verdict | -2;
 
+/** Most runs of one script, some 5 ms of Redis: in between others have their turn. */
+const MAX_RUNS = 64;
 /** Least time between two job.output events of one job in the outbox. */
 const OUTPUT_EVENT_PAUSE_MS = 5000;
 /** A fleet that has moved to other hardware should not cut its chunks for the old one for ever. */
@@ -58,7 +60,9 @@ export class Publisher {
   ): Promise<Verdict[]> {
     const { redis, queue } = this.#options;
     const runs = findRuns(items, () => true);
-    const verdicts = await beginScript(redis, queue, [pack({ ...columnsOf(runs), reached }), EXPIRED]);
+    const verdicts = await inTurns(runs, (some) =>
+      beginScript(redis, queue, [pack({ ...columnsOf(some), reached }), EXPIRED]),
+    );
     return spread(runs, verdicts, items.length);
   }
 
@@ -67,12 +71,13 @@ export class Publisher {
     const items = finished.map(({ item }) => item);
     const retry = finished.map(({ result }) => result === undefined);
     const runs = findRuns(items, (a, b) => retry[a] === retry[b]);
-    const verdicts = await this.#publishRuns(runs, finished);
+    const verdicts = await inTurns(runs, (some) => this.#publishRuns(some, finished));
     const torn = runs.filter((_, r) => verdicts[r] === -2);
     if (torn.length === 0) return spread(runs, verdicts as Verdict[], items.length);
     const singles = torn.flatMap((run) => run.items.map((item, i): Run => ({ items: [item], at: [run.at[i]!] })));
     const whole = runs.filter((_, r) => verdicts[r] !== -2);
-    const all = [...verdicts.filter((verdict) => verdict !== -2), ...(await this.#publishRuns(singles, finished))];
+    const published = await inTurns(singles, (some) => this.#publishRuns(some, finished));
+    const all = [...verdicts.filter((verdict) => verdict !== -2), ...published];
     return spread([...whole, ...singles], all as Verdict[], items.length);
   }
 
@@ -130,6 +135,18 @@ function findRuns(items: readonly ClaimedItem[], alike: (a: number, b: number) =
     }
   }
   return runs;
+}
+
+/** A script for so many runs after the other: were they sent together, Redis would run them without a break. */
+async function inTurns<Reply>(
+  runs: readonly Run[],
+  call: (some: readonly Run[]) => Promise<Reply[]>,
+): Promise<Reply[]> {
+  const replies: Reply[] = [];
+  for (let from = 0; from < runs.length; from += MAX_RUNS) {
+    for (const reply of await call(runs.slice(from, from + MAX_RUNS))) replies.push(reply);
+  }
+  return replies;
 }
 
 function spread(runs: readonly Run[], verdicts: readonly Verdict[], length: number): Verdict[] {

@@ -6,8 +6,6 @@ import secureJson from 'secure-json-parse';
 import { overLimit } from './depth.js';
 import { readBody } from './read-body.js';
 
-/** Larger bodies of a tenant are parsed one by one. */
-const LARGE_BYTES = 32 * 1024;
 /** A bulk call of 1,000 jobs has some ten thousand. */
 const MAX_BODY_FIELDS = 50_000;
 /** Of a tensor's innermost lists, such as the colours of a pixel: `[0,0,0],`. */
@@ -17,15 +15,10 @@ const LEAST_LIST_BYTES = 8;
 export function parseBodies(server: FastifyInstance, maxBytes: number): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', async (request: FastifyRequest) => {
-    const { size, unpack } = await readBody(request, request.permit, maxBytes);
+    const unpack = await readBody(request, request.permit, maxBytes);
     // Packed until it is the tenant's turn: who hangs up meanwhile has cost what was sent, and no more.
-    const end = size < LARGE_BYTES ? undefined : await request.permit?.parsing();
-    try {
-      const bytes = await unpack();
-      return parseBody(request, bytes, Math.floor(maxBytes / LEAST_LIST_BYTES));
-    } finally {
-      end?.();
-    }
+    await request.permit?.startWork();
+    return parseBody(request, await unpack(), Math.floor(maxBytes / LEAST_LIST_BYTES));
   });
 }
 

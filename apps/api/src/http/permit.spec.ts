@@ -47,14 +47,15 @@ describe('permits', () => {
       permit.hold(BODY_BYTES);
       return permit;
     };
-    const end = await large().encoding();
+    const first = large();
+    await first.startWork();
     const gone = large();
-    const turn = gone.encoding();
+    const turn = gone.startWork();
     gone.release();
-    const next = large().encoding();
-    end();
+    const next = large().startWork();
+    first.endWork();
     await expect(turn).rejects.toThrow('hung up');
-    (await next)();
+    await next;
   });
 });
 

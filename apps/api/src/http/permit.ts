@@ -14,9 +14,9 @@ import { SharedBudget } from './shared-budget.js';
 const MAX_OPEN = 8192;
 /** Most bodies of full size that are in the process: one takes about ten times its bytes while it is worked on. */
 const MAX_FULL_BODIES = 16;
-/** Bytes of bodies that are checked and tokenised at once: what comes next waits for some 20 ms of them. */
-const ENCODING_BYTES = 128 * 1024;
-const ENCODING_BYTES_PER_TENANT = 32 * 1024;
+/** Bytes of bodies that are parsed, checked and tokenised at once: what comes next waits for some 20 ms of them. */
+const WORKING_BYTES = 128 * 1024;
+const WORKING_BYTES_PER_TENANT = 32 * 1024;
 /** Requests of a tenant that begin in one turn of the event loop: what comes next waits for some 3 ms of them. */
 const BEGIN_PER_TENANT = 8;
 /** Lists look at thousands of records, and Redis does nothing else meanwhile. */
@@ -25,10 +25,10 @@ const LISTS_PER_TENANT = 1;
 const RESULT_LANES = 8;
 const RESULT_LANES_PER_TENANT = 2;
 /**
- * Who is not alone rests after work for as many times what it took: parsing holds the event loop, the others share cores and
- * Redis. Of a process that has nothing else to do, one tenant takes a quarter, or half. How long a result takes is its reader's doing.
+ * Who is not alone rests after work for as many times what it took: it holds the event loop, cores and Redis. Of a process
+ * that has nothing else to do, one tenant takes a third, or a quarter. How long a result takes is its reader's doing.
  */
-const REST = { parsing: 3, encoding: 1, lists: 1, results: 0 };
+const REST = { working: 2, lists: 3, results: 0 };
 /** Seconds after which a tenant may have room again: most requests take less. */
 const RETRY_AFTER = 1;
 
@@ -51,8 +51,7 @@ export class Permits {
       company: new Company(() => performance.now()),
       begin: new Lanes(MAX_OPEN, BEGIN_PER_TENANT),
       lanes: {
-        parsing: new Lanes(MAX_OPEN, 1),
-        encoding: new Lanes(ENCODING_BYTES, ENCODING_BYTES_PER_TENANT),
+        working: new Lanes(WORKING_BYTES, WORKING_BYTES_PER_TENANT),
         lists: new Lanes(MAX_OPEN, LISTS_PER_TENANT),
         results: new Lanes(RESULT_LANES, RESULT_LANES_PER_TENANT),
       },
@@ -70,6 +69,7 @@ export class Permits {
 export class Permit {
   #bytes = 0;
   #open = true;
+  #endWork: (() => void) | undefined;
 
   constructor(
     readonly tenant: Tenant,
@@ -89,14 +89,15 @@ export class Permit {
     setImmediate(leave);
   }
 
-  /** Resolves when a large body of the tenant may be parsed, to the function that ends that. */
-  parsing(): Promise<() => void> {
-    return this.enter('parsing', 1);
+  /** Resolves when the body may be parsed, checked and tokenised, until `endWork`. At once where it is worked on already. */
+  async startWork(): Promise<void> {
+    this.#endWork ??= await this.enter('working', this.#bytes);
   }
 
-  /** Resolves when the body may be checked and tokenised, to the function that ends that. */
-  encoding(): Promise<() => void> {
-    return this.enter('encoding', this.#bytes);
+  /** What comes of the body is with the queue. Safe to call again. */
+  endWork(): void {
+    this.#endWork?.();
+    this.#endWork = undefined;
   }
 
   /** Resolves when the tenant's jobs may be looked through, to the function that ends that. */
@@ -119,6 +120,7 @@ export class Permit {
   release(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.endWork();
     this.shared.open.give(this.tenant.name, 1);
     this.shared.bytes.give(this.tenant.name, this.#bytes);
   }

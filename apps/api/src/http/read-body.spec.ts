@@ -25,7 +25,7 @@ test('a body whose sender hangs up before its turn is never unpacked', async () 
   unpacked.mockImplementationOnce((...args) => {
     unpackFirst = () => real(...args);
   });
-  const parsing = vi.spyOn(Permit.prototype, 'parsing');
+  const parsing = vi.spyOn(Permit.prototype, 'startWork');
   const release = vi.spyOn(Permit.prototype, 'release');
   const api = await startTestApi({ maxBodyBytes: BODY_BYTES });
   onTestFinished(() => api.close());

@@ -12,19 +12,14 @@ const gunzipWhole = promisify(gunzip);
 const GZIP_MAGIC = Buffer.of(0x1f, 0x8b, 8);
 const MIN_GZIP_BYTES = 18;
 
-/** A body that has come whole, packed as it came. */
-export interface ReadBody {
-  /** Bytes when it is unpacked. */
-  readonly size: number;
-  /** Throws `malformed_body`. */
-  unpack(): Promise<Buffer>;
-}
+/** Unpacks a body that has come whole. Throws `malformed_body`. */
+export type Unpack = () => Promise<Buffer>;
 
 /**
  * Throws `body_too_large` as soon as that is known, `body_too_slow`, `malformed_body`, `unsupported_media_type` for an
  * encoding other than gzip, and `too_many_requests` where the permit has no room. What follows is read and thrown away.
  */
-export async function readBody(request: FastifyRequest, permit: Permit | null, maxBytes: number): Promise<ReadBody> {
+export async function readBody(request: FastifyRequest, permit: Permit | null, maxBytes: number): Promise<Unpack> {
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   const gzip = encoding === 'gzip' || encoding === 'x-gzip';
   if (!gzip && encoding !== 'identity') {
@@ -32,10 +27,10 @@ export async function readBody(request: FastifyRequest, permit: Permit | null, m
   }
   if (Number(request.headers['content-length']) > maxBytes) throw tooLarge(maxBytes);
   const bytes = await collect(request, permit, maxBytes);
-  if (!gzip || bytes.length === 0) return { size: bytes.length, unpack: async () => bytes };
+  if (!gzip || bytes.length === 0) return async () => bytes;
   const size = sizeOfGzip(bytes, maxBytes);
   permit?.hold(size);
-  return { size, unpack: () => unpackGzip(bytes, size) };
+  return () => unpackGzip(bytes, size);
 }
 
 function collect({ raw }: FastifyRequest, permit: Permit | null, maxBytes: number): Promise<Buffer> {

@@ -102,7 +102,7 @@ export class JobsService {
 
   /** A group at a time, so that the texts of other requests come between. */
   private async prepareAll(permit: Permit, submissions: readonly Submission[]): Promise<(NewJob | ShoalError)[]> {
-    const end = await permit.encoding();
+    await permit.startWork();
     try {
       const prepared: (NewJob | ShoalError)[] = [];
       for (let from = 0; from < submissions.length; from += GROUP) {
@@ -113,7 +113,7 @@ export class JobsService {
       }
       return prepared;
     } finally {
-      end();
+      permit.endWork();
     }
   }
 
