@@ -261,3 +261,15 @@ test('a tenant that comes late with much to do gets its share from then on, not 
   expect(300 / until).toBeGreaterThan(0.45);
   expect(300 / until).toBeLessThan(0.55);
 });
+
+test('who has many jobs to write is no queue for who has one', async () => {
+  const bench = await openBench({ redisUrl });
+  const written: string[] = [];
+  const submit = async (n: number, tenant: string) => {
+    await bench.store.submit([bench.job(n, { tenant })]);
+    written.push(tenant);
+  };
+  await Promise.all([...Array.from({ length: 600 }, (_, n) => submit(n, 'many')), submit(0, 'one')]);
+  // With the first commit, which takes 256 jobs.
+  expect(written.indexOf('one')).toBeLessThan(256);
+});

@@ -36,6 +36,47 @@ test('a worker that waits for work takes as many chunks as it has room for, and 
   expect(await bench.redis.llen(`${bench.tag}:chunks:active`)).toBe(3);
 });
 
+test('a worker without room fetches what comes before all that waits in it, and nothing else', async () => {
+  const bench = await openBench({ redisUrl });
+  let [items, first, looks] = [1, 0, 0];
+  const { claims } = bench.startHolder(
+    () => ({ items, tokens: 1000 }),
+    () => {
+      looks++;
+      return first;
+    },
+  );
+  await bench.submit(0);
+  await claims.next(1);
+  items = 0;
+  const id = await bench.submit(1);
+  looks = 0;
+  await expect.poll(() => looks).toBeGreaterThan(2);
+  expect(await bench.redis.zcard(`${bench.tag}:chunks:prioritized`)).toBe(1);
+  first = 1e9;
+  expect((await claims.next(1))[0]!.item.jobId).toBe(id);
+});
+
+test('where small chunks come among large ones, room is counted in large ones', async () => {
+  const bench = await openBench({ redisUrl });
+  const large = Array.from({ length: 16 }, (_, n) => n);
+  const room = 40;
+  let [open, before] = [true, 0];
+  const { claims } = bench.startHolder((taken) => ({ items: open ? room - (taken - before) : 0, tokens: 1e6 }));
+  await bench.submit(large);
+  await claims.next(16);
+  for (let n = 0; n < 3; n++) {
+    await bench.submit(n);
+    await claims.next(1);
+    before = claims.count;
+  }
+  open = false;
+  for (let n = 0; n < 12; n++) await bench.submit(large);
+  open = true;
+  await claims.next(room);
+  expect(claims.count - before).toBeLessThanOrEqual(room + 2 * large.length);
+});
+
 test('a Redis that has reached maxmemory is worked empty, item by item', async () => {
   const url = await startOwnRedis({ 'maxmemory-policy': 'noeviction' });
   const bench = await openBench({ redisUrl: url });

@@ -5,6 +5,12 @@ import { type Answer, nextPause, outcomeOf, type SecretBox, type Sender, send } 
 import type { Carried } from './dispatcher.js';
 import { type PayloadSource, payloadOf } from './payload.js';
 
+/**
+ * Share of the time-out by which attempts differ: those that begin together, to receivers that are silent, would end together
+ * and the next ones begin together, and whatever comes in between would wait for all of them.
+ */
+const SPREAD = 0.1;
+
 export interface DelivererParts {
   readonly backend: Pick<WebhookBackend, 'endpoints' | 'messages' | 'tenantSecrets'>;
   readonly payloads: PayloadSource;
@@ -83,14 +89,15 @@ export class Deliverer {
   }
 
   async attempt({ message, url, secrets }: Addressed): Promise<Attempted> {
-    const { payloads, sender, stopwatch, metrics, tracer } = this.#parts;
+    const { payloads, sender, stopwatch, random, metrics, tracer } = this.#parts;
     const { body, trace } = await payloadOf(message, payloads);
     // A part of the job's trace, or of none: a process that begins traces of its own would not keep to the API's sampling.
     const span = trace === undefined ? undefined : tracer?.start(`deliver ${message.type}`, spanOf(message, trace));
     const at = sender.clock();
     const started = stopwatch();
     metrics.inFlight.inc();
-    const answer = await send({ url, id: message.id, body, secrets }, sender);
+    const timeoutMs = sender.timeoutMs * (1 - SPREAD * random());
+    const answer = await send({ url, id: message.id, body, secrets }, { ...sender, timeoutMs });
     metrics.inFlight.dec();
     const durationMs = stopwatch() - started;
     metrics.attemptDuration.observe(durationMs / 1000);

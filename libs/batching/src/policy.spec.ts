@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type BatchLimits, type Candidate, paddedShare, selectBatch } from './policy.js';
+import { type BatchLimits, type Candidate, paddedShare, reachedWith, selectBatch } from './policy.js';
 
 const limits: BatchLimits = { maxBatchSize: 8, maxBatchTokens: 1000, maxDelayMs: 5, passTokens: 10_000 };
 
@@ -25,6 +25,16 @@ describe('selectBatch', () => {
     const { items, full } = selectBatch(waiting, { ...limits, maxBatchSize: 3 });
     expect(lengths(items)).toEqual([58, 60, 62]);
     expect(full).toBe('size');
+  });
+
+  it('takes those that are equally long in the fair order, also where the first item is longer', () => {
+    const waiting = [item(9, 4), item(10, 1), item(9, 2), item(9, 3), item(10, 6), item(10, 5)];
+    const chosen = (maxBatchSize: number) =>
+      selectBatch(waiting, { ...limits, maxBatchSize })
+        .items.map(({ order }) => order)
+        .sort();
+    expect(chosen(2)).toEqual([1, 5]);
+    expect(chosen(4)).toEqual([1, 2, 5, 6]);
   });
 
   it('counts padding in the token limit', () => {
@@ -61,5 +71,14 @@ describe('paddedShare', () => {
     expect(paddedShare([10, 5])).toBeCloseTo(0.25);
     expect(paddedShare([7])).toBe(0);
     expect(paddedShare([0, 0])).toBe(0);
+  });
+});
+
+describe('reachedWith', () => {
+  it('is the last of a batch in the fair order, but nothing that still waits is behind it', () => {
+    const batch = [item(10, 1), item(10, 5)];
+    expect(reachedWith(batch, [])).toBe(5);
+    expect(reachedWith(batch, [item(80, 3), item(80, 9)])).toBe(3);
+    expect(reachedWith(batch, [item(80, 9)])).toBe(5);
   });
 });

@@ -1,11 +1,14 @@
 /** Request bodies: JSON of bounded size and at most 100 levels, refused before it is parsed where it is anything else. */
 import { isUtf8 } from 'node:buffer';
+import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BODY_DEPTH, ShoalError } from '@shoal/contracts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
 import { overLimit } from './depth.js';
 import { readBody } from './read-body.js';
 
+/** From here on it takes milliseconds to parse a body. */
+const LARGE_BYTES = 32 * 1024;
 /** A bulk call of 1,000 jobs has some ten thousand. */
 const MAX_BODY_FIELDS = 50_000;
 /** Of a tensor's innermost lists, such as the colours of a pixel: `[0,0,0],`. */
@@ -18,7 +21,11 @@ export function parseBodies(server: FastifyInstance, maxBytes: number): void {
     const unpack = await readBody(request, request.permit, maxBytes);
     // Packed until it is the tenant's turn: who hangs up meanwhile has cost what was sent, and no more.
     await request.permit?.startWork();
-    return parseBody(request, await unpack(), Math.floor(maxBytes / LEAST_LIST_BYTES));
+    const bytes = await unpack();
+    const body = parseBody(request, bytes, Math.floor(maxBytes / LEAST_LIST_BYTES));
+    // To check it takes as long again.
+    if (bytes.length >= LARGE_BYTES) await turn();
+    return body;
   });
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { Permits } from './permit.js';
 import { digestOf } from './tenant.js';
@@ -38,6 +38,48 @@ describe('permits', () => {
     };
     expect(refused()).toMatchObject({ open: 4096, error: { code: 'too_many_requests', retryAfter: 1 } });
     permits.take(ZETA).release();
+  });
+
+  test('of the requests of a tenant a few begin in each turn of the event loop, and those of others between', async () => {
+    const permits = new Permits(BODY_BYTES);
+    const begun: string[] = [];
+    const begin = async (tenant: typeof ACME) => {
+      await permits.take(tenant).begin();
+      begun.push(tenant.name);
+    };
+    await Promise.all([...Array.from({ length: 30 }, () => begin(ACME)), begin(ZETA)]);
+    expect(begun).toHaveLength(31);
+    expect(begun.indexOf(ZETA.name)).toBe(8);
+  });
+
+  test('who is not alone rests after work, for twice as long as it took', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] });
+    try {
+      const permits = new Permits(BODY_BYTES);
+      const work = async () => {
+        const permit = permits.take(ACME);
+        permit.hold(BODY_BYTES);
+        await permit.startWork();
+        return permit;
+      };
+      const first = await work();
+      vi.advanceTimersByTime(10);
+      first.endWork();
+      const second = await work();
+      permits.take(ZETA);
+      vi.advanceTimersByTime(10);
+      let begun = false;
+      const third = work().then(() => {
+        begun = true;
+      });
+      second.endWork();
+      await vi.advanceTimersByTimeAsync(19);
+      expect(begun).toBe(false);
+      await vi.advanceTimersByTimeAsync(1);
+      await third;
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('a turn is not begun for a caller that has gone meanwhile, and frees the lane', async () => {
