@@ -21,8 +21,8 @@ const MAX_FETCHES = 16;
  */
 const FORGET_CHUNKS = 16;
 const RETRY_CHUNK_MS = 2000;
-/** Between two looks of a worker without room at whether what waits in Redis comes before all that it holds itself. */
-const LOOK_MS = 20;
+/** Turns of the timer by which a worker without room looks whether what waits in Redis comes before all that it holds itself. */
+const LOOK_MS = 15;
 /** Longest time for connections to close once no chunk is held any more. */
 const CLOSE_MS = 2000;
 
@@ -53,6 +53,9 @@ export class Consumer {
   #chunks = 0;
   readonly #draining = new AbortController();
   #fetching = Promise.resolve();
+  /** A timer per wait would cost more than the chunk: this one sees whether nothing has changed since its last turn. */
+  #looking: NodeJS.Timeout | undefined;
+  #idleTurns = 0;
   #waiting: (() => void)[] = [];
 
   constructor(options: ConsumerOptions) {
@@ -75,12 +78,16 @@ export class Consumer {
   start(engine: Taker): void {
     this.#engine = engine;
     this.#fetcher.start();
+    this.#looking = setInterval(() => {
+      if (++this.#idleTurns === 2) this.#wake();
+    }, LOOK_MS);
     this.#fetching = this.#fetchWhileRoom();
   }
 
   /** No more fetching; resolves when every chunk is settled: the engine, which drains as well, has to see to that. */
   async drain(): Promise<void> {
     this.#draining.abort();
+    clearInterval(this.#looking);
     this.#wake();
     await this.#fetcher.interrupt().catch(this.#options.onError);
     while (this.#chunks > 0) await this.#change();
@@ -106,8 +113,7 @@ export class Consumer {
       try {
         const full = wanted === 0;
         if (full) {
-          await withinMs(LOOK_MS, this.#change());
-          if (!(await this.#isOvertaken())) continue;
+          if (!(await this.#changeOrLook()) || !(await this.#isOvertaken())) continue;
           wanted = 1;
         }
         this.#coming += wanted;
@@ -219,6 +225,13 @@ export class Consumer {
     const flags = this.#held.get(jobId);
     flags?.delete(dropped);
     if (flags?.size === 0) this.#held.delete(jobId);
+  }
+
+  /** Resolves to false when something has changed, and to true when nothing has for two turns of the timer: time for a look. */
+  async #changeOrLook(): Promise<boolean> {
+    this.#idleTurns = 0;
+    await this.#change();
+    return this.#idleTurns >= 2;
   }
 
   /** Resolves when a chunk has been claimed or settled, or the consumer begins to drain: there may be room, or nothing left. */
