@@ -85,6 +85,11 @@ function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
 function guardRequests(server: FastifyInstance, { keys, maxBodyBytes }: Parts, urls: EventUrls): void {
   const permits = new Permits(maxBodyBytes);
   server.decorateRequest('permit', null);
+  // Where no job came of it: an answer may take as long as its reader wants.
+  server.addHook('onSend', (request, _reply, payload, done) => {
+    request.permit?.endWork();
+    done(null, payload);
+  });
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id);
     try {
@@ -95,7 +100,7 @@ function guardRequests(server: FastifyInstance, { keys, maxBodyBytes }: Parts, u
         request.permit = permit;
         // Comes once for every request, also where the caller hung up.
         reply.raw.once('close', () => permit.release());
-        void permit.begin().then(() => done());
+        permit.begin().then(() => done(), done);
         return;
       }
       done();

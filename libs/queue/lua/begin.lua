@@ -20,7 +20,9 @@ for c, chunk in ipairs(chunks.id) do
   held[c] = holds(chunk, chunks.token[c])
   holds_any = holds_any or held[c]
 end
-if holds_any and arg.reached > tonumber(redis.call('HGET', STATE, 'virtual') or 0) then
+local order = redis.call('HMGET', STATE, 'virtual', 'jobs')
+-- In a queue that is empty by now it starts afresh.
+if holds_any and tonumber(order[2] or 0) > 0 and arg.reached > tonumber(order[1] or 0) then
   redis.call('HSET', STATE, 'virtual', exact(arg.reached))
 end
 for i, id in ipairs(runs.job) do

@@ -7,5 +7,5 @@
 ]]
 local found = redis.call('ZRANGE', TAG .. ':chunks:prioritized', 0, 0)
 if #found == 0 then return nil end
-local data = redis.call('HGET', TAG .. ':chunks:' .. found[1], 'data')
-return data and string.match(data, '"tag":([%d.e+]+)') or nil
+local r = redis.call('HMGET', TAG .. ':chunks:' .. found[1], 'due', 'data')
+return r[1] or r[2] and string.match(r[2], '"tag":([%d.e+-]+)') or nil

@@ -134,11 +134,11 @@ export class Consumer {
    * wait until there is room beside who asks for all.
    */
   async #isOvertaken(): Promise<boolean> {
-    const { items, tokens } = this.#engine.room();
-    const first = this.#engine.first();
-    if (!this.#chunk || first === NOBODY || items <= -this.#chunk.items || tokens <= -this.#chunk.tokens) return false;
+    if (!this.#chunk || this.#engine.first() === NOBODY) return false;
     const tag = await firstScript(this.#redis, this.#options.queue, []);
-    return tag !== null && Number(tag) < first;
+    const { items, tokens } = this.#engine.room();
+    if (items <= -this.#chunk.items || tokens <= -this.#chunk.tokens) return false;
+    return tag !== null && Number(tag) < this.#engine.first();
   }
 
   /** How many chunks to fetch: as many like the larger of the latest ones as the engine has room for, counting those that are coming. */

@@ -78,11 +78,9 @@ export class Producer {
       .catch((error: unknown) => {
         const refused = redisError(error);
         // Who came meanwhile has waited for as long as a command may take, and must not wait for another one.
-        if (refused.code === 'redis_unavailable') {
-          jobs.push(...[...this.#pending.values()].flat());
-          this.#pending.clear();
-        }
-        for (const pending of jobs) pending.resolve(refused);
+        const waiting = refused.code === 'redis_unavailable' ? [...this.#pending.values()].flat() : [];
+        if (waiting.length > 0) this.#pending.clear();
+        for (const pending of [...jobs, ...waiting]) pending.resolve(refused);
       })
       .finally(() => {
         this.#committing = false;

@@ -20,6 +20,8 @@ export class HeldRequests {
   async untilHangUp<T>(reply: FastifyReply, kind: Kind, task: Task<T>, wait = new AbortController()): Promise<T> {
     const abort = () => wait.abort();
     reply.raw.once('close', abort);
+    // It may have gone while the request was worked on.
+    if (reply.raw.destroyed) abort();
     this.metrics.waiters.inc({ kind });
     try {
       return await task(wait.signal);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { Lanes } from './lanes.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -66,4 +66,18 @@ test('work is counted by size; what is larger than a tenant’s part has it all'
   (await large)();
   await turn();
   expect(begun).toEqual(['a 100', 'b 2', 'b 3', 'a 1']);
+});
+
+test('who rests keeps its own part, and no room of others', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const lanes = new Lanes(4, 4);
+  const leave = await lanes.enter('acme', 4);
+  leave(100);
+  const own = lanes.enter('acme');
+  (await lanes.enter('zeta', 4))();
+  await vi.advanceTimersByTimeAsync(99);
+  expect(await Promise.race([own, Promise.resolve('waits')])).toBe('waits');
+  await vi.advanceTimersByTimeAsync(1);
+  (await own)();
 });

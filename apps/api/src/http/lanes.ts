@@ -5,6 +5,11 @@ interface Waiting {
   begin(): void;
 }
 
+/**
+ * Ends work; calling it again does nothing. Others may begin at once, the tenant itself counts as working for so many ms more.
+ */
+export type Leave = (restMs?: number) => void;
+
 export class Lanes {
   readonly #perTenant: number;
   #free: number;
@@ -19,10 +24,10 @@ export class Lanes {
   }
 
   /**
-   * Resolves when it is the tenant's turn, to the function that ends it; calling that again does nothing. Work that is
-   * larger than a tenant's part takes all of it.
+   * Resolves when it is the tenant's turn, to the function that ends it. Work that is larger than a tenant's part takes all of
+   * it.
    */
-  async enter(tenant: string, asked = 1): Promise<() => void> {
+  async enter(tenant: string, asked = 1): Promise<Leave> {
     const size = Math.min(asked, this.#perTenant);
     await new Promise<void>((begin) => {
       const line = this.#waiting.get(tenant) ?? [];
@@ -34,19 +39,22 @@ export class Lanes {
   }
 
   /** As `enter`, or null where the tenant would have to wait. */
-  enterAtOnce(tenant: string, asked = 1): (() => void) | null {
+  enterAtOnce(tenant: string, asked = 1): Leave | null {
     const size = Math.min(asked, this.#perTenant);
     if (this.#waiting.has(tenant) || !this.#hasRoom(tenant, size)) return null;
     this.#start(tenant, size);
     return this.#end(tenant, size);
   }
 
-  #end(tenant: string, size: number): () => void {
+  #end(tenant: string, size: number): Leave {
     let open = true;
-    return () => {
+    return (restMs = 0) => {
       if (!open) return;
       open = false;
-      this.#leave(tenant, size);
+      this.#free += size;
+      if (restMs > 0) setTimeout(() => this.#rested(tenant, size), restMs);
+      else this.#rested(tenant, size);
+      this.#next();
     };
   }
 
@@ -80,11 +88,10 @@ export class Lanes {
     return true;
   }
 
-  #leave(tenant: string, size: number): void {
+  #rested(tenant: string, size: number): void {
     const running = this.#running.get(tenant)! - size;
     if (running > 0) this.#running.set(tenant, running);
     else this.#running.delete(tenant);
-    this.#free += size;
     this.#next();
   }
 }

@@ -52,6 +52,14 @@ describe('permits', () => {
     expect(begun.indexOf(ZETA.name)).toBe(8);
   });
 
+  test('a request whose caller has gone before its turn does not begin', async () => {
+    const permits = new Permits(BODY_BYTES);
+    const all = Array.from({ length: 9 }, () => permits.take(ACME));
+    const begun = Promise.allSettled(all.map((permit) => permit.begin()));
+    all[8]!.release();
+    expect((await begun).map(({ status }) => status)).toEqual([...new Array(8).fill('fulfilled'), 'rejected']);
+  });
+
   test('who is not alone rests after work, for twice as long as it took', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] });
     try {

@@ -7,7 +7,7 @@ import { ShoalError } from '@shoal/contracts';
 import type { Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
 import { Company } from './company.js';
-import { Lanes } from './lanes.js';
+import { Lanes, type Leave } from './lanes.js';
 import { SharedBudget } from './shared-budget.js';
 
 /** Most open requests, waits and streams among them, of all tenants: some 30 kB each. */
@@ -29,6 +29,8 @@ const RESULT_LANES_PER_TENANT = 2;
  * that has nothing else to do, one tenant takes a third, or a quarter. How long a result takes is its reader's doing.
  */
 const REST = { working: 2, lists: 3, results: 0 };
+/** Longest rest in ms. */
+const MAX_REST_MS = 1000;
 /** Seconds after which a tenant may have room again: most requests take less. */
 const RETRY_AFTER = 1;
 
@@ -78,23 +80,27 @@ export class Permit {
 
   /** Counts bytes of the body, until `release`. Throws `too_many_requests` where the tenant's bodies hold too much. */
   hold(bytes: number): void {
-    if (!this.#open) throw new ShoalError('cancelled', 'the caller hung up');
+    if (!this.#open) throw hungUp();
     if (!this.shared.bytes.take(this.tenant.name, bytes)) throw tooMany('bytes of request bodies');
     this.#bytes += bytes;
   }
 
-  /** Resolves when the request may begin: however many come at once, those of others have their turns between. */
+  /** Resolves when the request may begin (throws `cancelled` where its caller has gone by then): however many come at once, those of others have their turns between. */
   async begin(): Promise<void> {
     const leave = await this.shared.begin.enter(this.tenant.name);
     setImmediate(leave);
+    if (!this.#open) throw hungUp();
   }
 
-  /** Resolves when the body may be parsed, checked and tokenised, until `endWork`. At once where it is worked on already. */
+  /**
+   * Resolves when the body may be parsed, checked and tokenised, until `endWork`. At once where it is worked on already; one
+   * call at a time.
+   */
   async startWork(): Promise<void> {
     this.#endWork ??= await this.enter('working', this.#bytes);
   }
 
-  /** What comes of the body is with the queue. Safe to call again. */
+  /** What comes of the body is with the queue, or refused. Safe to call again. */
   endWork(): void {
     this.#endWork?.();
     this.#endWork = undefined;
@@ -129,17 +135,20 @@ export class Permit {
     const leave = await this.shared.lanes[kind].enter(this.tenant.name, size);
     if (this.#open) return this.thenRest(kind, leave);
     leave();
-    throw new ShoalError('cancelled', 'the caller hung up');
+    throw hungUp();
   }
 
-  private thenRest(kind: keyof typeof REST, leave: () => void): () => void {
+  private thenRest(kind: keyof typeof REST, leave: Leave): () => void {
     const started = performance.now();
     return () => {
       const rest = this.shared.company.besides(this.tenant.name) ? REST[kind] * (performance.now() - started) : 0;
-      if (rest > 0) setTimeout(leave, rest);
-      else leave();
+      leave(Math.min(rest, MAX_REST_MS));
     };
   }
+}
+
+function hungUp(): ShoalError {
+  return new ShoalError('cancelled', 'the caller hung up');
 }
 
 function tooMany(what: string): ShoalError {

@@ -31,6 +31,14 @@ export interface Submission {
   readonly trace?: string | undefined;
 }
 
+/** One job that can run. */
+interface EncodedJob {
+  readonly request: JobRequest;
+  readonly model: Model;
+  readonly encoded: EncodedInput;
+  readonly submission: Submission;
+}
+
 /** Jobs of a bulk call that are checked and tokenised together. */
 const GROUP = 64;
 
@@ -100,21 +108,14 @@ export class JobsService {
     return summaryOf(record);
   }
 
-  /** A group at a time, so that the texts of other requests come between. */
   private async prepareAll(permit: Permit, submissions: readonly Submission[]): Promise<(NewJob | ShoalError)[]> {
+    const { tenant } = permit;
     await permit.startWork();
-    try {
-      const prepared: (NewJob | ShoalError)[] = [];
-      for (let from = 0; from < submissions.length; from += GROUP) {
-        if (from > 0) await turn();
-        const group = submissions.slice(from, from + GROUP);
-        const jobs = await Promise.all(group.map((submission) => this.prepare(permit.tenant, submission)));
-        for (const job of jobs) prepared.push(job);
-      }
-      return prepared;
-    } finally {
-      permit.endWork();
-    }
+    const encoded = await inGroups(submissions, (submission) => this.encode(submission)).finally(() =>
+      permit.endWork(),
+    );
+    // After it: names are looked up only for jobs that can run, and that may take seconds.
+    return inGroups(encoded, async (job) => (job instanceof ShoalError ? job : this.complete(tenant, job)));
   }
 
   /** What workers proved of the model's rows; null where none has loaded it, or Redis is away. */
@@ -122,7 +123,7 @@ export class JobsService {
     return await this.store.joining(queue).catch(() => null);
   }
 
-  private async prepare(tenant: Tenant, submission: Submission): Promise<NewJob | ShoalError> {
+  private async encode(submission: Submission): Promise<EncodedJob | ShoalError> {
     let model: Model | undefined;
     try {
       const request = parse(JobRequest, submission.body);
@@ -135,14 +136,24 @@ export class JobsService {
         ...(request.task && { task: request.task }),
       });
       stopTimer();
-      // Last: names are looked up only for jobs that can run.
-      const hook = await this.webhooks.prepare(tenant.name, request.webhook);
-      return newJob(tenant, request, model, encoded, hook, this.retentionMs, submission);
+      return { request, model, encoded, submission };
     } catch (thrown) {
-      const error = toShoalError(thrown);
-      this.countRefusal(error, model);
-      return error;
+      return this.refusalOf(thrown, model);
     }
+  }
+
+  private async complete(tenant: Tenant, job: EncodedJob): Promise<NewJob | ShoalError> {
+    try {
+      return newJob(tenant, job, await this.webhooks.prepare(tenant.name, job.request.webhook), this.retentionMs);
+    } catch (thrown) {
+      return this.refusalOf(thrown, job.model);
+    }
+  }
+
+  private refusalOf(thrown: unknown, model: Model | undefined): ShoalError {
+    const error = toShoalError(thrown);
+    this.countRefusal(error, model);
+    return error;
   }
 
   private countOutcome({ meta, tokens }: NewJob, outcome: Admitted | Error | undefined): void {
@@ -164,20 +175,28 @@ export class JobsService {
   }
 }
 
+/** A group at a time, so that the texts of other requests come between. */
+async function inGroups<T, R>(entries: readonly T[], work: (entry: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let from = 0; from < entries.length; from += GROUP) {
+    if (from > 0) await turn();
+    for (const result of await Promise.all(entries.slice(from, from + GROUP).map(work))) results.push(result);
+  }
+  return results;
+}
+
 function outcomeOf(admitted: Admitted | Error | undefined): Admitted | ShoalError {
   return admitted === undefined || admitted instanceof Error ? toShoalError(admitted) : admitted;
 }
 
 function newJob(
   tenant: Tenant,
-  request: JobRequest,
-  model: Model,
-  encoded: EncodedInput,
+  { request, model, encoded, submission }: EncodedJob,
   { webhook, webhookEvents }: PreparedWebhook,
   retentionMs: number,
-  { idempotency, trace }: Submission,
 ): NewJob {
   const { deadline, retention } = request;
+  const { idempotency, trace } = submission;
   return {
     queue: model.queue,
     tenant,
