@@ -85,7 +85,10 @@ export class Permit {
     this.#bytes += bytes;
   }
 
-  /** Resolves when the request may begin (throws `cancelled` where its caller has gone by then): however many come at once, those of others have their turns between. */
+  /**
+   * Resolves when the request may begin: however many of a tenant come at once, those of others have their turns between.
+   * Throws `cancelled` where its caller has gone by then.
+   */
   async begin(): Promise<void> {
     const leave = await this.shared.begin.enter(this.tenant.name);
     setImmediate(leave);
