@@ -91,7 +91,7 @@ export class Consumer {
     this.#wake();
     await this.#fetcher.interrupt().catch(this.#options.onError);
     while (this.#chunks > 0) await this.#change();
-    // ioredis never settles a command of a connection that is closed while it reconnects, and an idle fetch waits for one.
+    // An idle fetch may wait for a Redis that is away, for as long as it takes to connect.
     await withinMs(CLOSE_MS, this.#fetching);
     while (this.#chunks > 0) await this.#change();
     await withinMs(CLOSE_MS, this.#fetcher.close());
