@@ -14,7 +14,12 @@ export function requestObject<Shape extends z.ZodRawShape>(shape: Shape) {
 
 function withoutNulls(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== null));
+  const fields = Object.entries(value);
+  return fields.some(isNull) ? Object.fromEntries(fields.filter((field) => !isNull(field))) : value;
+}
+
+function isNull([, value]: [name: string, value: unknown]): boolean {
+  return value === null;
 }
 
 /** A list of 1 to `max` elements. One that is longer is refused before its elements are looked at. */

@@ -14,6 +14,7 @@ const VALUES: readonly unknown[] = [
   [undefined, Number.NaN],
   numbers,
   { rows: Array.from({ length: 300 }, () => numbers.slice(0, 100)) },
+  Array.from({ length: 3000 }, (_, n) => [{ label: `noun.${n}`, score: n / 8 }, undefined, { none: undefined }]),
 ];
 
 test('the pieces together are what JSON.stringify makes', () => {
@@ -39,6 +40,8 @@ test('a list that is made as it is read is written as a list, no faster than it 
 });
 
 test('no piece is much longer than the others', () => {
-  const pieces = [...jsonPieces([numbers, ...Array.from({ length: 100 }, () => numbers)])];
-  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(64 * 1024);
+  const many = (element: unknown) => Array.from({ length: 300 }, () => element);
+  for (const value of [numbers, many(numbers), many('text'.repeat(1000)), many({ text: 'text'.repeat(5000) })]) {
+    expect(Math.max(...[...jsonPieces(value)].map(({ length }) => length))).toBeLessThan(80 * 1024);
+  }
 });

@@ -40,20 +40,35 @@ describe('permits', () => {
     permits.take(ZETA).release();
   });
 
-  test('of the requests of a tenant a few begin in each turn of the event loop, and those of others between', async () => {
+  test('of the requests of a tenant beside others a few begin in each turn of the event loop, and those of others between', async () => {
     const permits = new Permits(BODY_BYTES);
     const begun: string[] = [];
     const begin = async (tenant: typeof ACME) => {
       await permits.take(tenant).begin();
       begun.push(tenant.name);
     };
+    permits.take(ZETA);
     await Promise.all([...Array.from({ length: 30 }, () => begin(ACME)), begin(ZETA)]);
     expect(begun).toHaveLength(31);
     expect(begun.indexOf(ZETA.name)).toBe(8);
   });
 
+  test('the requests of a tenant that is alone begin at once', async () => {
+    const permits = new Permits(BODY_BYTES);
+    let begun = 0;
+    for (let n = 0; n < 30; n++) {
+      permits
+        .take(ACME)
+        .begin()
+        .then(() => begun++);
+    }
+    await Promise.resolve();
+    expect(begun).toBe(30);
+  });
+
   test('a request whose caller has gone before its turn does not begin', async () => {
     const permits = new Permits(BODY_BYTES);
+    permits.take(ZETA);
     const all = Array.from({ length: 9 }, () => permits.take(ACME));
     const begun = Promise.allSettled(all.map((permit) => permit.begin()));
     all[8]!.release();

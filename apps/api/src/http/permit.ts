@@ -17,7 +17,7 @@ const MAX_FULL_BODIES = 16;
 /** Bytes of bodies that are parsed, checked and tokenised at once: what comes next waits for some 20 ms of them. */
 const WORKING_BYTES = 128 * 1024;
 const WORKING_BYTES_PER_TENANT = 32 * 1024;
-/** Requests of a tenant that begin in one turn of the event loop: what comes next waits for some 3 ms of them. */
+/** Requests of a tenant beside others that begin in one turn of the event loop: what comes next waits for some 3 ms of them. */
 const BEGIN_PER_TENANT = 8;
 /** Lists look at thousands of records, and Redis does nothing else meanwhile. */
 const LISTS_PER_TENANT = 1;
@@ -86,10 +86,12 @@ export class Permit {
   }
 
   /**
-   * Resolves when the request may begin: however many of a tenant come at once, those of others have their turns between.
+   * Resolves when the request may begin, which is at once where the tenant is alone: however many of a tenant come together,
+   * those of others have their turns between.
    * Throws `cancelled` where its caller has gone by then.
    */
   async begin(): Promise<void> {
+    if (!this.shared.company.besides(this.tenant.name)) return;
     const leave = await this.shared.begin.enter(this.tenant.name);
     setImmediate(leave);
     if (!this.#open) throw hungUp();
@@ -135,7 +137,8 @@ export class Permit {
   }
 
   private async enter(kind: keyof typeof REST, size: number): Promise<() => void> {
-    const leave = await this.shared.lanes[kind].enter(this.tenant.name, size);
+    const lanes = this.shared.lanes[kind];
+    const leave = lanes.enterAtOnce(this.tenant.name, size) ?? (await lanes.enter(this.tenant.name, size));
     if (this.#open) return this.thenRest(kind, leave);
     leave();
     throw hungUp();
