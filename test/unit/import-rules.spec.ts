@@ -18,7 +18,8 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   onnx: [],
   onnxruntime: [],
   models: ['onnx', 'onnxruntime'],
-  importer: ['onnx', 'onnxruntime', 'models'],
+  generation: ['onnx', 'onnxruntime', 'models'],
+  importer: ['onnx', 'onnxruntime', 'models', 'generation'],
   telemetry: [],
   webhooks: [],
 };

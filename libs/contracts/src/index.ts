@@ -2,6 +2,17 @@ export { describeIssue } from './describe-issue.js';
 export { ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
 export { faultsError, formatPath, MAX_FAULTS, parse } from './faults.js';
 export {
+  ChatMessage,
+  Conversation,
+  type GeneratedAnswer,
+  type GenerationSettings,
+  MAX_CHOICES,
+  MAX_STOPS,
+  MAX_TOP_LOGPROBS,
+  TextGenerationInput,
+  TextGenerationParameters,
+} from './generation.js';
+export {
   type BatchReceipt,
   BulkRequest,
   type CloseReason,
@@ -83,4 +94,15 @@ export {
   type SecretView,
   TEST_EVENT,
 } from './webhook-endpoint.js';
-export type { TensorsItem, TextItem, WireEntity, WireItem, WireOutput, WireTensor } from './wire.js';
+export type {
+  GeneratedText,
+  PromptItem,
+  TensorsItem,
+  TextItem,
+  TextPiece,
+  WireEntity,
+  WireItem,
+  WireLogprobs,
+  WireOutput,
+  WireTensor,
+} from './wire.js';

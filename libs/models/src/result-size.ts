@@ -31,6 +31,8 @@ function bytesOf(output: WireOutput): number {
       return output.scores.length * VALUE_BYTES;
     case 'entities':
       return output.entities.reduce((sum, { word }) => sum + VALUE_BYTES + word.length, 0);
+    case 'generation':
+      return output.text.length + (output.logprobs?.topValues.byteLength ?? 0) * 4;
     case 'score':
       return VALUE_BYTES + ('text' in output ? String(output.text).length : 0);
   }

@@ -1,0 +1,1 @@
+export type { Finish, GenerationRequest, NewToken, Sampling } from './types.js';
