@@ -40,8 +40,9 @@ export async function startRedisGateway(redisUrl: string): Promise<RedisGateway>
     const line: Line = { kind: 'commands', silent: swallowing, client, upstream };
     lines.add(line);
     client.on('data', (bytes) => {
-      if (bytes.includes('bzpopmin')) line.kind = 'blocking';
-      else if (bytes.includes('subscribe')) line.kind = 'subscriber';
+      // As whole words of the protocol: arguments may hold anything.
+      if (bytes.includes('\r\nbzpopmin\r\n')) line.kind = 'blocking';
+      else if (bytes.includes('\r\nsubscribe\r\n')) line.kind = 'subscriber';
       if (!line.silent) upstream.write(bytes);
     });
     upstream.on('data', (bytes) => {
