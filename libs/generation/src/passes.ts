@@ -3,6 +3,7 @@ import { ShoalError } from '@shoal/contracts';
 import type { DecoderInfo } from '@shoal/models';
 import type { IoBinding, Session, Tensor } from '@shoal/onnxruntime';
 import type { KvCache } from './kv/cache.js';
+import type { Candidates } from './sampling/candidates.js';
 
 /** What a pass adds to a row of the cache. */
 export interface NewTokens {
@@ -19,17 +20,6 @@ export interface NewTokens {
    * passes, else the one that the row has after this pass, which is the default.
    */
   readonly rotaryLength?: number;
-}
-
-/** What may follow a token. Views of memory that the next pass overwrites. */
-export interface Candidates {
-  /** The likeliest tokens, likeliest first, and their logits. */
-  readonly ids: BigInt64Array;
-  readonly values: Float32Array;
-  /** A logit less this is the logarithm of a probability. Undefined where it was not wanted. */
-  readonly logSumExp: number | undefined;
-  /** Of the whole vocabulary, where the passes were made with `logits`. */
-  readonly logits: Float32Array | undefined;
 }
 
 export interface PassOptions {
@@ -73,8 +63,8 @@ export class DecoderPasses {
 
   /**
    * Rows `first`, `first + 1`, ... of the cache, in order; the others are left alone. `candidates` is how many of the
-   * likeliest tokens are wanted. The result holds, of each row, what may follow the last `wanted` of its new tokens. One pass
-   * at a time.
+   * likeliest tokens are wanted. The result holds, of each row, what may follow the last `wanted` of its new tokens: views of
+   * memory that the next pass overwrites. One pass at a time.
    *
    * @throws ShoalError `inference_failed`, and nothing has changed where a row is longer than the cache or a token unknown
    */
@@ -123,7 +113,8 @@ export class DecoderPasses {
       if (wanted < 0 || wanted > ids.length) throw new ShoalError('inference_failed', 'More is wanted than is new');
       for (let n = 0; n < ids.length; n++) {
         const id = ids[n]!;
-        if (!(id >= 0 && id < this.#info.vocabulary)) throw new ShoalError('inference_failed', 'A token is unknown');
+        if (!Number.isInteger(id) || id < 0 || id >= this.#info.vocabulary)
+          throw new ShoalError('inference_failed', 'A token is unknown');
       }
     }
   }
