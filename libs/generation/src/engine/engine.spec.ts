@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateGreedily } from '../generate.js';
 import { bytesPerToken } from '../kv/cache.js';
 import { engineOf, GREEDY, type Loaded, loadModel, Outcome, play, prompts, requestOf } from '../testing/texts.js';
-import { Engine } from './engine.js';
+import { Engine, type Propose } from './engine.js';
 
 const TOKENS = 24;
 
@@ -209,6 +209,68 @@ describe('sampled texts', () => {
     expect(outcome.idsOf(1)).not.toContain(first);
     expect(outcome.idsOf(2)).toEqual([9, 9, 9, 9, 9]);
     expect(new Set(outcome.idsOf(3)).size).toBeGreaterThan(new Set(outcome.idsOf(0)).size);
+    await engine.release();
+  });
+});
+
+describe('proposals of what follows', () => {
+  /** Proposes what follows in `texts`, wrongly where `wrong` says so. */
+  const oracle =
+    (wrong: (known: number) => boolean): Propose =>
+    (tokens, _prediction, count) => {
+      for (const [n, prompt] of prompts().entries()) {
+        const whole = [...prompt, ...alone[n]!];
+        if (!tokens.every((token, at) => token === whole[at])) continue;
+        const next = whole.slice(tokens.length, tokens.length + count);
+        return Uint32Array.from(next, (token, at) => (wrong(tokens.length + at) ? (token + 1) % 4000 : token));
+      }
+      return new Uint32Array(0);
+    };
+  const engineWith = (propose: Propose) => {
+    const { session, info } = loaded;
+    const context = info.maxContext;
+    return new Engine(session, info, { rows: 2, context, budget: 2 * context, now: () => performance.now(), propose });
+  };
+
+  test('leave the text as it is; what is right takes fewer steps', async () => {
+    const engine = engineWith(oracle(() => false));
+    const outcome = new Outcome();
+    engine.start(requestOf(1, prompts()[1]!));
+    await play(engine, outcome);
+    await expectSame(outcome, new Map([[1, 1]]));
+    // One step for the prompt and its first token, then four tokens at a time.
+    expect(engine.stats).toMatchObject({ steps: 1 + Math.ceil((TOKENS - 1) / 4), rejected: 0, tokens: TOKENS });
+    expect(outcome.finished.get(1)).toMatchObject({ accepted: engine.stats.accepted, rejected: 0 });
+    expect(engine.stats.accepted).toBeGreaterThan(TOKENS / 2);
+    await engine.release();
+  });
+
+  test('that are wrong now and then, of two texts that come and go and stop', async () => {
+    const engine = engineWith(oracle((known) => known % 3 === 0));
+    const outcome = new Outcome();
+    const stop = alone[5]!.at(-4)!;
+    for (const n of [0, 1, 2, 3]) engine.start(requestOf(n, prompts()[n]!));
+    engine.start(requestOf(5, prompts()[5]!, { stopIds: [stop] }));
+    await play(engine, outcome);
+    await expectSame(outcome, new Map([0, 1, 2, 3].map((n) => [n, n])));
+    expect(outcome.idsOf(5)).toEqual(alone[5]!.slice(0, alone[5]!.indexOf(stop)));
+    expect(engine.stats.accepted).toBeGreaterThan(0);
+    expect(engine.stats.rejected).toBeGreaterThan(0);
+    await engine.release();
+  });
+
+  test('are given up while they are seldom right', async () => {
+    let asked = 0;
+    const wrong = oracle(() => true);
+    const engine = engineWith((...text) => {
+      asked++;
+      return wrong(...text);
+    });
+    const outcome = new Outcome();
+    engine.start(requestOf(1, prompts()[1]!));
+    await play(engine, outcome);
+    await expectSame(outcome, new Map([[1, 1]]));
+    expect(asked).toBe(1);
     await engine.release();
   });
 });

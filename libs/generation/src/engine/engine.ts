@@ -12,15 +12,15 @@ import { CANDIDATES, type Candidates } from '../sampling/candidates.js';
 import { withLogprobs } from '../sampling/logprobs.js';
 import { uniform } from '../sampling/random.js';
 import { needsLogSumExp, Sampler } from '../sampling/sample.js';
-import type { Finish, GenerationRequest, NewToken } from '../types.js';
+import type { GenerationRequest, NewToken } from '../types.js';
 import { type Ending, packTokens, type RequestToken, type StepEvents } from './events.js';
 import { checkRequest } from './request.js';
 import { Row } from './row.js';
 import { chunkOf, compaction, nextInTurn, planStep } from './scheduler.js';
 import { type EngineStats, noStats } from './stats.js';
 
-/** Room behind the longest text for the padding of passes that give rows different numbers of tokens. */
-export const PADDING = 8;
+/** Tokens that are proposed at once: a fourth would make a pass longer by more than it is right. */
+const PROPOSED = 3;
 
 export interface EngineOptions {
   /** Texts at once, and prefixes that are kept beside them. */
@@ -31,7 +31,12 @@ export interface EngineOptions {
   readonly budget: number;
   /** In milliseconds. */
   readonly now: () => number;
+  /** At most `count` tokens that may follow a text; default none. */
+  readonly propose?: Propose;
 }
+
+/** `tokens`: prompt and answer so far. `prediction`: what its request says that the answer is likely to have. */
+export type Propose = (tokens: Uint32Array, prediction: Uint32Array | null, count: number) => Uint32Array;
 
 export class Engine {
   readonly stats: EngineStats = noStats();
@@ -54,7 +59,7 @@ export class Engine {
   constructor(session: Session, info: DecoderInfo, options: EngineOptions) {
     this.#options = options;
     this.#info = info;
-    const capacity = Math.max(options.context, info.window) + PADDING;
+    const capacity = Math.max(options.context, info.window) + PROPOSED;
     this.#cache = new KvCache(session, info, { rows: options.rows, capacity });
     this.#slots = new Slots(this.#cache, options.budget);
     this.#decoding = new DecoderPasses(session, info, this.#cache, { logits: true, blocking: true });
@@ -86,8 +91,8 @@ export class Engine {
     const started = this.#options.now();
     const passesBefore = this.stats.passSeconds;
     this.#admit();
-    const { decode, budget } = planStep(this.#running.length, this.#prefill?.request);
-    if (decode) await this.#decode();
+    const { decode, verify, budget } = planStep(this.#running.length, this.#prefill?.request);
+    if (decode) await this.#decode(verify);
     await this.#processPrompts(budget);
     this.stats.steps++;
     this.stats.otherSeconds += (this.#options.now() - started) / 1000 - (this.stats.passSeconds - passesBefore);
@@ -131,21 +136,51 @@ export class Engine {
       const row = new Row(request, slot);
       this.stats.prefixHits += Number(row.cachedTokens > 0);
       this.stats.prefixTokens += row.cachedTokens;
-      if (row.made < maxTokens || promptLogprobs) this.#prefill = row;
-      else this.#end(row, 'length');
+      if (row.ending === undefined || promptLogprobs) this.#prefill = row;
+      else this.#endIfOver(row);
     }
   }
 
-  async #decode(): Promise<void> {
+  async #decode(verify: boolean): Promise<void> {
     for (const [to, from] of compaction(this.#running.map(({ slot }) => slot.place))) this.#slots.swap(to, from);
     const rows = [...this.#running].sort((a, b) => a.slot.place - b.slot.place);
-    const taken = rows.map((row) => ({ ...passOf(row), ids: row.next(1), wanted: 1 }));
+    const proposed = rows.map((row) => (verify ? this.#propose(row) : 0));
+    const taken = rows.map((row, n) => {
+      const count = 1 + proposed[n]!;
+      return { ...passOf(row), ids: row.next(count), wanted: count };
+    });
     const found = await this.#pass(this.#decoding, rows, taken, 0);
     found?.forEach((candidates, n) => {
-      const row = rows[n]!;
-      this.#slots.extend(row.slot, 1);
-      this.#choose(row, candidates[0]!);
+      this.#verify(rows[n]!, candidates);
     });
+  }
+
+  /** How many tokens are proposed to follow a text. */
+  #propose(row: Row): number {
+    const { slot, known, request, made } = row;
+    const count = Math.min(PROPOSED, request.maxTokens - made - 1);
+    if (this.#options.propose === undefined || this.#decoding.takesLengths || count <= 0 || !row.proposes) return 0;
+    const tokens = this.#options.propose(slot.tokens.subarray(0, known), request.prediction, count).subarray(0, count);
+    if (tokens.length > 0) row.propose(tokens);
+    return tokens.length;
+  }
+
+  /** Chooses what follows the latest token, and what follows each proposed one as long as they are the ones chosen. */
+  #verify(row: Row, candidates: readonly Candidates[]): void {
+    const proposed = candidates.length - 1;
+    const proposals = row.slot.tokens.slice(row.known, row.known + proposed);
+    let right = 0;
+    for (const found of candidates) {
+      this.#slots.extend(row.slot, 1, PROPOSED);
+      const next = this.#choose(row, found);
+      if (next === undefined || next !== proposals[right]) break;
+      right++;
+      if (row.ending !== undefined) break;
+    }
+    row.verified(proposed, right);
+    this.stats.accepted += right;
+    this.stats.rejected += proposed - right;
+    this.#endIfOver(row);
   }
 
   async #processPrompts(budget: number): Promise<void> {
@@ -182,8 +217,8 @@ export class Engine {
     if (!last) return size;
     this.#prefill = undefined;
     this.#running.push(row);
-    if (row.made === request.maxTokens) this.#end(row, 'length');
-    else this.#choose(row, candidates.at(-1)!);
+    if (row.ending === undefined) this.#choose(row, candidates.at(-1)!);
+    this.#endIfOver(row);
     return size;
   }
 
@@ -200,8 +235,8 @@ export class Engine {
     }
   }
 
-  /** The next token of a text, which may end it. */
-  #choose(row: Row, candidates: Candidates): void {
+  /** The next token of a text, which is told; undefined where that has failed, or is one that ends it. */
+  #choose(row: Row, candidates: Candidates): number | undefined {
     const { id: request, stopIds, maxTokens, topLogprobs, sampling, choice } = row.request;
     let token: number | 'logits';
     try {
@@ -209,17 +244,18 @@ export class Engine {
       if (token === 'logits') throw new ShoalError('internal_error', 'The pass gave no logits');
     } catch (error) {
       this.#fail(row, error);
-      return;
+      return undefined;
     }
     this.stats.tokens++;
     if (stopIds.includes(token)) {
-      this.#end(row, 'stop', token);
-      return;
+      row.ending = { reason: 'stop', stopId: token };
+      return undefined;
     }
     row.append(token);
     const told = topLogprobs === null ? withoutLogprobs(token) : withLogprobs(token, topLogprobs, candidates);
     this.#tokens.push({ request, token: told });
-    if (row.made === maxTokens) this.#end(row, 'length');
+    if (row.made === maxTokens) row.ending = { reason: 'length', stopId: null };
+    return token;
   }
 
   /** How likely the prompt's tokens behind the first `past + 1` were, as far as a chunk tells. */
@@ -231,8 +267,9 @@ export class Engine {
     });
   }
 
-  #end(row: Row, reason: Finish['reason'], stopId: number | null = null): void {
-    this.#ended.push({ request: row.request.id, finish: row.finish(reason, stopId) });
+  #endIfOver(row: Row): void {
+    if (row.ending === undefined) return;
+    this.#ended.push({ request: row.request.id, finish: row.finish(row.ending) });
     this.#free(row);
   }
 

@@ -3,6 +3,15 @@ import type { Slot } from '../kv/slots.js';
 import { History } from '../sampling/penalties.js';
 import type { Finish, GenerationRequest } from '../types.js';
 
+/** A pass over four tokens of a text takes half as long again as one over one: at fewer proposals that are right it is slower. */
+const WORTHWHILE = 0.5;
+/** How much of the mean the latest pass is. */
+const LATEST = 0.2;
+/** Tokens after which another proposal is made where they were not worthwhile. */
+const RETRY = 32;
+
+type Ending = Pick<Finish, 'reason' | 'stopId'>;
+
 export class Row {
   readonly request: GenerationRequest;
   readonly slot: Slot;
@@ -11,8 +20,14 @@ export class Row {
   readonly cachedTokens: number;
   /** Tokens that are known: the prompt and those of the answer. The last ones may not be in the cache yet. */
   known: number;
+  /** Nothing more follows. */
+  ending: Ending | undefined;
   accepted = 0;
   rejected = 0;
+  /** Proposed tokens that were right, of each pass lately. */
+  #hits = WORTHWHILE;
+  /** Tokens of the answer at the last proposal. */
+  #proposedAt = 0;
 
   constructor(request: GenerationRequest, slot: Slot) {
     this.request = request;
@@ -20,6 +35,7 @@ export class Row {
     this.history = new History(request);
     this.cachedTokens = slot.length;
     this.known = request.prompt.length + request.emitted.length;
+    if (request.emitted.length === request.maxTokens) this.ending = { reason: 'length', stopId: null };
   }
 
   /** Of the answer. */
@@ -42,8 +58,27 @@ export class Row {
     this.history.add(token);
   }
 
-  finish(reason: Finish['reason'], stopId: number | null = null): Finish {
+  /** Whether to propose what follows. */
+  get proposes(): boolean {
+    return this.#hits >= WORTHWHILE || this.made - this.#proposedAt >= RETRY;
+  }
+
+  /** The tokens that a pass verifies: behind the known ones, unknown as they are. */
+  propose(tokens: Uint32Array): void {
+    this.slot.tokens.set(tokens, this.known);
+    this.#proposedAt = this.made;
+  }
+
+  /** Of the proposed tokens so many were right. */
+  verified(proposed: number, right: number): void {
+    if (proposed === 0) return;
+    this.accepted += right;
+    this.rejected += proposed - right;
+    this.#hits += (right - this.#hits) * LATEST;
+  }
+
+  finish(ending: Ending): Finish {
     const { cachedTokens, accepted, rejected } = this;
-    return { reason, stopId, cachedTokens, accepted, rejected };
+    return { ...ending, cachedTokens, accepted, rejected };
   }
 }

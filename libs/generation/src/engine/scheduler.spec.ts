@@ -5,16 +5,20 @@ const turn = (order: number, alone = false) => ({ order, alone });
 
 describe('a step', () => {
   test('is of texts that go on, and of few tokens of prompts beside them', () => {
-    expect(planStep(3, undefined)).toEqual({ decode: true, budget: BUSY_CHUNK });
-    expect(planStep(3, turn(1))).toEqual({ decode: true, budget: BUSY_CHUNK });
+    expect(planStep(3, undefined)).toEqual({ decode: true, verify: false, budget: BUSY_CHUNK });
+    expect(planStep(3, turn(1))).toEqual({ decode: true, verify: false, budget: BUSY_CHUNK });
+  });
+
+  test('verifies proposals only where few texts go on', () => {
+    expect([1, 2, 3].map((decoding) => planStep(decoding, undefined).verify)).toEqual([true, true, false]);
   });
 
   test('is of many tokens of prompts where no text waits for its next one', () => {
-    expect(planStep(0, turn(1))).toEqual({ decode: false, budget: IDLE_CHUNK });
+    expect(planStep(0, turn(1))).toEqual({ decode: false, verify: false, budget: IDLE_CHUNK });
   });
 
   test('is of nobody else while a suspect is processed', () => {
-    expect(planStep(3, turn(1, true))).toEqual({ decode: false, budget: IDLE_CHUNK });
+    expect(planStep(3, turn(1, true))).toEqual({ decode: false, verify: false, budget: IDLE_CHUNK });
   });
 });
 

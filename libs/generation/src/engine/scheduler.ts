@@ -3,9 +3,15 @@
  * chunks, so that nobody waits for a long prompt of another.
  */
 
-/** Tokens of prompts in a step, beside texts that wait for their next token, and without them. */
+/**
+ * Tokens of prompts in a step, beside texts that wait for their next token, and without them. Of 135 million parameters and 8
+ * texts, 64 make a step four times as long; 128 would process prompts by 6 % faster, 32 by 14 % slower.
+ */
 export const BUSY_CHUNK = 64;
 export const IDLE_CHUNK = 256;
+/** Texts at once for which to verify proposals pays: a pass over more tokens of more texts takes as much longer. */
+const VERIFYING = 2;
+
 /** Where the logits of all of them are wanted: with a vocabulary of 256,000 they are a megabyte each. */
 const CHUNK_OF_LOGITS = 32;
 
@@ -26,6 +32,8 @@ export interface Prefill {
 export interface Step {
   /** Whether texts go on. */
   readonly decode: boolean;
+  /** Whether proposals of what follows are verified with it. */
+  readonly verify: boolean;
   /** Tokens of prompts that may be processed. */
   readonly budget: number;
 }
@@ -33,7 +41,7 @@ export interface Step {
 /** `next`: whose prompt is processed, if any is. While that is of a suspect, nobody else is in a pass. */
 export function planStep(decoding: number, next: Turn | undefined): Step {
   const decode = decoding > 0 && !(next?.alone ?? false);
-  return { decode, budget: decode ? BUSY_CHUNK : IDLE_CHUNK };
+  return { decode, verify: decode && decoding <= VERIFYING, budget: decode ? BUSY_CHUNK : IDLE_CHUNK };
 }
 
 /** Tokens of a prompt's next chunk. */
