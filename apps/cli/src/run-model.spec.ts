@@ -7,10 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { buildModel, float32, openCheckpoint } from '@shoal/importer';
 import { saveModel } from '@shoal/onnx';
 import { UserError } from '@shoal/tools/user-error';
-import tokenizers from 'tokenizers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunRequest, runModel } from './run-model.js';
-import { TextStream } from './text-stream.js';
 
 const CHECKPOINT = fileURLToPath(new URL('../../../test/fixtures/checkpoints/wordnet-lm-draft', import.meta.url));
 const TOPIC = fileURLToPath(new URL('../../../models/wordnet-topic', import.meta.url));
@@ -75,16 +73,4 @@ test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   const fault = await run({ prompt: 'Define otter (noun).', ...changes }).catch((error: unknown) => error);
   expect(fault).toBeInstanceOf(UserError);
   expect((fault as UserError).message).toMatch(message);
-});
-
-test('a text grows by whole characters, and all of it arrives', async () => {
-  const tokenizer = tokenizers.Tokenizer.fromFile(join(CHECKPOINT, 'tokenizer.json'));
-  const text = 'otters 🦦 and naïve  fish\n汉字';
-  const ids = (await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds();
-  const stream = new TextStream((tokens) => tokenizer.decode(tokens, true));
-  const parts: string[] = [];
-  for (const id of ids) parts.push(await stream.add(id));
-  expect(parts.join('')).not.toContain('\uFFFD');
-  expect(parts.filter((part) => part !== '').length).toBeGreaterThan(5);
-  expect(parts.join('') + (await stream.end())).toBe(text);
 });

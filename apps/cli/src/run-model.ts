@@ -2,14 +2,21 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { Template } from '@huggingface/jinja';
 import { ShoalError } from '@shoal/contracts';
 import { generateGreedily } from '@shoal/generation';
-import { type DecoderInfo, type GeneratorFolder, readDecoderInfo, readGenerator, sessionModel } from '@shoal/models';
+import {
+  chatTemplate,
+  type DecoderInfo,
+  type GeneratorFolder,
+  readDecoderInfo,
+  readGenerator,
+  sessionModel,
+  streamDecoder,
+  TextStream,
+} from '@shoal/models';
 import { openRuntime, type Session } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
 import tokenizers from 'tokenizers';
-import { TextStream } from './text-stream.js';
 
 export interface RunRequest {
   /** A model folder, or the name of a model in `SHOAL_MODELS_DIR`. */
@@ -125,7 +132,7 @@ async function answer(
   if (ids.length >= info.maxContext) {
     throw new UserError(`the prompt has ${ids.length} tokens; prompt and answer may have ${info.maxContext}.`);
   }
-  const stream = new TextStream((tokens) => tokenizer.decode(tokens, true));
+  const stream = new TextStream(streamDecoder(tokenizer, files.tokenizer, true));
   const start = performance.now();
   let [first, last, count] = [start, start, 0];
   for await (const [id] of generateGreedily(session, info, [ids], { maxTokens, blocking: true })) {
@@ -142,14 +149,14 @@ async function answer(
 /** As one turn of a conversation where the model has a template for that, which writes special tokens itself. */
 async function encode(
   tokenizer: tokenizers.Tokenizer,
-  { chatTemplate, specialTokens, folder }: GeneratorFolder,
+  { chatTemplate: template, specialTokens, folder }: GeneratorFolder,
   prompt: string,
 ): Promise<number[]> {
-  if (chatTemplate === null) return (await tokenizer.encode(prompt)).getIds();
+  if (template === null) return (await tokenizer.encode(prompt)).getIds();
   const messages = [{ role: 'user', content: prompt }];
   let text: string;
   try {
-    text = new Template(chatTemplate).render({ ...specialTokens, messages, add_generation_prompt: true });
+    text = chatTemplate(template, specialTokens).render({ messages }, Number.POSITIVE_INFINITY);
   } catch (error) {
     throw new UserError(
       `${folder}: the chat template fails: ${error instanceof Error ? error.message : String(error)}`,

@@ -15,6 +15,10 @@ export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';
+export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
+export { type ChatTemplate, chatTemplate } from './text/chat-template.js';
+export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text/text-stream.js';
+export { type TokenPiece, tokenPieces } from './text/token-pieces.js';
 export type {
   EncodedInput,
   EncodeRequest,
