@@ -2,6 +2,13 @@ export { type FoundJoining, findJoining, type JoiningOptions } from './independe
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
 export { shortestArray } from './numbers/shortest.js';
+export {
+  type DecoderInfo,
+  decoderInfoOf,
+  GRAPH_VERSION,
+  readDecoderInfo,
+  writeDecoderInfo,
+} from './repository/decoder-info.js';
 export { type GeneratorFolder, readGenerator } from './repository/generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { isLarge } from './result-size.js';

@@ -1,9 +1,9 @@
 /** Measures the variants of a model that generates text. */
-import { type GeneratorFolder, sessionModel } from '@shoal/models';
+
+import { generateGreedily } from '@shoal/generation';
+import { type DecoderInfo, type GeneratorFolder, readDecoderInfo, sessionModel } from '@shoal/models';
 import type { Session } from '@shoal/onnxruntime';
 import tokenizers from 'tokenizers';
-import { generateGreedily } from '../decoder/generate.js';
-import { type DecoderInfo, readDecoderInfo } from '../decoder/info.js';
 import { invalid } from '../invalid.js';
 import { share, speeds } from './columns.js';
 import { type Examples, textsOf } from './examples.js';

@@ -1,7 +1,7 @@
 /** What an engine has to know of a decoder, kept in the metadata of its model. */
 import { loadModel, type Model } from '@shoal/onnx';
 import { z } from 'zod';
-import { invalid } from '../invalid.js';
+import { invalid } from './files.js';
 
 const KEY = 'shoal.decoder';
 
