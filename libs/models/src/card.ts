@@ -3,6 +3,7 @@ import { type Joining, MAX_ITEMS, type ModelCard, type Task, type TensorSpec } f
 import type { Model } from './types.js';
 
 const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
+  'text-generation': 'Once upon a time',
   'text-classification': 'Many small fish in one large shoal.',
   'feature-extraction': 'Many small fish in one large shoal.',
   'token-classification': 'Ada Lovelace met Charles Babbage in London.',
