@@ -95,7 +95,12 @@ export interface ModelCard extends ListedModel {
   readonly dimensions?: number;
   readonly inputs?: readonly TensorSpec[];
   readonly outputs?: readonly TensorSpec[];
-  readonly example: { readonly request: unknown; readonly curl: string };
+  readonly example: {
+    readonly request: unknown;
+    readonly curl: string;
+    /** The same in OpenAI's words, where it has some for the task. */
+    readonly openai_curl?: string;
+  };
 }
 
 export interface TensorSpec {
