@@ -3,6 +3,7 @@ import tokenizers from 'tokenizers';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createModelFace } from '../model-face.js';
 import { openRepository } from '../repository/repository.js';
+import { loadRunner } from '../runner.js';
 import { BUNDLED_MODELS } from '../testing/model-folder.js';
 import type { EncodeRequest, Model, ModelFace } from '../types.js';
 
@@ -197,6 +198,11 @@ describe('an answer', () => {
       prompt_logprobs: [{ ...token, logprob: null, top: [] }],
     });
   });
+});
+
+test('no forward pass answers a prompt', () => {
+  const session = { run: async () => ({}), release: async () => {} };
+  expect(() => loadRunner(model, session)).toThrow('text-generation is not one forward pass');
 });
 
 test('the card has the context, and a request in the words of both APIs', () => {
