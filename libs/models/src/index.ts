@@ -1,7 +1,7 @@
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
-export { shortestArray } from './numbers/shortest.js';
+export { shortest, shortestArray } from './numbers/shortest.js';
 export {
   type DecoderInfo,
   decoderInfoOf,
@@ -9,7 +9,7 @@ export {
   readDecoderInfo,
   writeDecoderInfo,
 } from './repository/decoder-info.js';
-export { type GeneratorFolder, readGenerator } from './repository/generator.js';
+export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
@@ -18,10 +18,10 @@ export { sessionModel } from './session-model.js';
 export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
 export { type ChatTemplate, chatTemplate } from './text/chat-template.js';
 export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text/text-stream.js';
-export { type TokenPiece, tokenPieces } from './text/token-pieces.js';
 export type {
   EncodedInput,
   EncodeRequest,
+  GeneratorDetails,
   ItemOutcome,
   Model,
   ModelFace,
@@ -32,5 +32,6 @@ export type {
   Row,
   ScoreFunction,
   TextDetails,
+  TokenBytes,
 } from './types.js';
 export { receiptOf, summaryOf, viewOf } from './view.js';
