@@ -23,6 +23,7 @@ export class Dropped {
 /** One item that this worker holds. */
 export interface ClaimedItem {
   readonly jobId: string;
+  readonly tenant: string;
   readonly ulid: string;
   readonly slice: number;
   readonly n: number;
@@ -38,6 +39,8 @@ export interface ClaimedItem {
   readonly strikes: number;
   /** Attempts that failed with a retryable error. */
   readonly attempts: number;
+  /** Tokens of its answer that are written already: `Publisher.written` has them. */
+  readonly written: number;
   /** From creation to claim, by Redis's clock. */
   readonly queuedMs: number;
   /** Traceparent of the span that enqueued the job, where its trace is kept. */

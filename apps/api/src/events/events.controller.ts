@@ -46,7 +46,8 @@ export class EventsController {
       return;
     }
     await this.held.untilStop(reply, 'events', async (signal) => {
-      const looks = this.jobs.store.follow(tenant.name, id, Math.max(0, position), signal);
+      const after = { parts: Math.max(0, position), pieces: 0 };
+      const looks = this.jobs.store.follow(tenant.name, id, after, signal);
       // Before the head is sent: whatever is wrong is still an answer of its own.
       const first = await looks.next();
       const stream = new EventStream(reply, signal);

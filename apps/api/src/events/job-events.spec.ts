@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { fakeFace } from '../testing/fake-face.js';
 import { JobEvents, readPosition } from './job-events.js';
 
+type Look = Pick<JobProgress, 'record' | 'parts'>;
+
 const face = fakeFace('embed', 'feature-extraction');
 const receipt = {
   batchId: 'x',
@@ -58,7 +60,7 @@ const PARTS: readonly JobPart[] = [2, 0, 1].map((index, i) => ({ seq: i + 1, ind
 const ENDED = { state: 'completed', endedAt: 2000, expiresAt: 3000, done: 3 } as const;
 
 /** What a reader gets that has had the event `lastEventId`, as `id type` and the output's index. */
-function read(looks: readonly JobProgress[], lastEventId?: string): string[] {
+function read(looks: readonly Look[], lastEventId?: string): string[] {
   const events = new JobEvents(face, readPosition(lastEventId));
   return looks.flatMap((look) =>
     events.next(look).map(({ id = '-', type, data }) => {
@@ -68,7 +70,7 @@ function read(looks: readonly JobProgress[], lastEventId?: string): string[] {
   );
 }
 
-const WHOLE: readonly JobProgress[] = [
+const WHOLE: readonly Look[] = [
   { record: record({ state: 'queued', startedAt: null }), parts: [] },
   { record: record(), parts: [] },
   { record: record({ done: 2 }), parts: PARTS.slice(0, 2) },

@@ -40,7 +40,7 @@ export class JobEvents {
     this.#seen = position;
   }
 
-  next({ record, parts }: JobProgress): StreamEvent[] {
+  next({ record, parts }: Pick<JobProgress, 'record' | 'parts'>): StreamEvent[] {
     const events: StreamEvent[] = [];
     const status = (id: keyof typeof ID, at: Position, data: unknown, type = `job.${id}`) => {
       if (this.#position >= at) return;

@@ -13,6 +13,7 @@ import {
 import {
   type Admitted,
   type Demand,
+  type FollowPosition,
   type JobFilter,
   type JobPage,
   type JobProgress,
@@ -66,16 +67,22 @@ export class FakeStore implements JobStore {
     return this.get(tenant, id);
   }
 
-  async *follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void> {
-    let seen = after;
+  async *follow(
+    tenant: string,
+    id: string,
+    after: FollowPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<JobProgress, void> {
+    let seen = after.parts;
     while (!signal.aborted) {
       const record = await this.get(tenant, id);
       const parts = record.results
         .flatMap((result, index) => (result && record.meta.array ? [{ seq: index + 1, index, result }] : []))
         .slice(seen);
       seen += parts.length;
-      yield { record: { ...record, results: record.results.map(() => null) }, parts };
-      if (isTerminal(record.state)) return;
+      const last = isTerminal(record.state);
+      yield { record: { ...record, results: record.results.map(() => null) }, parts, pieces: [], last };
+      if (last) return;
       const moved = new Promise<void>((resolve) => this.#wakers.add(resolve));
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       await Promise.race([moved, stopped]);
