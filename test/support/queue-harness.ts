@@ -25,7 +25,7 @@ import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Queue, Worker } from 'bullmq';
 import { Registry } from 'prom-client';
 import { expect, onTestFinished } from 'vitest';
-import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
+import { encoderWorker } from '../../apps/worker/dist/encoder-worker.js';
 import { type Claim, Claims } from './claims.js';
 import { keysOf, openClient } from './redis-client.js';
 import { double, numberOf, type Run } from './scripted-model.js';
@@ -197,7 +197,7 @@ export async function openBench({
     tells,
   }: WorkerOptions = {}) => {
     const batches: number[][] = [];
-    const worker = new ModelWorker({
+    const worker = encoderWorker({
       runner: {
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
         joining: { rows: 'any-length', reason: null },
