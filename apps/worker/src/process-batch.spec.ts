@@ -20,6 +20,7 @@ function claimed(n: number, more: Partial<ClaimedItem> = {}): ClaimedItem {
     strikes: 0,
     attempts: 0,
     written: 0,
+    rank: 2,
     queuedMs: 0,
     dropped: new Dropped(),
     ...more,

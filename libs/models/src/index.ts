@@ -18,6 +18,7 @@ export { sessionModel } from './session-model.js';
 export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
 export { type ChatTemplate, chatTemplate } from './text/chat-template.js';
 export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text/text-stream.js';
+export { loadStreamDecoders } from './text/tokenizer.js';
 export type {
   EncodedInput,
   EncodeRequest,

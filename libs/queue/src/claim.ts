@@ -1,6 +1,6 @@
 /** What a fetched chunk holds that is still to be done: references in BullMQ, items in the jobs' records. */
 import type { WireItem } from '@shoal/contracts';
-import type { Chunk } from './chunks.js';
+import { type Chunk, RANKS } from './chunks.js';
 import { unpack } from './codec.js';
 import { type ChunkLock, type ClaimedItem, Dropped } from './engine.js';
 import { formatJobId } from './keys.js';
@@ -49,6 +49,7 @@ export async function claim(
         {
           jobId,
           tenant,
+          rank: chunk.turn?.rank ?? RANKS.high,
           ulid,
           slice,
           n: first + i,

@@ -24,6 +24,8 @@ export class Dropped {
 export interface ClaimedItem {
   readonly jobId: string;
   readonly tenant: string;
+  /** 1 is the best (chunks.ts). An item of a worse one makes way for one of the same tenant. */
+  readonly rank: number;
   readonly ulid: string;
   readonly slice: number;
   readonly n: number;
