@@ -44,6 +44,8 @@ export interface JobOptions {
   readonly priority?: Priority;
   /** Tokens per item; 4 where left out. */
   readonly lengths?: readonly number[];
+  /** Most tokens of the answer to each item, of a job that generates. */
+  readonly answers?: readonly number[];
   readonly resultBytes?: number;
   readonly retentionMs?: number;
   readonly webhookEvents?: NewJob['webhookEvents'];
@@ -181,6 +183,7 @@ export async function openBench({
       },
       items: list.map((value): WireItem => ({ kind: 'text', ids: Uint32Array.of(value) })),
       tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
+      ...(options.answers && { answers: options.answers }),
       resultBytes: options.resultBytes ?? 100 * list.length,
       retentionMs: options.retentionMs ?? retentionMs,
       ...(options.webhookEvents && { webhookEvents: options.webhookEvents }),
