@@ -68,7 +68,7 @@ test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   [/no variant int4, only fp32/, { variant: 'int4' }],
   [/no variant constructor, only fp32/, { variant: 'constructor' }],
   [/no variant __proto__, only fp32/, { variant: '__proto__' }],
-  [/serves text-classification to jobs; "shoal run" is for models that generate text/, { model: TOPIC }],
+  [/serves text-classification; "shoal run" is for models that generate text/, { model: TOPIC }],
   [/is a checkpoint: "shoal import/, { model: CHECKPOINT }],
   [/has \d+ tokens; prompt and answer may have 256/, { prompt: 'word '.repeat(300) }],
 ])('%s', async (message, changes) => {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Template } from '@huggingface/jinja';
 import { ShoalError } from '@shoal/contracts';
-import { type DecoderInfo, generateGreedily, readDecoderInfo } from '@shoal/importer';
-import { type GeneratorFolder, readGenerator, sessionModel } from '@shoal/models';
+import { generateGreedily } from '@shoal/generation';
+import { type DecoderInfo, type GeneratorModel, openGenerator, readDecoderInfo, sessionModel } from '@shoal/models';
 import { openRuntime, type Session } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
 import tokenizers from 'tokenizers';
@@ -48,7 +48,7 @@ const TERMINAL: Terminal = {
 /** Throws a UserError that says what is wrong with the model or the prompt. */
 export async function runModel(request: RunRequest, models: string, terminal: Terminal = TERMINAL): Promise<void> {
   try {
-    const generator = await openGenerator(await folderOf(request.model, models), request.variant);
+    const generator = await load(await folderOf(request.model, models), request.variant);
     try {
       for await (const prompt of promptsOf(request, terminal))
         await answer(generator, prompt, request.maxTokens, terminal);
@@ -64,7 +64,7 @@ interface Generator {
   readonly session: Session;
   readonly info: DecoderInfo;
   readonly tokenizer: tokenizers.Tokenizer;
-  readonly files: GeneratorFolder;
+  readonly model: GeneratorModel;
 }
 
 async function folderOf(model: string, models: string): Promise<string> {
@@ -75,27 +75,29 @@ async function folderOf(model: string, models: string): Promise<string> {
   throw new UserError(`there is no folder ${model}, and no model of this name in ${models}.`);
 }
 
-async function openGenerator(folder: string, variant: string | undefined): Promise<Generator> {
-  const files = await readGenerator(folder);
-  const name = variant ?? Object.keys(files.variants)[0];
-  const path = name !== undefined && Object.hasOwn(files.variants, name) ? files.variants[name] : undefined;
-  if (path === undefined) {
-    throw new UserError(`${folder} has no variant ${variant}, only ${Object.keys(files.variants).join(', ')}.`);
+async function load(folder: string, variant: string | undefined): Promise<Generator> {
+  const models = await openGenerator(folder);
+  const model = variant === undefined ? models[0] : models.find((one) => one.variant === variant);
+  if (model === undefined) {
+    throw new UserError(`${folder} has no variant ${variant}, only ${models.map((one) => one.variant).join(', ')}.`);
   }
-  const info = readDecoderInfo(path);
-  if (info === undefined) {
-    throw new UserError(
-      `${path} is no model that "shoal import" made to generate text, and others "shoal run" cannot run: import its checkpoint.`,
-    );
-  }
+  const path = model.variants[model.variant]!;
   const runtime = await openRuntime();
   return {
-    files,
-    info,
-    tokenizer: tokenizers.Tokenizer.fromString(files.tokenizer),
+    model,
+    // Of its graph: openGenerator takes no other.
+    info: { ...readDecoderInfo(path)!, ...limitsOf(model) },
+    tokenizer: tokenizers.Tokenizer.fromFile(join(model.folder, 'tokenizer.json')),
     // All cores, whose threads wait awake for the next of a step's many operators: the process has nothing else to do.
     session: await runtime.createSession(sessionModel(path), { intraOpThreads: 0, spinning: true }),
   };
+}
+
+/** As the folder has them. */
+function limitsOf({
+  generator: { maxContext, eosTokenIds },
+}: GeneratorModel): Pick<DecoderInfo, 'maxContext' | 'eosTokenIds'> {
+  return { maxContext, eosTokenIds: [...eosTokenIds] };
 }
 
 async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Terminal): AsyncGenerator<string> {
@@ -115,12 +117,12 @@ async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Term
 }
 
 async function answer(
-  { session, info, tokenizer, files }: Generator,
+  { session, info, tokenizer, model }: Generator,
   prompt: string,
   maxTokens: number,
   { write, say }: Terminal,
 ): Promise<void> {
-  const ids = await encode(tokenizer, files, prompt);
+  const ids = await encode(tokenizer, model, prompt);
   if (ids.length === 0) throw new UserError('the prompt is empty.');
   if (ids.length >= info.maxContext) {
     throw new UserError(`the prompt has ${ids.length} tokens; prompt and answer may have ${info.maxContext}.`);
@@ -142,7 +144,7 @@ async function answer(
 /** As one turn of a conversation where the model has a template for that, which writes special tokens itself. */
 async function encode(
   tokenizer: tokenizers.Tokenizer,
-  { chatTemplate, specialTokens, folder }: GeneratorFolder,
+  { folder, generator: { chatTemplate, specialTokens } }: GeneratorModel,
   prompt: string,
 ): Promise<number[]> {
   if (chatTemplate === null) return (await tokenizer.encode(prompt)).getIds();

@@ -103,7 +103,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
 
 /** Every version and variant of the models asked for, so that jobs admitted before an upgrade still find a worker. */
 async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
-  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+  const { models: found, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+  const models = found.filter(({ generator }) => generator === null);
+  for (const { name, version, variant, generator } of found) {
+    if (generator !== null)
+      logger.warn('model.skipped', { folder: `${name}/${version}/${variant}`, reason: 'it generates text' });
+  }
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
   const wanted = config.SHOAL_MODELS;
   const chosen = wanted.length === 0 ? models : models.filter(({ name }) => wanted.includes(name));

@@ -6,9 +6,11 @@ export {
   Conversation,
   type GeneratedAnswer,
   type GenerationSettings,
+  type LikelyToken,
   MAX_CHOICES,
   MAX_STOPS,
   MAX_TOP_LOGPROBS,
+  type ShownToken,
   TextGenerationInput,
   TextGenerationParameters,
 } from './generation.js';

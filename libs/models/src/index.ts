@@ -1,8 +1,15 @@
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
-export { shortestArray } from './numbers/shortest.js';
-export { type GeneratorFolder, readGenerator } from './repository/generator.js';
+export { shortest, shortestArray } from './numbers/shortest.js';
+export {
+  type DecoderInfo,
+  decoderInfoOf,
+  GRAPH_VERSION,
+  readDecoderInfo,
+  writeDecoderInfo,
+} from './repository/decoder-info.js';
+export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
@@ -11,6 +18,7 @@ export { sessionModel } from './session-model.js';
 export type {
   EncodedInput,
   EncodeRequest,
+  GeneratorDetails,
   ItemOutcome,
   Model,
   ModelFace,
@@ -21,5 +29,6 @@ export type {
   Row,
   ScoreFunction,
   TextDetails,
+  TokenBytes,
 } from './types.js';
 export { receiptOf, summaryOf, viewOf } from './view.js';

@@ -215,6 +215,7 @@ function newJob(
     },
     items: encoded.items,
     tokens: encoded.tokens,
+    ...(encoded.answers && { answers: encoded.answers }),
     resultBytes: encoded.resultBytes,
     webhookEvents,
     retentionMs: retention === undefined ? retentionMs : retention * 1000,

@@ -17,6 +17,8 @@ import {
   TensorsInput,
   TensorsParameters,
   TextClassificationParameters,
+  TextGenerationInput,
+  TextGenerationParameters,
   TextInput,
   TextsRerankRequest,
   TokenClassificationParameters,
@@ -47,6 +49,8 @@ const REQUESTS = {
   FeatureExtractionParameters,
   RerankParameters,
   TokenClassificationParameters,
+  TextGenerationInput,
+  TextGenerationParameters,
   TensorsParameters,
 } as const;
 
@@ -112,12 +116,13 @@ function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
 /** The model's task decides what these two hold, so the contract of a job leaves them open. */
 function describeJobRequest(schema: JsonSchema | undefined): void {
   const { input, parameters } = (schema?.properties ?? {}) as Record<string, JsonSchema>;
-  const inputs = (['TextInput', 'RerankInput', 'TensorsInput'] as const).map(ref);
+  const inputs = (['TextInput', 'RerankInput', 'TextGenerationInput', 'TensorsInput'] as const).map(ref);
   const ofTasks = [
     'TextClassificationParameters',
     'FeatureExtractionParameters',
     'RerankParameters',
     'TokenClassificationParameters',
+    'TextGenerationParameters',
     'TensorsParameters',
   ] as const;
   Object.assign(input!, { anyOf: [...inputs, { type: 'array', maxItems: MAX_ITEMS, items: { anyOf: inputs } }] });

@@ -120,6 +120,7 @@ function fakeModel(name: string, task: Task, version: string): Model {
     outputs: [],
     batchable: true,
     text: null,
+    generator: null,
     created: 1_767_225_600,
     queue: `${name}.${version}.default.0`,
   };

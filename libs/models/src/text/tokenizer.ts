@@ -8,6 +8,7 @@ import { invalid, readText } from '../repository/files.js';
 import type { Model } from '../types.js';
 import { Coalescer } from './coalescer.js';
 import { PairTemplate } from './pairs.js';
+import { type TokenTexts, tokenTexts } from './token-texts.js';
 
 /** Texts of one batch, and their length in UTF-16 units: whoever comes next waits for some 30 ms of it. */
 const MAX_BATCH = 64;
@@ -24,6 +25,8 @@ export interface TextTokenizer {
   encode(input: TextOrPair, truncate: boolean): Promise<Encoding>;
   /** Ids of a text alone, without special tokens. */
   plainIds(text: string): Promise<Uint32Array>;
+  /** What single tokens say. */
+  tokens(): TokenTexts;
   /** How pairs are made of two texts; null where they have to be tokenised together. */
   pairTemplate(): Promise<PairTemplate | null>;
 }
@@ -48,6 +51,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
     async plainIds(text) {
       return Uint32Array.from((await bare.run(text)).getIds());
     },
+    tokens: () => tokenTexts(JSON.parse(json), (id) => plain.idToToken(id) ?? null),
     pairTemplate() {
       template ??= PairTemplate.find((input, { addSpecialTokens }) => (addSpecialTokens ? whole : bare).run(input));
       return template;
