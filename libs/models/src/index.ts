@@ -15,6 +15,7 @@ export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';
+export type { TokenTexts } from './text/token-texts.js';
 export type {
   EncodedInput,
   EncodeRequest,
@@ -29,6 +30,5 @@ export type {
   Row,
   ScoreFunction,
   TextDetails,
-  TokenBytes,
 } from './types.js';
 export { receiptOf, summaryOf, viewOf } from './view.js';
