@@ -71,7 +71,7 @@ export function likelyOf({ ids, logprobs }: Pick<Growth, 'ids' | 'logprobs'>): L
 
 export function usageOf({ tokens, meta }: JobRecord, answers: readonly GeneratedText[]): TextUsage {
   // Every answer is an item with the tokens of its prompt; a prompt counts once.
-  const promptTokens = tokens / settingsOf(meta).n;
+  const promptTokens = (meta.inputTokens ?? tokens) / settingsOf(meta).n;
   const sum = (count: (answer: GeneratedText) => number) => answers.reduce((total, answer) => total + count(answer), 0);
   const made = sum(({ ids }) => ids.length);
   return {
