@@ -87,6 +87,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     trustedProxies: config.SHOAL_TRUSTED_PROXIES,
     retentionMs: config.SHOAL_RESULT_TTL,
     callTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
+    generationTimeoutMs: config.SHOAL_GENERATION_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
     clock: Date.now,

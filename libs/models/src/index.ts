@@ -18,6 +18,7 @@ export { sessionModel } from './session-model.js';
 export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
 export { type ChatTemplate, chatTemplate } from './text/chat-template.js';
 export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text/text-stream.js';
+export type { TokenTexts } from './text/token-texts.js';
 export { loadStreamDecoders } from './text/tokenizer.js';
 export type {
   EncodedInput,
@@ -33,6 +34,5 @@ export type {
   Row,
   ScoreFunction,
   TextDetails,
-  TokenBytes,
 } from './types.js';
 export { receiptOf, summaryOf, viewOf } from './view.js';

@@ -1,5 +1,6 @@
 /** What this lib gives to the API (encode, present) and to workers (run). */
 import type { JobError, Joining, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
+import type { TokenTexts } from './text/token-texts.js';
 
 /** How token vectors become one vector. */
 export type Pooling = 'mean' | 'cls' | 'last';
@@ -105,17 +106,11 @@ export interface Presenter {
   present(shape: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>, results: readonly ItemOutcome[]): Presented;
 }
 
-/** What the tokens of a model say. */
-export interface TokenBytes {
-  /** UTF-8; a token may be a part of a character. Empty for ids that no token has. */
-  bytesOf(id: number): Uint8Array;
-}
-
 /** The API's side of one model. */
 export interface ModelFace extends Presenter {
   readonly model: Model;
   /** Of models that generate text. */
-  readonly tokens?: TokenBytes;
+  readonly tokens?: TokenTexts;
   /**
    * Checks and tokenises an input: one item or an array of up to 1,000.
    * Throws ShoalError `invalid_request` (path of each fault, starting at `input` or `parameters`), `input_too_long`,

@@ -210,6 +210,7 @@ function newJob(
       metadata: request.metadata ?? {},
       array: encoded.array,
       ...(encoded.groups && { groups: encoded.groups }),
+      ...(encoded.answers && { inputTokens: sum(encoded.tokens) }),
       ...(webhook && { webhook }),
       ...(trace !== undefined && { trace }),
     },

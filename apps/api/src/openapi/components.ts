@@ -1,6 +1,8 @@
 /** The document's schemas: requests from the contracts, answers from answers.ts and its siblings. */
 import {
   BulkRequest,
+  ChatCompletionRequest,
+  CompletionRequest,
   EmbeddingsRequest,
   EndpointPatch,
   EndpointRequest,
@@ -27,6 +29,8 @@ import { z } from 'zod';
 import * as answers from './answers.js';
 import { ANSWER_EXAMPLES } from './examples.js';
 import * as faces from './openai-answers.js';
+import * as texts from './text-answers.js';
+import { TEXT_EXAMPLES } from './text-examples.js';
 import * as webhookAnswers from './webhook-answers.js';
 import { WEBHOOK_EXAMPLES } from './webhook-examples.js';
 
@@ -34,6 +38,8 @@ const REQUESTS = {
   JobRequest,
   BulkRequest,
   EventsUrlRequest,
+  ChatCompletionRequest,
+  CompletionRequest,
   EmbeddingsRequest,
   RerankRequest,
   TextsRerankRequest,
@@ -62,6 +68,11 @@ export const ANSWERS = {
   Problem: answers.ProblemSchema,
   EventsUrl: answers.EventsUrlSchema,
   Health: answers.HealthSchema,
+  ChatCompletion: texts.ChatCompletionSchema,
+  ChatCompletionChunk: texts.ChatChunkSchema,
+  Completion: texts.CompletionSchema,
+  CompletionChunk: texts.CompletionChunkSchema,
+  Removed: texts.RemovedSchema,
   Embeddings: faces.EmbeddingsSchema,
   Rerank: faces.RerankSchema,
   TextsRerank: faces.TextsRerankSchema,
@@ -86,6 +97,7 @@ type SchemaName = RequestName | keyof typeof ANSWERS;
 /** The example of each answer. */
 export const EXAMPLES: Readonly<Record<AnswerName, unknown>> = {
   ...ANSWER_EXAMPLES,
+  ...TEXT_EXAMPLES,
   ...WEBHOOK_EXAMPLES,
 };
 

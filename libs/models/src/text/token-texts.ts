@@ -1,8 +1,10 @@
 /** What single tokens say, in bytes: as the decoder that tokenizer.json names would write them, one by one. */
 import { z } from 'zod';
-import type { TokenBytes } from '../types.js';
 
-export interface TokenTexts extends TokenBytes {
+/** What the tokens of a model say. */
+export interface TokenTexts {
+  /** UTF-8; a token may be a part of a character. Empty for ids that no token has. */
+  bytesOf(id: number): Uint8Array;
   /** The text of tokens that belong together. */
   textOf(ids: Uint32Array, skipSpecial: boolean): string;
 }
