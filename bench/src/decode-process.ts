@@ -1,5 +1,6 @@
 /** A decoder in a process of its own: `shoal` or `plain`, its ONNX file, `smol` or `tiny`, and its number of threads. */
-import { DecoderPasses, readDecoderInfo } from '@shoal/importer';
+import { DecoderPasses, KvCache } from '@shoal/generation';
+import { readDecoderInfo } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { PlainDriver } from './plain-driver.js';
 import { SMOL, TINY } from './random-llama.js';
@@ -43,14 +44,15 @@ async function openShoal(): Promise<Prepare> {
   let passes: DecoderPasses | undefined;
   return async (batch, context) => {
     await passes?.release();
-    const cache = new DecoderPasses(session, info, { rows: batch, capacity: info.maxContext, blocking: true });
-    passes = cache;
+    const cache = new KvCache(session, info, { rows: batch, capacity: info.maxContext });
+    const decoder = new DecoderPasses(session, info, cache, { blocking: true });
+    passes = decoder;
     const rows = Array.from({ length: batch }, (_, row) => row);
     const prompt = (row: number) => Array.from({ length: context }, (_, n) => 5 + ((row * context + n) % 100));
-    await cache.forward(rows.map((row) => ({ past: 0, ids: prompt(row), wanted: true })));
+    await decoder.forward(rows.map((row) => ({ past: 0, ids: prompt(row), wanted: 1 })));
     return async (steps) => {
       for (let step = 0; step < steps; step++) {
-        await cache.forward(rows.map(() => ({ past: context + step, ids: [7], wanted: true })));
+        await decoder.forward(rows.map(() => ({ past: context + step, ids: [7], wanted: 1 })));
       }
     };
   };

@@ -13,7 +13,7 @@ import { RunGate, systemClock } from '@shoal/batching';
 import { exitWithParent } from '@shoal/config';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
-import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
+import { encoderWorker } from '../../apps/worker/dist/encoder-worker.js';
 
 /** @type {import('./scripted.js').Script} */
 const script = JSON.parse(process.env.SHOAL_SCRIPT ?? '{}');
@@ -23,7 +23,7 @@ const model = /** @type {import('@shoal/models').Model} */ ({ name: queue, versi
 /** @param {import('@shoal/models').Row} row */
 const idsOf = ({ item }) => (item.kind === 'text' ? item.ids : new Uint32Array(2));
 
-const worker = new ModelWorker({
+const worker = encoderWorker({
   runner: {
     model,
     joining: { rows: 'any-length', reason: null },

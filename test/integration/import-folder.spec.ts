@@ -47,12 +47,12 @@ describe('a checkpoint', () => {
     expect(found.map((model) => [model.name, model.task])).toEqual([[fixture, task]]);
   });
 
-  test('that generates text is imported, and set apart from what jobs can ask for', async () => {
+  test('that generates text becomes a version too', async () => {
     await bench.take(bench.checkpoint('llama'), { dtypes: ['int8'] });
-    const { models: found, generators, problems } = await openRepository(bench.models);
-    expect([found, problems]).toEqual([[], []]);
-    expect(generators.map(({ folder }) => folder)).toEqual(['llama/1']);
-    expect(bench.said.join('\n')).toContain('shoal run');
+    const { models: found, problems } = await openRepository(bench.models);
+    expect(problems).toEqual([]);
+    expect(found.map((model) => [model.name, model.task])).toEqual([['llama', 'text-generation']]);
+    expect(bench.said.join('\n')).toContain('serves text-generation');
   });
 
   test('in 16-bit floats is stored as such, and answers as in 32', async () => {

@@ -71,8 +71,11 @@ test.each([
   }
 });
 
-test('what generates text is bundled too, and set apart', async () => {
-  const { generators, problems } = await openRepository(path('models'));
-  expect(generators.map(({ folder }) => folder)).toEqual(['wordnet-lm/1', 'wordnet-lm-draft/1']);
+test('what generates text is bundled too', async () => {
+  const { models, problems } = await openRepository(path('models'));
+  expect(models.flatMap(({ name, generator }) => (generator ? [name] : []))).toEqual([
+    'wordnet-lm',
+    'wordnet-lm-draft',
+  ]);
   expect(problems).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { deferred, FOREVER, openBench, TENANT, uniqueQueue } from '../support/qu
 import { numberOf, resultOf } from '../support/scripted-model.js';
 
 const redisUrl = inject('redisUrl');
+const START = { parts: 0, pieces: 0 };
 const never = new AbortController().signal;
 
 /** Every look until the job has ended. */
@@ -24,7 +25,7 @@ test('a follower on another replica is told of the start, of every output once, 
   const replica = await bench.openStore();
   const values = Array.from({ length: 300 }, (_, n) => n);
   const id = await bench.submit(values, { lengths: values.map((n) => 1 + ((n * 7) % 40)) });
-  const looks = replica.follow(TENANT, id, 0, never);
+  const looks = replica.follow(TENANT, id, START, never);
   expect((await looks.next()).value).toMatchObject({ record: { state: 'queued' }, parts: [] });
   await bench.startWorker({ limits: { maxBatchSize: 8 } });
   const all = await collect(looks);
@@ -36,7 +37,9 @@ test('a follower on another replica is told of the start, of every output once, 
   expect(seen.every(([, index, score]) => score === 2 * index!)).toBe(true);
   // Read again from any place, also in the middle of what was published together, it is the same.
   for (const after of [0, 1, 7, 63, 64, 299, 300]) {
-    expect(scores(await collect(replica.follow(TENANT, id, after, never)))).toEqual(seen.slice(after));
+    expect(scores(await collect(replica.follow(TENANT, id, { parts: after, pieces: 0 }, never)))).toEqual(
+      seen.slice(after),
+    );
   }
 });
 
@@ -45,7 +48,7 @@ test('a replica that follows a job hears of its queue only, until nobody follows
   const bench = await openBench({ redisUrl, queues });
   const listeners = () => bench.redis.call('PUBSUB', 'NUMSUB', ...queues.map((queue) => `shoal:moved:${queue}`));
   const followed = await bench.submit(1);
-  const looks = [0, 1].map(() => bench.store.follow(TENANT, followed, 0, never));
+  const looks = [0, 1].map(() => bench.store.follow(TENANT, followed, START, never));
   for (const look of looks) await look.next();
   expect(await listeners()).toEqual([`shoal:moved:${queues[0]}`, 1, `shoal:moved:${queues[1]}`, 0]);
   await looks[0]!.return();
@@ -58,7 +61,7 @@ test('many followers of one job are all told of everything', async () => {
   const bench = await openBench({ redisUrl });
   const values = Array.from({ length: 50 }, (_, n) => n);
   const id = await bench.submit(values);
-  const followers = values.slice(0, 5).map(() => bench.store.follow(TENANT, id, 0, never));
+  const followers = values.slice(0, 5).map(() => bench.store.follow(TENANT, id, START, never));
   await Promise.all(followers.map((looks) => looks.next()));
   const all = Promise.all(followers.map(collect));
   await bench.startWorker({ limits: { maxBatchSize: 2 } });
@@ -71,7 +74,7 @@ test('a look holds no more than a page, and the next is read when it is asked fo
   const id = await bench.submit(values, { lengths: values.map((n) => 1 + n) });
   await bench.startWorker({ limits: { maxBatchSize: 1 } });
   await bench.end(id);
-  const looks = await collect(bench.store.follow(TENANT, id, 0, never));
+  const looks = await collect(bench.store.follow(TENANT, id, START, never));
   expect(looks.map(({ parts }) => parts.length)).toEqual([64, 64, 64, 8]);
 });
 
@@ -79,15 +82,15 @@ test('the end of a single job comes with its result', async () => {
   const bench = await openBench({ redisUrl });
   const id = await bench.submit(21);
   await bench.startWorker();
-  const looks = await collect(bench.store.follow(TENANT, id, 0, never));
+  const looks = await collect(bench.store.follow(TENANT, id, START, never));
   expect(looks.at(-1)!.record).toMatchObject({ state: 'completed', results: [{ output: { score: 42 } }] });
 });
 
 test('a job that another tenant follows is not there, and one that is deleted ends its followers', async () => {
   const bench = await openBench({ redisUrl });
   const id = await bench.submit([1, 2]);
-  await expect(bench.store.follow('other', id, 0, never).next()).rejects.toMatchObject({ code: 'job_not_found' });
-  const looks = bench.store.follow(TENANT, id, 0, never);
+  await expect(bench.store.follow('other', id, START, never).next()).rejects.toMatchObject({ code: 'job_not_found' });
+  const looks = bench.store.follow(TENANT, id, START, never);
   await looks.next();
   const end = collect(looks);
   await bench.store.remove(TENANT, id);
@@ -110,7 +113,7 @@ function nextAfterSilence(looks: AsyncGenerator<JobProgress, void>) {
 test('a follower notices by itself that its job has vanished', async () => {
   const bench = await openBench({ redisUrl: await startOwnRedis() });
   const id = await bench.submit([1, 2]);
-  const looks = bench.store.follow(TENANT, id, 0, never);
+  const looks = bench.store.follow(TENANT, id, START, never);
   await looks.next();
   await bench.redis.flushall();
   await expect(nextAfterSilence(looks)).rejects.toMatchObject({ code: 'job_not_found' });
@@ -119,7 +122,7 @@ test('a follower notices by itself that its job has vanished', async () => {
 test('a look without news is kept to itself', async () => {
   const bench = await openBench({ redisUrl });
   const id = await bench.submit([1, 2]);
-  const looks = bench.store.follow(TENANT, id, 0, never);
+  const looks = bench.store.follow(TENANT, id, START, never);
   await looks.next();
   const next = nextAfterSilence(looks);
   // Sent on the follower's connection: the second is answered after its look.
@@ -133,7 +136,7 @@ test('a follower stops when its signal aborts', async () => {
   const bench = await openBench({ redisUrl });
   const id = await bench.submit([1, 2]);
   const stop = new AbortController();
-  const looks = bench.store.follow(TENANT, id, 0, stop.signal);
+  const looks = bench.store.follow(TENANT, id, START, stop.signal);
   await looks.next();
   const next = looks.next();
   stop.abort();
@@ -156,7 +159,7 @@ test('an output that is published again after its worker died comes once', async
   await holder.publisher.publish(items.map((item) => ({ item, result: resultOf(99) })));
   await holder.publisher.publish(again.map((item) => ({ item, result: resultOf(2 * numberOf(item)) })));
   await holder.publisher.publish(again.map((item) => ({ item, result: resultOf(98) })));
-  const looks = await collect(bench.store.follow(TENANT, id, 0, never));
+  const looks = await collect(bench.store.follow(TENANT, id, START, never));
   expect(scores(looks)).toEqual([
     [1, 1, 12],
     [2, 0, 10],
@@ -167,7 +170,7 @@ test('an output that is published again after its worker died comes once', async
 test('a follower goes on when Redis is back', async () => {
   const bench = await openBench({ redisUrl: await startOwnRedis() });
   const id = await bench.submit([1, 2, 3]);
-  const looks = bench.store.follow(TENANT, id, 0, never);
+  const looks = bench.store.follow(TENANT, id, START, never);
   await looks.next();
   const rest = collect(looks);
   await bench.redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');

@@ -88,6 +88,7 @@ test('what is admitted and finds no memory to be enqueued in is no refusal: it i
     tag: 1,
     priority: 1,
     overtaken: 0,
+    alone: false,
     ulid: 'x',
     slice: 0,
     tenant: TENANT,

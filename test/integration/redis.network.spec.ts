@@ -91,7 +91,7 @@ test('an event stream that is opened while Redis hangs is refused like any other
   const bench = await openBench({ redisUrl: server.url });
   const id = await bench.submit(1);
   server.freeze();
-  const follow = () => bench.store.follow(TENANT, id, 0, new AbortController().signal).next();
+  const follow = () => bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, new AbortController().signal).next();
   const opened = await Promise.allSettled([follow(), follow()]);
   server.thaw();
   const unavailable = { status: 'rejected', reason: { code: 'redis_unavailable' } };

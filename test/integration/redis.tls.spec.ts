@@ -21,7 +21,7 @@ test('jobs run over TLS, told as they run', async () => {
   await bench.startWorker({ limits: { maxBatchSize: 1 } });
   const id = await bench.submit([1, 2]);
   const parts: unknown[] = [];
-  for await (const progress of bench.store.follow('acme', id, 0, new AbortController().signal)) {
+  for await (const progress of bench.store.follow('acme', id, { parts: 0, pieces: 0 }, new AbortController().signal)) {
     parts.push(...progress.parts);
   }
   expect(parts).toHaveLength(2);

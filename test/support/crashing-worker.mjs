@@ -6,7 +6,7 @@
 import { RunGate, systemClock } from '@shoal/batching';
 import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
-import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
+import { encoderWorker } from '../../apps/worker/dist/encoder-worker.js';
 
 const [redisUrl = '', queue = '', poison = ''] = process.argv.slice(2);
 const model = /** @type {import('@shoal/models').Model} */ ({ name: queue, version: '1', variant: 'fp32', queue });
@@ -14,7 +14,7 @@ const model = /** @type {import('@shoal/models').Model} */ ({ name: queue, versi
 /** @param {import('@shoal/models').Row} row */
 const numberOf = ({ item }) => (item.kind === 'text' ? (item.ids[0] ?? 0) : 0);
 
-const worker = new ModelWorker({
+const worker = encoderWorker({
   runner: {
     model,
     joining: { rows: 'any-length', reason: null },

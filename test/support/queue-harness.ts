@@ -25,7 +25,7 @@ import { createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Queue, Worker } from 'bullmq';
 import { Registry } from 'prom-client';
 import { expect, onTestFinished } from 'vitest';
-import { ModelWorker } from '../../apps/worker/dist/model-worker.js';
+import { encoderWorker } from '../../apps/worker/dist/encoder-worker.js';
 import { type Claim, Claims } from './claims.js';
 import { keysOf, openClient } from './redis-client.js';
 import { double, numberOf, type Run } from './scripted-model.js';
@@ -44,6 +44,8 @@ export interface JobOptions {
   readonly priority?: Priority;
   /** Tokens per item; 4 where left out. */
   readonly lengths?: readonly number[];
+  /** Most tokens of the answer to each item, of a job that generates. */
+  readonly answers?: readonly number[];
   readonly resultBytes?: number;
   readonly retentionMs?: number;
   readonly webhookEvents?: NewJob['webhookEvents'];
@@ -181,6 +183,7 @@ export async function openBench({
       },
       items: list.map((value): WireItem => ({ kind: 'text', ids: Uint32Array.of(value) })),
       tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
+      ...(options.answers && { answers: options.answers }),
       resultBytes: options.resultBytes ?? 100 * list.length,
       retentionMs: options.retentionMs ?? retentionMs,
       ...(options.webhookEvents && { webhookEvents: options.webhookEvents }),
@@ -197,7 +200,7 @@ export async function openBench({
     tells,
   }: WorkerOptions = {}) => {
     const batches: number[][] = [];
-    const worker = new ModelWorker({
+    const worker = encoderWorker({
       runner: {
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
         joining: { rows: 'any-length', reason: null },

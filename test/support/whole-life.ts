@@ -38,7 +38,7 @@ export async function liveAsJobs(bench: Bench): Promise<void> {
   expect(outcomes(await bench.end(await bench.submit([0, 1])))).toEqual(['device_failed', 2]);
   const followed = await bench.submit([1, 2, 3, 4]);
   const seen: number[] = [];
-  for await (const { parts } of store.follow(TENANT, followed, 0, new AbortController().signal)) {
+  for await (const { parts } of store.follow(TENANT, followed, { parts: 0, pieces: 0 }, new AbortController().signal)) {
     seen.push(...parts.map(({ index }) => index));
   }
   expect(seen.sort()).toEqual([0, 1, 2, 3]);

@@ -16,11 +16,14 @@ import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
 import { Catalog } from './models/catalog.js';
 import { CARD_SETTINGS, type CardSettings, ModelsController } from './models/models.controller.js';
+import { ChatController } from './openai/chat.controller.js';
+import { CompletionsController } from './openai/completions.controller.js';
 import { EmbeddingsController } from './openai/embeddings.controller.js';
 import { EmbeddingsService } from './openai/embeddings.service.js';
 import { JobRuns } from './openai/job-runs.js';
 import { RerankController } from './openai/rerank.controller.js';
 import { RerankService } from './openai/rerank.service.js';
+import { TextCalls } from './openai/text-calls.js';
 import { EndpointsController } from './webhooks/endpoints.controller.js';
 import { SecretController } from './webhooks/secret.controller.js';
 import { type WebhookParts, Webhooks } from './webhooks/webhooks.js';
@@ -47,6 +50,8 @@ export interface Parts {
   readonly retentionMs: number;
   /** Longest time of a call that answers with results: embeddings, reranking. */
   readonly callTimeoutMs: number;
+  /** Longest time of a call for generated texts. */
+  readonly generationTimeoutMs: number;
   readonly metrics: ApiMetrics;
   readonly logger: Logger;
   /** Unix ms. */
@@ -67,6 +72,7 @@ export function appModule({
   publicUrl,
   retentionMs,
   callTimeoutMs,
+  generationTimeoutMs,
   metrics,
   logger,
   clock,
@@ -82,6 +88,8 @@ export function appModule({
       SecretController,
       EmbeddingsController,
       RerankController,
+      ChatController,
+      CompletionsController,
       ModelsController,
       HealthController,
       RootController,
@@ -113,6 +121,12 @@ export function appModule({
         provide: RerankService,
         useFactory: (runs: JobRuns, jobs: JobsService, catalog: Catalog) => new RerankService(runs, jobs, catalog),
         inject: [JobRuns, JobsService, Catalog],
+      },
+      {
+        provide: TextCalls,
+        useFactory: (jobs: JobsService, catalog: Catalog, held: HeldRequests, failures: FailureLog) =>
+          new TextCalls(new JobRuns(jobs, generationTimeoutMs, logger), catalog, held, metrics, failures),
+        inject: [JobsService, Catalog, HeldRequests, FailureLog],
       },
       { provide: Readiness, useFactory: (catalog: Catalog) => new Readiness(store, catalog), inject: [Catalog] },
     ],

@@ -83,6 +83,8 @@ const Schema = z.object({
   SHOAL_DELAY_OBJECTIVE: duration({ min: 1000, max: DAY_MS }).default(30_000),
   /** Longest time of a call that answers with results: of embeddings, and of reranking. */
   SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
+  /** Longest time of a call for generated texts that are not kept: what OpenAI's clients wait. */
+  SHOAL_GENERATION_TIMEOUT: duration({ min: 1, max: 60 * MINUTE_MS }).default(10 * MINUTE_MS),
   /** How long an ended job is kept. */
   SHOAL_RESULT_TTL: duration({ min: 1000, max: 30 * DAY_MS }).default(DAY_MS),
   /** Replicas of Redis that must have a job before it is acknowledged, and how long they may take before the answer is 503. */

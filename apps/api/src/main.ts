@@ -29,9 +29,8 @@ const NAME_MS = 30_000;
 const NAMES = 1000;
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
-  const { models, problems, generators } = await openRepository(config.SHOAL_MODELS_DIR);
+  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
-  for (const { folder, message } of generators) logger.info('model.not_served', { folder, reason: message });
   const faces = await loadFaces(models, logger);
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
@@ -80,7 +79,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       clock: Date.now,
     },
     faces,
-    unserved: unservedOf(models, problems, generators),
+    unserved: unservedOf(models, problems),
     keys: config.SHOAL_API_KEYS,
     maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
     corsOrigins: config.SHOAL_CORS_ORIGINS,
@@ -88,6 +87,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     trustedProxies: config.SHOAL_TRUSTED_PROXIES,
     retentionMs: config.SHOAL_RESULT_TTL,
     callTimeoutMs: config.SHOAL_EMBEDDINGS_TIMEOUT,
+    generationTimeoutMs: config.SHOAL_GENERATION_TIMEOUT,
     metrics: createApiMetrics(registry, () => store.depths()),
     logger,
     clock: Date.now,
@@ -136,18 +136,12 @@ async function loadFaces(models: readonly Model[], logger: Logger): Promise<Mode
 }
 
 /** What a caller is told of each name that turns out not to be served, though there is a folder for it. */
-function unservedOf(
-  models: readonly Model[],
-  problems: readonly ModelProblem[],
-  generators: readonly ModelProblem[],
-): ReadonlyMap<string, string> {
+function unservedOf(models: readonly Model[], problems: readonly ModelProblem[]): ReadonlyMap<string, string> {
   const nameOf = ({ folder }: ModelProblem) => folder.split('/', 1)[0]!;
   const broken = 'This model cannot be loaded; the log of the server says why.';
-  const generates = 'This model generates text, which is not served yet; `shoal run` runs it in a terminal.';
   return new Map([
     ...models.map(({ name }) => [name, broken] as const),
     ...problems.map((problem) => [nameOf(problem), broken] as const),
-    ...generators.map((generator) => [nameOf(generator), generates] as const),
   ]);
 }
 

@@ -47,7 +47,7 @@ export async function createServer(parts: Parts): Promise<NestFastifyApplication
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // A request's body has a pace of its own (http/read-body.ts); this is for those that nobody reads.
     requestTimeout: HEADERS_MS + Math.ceil(longestMs(parts.maxBodyBytes)),
-    connectionTimeout: parts.callTimeoutMs + IDLE_MS,
+    connectionTimeout: Math.max(parts.callTimeoutMs, parts.generationTimeoutMs) + IDLE_MS,
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     // What the router cannot read is no path.
     frameworkErrors: (_: Error, request: FastifyRequest, reply: FastifyReply) =>

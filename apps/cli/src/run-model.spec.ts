@@ -7,10 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { buildModel, float32, openCheckpoint } from '@shoal/importer';
 import { saveModel } from '@shoal/onnx';
 import { UserError } from '@shoal/tools/user-error';
-import tokenizers from 'tokenizers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type RunRequest, runModel } from './run-model.js';
-import { TextStream } from './text-stream.js';
 
 const CHECKPOINT = fileURLToPath(new URL('../../../test/fixtures/checkpoints/wordnet-lm-draft', import.meta.url));
 const TOPIC = fileURLToPath(new URL('../../../models/wordnet-topic', import.meta.url));
@@ -68,23 +66,11 @@ test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   [/no variant int4, only fp32/, { variant: 'int4' }],
   [/no variant constructor, only fp32/, { variant: 'constructor' }],
   [/no variant __proto__, only fp32/, { variant: '__proto__' }],
-  [/serves text-classification to jobs; "shoal run" is for models that generate text/, { model: TOPIC }],
+  [/serves text-classification; "shoal run" is for models that generate text/, { model: TOPIC }],
   [/is a checkpoint: "shoal import/, { model: CHECKPOINT }],
   [/has \d+ tokens; prompt and answer may have 256/, { prompt: 'word '.repeat(300) }],
 ])('%s', async (message, changes) => {
   const fault = await run({ prompt: 'Define otter (noun).', ...changes }).catch((error: unknown) => error);
   expect(fault).toBeInstanceOf(UserError);
   expect((fault as UserError).message).toMatch(message);
-});
-
-test('a text grows by whole characters, and all of it arrives', async () => {
-  const tokenizer = tokenizers.Tokenizer.fromFile(join(CHECKPOINT, 'tokenizer.json'));
-  const text = 'otters 🦦 and naïve  fish\n汉字';
-  const ids = (await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds();
-  const stream = new TextStream((tokens) => tokenizer.decode(tokens, true));
-  const parts: string[] = [];
-  for (const id of ids) parts.push(await stream.add(id));
-  expect(parts.join('')).not.toContain('\uFFFD');
-  expect(parts.filter((part) => part !== '').length).toBeGreaterThan(5);
-  expect(parts.join('') + (await stream.end())).toBe(text);
 });

@@ -1,15 +1,23 @@
 /** `shoal run`: a model that generates text, in this process and in the terminal. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { Template } from '@huggingface/jinja';
 import { ShoalError } from '@shoal/contracts';
-import { type DecoderInfo, generateGreedily, readDecoderInfo } from '@shoal/importer';
-import { type GeneratorFolder, readGenerator, sessionModel } from '@shoal/models';
+import { generateGreedily } from '@shoal/generation';
+import {
+  chatTemplate,
+  type DecoderInfo,
+  type GeneratorModel,
+  openGenerator,
+  readDecoderInfo,
+  type StreamDecoder,
+  sessionModel,
+  streamDecoder,
+  TextStream,
+} from '@shoal/models';
 import { openRuntime, type Session } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
 import tokenizers from 'tokenizers';
-import { TextStream } from './text-stream.js';
 
 export interface RunRequest {
   /** A model folder, or the name of a model in `SHOAL_MODELS_DIR`. */
@@ -48,7 +56,7 @@ const TERMINAL: Terminal = {
 /** Throws a UserError that says what is wrong with the model or the prompt. */
 export async function runModel(request: RunRequest, models: string, terminal: Terminal = TERMINAL): Promise<void> {
   try {
-    const generator = await openGenerator(await folderOf(request.model, models), request.variant);
+    const generator = await load(await folderOf(request.model, models), request.variant);
     try {
       for await (const prompt of promptsOf(request, terminal))
         await answer(generator, prompt, request.maxTokens, terminal);
@@ -64,7 +72,8 @@ interface Generator {
   readonly session: Session;
   readonly info: DecoderInfo;
   readonly tokenizer: tokenizers.Tokenizer;
-  readonly files: GeneratorFolder;
+  readonly decoder: StreamDecoder;
+  readonly model: GeneratorModel;
 }
 
 async function folderOf(model: string, models: string): Promise<string> {
@@ -75,27 +84,32 @@ async function folderOf(model: string, models: string): Promise<string> {
   throw new UserError(`there is no folder ${model}, and no model of this name in ${models}.`);
 }
 
-async function openGenerator(folder: string, variant: string | undefined): Promise<Generator> {
-  const files = await readGenerator(folder);
-  const name = variant ?? Object.keys(files.variants)[0];
-  const path = name !== undefined && Object.hasOwn(files.variants, name) ? files.variants[name] : undefined;
-  if (path === undefined) {
-    throw new UserError(`${folder} has no variant ${variant}, only ${Object.keys(files.variants).join(', ')}.`);
+async function load(folder: string, variant: string | undefined): Promise<Generator> {
+  const models = await openGenerator(folder);
+  const model = variant === undefined ? models[0] : models.find((one) => one.variant === variant);
+  if (model === undefined) {
+    throw new UserError(`${folder} has no variant ${variant}, only ${models.map((one) => one.variant).join(', ')}.`);
   }
-  const info = readDecoderInfo(path);
-  if (info === undefined) {
-    throw new UserError(
-      `${path} is no model that "shoal import" made to generate text, and others "shoal run" cannot run: import its checkpoint.`,
-    );
-  }
+  const path = model.variants[model.variant]!;
+  const json = await readFile(join(model.folder, 'tokenizer.json'), 'utf8');
+  const tokenizer = tokenizers.Tokenizer.fromString(json);
   const runtime = await openRuntime();
   return {
-    files,
-    info,
-    tokenizer: tokenizers.Tokenizer.fromString(files.tokenizer),
+    model,
+    tokenizer,
+    decoder: streamDecoder(tokenizer, json, true),
+    // Of its graph: openGenerator takes no other.
+    info: { ...readDecoderInfo(path)!, ...limitsOf(model) },
     // All cores, whose threads wait awake for the next of a step's many operators: the process has nothing else to do.
     session: await runtime.createSession(sessionModel(path), { intraOpThreads: 0, spinning: true }),
   };
+}
+
+/** As the folder has them. */
+function limitsOf({
+  generator: { maxContext, eosTokenIds },
+}: GeneratorModel): Pick<DecoderInfo, 'maxContext' | 'eosTokenIds'> {
+  return { maxContext, eosTokenIds: [...eosTokenIds] };
 }
 
 async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Terminal): AsyncGenerator<string> {
@@ -115,17 +129,17 @@ async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Term
 }
 
 async function answer(
-  { session, info, tokenizer, files }: Generator,
+  { session, info, tokenizer, decoder, model }: Generator,
   prompt: string,
   maxTokens: number,
   { write, say }: Terminal,
 ): Promise<void> {
-  const ids = await encode(tokenizer, files, prompt);
+  const ids = await encode(tokenizer, model, prompt);
   if (ids.length === 0) throw new UserError('the prompt is empty.');
   if (ids.length >= info.maxContext) {
     throw new UserError(`the prompt has ${ids.length} tokens; prompt and answer may have ${info.maxContext}.`);
   }
-  const stream = new TextStream((tokens) => tokenizer.decode(tokens, true));
+  const stream = new TextStream(decoder);
   const start = performance.now();
   let [first, last, count] = [start, start, 0];
   for await (const [id] of generateGreedily(session, info, [ids], { maxTokens, blocking: true })) {
@@ -142,14 +156,14 @@ async function answer(
 /** As one turn of a conversation where the model has a template for that, which writes special tokens itself. */
 async function encode(
   tokenizer: tokenizers.Tokenizer,
-  { chatTemplate, specialTokens, folder }: GeneratorFolder,
+  { folder, generator: { chatTemplate: template, specialTokens } }: GeneratorModel,
   prompt: string,
 ): Promise<number[]> {
-  if (chatTemplate === null) return (await tokenizer.encode(prompt)).getIds();
+  if (template === null) return (await tokenizer.encode(prompt)).getIds();
   const messages = [{ role: 'user', content: prompt }];
   let text: string;
   try {
-    text = new Template(chatTemplate).render({ ...specialTokens, messages, add_generation_prompt: true });
+    text = chatTemplate(template, specialTokens).render({ messages }, Number.POSITIVE_INFINITY);
   } catch (error) {
     throw new UserError(
       `${folder}: the chat template fails: ${error instanceof Error ? error.message : String(error)}`,

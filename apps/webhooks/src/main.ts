@@ -87,11 +87,20 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   };
 }
 
-/** Outputs are shown as the API shows them; tokenizers are not needed for that. */
+/** Outputs are shown as the API shows them; tokenizers are needed only for texts that are generated. */
 async function loadPresenters(config: Config, logger: Logger): Promise<(record: JobRecord) => Presenter | undefined> {
   const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
   for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
-  const presenters = new Map(models.map((model) => [`${model.name}/${model.version}`, createPresenter(model)]));
+  const presenters = new Map<string, Presenter>();
+  for (const model of models) {
+    const folder = `${model.name}/${model.version}`;
+    if (presenters.has(folder)) continue;
+    try {
+      presenters.set(folder, await createPresenter(model));
+    } catch (error) {
+      logger.warn('model.skipped', { folder }, error);
+    }
+  }
   return ({ meta }) => presenters.get(`${meta.model}/${meta.version}`);
 }
 

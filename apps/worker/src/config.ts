@@ -33,6 +33,8 @@ const Schema = z.object({
    * in one pass (docs/benchmarks.md): threads of one pass wait for each other. More answer a lone request sooner.
    */
   SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(1),
+  /** Threads of a pass of a model that generates text. Left out: the cores, divided by the number of such models. */
+  SHOAL_GENERATION_THREADS: integer({ min: 1, max: 1024 }).optional(),
   /** Forward passes that may run at once. Left out: the cores divided by the threads of a pass; 2 on other devices. */
   SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 1024 }).optional(),
   /** `c-api` or `worker-thread`, to skip the self-test's choice. */

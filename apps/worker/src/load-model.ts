@@ -4,8 +4,9 @@ import { findJoining, loadRunner, type Model, sessionModel } from '@shoal/models
 import type { Runtime, Session } from '@shoal/onnxruntime';
 import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import type { Config } from './config.js';
+import { encoderWorker } from './encoder-worker.js';
 import { findLimits, hardwareKind } from './limits.js';
-import { ModelWorker } from './model-worker.js';
+import type { ModelWorker } from './model-worker.js';
 
 export interface LoadContext {
   readonly config: Config;
@@ -85,7 +86,7 @@ async function prepare(
     const { kept, rounds, spread, tokensPerSecond } = measured;
     logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
   }
-  return new ModelWorker({
+  return encoderWorker({
     runner,
     limits,
     hardware: hardwareKind(measuring),

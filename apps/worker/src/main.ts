@@ -1,4 +1,5 @@
 /** The worker process: configure, load models, measure, consume, drain. */
+import { availableParallelism } from 'node:os';
 import { RunGate, systemClock } from '@shoal/batching';
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
@@ -6,6 +7,7 @@ import { type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
 import {
+  createGenerationMetrics,
   createLogger,
   createProcessMetrics,
   createWorkerMetrics,
@@ -17,6 +19,7 @@ import {
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
+import { loadGenerator, memoryOfProcess } from './load-generator.js';
 import { loadModel } from './load-model.js';
 import type { ModelWorker } from './model-worker.js';
 
@@ -47,6 +50,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const registry = new Registry();
   const processMetrics = createProcessMetrics(registry);
   const metrics = createWorkerMetrics(registry);
+  const generation = createGenerationMetrics(registry);
   const onRedisError = listenToRedisErrors(processMetrics.redisErrors, logger, Date.now);
   const tracer = await openTracer({
     name: 'worker',
@@ -68,10 +72,16 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   );
   const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
+  // Models that generate text share the cores and the memory of this process.
+  const generators = Math.max(1, models.filter((model) => model.generator !== null).length);
+  const forText = {
+    ...{ ...context, generation, memoryLimit: memoryOfProcess() / generators },
+    threads: config.SHOAL_GENERATION_THREADS ?? Math.max(1, Math.floor(availableParallelism() / generators)),
+  };
   let failure: unknown;
   for (const model of models) {
     try {
-      workers.push(await loadModel(model, context));
+      workers.push(await (model.generator === null ? loadModel(model, context) : loadGenerator(model, forText)));
     } catch (error) {
       // The others are served; jobs for this one wait for a worker that can load it.
       failure ??= error;

@@ -1,29 +1,31 @@
 /** One model on this worker: its queue, its engine, and what is told of them, wired together. */
-import { type BatchLimits, type RunGate, systemClock } from '@shoal/batching';
-import type { ModelRunner } from '@shoal/models';
+import type { BatchShape } from '@shoal/autoscaling';
+import type { Joining } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
 import { Consumer, DemandReports, type Engine, Publisher, type RedisTarget } from '@shoal/queue';
-import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
-import { BatchReporter } from './batch-reporter.js';
-import { EncoderEngine } from './encoder-engine.js';
 import { RateReporter } from './rate-reporter.js';
 
 const MAX_RESULT_BYTES = 8 * 1024 * 1024;
 
+/** What an engine publishes with, and tells its speed to. */
+export interface EngineTools {
+  readonly publisher: Publisher;
+  readonly rate: RateReporter;
+}
+
 export interface ModelWorkerOptions extends RedisTarget {
-  readonly runner: ModelRunner;
-  readonly limits: BatchLimits;
-  /** The kind of hardware that they were found on. */
+  readonly model: Model;
+  readonly openEngine: (tools: EngineTools) => Engine;
+  /** What a forward pass holds at most, and how many tokens of it a chunk is cut for. */
+  readonly shape: BatchShape;
+  /** The kind of hardware that it was found on. */
   readonly hardware: string;
-  /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
-  readonly tokensPerSecond?: number | null;
-  readonly gate: RunGate;
-  readonly metrics: WorkerMetrics;
-  readonly logger: Logger;
-  /** Undefined: nothing is traced. */
-  readonly tracer?: Tracer | undefined;
+  /** Tokens a second of this replica as measured at the start; null: not measured. */
+  readonly tokensPerSecond: number | null;
+  /** What was proved of the model's rows; null where rows never meet others' values. */
+  readonly joining: Joining | null;
   /** Told of every error of the connections to Redis. */
   readonly onRedisError: (error: Error) => void;
-  readonly random: () => number;
 }
 
 export class ModelWorker {
@@ -36,42 +38,22 @@ export class ModelWorker {
 
   constructor(options: ModelWorkerOptions) {
     this.#options = options;
-    const { runner, limits, gate, tokensPerSecond = null, random, onRedisError } = options;
+    const { model, shape, tokensPerSecond: measured, onRedisError: onError } = options;
     const { redisUrl, redisCa, redisCluster, redisSentinels } = options;
-    const { queue } = runner.model;
-    this.#consumer = new Consumer({
-      redisUrl,
-      redisCa,
-      redisCluster,
-      redisSentinels,
-      queue,
-      clock: Date.now,
-      onError: onRedisError,
-    });
+    const { queue } = model;
+    const target = { redisUrl, redisCa, redisCluster, redisSentinels };
+    this.#consumer = new Consumer({ ...target, queue, clock: Date.now, onError });
     const { redis } = this.#consumer;
-    this.#publisher = new Publisher({ redis, queue, maxResultBytes: MAX_RESULT_BYTES });
+    const publisher = new Publisher({ redis, queue, maxResultBytes: MAX_RESULT_BYTES });
+    this.#publisher = publisher;
     this.#reports = new DemandReports(redis, queue);
-    this.#rate = new RateReporter({
-      reports: this.#reports,
-      shape: limits,
-      measured: tokensPerSecond === null ? null : tokensPerSecond * gate.sideBySide,
-      onError: onRedisError,
-    });
-    this.#engine = new EncoderEngine({
-      runner,
-      limits,
-      gate,
-      clock: systemClock,
-      publisher: this.#publisher,
-      rate: this.#rate,
-      reporter: new BatchReporter({ ...options, model: runner.model, clock: Date.now }),
-      random,
-    });
+    this.#rate = new RateReporter({ reports: this.#reports, shape, measured, onError });
+    this.#engine = options.openEngine({ publisher, rate: this.#rate });
   }
 
   /** `<model>/<version>/<variant>` */
   get name(): string {
-    const { name, version, variant } = this.#options.runner.model;
+    const { name, version, variant } = this.#options.model;
     return `${name}/${version}/${variant}`;
   }
 
@@ -81,10 +63,10 @@ export class ModelWorker {
   }
 
   async start(): Promise<void> {
-    const { limits, hardware, runner } = this.#options;
-    await this.#publisher.announceLimits(hardware, limits.maxBatchTokens);
+    const { shape, hardware, joining, onRedisError } = this.#options;
+    await this.#publisher.announceLimits(hardware, shape.maxBatchTokens);
     // A Redis that is full refuses what only a model's card shows; the next start tells the same.
-    await this.#publisher.announceJoining(runner.joining).catch(this.#options.onRedisError);
+    if (joining) await this.#publisher.announceJoining(joining).catch(onRedisError);
     await this.#rate.start();
     this.#consumer.start(this.#engine);
   }

@@ -8,6 +8,7 @@ import { processBatch } from './process-batch.js';
 function claimed(n: number, more: Partial<ClaimedItem> = {}): ClaimedItem {
   return {
     jobId: `m.1.fp32.0.${n}`,
+    tenant: 'default',
     ulid: String(n),
     slice: 0,
     n,
@@ -18,6 +19,8 @@ function claimed(n: number, more: Partial<ClaimedItem> = {}): ClaimedItem {
     parameters: {},
     strikes: 0,
     attempts: 0,
+    written: 0,
+    rank: 2,
     queuedMs: 0,
     dropped: new Dropped(),
     ...more,

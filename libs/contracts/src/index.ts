@@ -6,9 +6,11 @@ export {
   Conversation,
   type GeneratedAnswer,
   type GenerationSettings,
+  type LikelyToken,
   MAX_CHOICES,
   MAX_STOPS,
   MAX_TOP_LOGPROBS,
+  type ShownToken,
   TextGenerationInput,
   TextGenerationParameters,
 } from './generation.js';
@@ -48,7 +50,11 @@ export {
   type TensorSpec,
 } from './model.js';
 export { nearestNames } from './nearest.js';
-export { type EmbeddingInput, EmbeddingsRequest, MAX_EMBEDDINGS } from './openai.js';
+export { EmbeddingsRequest, MAX_EMBEDDINGS } from './openai.js';
+export { ChatCompletionRequest, chatFields } from './openai-chat.js';
+export { CompletionRequest, completionFields } from './openai-completions.js';
+export { countUnknown, SAMPLING_FIELDS } from './openai-generation.js';
+export type { OpenAiInput } from './openai-inputs.js';
 export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
 export { requestObject } from './request.js';
 export { RerankRequest, TextsRerankRequest } from './rerank.js';

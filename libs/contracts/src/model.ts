@@ -6,6 +6,7 @@ export const TASKS = [
   'feature-extraction',
   'rerank',
   'token-classification',
+  'text-generation',
   'tensors',
 ] as const;
 export const Task = z.enum(TASKS);
@@ -33,8 +34,7 @@ export type Limits = z.infer<typeof Limits>;
 
 /** `models/<name>/<version>/shoal.json`. Every field is optional: the loader reads the graph and Hugging Face's files. */
 export const ShoalJson = z.strictObject({
-  /** A model that generates text is kept in the same folders; jobs cannot ask for it yet. */
-  task: z.enum([...TASKS, 'text-generation']).optional(),
+  task: Task.optional(),
   description: z.string().max(500).optional(),
   license: z.string().max(200).optional(),
   limits: Limits.optional(),
@@ -73,6 +73,8 @@ export interface ListedModel {
   readonly created: number;
   readonly owned_by: string;
   readonly task: Task;
+  /** Of models that generate text: tokens of prompt and answer together. vLLM's name for it. */
+  readonly max_model_len?: number;
 }
 
 /** `GET /v1/models/{name}`. */
@@ -93,7 +95,12 @@ export interface ModelCard extends ListedModel {
   readonly dimensions?: number;
   readonly inputs?: readonly TensorSpec[];
   readonly outputs?: readonly TensorSpec[];
-  readonly example: { readonly request: unknown; readonly curl: string };
+  readonly example: {
+    readonly request: unknown;
+    readonly curl: string;
+    /** The same in OpenAI's words, where it has some for the task. */
+    readonly openai_curl?: string;
+  };
 }
 
 export interface TensorSpec {

@@ -1,65 +1,18 @@
-/** The shapes of OpenAI's API that Shoal answers to. */
+/** `POST /v1/embeddings`, as OpenAI has it. */
 import { z } from 'zod';
 import { RequestedModel } from './job.js';
-import { requestObject, tokenFault } from './request.js';
+import { textsOrTokens } from './openai-inputs.js';
+import { requestObject } from './request.js';
 
 /** Most inputs of one call, as OpenAI has it. */
 export const MAX_EMBEDDINGS = 2048;
 
-const INPUT_FAULT = `give a text, a token array, or an array of 1 to ${MAX_EMBEDDINGS} of either`;
-const EMPTY_FAULT = 'must not be empty';
-
-/** One text or one token array of an embeddings call. */
-export type EmbeddingInput = string | { readonly tokens: readonly number[] };
-
-/** By hand: a union of schemas would look at a list of a million numbers as texts first, and tell a million faults. */
-const EmbeddingInputs = z
-  .unknown()
-  .transform((input, context): EmbeddingInput | readonly EmbeddingInput[] => {
-    const fault = (message: string, path: number[] = []) => {
-      context.addIssue({ code: 'custom', message, path });
-      return z.NEVER;
-    };
-    if (input === undefined) return fault('required');
-    const many = Array.isArray(input) && typeof input[0] !== 'number';
-    const entries: readonly unknown[] = many ? input : [input];
-    if (entries.length === 0 || entries.length > MAX_EMBEDDINGS) return fault(INPUT_FAULT);
-    const read: EmbeddingInput[] = [];
-    for (const [index, entry] of entries.entries()) {
-      const at = many ? [index] : [];
-      if (entry === '') return fault(EMPTY_FAULT, at);
-      if (typeof entry === 'string') {
-        read.push(entry);
-      } else if (Array.isArray(entry)) {
-        const wrong = tokenFault(entry);
-        if (wrong !== null) return fault(wrong.message, [...at, ...wrong.path]);
-        read.push({ tokens: entry as number[] });
-      } else {
-        return fault(INPUT_FAULT, at);
-      }
-    }
-    return many ? read : read[0]!;
-  })
-  .meta({
-    description: `A text, up to ${MAX_EMBEDDINGS} texts, a token array, or up to ${MAX_EMBEDDINGS} token arrays.`,
-    examples: ['Many small fish', ['Many small fish', 'in one large shoal'], [7, 8, 9], [[7, 8], [9]]],
-    anyOf: [
-      { type: 'string', minLength: 1 },
-      { type: 'array', minItems: 1, maxItems: MAX_EMBEDDINGS, items: { type: 'string', minLength: 1 } },
-      { type: 'array', minItems: 1, items: { type: 'integer', minimum: 0 } },
-      {
-        type: 'array',
-        minItems: 1,
-        maxItems: MAX_EMBEDDINGS,
-        items: { type: 'array', minItems: 1, items: { type: 'integer', minimum: 0 } },
-      },
-    ],
-  });
-
-/** `POST /v1/embeddings`. */
 export const EmbeddingsRequest = requestObject({
   model: RequestedModel.meta({ description: 'The name of a model that embeds.', examples: ['wordnet-embed'] }),
-  input: EmbeddingInputs,
+  input: textsOrTokens(MAX_EMBEDDINGS, {
+    description: `A text, up to ${MAX_EMBEDDINGS} texts, a token array, or up to ${MAX_EMBEDDINGS} token arrays.`,
+    examples: ['Many small fish', ['Many small fish', 'in one large shoal'], [7, 8, 9], [[7, 8], [9]]],
+  }),
   encoding_format: z
     .enum(['float', 'base64'])
     .default('float')

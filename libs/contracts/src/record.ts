@@ -17,6 +17,8 @@ export interface JobMeta {
   readonly array: boolean;
   /** Rows per input element where an element makes several (rerank: one per document). */
   readonly groups?: readonly number[];
+  /** Tokens of all items, where the job is charged for its answers as well. */
+  readonly inputTokens?: number;
   readonly webhook?: JobWebhook;
   /** W3C traceparent of the span that enqueued the job, where its trace is kept. */
   readonly trace?: string;

@@ -12,7 +12,8 @@ export function requestObject<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.preprocess(withoutNulls, z.strictObject(shape));
 }
 
-function withoutNulls(value: unknown): unknown {
+/** Without the fields that are null, which count as left out. */
+export function withoutNulls(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const fields = Object.entries(value);
   return fields.some(isNull) ? Object.fromEntries(fields.filter((field) => !isNull(field))) : value;

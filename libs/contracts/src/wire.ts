@@ -91,6 +91,8 @@ export interface GeneratedText {
   readonly accepted: number;
   readonly rejected: number;
   readonly logprobs?: WireLogprobs;
+  /** Tokens of the prompt, where it is echoed. */
+  readonly promptIds?: Uint32Array;
   /** Of the prompt's tokens, where it is echoed with them. */
   readonly promptLogprobs?: WireLogprobs;
 }

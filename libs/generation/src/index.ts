@@ -1,1 +1,8 @@
+/** Text generation: forward passes of a decoder, its KV cache, and the engine that keeps many texts going at once. */
+export { GenerationEngine, type GenerationListener, type OpenOptions } from './engine/client.js';
+export type { EngineStats } from './engine/stats.js';
+export { type GenerateOptions, generateGreedily } from './generate.js';
+export { type CacheOptions, KvCache } from './kv/cache.js';
+export { DecoderPasses, type NewTokens, type PassOptions } from './passes.js';
+export type { Candidates } from './sampling/candidates.js';
 export type { Finish, GenerationRequest, NewToken, Sampling } from './types.js';

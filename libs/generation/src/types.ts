@@ -18,7 +18,7 @@ export interface Sampling {
 }
 
 export interface GenerationRequest {
-  /** The caller's own number for it, unique among those that run. */
+  /** The caller's own number for it, used once. */
   readonly id: number;
   readonly prompt: Uint32Array;
   /** Tokens of the answer that were made before, here or elsewhere. */

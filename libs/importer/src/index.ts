@@ -1,9 +1,6 @@
 export { architectureOf, buildModel } from './architectures/table.js';
 export type { Architecture, BuildRequest } from './architectures/types.js';
 export { Checkpoint, fileIn, openCheckpoint } from './checkpoint.js';
-export { type GenerateOptions, generateGreedily } from './decoder/generate.js';
-export { type DecoderInfo, decoderInfoOf, readDecoderInfo } from './decoder/info.js';
-export { type CacheOptions, type Candidates, DecoderPasses, type NewTokens } from './decoder/passes.js';
 export { type ImportContext, type ImportRequest, importFolder } from './import-folder.js';
 export { Matrix, stackRows } from './matrix.js';
 export { type GraphKind, precisionOf } from './precision/dtype.js';

@@ -3,22 +3,27 @@ import { type Joining, MAX_ITEMS, type ModelCard, type Task, type TensorSpec } f
 import type { Model } from './types.js';
 
 const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
+  'text-generation': 'Many small fish',
   'text-classification': 'Many small fish in one large shoal.',
   'feature-extraction': 'Many small fish in one large shoal.',
   'token-classification': 'Ada Lovelace met Charles Babbage in London.',
   rerank: { query: 'What do fish breathe with?', documents: ['Fish breathe with gills.', 'Bread is baked.'] },
 };
 
+/** Its answer comes soon. */
+const SHORT = { parameters: { max_tokens: 64 } };
+
 /** `origin` is where callers reach the API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
 export function modelCard(model: Model, origin: string, joining: Joining | null, keys: boolean): ModelCard {
-  const { shoal, task, labels, dimensions } = model;
-  const request = { model: model.name, input: shoal.example ?? example(model) };
+  const { shoal, task, labels, dimensions, generator } = model;
+  const request = { model: model.name, input: exampleInput(model), ...(generator && SHORT) };
   return {
     id: model.name,
     object: 'model',
     created: model.created,
     owned_by: 'shoal',
     task,
+    ...(generator && { max_model_len: generator.maxContext }),
     version: model.version,
     variants: Object.keys(model.variants),
     ...(shoal.description !== undefined && { description: shoal.description }),
@@ -33,8 +38,19 @@ export function modelCard(model: Model, origin: string, joining: Joining | null,
     ...(labels.length > 0 && { labels }),
     ...(dimensions !== null && { dimensions }),
     ...(task === 'tensors' && { inputs: model.inputs, outputs: model.outputs }),
-    example: { request, curl: curl(origin, keys, request) },
+    example: {
+      request,
+      curl: curl(`${origin}/v1/jobs?wait=30`, keys, request),
+      ...(generator && { openai_curl: openaiCurl(origin, keys, model.name, request.input) }),
+    },
   };
+}
+
+/** A model that was made for conversations is asked for the next turn of one. */
+function exampleInput(model: Model): unknown {
+  const input = model.shoal.example ?? example(model);
+  if (typeof input !== 'string' || model.generator?.chatTemplate == null) return input;
+  return { messages: [{ role: 'user', content: input }] };
 }
 
 function example({ task, inputs }: Model): unknown {
@@ -50,11 +66,19 @@ function zeros({ type, shape }: TensorSpec): unknown {
   }, zero);
 }
 
+/** The same to the path that OpenAI has for it. */
+function openaiCurl(origin: string, keys: boolean, model: string, input: unknown): string {
+  const { max_tokens } = SHORT.parameters;
+  return typeof input === 'object'
+    ? curl(`${origin}/v1/chat/completions`, keys, { model, ...input, max_tokens })
+    : curl(`${origin}/v1/completions`, keys, { model, prompt: input, max_tokens });
+}
+
 /** A line for a POSIX shell; the answer comes when the job is done. */
-function curl(origin: string, keys: boolean, request: unknown): string {
+function curl(url: string, keys: boolean, request: unknown): string {
   const headers = [...(keys ? ['authorization: Bearer <your key>'] : []), 'content-type: application/json'];
   const flags = headers.map((header) => `-H ${quoted(header)}`).join(' ');
-  return `curl -s ${quoted(`${origin}/v1/jobs?wait=30`)} ${flags} -d ${quoted(JSON.stringify(request))}`;
+  return `curl -s ${quoted(url)} ${flags} -d ${quoted(JSON.stringify(request))}`;
 }
 
 function quoted(word: string): string {

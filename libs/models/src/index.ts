@@ -1,16 +1,29 @@
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
-export { shortestArray } from './numbers/shortest.js';
-export { type GeneratorFolder, readGenerator } from './repository/generator.js';
+export { shortest, shortestArray } from './numbers/shortest.js';
+export {
+  type DecoderInfo,
+  decoderInfoOf,
+  GRAPH_VERSION,
+  readDecoderInfo,
+  writeDecoderInfo,
+} from './repository/decoder-info.js';
+export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
 export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';
+export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
+export { type ChatTemplate, chatTemplate } from './text/chat-template.js';
+export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text/text-stream.js';
+export type { TokenTexts } from './text/token-texts.js';
+export { loadStreamDecoders } from './text/tokenizer.js';
 export type {
   EncodedInput,
   EncodeRequest,
+  GeneratorDetails,
   ItemOutcome,
   Model,
   ModelFace,

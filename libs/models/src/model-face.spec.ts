@@ -4,6 +4,7 @@ import { type JobError, ShoalError } from '@shoal/contracts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createModelFace } from './model-face.js';
 import { openRepository } from './repository/repository.js';
+import type { TaskFace } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
 import { FIXTURES, type ModelFolders, modelFolders, onnx, TEXT_INPUTS } from './testing/model-folder.js';
 import type { ModelFace } from './types.js';
@@ -186,7 +187,12 @@ test('token vectors are nested lists; entities are named by tag, single tokens b
   const labels = ['B-PER', 'PER'];
   const model = { ...entities.model, labels: ['O', 'B-PER'] };
   for (const [i, aggregation_strategy] of ['none', 'simple'].entries()) {
-    const shown = PIPELINES[model.task].present(model, { aggregation_strategy }, [results[0]!.output]);
+    const shown = (PIPELINES[model.task] as TaskFace).present(
+      model,
+      { aggregation_strategy },
+      [results[0]!.output],
+      null,
+    );
     expect(shown).toEqual([{ ...entity, label: labels[i] }]);
   }
 });

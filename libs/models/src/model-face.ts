@@ -1,35 +1,47 @@
 /** The API's side of one model: check and tokenise inputs, show outputs, describe the model. */
-import { MAX_RESULT_BYTES, ShoalError } from '@shoal/contracts';
+import { MAX_RESULT_BYTES, ShoalError, type WireOutput } from '@shoal/contracts';
 import { modelCard } from './card.js';
 import { LazyList } from './lazy-list.js';
 import { isLargeOutput } from './result-size.js';
 import type { TaskFace } from './tasks/pipeline.js';
 import { PIPELINES } from './tasks/table.js';
+import type { TokenTexts } from './text/token-texts.js';
 import { loadTokenizer } from './text/tokenizer.js';
 import type { EncodedInput, EncodeRequest, ItemOutcome, Model, ModelFace, Presented, Presenter } from './types.js';
 
-/** Loads the tokenizer, where the task has one. Throws `model_invalid`. */
-export async function createModelFace(model: Model): Promise<ModelFace> {
+/** Loads the tokenizer, where the task has one. `random`: from 0 to 1, for seeds that are left out. Throws `model_invalid`. */
+export async function createModelFace(model: Model, random: () => number = Math.random): Promise<ModelFace> {
   const pipeline = PIPELINES[model.task];
-  const tokenizer = model.text === null ? null : await loadTokenizer(model, model.text.maxTokens);
+  const tokenizer = model.maxTokens === null ? null : await loadTokenizer(model, model.maxTokens);
+  const tokens = model.generator === null ? null : (tokenizer?.tokens() ?? null);
   return {
     model,
     encode: async (request) => {
       checkTask(model, request);
       const parameters = withDefaults(model, request.parameters);
-      const encoded = await pipeline.encode({ model, tokenizer }, request.input, parameters);
+      const encoded = await pipeline.encode({ model, tokenizer, random }, request.input, parameters);
       checkResultBytes(encoded.resultBytes);
       return { task: model.task, ...encoded };
     },
-    ...createPresenter(model),
+    ...presenterOf(model, tokens),
+    ...(tokens && { tokens }),
     card: (origin, joining = null, keys = false) => modelCard(model, origin, joining, keys),
   };
 }
 
-export function createPresenter(model: Model): Presenter {
-  const pipeline = PIPELINES[model.task];
-  return { present: (shape, results) => present(model, pipeline, shape, results) };
+/** Loads the tokenizer only where outputs are tokens. Throws `model_invalid`. */
+export async function createPresenter(model: Model): Promise<Presenter> {
+  const { generator } = model;
+  return presenterOf(model, generator && (await loadTokenizer(model, generator.maxContext)).tokens());
 }
+
+function presenterOf(model: Model, tokens: TokenTexts | null): Presenter {
+  const face: TaskFace = PIPELINES[model.task];
+  const show: Show = (parameters, outputs) => face.present(model, parameters, outputs, tokens);
+  return { present: (shape, results) => present(show, shape, results) };
+}
+
+type Show = (parameters: EncodedInput['parameters'], outputs: readonly WireOutput[]) => unknown;
 
 function checkTask(model: Model, { task }: EncodeRequest): void {
   if (task === undefined || task === model.task) return;
@@ -38,9 +50,9 @@ function checkTask(model: Model, { task }: EncodeRequest): void {
 }
 
 /** The model's folder may say that texts which are too long are cut unless a request says otherwise. */
-function withDefaults({ shoal: { truncate }, text }: Model, parameters: unknown): unknown {
+function withDefaults({ shoal: { truncate }, maxTokens }: Model, parameters: unknown): unknown {
   const given = parameters ?? {};
-  if (truncate === undefined || text === null || typeof given !== 'object') return given;
+  if (truncate === undefined || maxTokens === null || typeof given !== 'object') return given;
   return { ...given, truncate: ('truncate' in given ? given.truncate : null) ?? truncate };
 }
 
@@ -48,13 +60,12 @@ function checkResultBytes(bytes: number): void {
   if (bytes <= MAX_RESULT_BYTES) return;
   throw new ShoalError(
     'result_too_large',
-    `The result would take ${bytes} bytes; one job's result takes ${MAX_RESULT_BYTES}. Ask for fewer items or values`,
+    `The result would take ${bytes} bytes; one job's result takes ${MAX_RESULT_BYTES}. Ask for fewer items, values or tokens`,
   );
 }
 
 function present(
-  model: Model,
-  pipeline: TaskFace,
+  showOne: Show,
   { parameters, array, groups }: Pick<EncodedInput, 'parameters' | 'array' | 'groups'>,
   results: readonly ItemOutcome[],
 ): Presented {
@@ -68,7 +79,7 @@ function present(
     const rows = elements[index] ?? [];
     const outputs = rows.flatMap((row) => row?.output ?? []);
     // Scores of some documents do not rank all of them: a group is whole or null.
-    return outputs.length > 0 && outputs.length === rows.length ? pipeline.present(model, parameters, outputs) : null;
+    return outputs.length > 0 && outputs.length === rows.length ? showOne(parameters, outputs) : null;
   };
   if (!array) return { output: show(0), errors };
   const list = new LazyList(elements.length, show);

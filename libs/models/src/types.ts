@@ -1,5 +1,6 @@
 /** What this lib gives to the API (encode, present) and to workers (run). */
 import type { JobError, Joining, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
+import type { TokenTexts } from './text/token-texts.js';
 
 /** How token vectors become one vector. */
 export type Pooling = 'mean' | 'cls' | 'last';
@@ -20,6 +21,20 @@ export interface TextDetails {
   readonly scoreFunction: ScoreFunction;
 }
 
+/** What an API and an engine need to know of a model that generates text. */
+export interface GeneratorDetails {
+  /** Tokens of prompt and answer together, at most. */
+  readonly maxContext: number;
+  /** Token ids are below it. */
+  readonly vocabulary: number;
+  /** Any of them ends a text. */
+  readonly eosTokenIds: readonly number[];
+  /** In Jinja; null for a model that was not made for conversations. */
+  readonly chatTemplate: string | null;
+  /** What templates call `bos_token`, `eos_token`, ... */
+  readonly specialTokens: Readonly<Record<string, string>>;
+}
+
 /** One version of a model folder in one of its variants, read and checked without loading the graph's weights. */
 export interface Model {
   readonly name: string;
@@ -32,7 +47,7 @@ export interface Model {
   readonly shoal: ShoalJson;
   /** Class names by index; empty where the task has none. */
   readonly labels: readonly string[];
-  /** Longest input in tokens, special tokens included; null for `tensors`. */
+  /** Longest input in tokens, special tokens included (with the answer, of a text that is generated); null for `tensors`. */
   readonly maxTokens: number | null;
   readonly dimensions: number | null;
   /** A shape of `['...']` is one of any rank; a dimension `?` has no name. */
@@ -40,8 +55,10 @@ export interface Model {
   readonly outputs: readonly TensorSpec[];
   /** False where the graph cannot take several items at once; where it can, rows are joined only once that is proved. */
   readonly batchable: boolean;
-  /** Null for `tensors`. */
+  /** Null for `tensors` and `text-generation`. */
   readonly text: TextDetails | null;
+  /** Of `text-generation` only. */
+  readonly generator: GeneratorDetails | null;
   /** Unix seconds of the ONNX file's last change. */
   readonly created: number;
   /** `<name>.<version>.<variant>.0` */
@@ -59,6 +76,8 @@ export interface EncodedInput {
   readonly array: boolean;
   /** Rows per input element where an element makes several. */
   readonly groups?: readonly number[];
+  /** Of `text-generation`: the most tokens that each item's answer has. */
+  readonly answers?: readonly number[];
   /** Upper estimate of the stored output in bytes. */
   readonly resultBytes: number;
 }
@@ -90,6 +109,8 @@ export interface Presenter {
 /** The API's side of one model. */
 export interface ModelFace extends Presenter {
   readonly model: Model;
+  /** Of models that generate text. */
+  readonly tokens?: TokenTexts;
   /**
    * Checks and tokenises an input: one item or an array of up to 1,000.
    * Throws ShoalError `invalid_request` (path of each fault, starting at `input` or `parameters`), `input_too_long`,

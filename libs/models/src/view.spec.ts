@@ -53,7 +53,7 @@ function record(results: JobRecord['results'], changes: Partial<JobRecord> = {})
   };
 }
 
-const presenter = createPresenter(fakeModel({ task: 'feature-extraction' }));
+const presenter = await createPresenter(fakeModel({ task: 'feature-extraction' }));
 const single = { ...record([]).meta, array: false };
 
 describe('the view of a job', () => {

@@ -51,7 +51,7 @@ export function summaryOf(record: JobRecord): JobSummary {
     webhook: meta.webhook ? { url: meta.webhook.url, events: meta.webhook.events } : null,
     items: { total: record.total, done: record.done, failed: record.failed },
     error: record.error,
-    usage: { input_tokens: record.tokens },
+    usage: { input_tokens: record.meta.inputTokens ?? record.tokens },
     links: linksOf(record.id),
   };
 }

@@ -21,6 +21,8 @@ export interface OnnxSignature {
   /** What a caller has to give: initializers, which old files list as inputs too, are left out. */
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
+  /** Notes of whoever made the file, by name. */
+  readonly metadata: ReadonlyMap<string, string>;
   /** Paths of external data files as the file gives them: unchecked, relative to its folder. */
   readonly externalFiles: readonly string[];
 }
@@ -32,7 +34,7 @@ export interface OnnxSignature {
  */
 export function readSignature(path: string): OnnxSignature {
   const externalFiles = new Set<string>();
-  const { irVersion, producer, opsets, graph } = readModel(path, notedExternalFiles(externalFiles));
+  const { irVersion, producer, opsets, metadata, graph } = readModel(path, notedExternalFiles(externalFiles));
   const problem =
     opsets.size === 0 ? 'it imports no operator set' : graph.outputs.length === 0 ? 'its graph has no outputs' : null;
   if (problem !== null) throw invalid(`${path} is not a usable ONNX file: ${problem}`);
@@ -42,6 +44,7 @@ export function readSignature(path: string): OnnxSignature {
     opsets: Object.fromEntries(opsets),
     inputs: graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map((info) => toValue(info, path)),
     outputs: graph.outputs.map((info) => toValue(info, path)),
+    metadata,
     externalFiles: [...externalFiles],
   };
 }

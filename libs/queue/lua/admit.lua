@@ -6,8 +6,9 @@
   ARGV[1]  msgpack { jobs, slices, tenants, tokenCap, queueCap, heldCap, commit }: caps of a tenant's tokens, of everybody's,
            of a tenant's bytes. Each of the first three is a map of lists with a place per job, slice or tenant:
            jobs     id, tenant (which), rank, meta, task, deadlineAt, deadlineIn (0: none), items, tokens, reserved, held, kept,
-                    slices (how many), retention, subscribed, array, keyBytes, keyMs (0: no key)
-           slices   of all jobs: first, count, tokens, cost, items; meta, task and items are numbers of arguments
+                    slices (how many), retention, subscribed, array, keyBytes, keyMs (0: no key),
+                    answers (each item is a slice, and a chunk, of its own)
+           slices   of all jobs: first, count, tokens, cost, answer (tokens it is charged for, in its cost), items; meta, task and items are numbers of arguments
            tenants  name, weight, held (bytes it was last seen to hold in all queues)
   ARGV[n]  packed values
   Output   msgpack { decision, tag, priority, overtaken }: a decision per job, the others per slice of jobs that were created
@@ -44,7 +45,7 @@ end
 
 local out = { decision = {}, tag = {}, priority = {}, overtaken = {} }
 -- What the sweeper needs to enqueue it, should the producer not live to do so.
-local lost = { id = {}, tenant = {}, rank = {}, slices = {}, count = {}, tokens = {}, tag = out.tag, overtaken = out.overtaken }
+local lost = { id = {}, tenant = {}, rank = {}, slices = {}, alone = {}, count = {}, tokens = {}, tag = out.tag, overtaken = out.overtaken }
 local places, created = 0, 0
 
 local function place(tenant, rank, cost)
@@ -91,6 +92,7 @@ for i, id in ipairs(jobs.id) do
     end
     if jobs.subscribed[i] ~= '' then field(SUBSCRIBED, jobs.subscribed[i]) end
     if jobs.array[i] then field('parts', 1) end
+    if jobs.answers[i] then field('place', rank .. ' ' .. exact(tenant.weight)) end
     if deadline > 0 then
       field('deadline', deadline)
       redis.call('ZADD', TAG .. ':due', deadline, id)
@@ -100,6 +102,7 @@ for i, id in ipairs(jobs.id) do
       place(tenant, rank, slices.cost[at] / tenant.weight)
       field('in' .. s, ARGV[slices.items[at]])
       field('at' .. s, slices.first[at] .. ' ' .. slices.count[at])
+      if jobs.answers[i] then field('charge' .. s, slices.answer[at]) end
       lost.count[places], lost.tokens[places] = slices.count[at], slices.tokens[at]
     end
     write(key, fields)
@@ -108,6 +111,7 @@ for i, id in ipairs(jobs.id) do
     end
     created = created + 1
     lost.id[created], lost.tenant[created], lost.rank[created], lost.slices[created] = id, tenant.name, rank, count
+    lost.alone[created] = jobs.answers[i]
     tenant.addedTokens = tenant.addedTokens + tokens
     tenant.addedBytes = tenant.addedBytes + bytes
     tenant.index[#tenant.index + 1] = 0

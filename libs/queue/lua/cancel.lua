@@ -21,7 +21,7 @@ if erase then
   if redis.call('ZREM', TAG .. ':forget', forget_entry(held, 'record', id, tenant), tenant .. ' ' .. id) > 0 then
     hold(tenant, -held)
   end
-  redis.call('UNLINK', key, TAG .. ':parts:' .. id)
+  redis.call('UNLINK', key, TAG .. ':parts:' .. id, text_of(id))
   redis.call('ZREM', TAG .. ':index:' .. tenant, id)
 end
 return cancelled and 1 or 0

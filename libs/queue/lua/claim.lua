@@ -10,8 +10,9 @@
   ARGV     chunk id, tag, tenant ('': nothing overtakes it), rank, how much had overtaken when it got the tag (admit.lua);
            per slice: job id, slice number
   Output   now, slices or nothing where the chunk goes back; a slice that has nothing to do is an empty list, else
-           { packed items, packed task, first item, created, done by item, strikes by item, attempts by item }
-           where the last are lists over the slice's items, empty before its first forward pass
+           { packed items, packed task, tenant, first item, created, done by item, strikes by item, attempts by item,
+             tokens of its answer that are in the log by item }
+           where the last are lists over the slice's items, empty before its first forward pass or token
 ]]
 local chunk, tag, tenant, rank, overtaken = unpack(ARGV, 1, 5)
 -- So much may a tenant's better priorities run ahead: a chunk is not sent back for less, in tokens at weight 1.
@@ -38,7 +39,7 @@ local out = {}
 for i = 6, #ARGV, 2 do
   local key, s = record(ARGV[i]), ARGV[i + 1]
   local r = redis.call('HMGET', key, 'state', 'in' .. s, 'at' .. s, 'task', 'created', IN_FLIGHT .. s, 'mask' .. s,
-    HAS_FAILURES)
+    HAS_FAILURES, 'tenant', 'pieces')
   if r[1] and is_open(r[1]) and r[2] then
     local first, count = string.match(r[3], '^(%d+) (%d+)$')
     first, count = tonumber(first), tonumber(count)
@@ -49,7 +50,7 @@ for i = 6, #ARGV, 2 do
       redis.call('HDEL', key, IN_FLIGHT .. s)
       redis.call('HSET', key, HAS_FAILURES, 1)
     end
-    local done, strikes, attempts = {}, {}, {}
+    local done, strikes, attempts, made = {}, {}, {}, {}
     if r[7] then
       for n = 1, count do done[n] = tonumber(string.sub(r[7], n, n)) end
     end
@@ -60,7 +61,10 @@ for i = 6, #ARGV, 2 do
         strikes[n], attempts[n] = tonumber(f[1] or 0), tonumber(f[2] or 0)
       end
     end
-    out[#out + 1] = { r[2], r[4], first, tonumber(r[5]), done, strikes, attempts }
+    if r[10] then
+      for n = 1, count do made[n] = tonumber(redis.call('HGET', key, 'made' .. (first + n - 1)) or 0) end
+    end
+    out[#out + 1] = { r[2], r[4], r[9], first, tonumber(r[5]), done, strikes, attempts, made }
   else
     out[#out + 1] = {}
   end

@@ -21,6 +21,9 @@ local function now_ms()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- The log of an answer that is being generated, piece by piece, as followers read it (text.lua).
+local function text_of(id) return TAG .. ':text:' .. id end
+
 local function is_open(state) return state == 'queued' or state == 'running' end
 
 local function holds(chunk, token) return redis.call('GET', TAG .. ':chunks:' .. chunk .. ':lock') == token end
@@ -58,6 +61,32 @@ local function hold(tenant, bytes)
   end
 end
 
+-- Tokens of an answer, until those of a queue are known by experience; gauges.ts has the same.
+local DEFAULT_ANSWER = 256
+
+-- Tags of who was charged for more or fewer tokens than were made, by tenant and rank: written once, by settle().
+local corrections = {}
+
+-- `place` is the record's: `<rank> <weight>`.
+local function correct(tenant, place, tokens)
+  local rank, weight = string.match(place, '^(%d) (.+)$')
+  local by_rank = corrections[tenant] or { 0, 0, 0 }
+  for lower = tonumber(rank), 3 do by_rank[lower] = by_rank[lower] + tokens / tonumber(weight) end
+  corrections[tenant] = by_rank
+end
+
+local function write_corrections()
+  for tenant, by_rank in pairs(corrections) do
+    local tags = {}
+    for tag in string.gmatch(redis.call('HGET', TAG .. ':tags', tenant) or '', '%S+') do tags[#tags + 1] = tonumber(tag) end
+    if #tags == 5 then
+      for rank = 1, 3 do tags[rank] = math.max(0, tags[rank] + by_rank[rank]) end
+      for n = 1, 5 do tags[n] = exact(tags[n]) end
+      redis.call('HSET', TAG .. ':tags', tenant, table.concat(tags, ' '))
+    end
+  end
+end
+
 local function forget_entry(bytes, kind, id, tenant) return bytes .. ' ' .. kind .. ' ' .. id .. ' ' .. tenant end
 
 -- What the jobs that end in this script give back, who started or has new outputs, and whether webhooks have news: all
@@ -80,17 +109,23 @@ local function subscribes(letters, letter) return letters and string.find(letter
 local function finish(id, state, now, fields, bytes)
   local key = record(id)
   local r = redis.call('HMGET', key, 'tenant', 'tokens', 'reserved', 'slices', 'deadline', 'retention', SUBSCRIBED, 'parts',
-    'held', 'bytes', 'kept')
+    'held', 'bytes', 'kept', 'place', 'pieces', 'logged')
   local tenant, tokens, slices, retention = r[1], tonumber(r[2]), tonumber(r[4]), tonumber(r[6])
   bytes = bytes or tonumber(r[10] or 0)
-  local held = tonumber(r[11] or 0) + bytes
+  local held = tonumber(r[11] or 0) + bytes + tonumber(r[14] or 0)
   redis.call('HSET', key, 'state', state, 'ended', now, 'expires', now + retention, 'bytes', bytes, 'held', held,
     unpack(fields or {}))
+  -- Answers that never ended are charged for what was made of them.
+  for s = 0, r[12] and slices - 1 or -1 do
+    local c = redis.call('HMGET', key, 'charge' .. s, 'made' .. s)
+    if c[1] then correct(tenant, r[12], tonumber(c[2] or 0) - tonumber(c[1])) end
+  end
   local inputs = {}
   for s = 0, slices - 1 do inputs[s + 1] = 'in' .. s end
   redis.call('HDEL', key, unpack(inputs))
   redis.call('PEXPIRE', key, retention)
   if r[8] then redis.call('PEXPIRE', TAG .. ':parts:' .. id, retention) end
+  if r[13] then redis.call('PEXPIRE', text_of(id), retention) end
   redis.call('ZADD', TAG .. ':forget', now + retention, forget_entry(held, 'record', id, tenant))
   if r[5] then redis.call('ZREM', TAG .. ':due', id) end
   if subscribes(r[7], 'e') then emit(id, tenant, state, now) end
@@ -106,6 +141,7 @@ end
 
 -- Releases what admission reserved and announces what happened, in one message each; API replicas wake who waits.
 local function settle()
+  write_corrections()
   if outbox then redis.call('PUBLISH', 'shoal:outbox', string.sub(TAG, 8, -2)) end
   if #moved > 0 then redis.call('PUBLISH', 'shoal:moved:' .. string.sub(TAG, 8, -2), table.concat(moved, ' ')) end
   if #ended == 0 then return end

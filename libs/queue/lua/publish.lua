@@ -7,7 +7,7 @@
   ARGV[1]  msgpack { chunks, runs, maxBytes, outputPauseMs (between two events of outputs) }; the first two are maps of lists
            with a place per chunk or run (a row of neighbouring items of one slice with their results):
            chunks   id, token
-           runs     chunk (which), job, slice, first, last, failed (how many of the results are errors; -1: there are no
+           runs     chunk (which), job, slice, first, last, used (tokens of the answer, -1: not told), failed (how many of the results are errors; -1: there are no
                     results, each item is to be tried again and its attempts count one more)
   ARGV[2]  packed JobError for results that are too large
   ARGV[n]  packed results, in the order of the runs, from the third argument on
@@ -34,12 +34,24 @@ local function unmark(key, mark_field, marks, first, last)
   return found
 end
 
+-- An answer is charged for what was made of it, and answers to come for what is made of them on average. An item that
+-- generates is a slice of its own.
+local function charge(key, slice, tenant, place, used)
+  local c = redis.call('HMGET', key, 'charge' .. slice, 'made' .. slice)
+  if not c[1] then return end
+  local tokens = used < 0 and tonumber(c[2] or 0) or used
+  correct(tenant, place, tokens - tonumber(c[1]))
+  redis.call('HDEL', key, 'charge' .. slice)
+  local mean = tonumber(redis.call('HGET', STATE, 'answer') or DEFAULT_ANSWER)
+  if used >= 0 then redis.call('HSET', STATE, 'answer', exact(mean + (used - mean) / 16)) end
+end
+
 for i, id in ipairs(runs.job) do
   local slice, first, last, failed, result = runs.slice[i], runs.first[i], runs.last[i], runs.failed[i], ARGV[i + 2]
   local key = record(id)
   local mask_field, mark_field = 'mask' .. slice, IN_FLIGHT .. slice
   local r = redis.call('HMGET', key, 'state', 'items', 'at' .. slice, mask_field, mark_field, 'done', 'failed', 'bytes',
-    HAS_FAILURES, 'parts', SUBSCRIBED, 'tenant', OUTPUT_EVENT_AT)
+    HAS_FAILURES, 'parts', SUBSCRIBED, 'tenant', OUTPUT_EVENT_AT, 'place')
   if not held[runs.chunk[i]] then
     out[i] = -1
   elseif not r[1] or not is_open(r[1]) then
@@ -67,6 +79,7 @@ for i, id in ipairs(runs.job) do
       out[i] = 1
     else
       out[i] = 1
+      if r[14] then charge(key, slice, r[12], r[14], runs.used[i]) end
       local done, failures = tonumber(r[6] or 0) + items, tonumber(r[7] or 0) + failed
       local bytes = tonumber(r[8] or 0) + #result
       -- An array's outputs are numbered as they come: this run has the numbers up to `done`.

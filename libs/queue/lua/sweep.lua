@@ -8,7 +8,7 @@
   ARGV     ms after which a recorded job counts as not enqueued, packed JobError for expired jobs
   Output   msgpack { more, jobs, next, lost }: whether there is more to do now; unfinished jobs; when there is something to
            forget (Unix ms), if ever; what to enqueue: { commit, slices } with
-           slice = { ulid, slice, tenant, rank, count, tokens, tag, priority, overtaken }
+           slice = { ulid, slice, alone, tenant, rank, count, tokens, tag, priority, overtaken }
 ]]
 -- Most of each kind in one call, a few ms of Redis's time: slices of jobs that expire, entries, commits, chunks.
 local MAX_EXPIRED_SLICES, MAX_FORGOTTEN, MAX_COMMITS, MAX_LOWERED = 500, 200, 4, 200
@@ -115,7 +115,7 @@ for _, commit in ipairs(due) do
       for s = 1, count do
         local tag = c.tag[at + s]
         slices[#slices + 1] = {
-          ulid = id, slice = s - 1, tenant = c.tenant[i], rank = c.rank[i], count = c.count[at + s], tokens = c.tokens[at + s],
+          ulid = id, slice = s - 1, alone = c.alone ~= nil and c.alone[i], tenant = c.tenant[i], rank = c.rank[i], count = c.count[at + s], tokens = c.tokens[at + s],
           tag = tag, priority = priority_of(order, tag), overtaken = c.overtaken[at + s],
         }
       end

@@ -79,6 +79,7 @@ export async function admit(
       placed.push({
         ulid: jobs.id[n]!,
         slice: s,
+        alone: jobs.answers[n]!,
         tenant: job.tenant.name,
         rank: jobs.rank[n]!,
         count: slices.count[slice]!,
@@ -113,12 +114,14 @@ class Arguments {
     array: [] as boolean[],
     keyBytes: [] as number[],
     keyMs: [] as number[],
+    answers: [] as boolean[],
   };
   readonly slices = {
     first: [] as number[],
     count: [] as number[],
     tokens: [] as number[],
     cost: [] as number[],
+    answer: [] as number[],
     items: [] as number[],
   };
   readonly tenants = { name: [] as string[], weight: [] as number[], held: [] as number[] };
@@ -143,7 +146,7 @@ class Arguments {
     jobs.deadlineAt.push(deadline && 'at' in deadline ? deadline.at : 0);
     jobs.deadlineIn.push(deadline && 'in' in deadline ? deadline.in : 0);
     jobs.items.push(job.items.length);
-    jobs.tokens.push(job.tokens.reduce((sum, n) => sum + n, 0));
+    jobs.tokens.push(slices.reduce((sum, { tokens, answer }) => sum + tokens + answer, 0));
     jobs.reserved.push(job.resultBytes);
     jobs.held.push(bytes + packedMeta.length + job.resultBytes);
     jobs.kept.push(RECORD_BYTES + packedMeta.length);
@@ -153,11 +156,13 @@ class Arguments {
     jobs.array.push(meta.array);
     jobs.keyBytes.push(idempotency ? KEY_BYTES + idempotency.key.length : 0);
     jobs.keyMs.push(idempotency ? keepKeyMs(retentionMs) : 0);
-    slices.forEach(({ first, items, tokens }, s) => {
+    jobs.answers.push(job.answers !== undefined);
+    slices.forEach(({ first, items, tokens, answer }, s) => {
       this.slices.first.push(first);
       this.slices.count.push(items.length);
       this.slices.tokens.push(tokens);
-      this.slices.cost.push(Math.max(tokens, Math.round(packed[s]!.length / BYTES_PER_TOKEN)));
+      this.slices.cost.push(Math.max(tokens, Math.round(packed[s]!.length / BYTES_PER_TOKEN)) + answer);
+      this.slices.answer.push(answer);
       this.slices.items.push(this.#argument(packed[s]!));
     });
   }

@@ -15,6 +15,7 @@ function slice(ulid: string, more: Partial<PlacedSlice> = {}): PlacedSlice {
     tokens: 10,
     tag: 1,
     priority: 1,
+    alone: false,
     overtaken: 0,
     ...more,
   };

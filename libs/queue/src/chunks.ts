@@ -13,6 +13,8 @@ export interface Slice {
   readonly items: readonly WireItem[];
   readonly lengths: readonly number[];
   readonly tokens: number;
+  /** Tokens of its answer that it is charged for; 0 where there is none. */
+  readonly answer: number;
 }
 
 /** Whose turn a chunk is: what came of a better rank after it had got its tag, in tokens ÷ weight, goes before it. */
@@ -44,7 +46,7 @@ export function cutSlices(items: readonly WireItem[], lengths: readonly number[]
   let first = 0;
   let tokens = 0;
   const close = (end: number) => {
-    slices.push({ first, items: items.slice(first, end), lengths: lengths.slice(first, end), tokens });
+    slices.push({ first, items: items.slice(first, end), lengths: lengths.slice(first, end), tokens, answer: 0 });
     first = end;
     tokens = 0;
   };
@@ -56,6 +58,18 @@ export function cutSlices(items: readonly WireItem[], lengths: readonly number[]
   return slices;
 }
 
+/** Items that are generated from, each a slice of its own: they end at different times, and each may go on elsewhere. */
+export function singleSlices(
+  items: readonly WireItem[],
+  lengths: readonly number[],
+  answers: readonly number[],
+): Slice[] {
+  return items.map((item, n) => {
+    const length = lengths[n]!;
+    return { first: n, items: [item], lengths: [length], tokens: length, answer: answers[n]! };
+  });
+}
+
 /** An admitted slice, and where admission put it in the fair order. */
 export interface PlacedSlice {
   readonly tag: number;
@@ -63,6 +77,8 @@ export interface PlacedSlice {
   readonly overtaken: number;
   readonly ulid: string;
   readonly slice: number;
+  /** It is a chunk of its own. */
+  readonly alone: boolean;
   readonly tenant: string;
   readonly rank: number;
   readonly count: number;
@@ -81,7 +97,7 @@ export function formChunks(slices: readonly PlacedSlice[], maxTokens: number): {
   for (const slice of ordered) {
     const group = groups.at(-1);
     const [first] = group ?? [];
-    const alike = first?.tenant === slice.tenant && first.rank === slice.rank;
+    const alike = first?.tenant === slice.tenant && first.rank === slice.rank && !first.alone && !slice.alone;
     if (group && alike && items + slice.count <= MAX_CHUNK_ITEMS && tokens + slice.tokens <= maxTokens) {
       group.push(slice);
       items += slice.count;

@@ -1,6 +1,6 @@
 /** What a fetched chunk holds that is still to be done: references in BullMQ, items in the jobs' records. */
 import type { WireItem } from '@shoal/contracts';
-import type { Chunk } from './chunks.js';
+import { type Chunk, RANKS } from './chunks.js';
 import { unpack } from './codec.js';
 import { type ChunkLock, type ClaimedItem, Dropped } from './engine.js';
 import { formatJobId } from './keys.js';
@@ -12,11 +12,13 @@ import { queueScript } from './scripts.js';
 type ClaimedSlice = [
   items: Buffer,
   task: Buffer,
+  tenant: Buffer,
   first: number,
   created: number,
   done: number[],
   strikes: number[],
   attempts: number[],
+  written: number[],
 ];
 
 const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null]>('claim.lua');
@@ -36,7 +38,8 @@ export async function claim(
     if (!found || found.length === 0) return [];
     const dropped = flags.get(ulid) ?? new Dropped();
     flags.set(ulid, dropped);
-    const [packed, packedTask, first, created, done, strikes, attempts] = found;
+    const [packed, packedTask, owner, first, created, done, strikes, attempts, written] = found;
+    const tenant = owner.toString();
     const [items, lengths] = unpack<[WireItem[], number[]]>(packed);
     const [task, parameters, trace] = unpack<PackedTask>(packedTask);
     const jobId = formatJobId({ queue, ulid });
@@ -45,6 +48,8 @@ export async function claim(
       return [
         {
           jobId,
+          tenant,
+          rank: chunk.turn?.rank ?? RANKS.high,
           ulid,
           slice,
           n: first + i,
@@ -56,6 +61,7 @@ export async function claim(
           parameters,
           strikes: strikes[i] ?? 0,
           attempts: attempts[i] ?? 0,
+          written: written[i] ?? 0,
           queuedMs: Math.max(0, now - created),
           trace,
         },

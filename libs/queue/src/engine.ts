@@ -23,6 +23,9 @@ export class Dropped {
 /** One item that this worker holds. */
 export interface ClaimedItem {
   readonly jobId: string;
+  readonly tenant: string;
+  /** 1 is the best (chunks.ts). An item of a worse one makes way for one of the same tenant. */
+  readonly rank: number;
   readonly ulid: string;
   readonly slice: number;
   readonly n: number;
@@ -38,6 +41,8 @@ export interface ClaimedItem {
   readonly strikes: number;
   /** Attempts that failed with a retryable error. */
   readonly attempts: number;
+  /** Tokens of its answer that are written already: `Publisher.written` has them. */
+  readonly written: number;
   /** From creation to claim, by Redis's clock. */
   readonly queuedMs: number;
   /** Traceparent of the span that enqueued the job, where its trace is kept. */

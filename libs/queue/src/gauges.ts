@@ -20,10 +20,12 @@ const IDLE_EVERY = 10;
 const FULL_SHARE = 0.75;
 /** Micro-batch until a worker has measured its own; a chunk is half of one. */
 const DEFAULT_BATCH_TOKENS = 2048;
+/** Of an answer, until answers have ended here; lua/lib.lua has the same. */
+const DEFAULT_ANSWER_TOKENS = 256;
 
 /** Final states, each a field of a queue's state that counts the jobs that ended so. */
 const ENDS = ['completed', 'failed', 'cancelled', 'expired'] as const;
-const STATE_FIELDS = ['tokens', 'reserved', 'served', 'jobs', ...ENDS] as const;
+const STATE_FIELDS = ['tokens', 'reserved', 'served', 'jobs', 'answer', ...ENDS] as const;
 
 export interface QueueGauge {
   /** Unfinished jobs. */
@@ -34,6 +36,8 @@ export interface QueueGauge {
   readonly rate: number;
   /** Padded tokens of a micro-batch, as a worker of this queue measured; null while none has run. */
   readonly batchTokens: number | null;
+  /** Tokens that a generated answer has on average, as lately ended ones had. */
+  readonly answerTokens: number;
   /** Jobs that have ended, by final state. */
   readonly ended: Readonly<Record<(typeof ENDS)[number], number>>;
 }
@@ -43,6 +47,7 @@ const NOTHING: QueueGauge = {
   tokens: 0,
   rate: 0,
   batchTokens: null,
+  answerTokens: DEFAULT_ANSWER_TOKENS,
   ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
 };
 
@@ -190,7 +195,7 @@ export class Gauges {
       (typeof STATE_FIELDS)[number],
       number
     >;
-    const { tokens, reserved, served, jobs, completed, failed, cancelled, expired } = state;
+    const { tokens, reserved, served, jobs, answer, completed, failed, cancelled, expired } = state;
     const at = this.#options.clock();
     const last = this.#queues.get(queue);
     const sample = last && at > last.at ? ((served - last.served) / (at - last.at)) * 1000 : 0;
@@ -202,6 +207,7 @@ export class Gauges {
       // Smoothed over about 2 s, so that one empty look between two micro-batches does not read as a standstill.
       rate: last ? last.rate * 0.9 + sample * 0.1 : 0,
       batchTokens: batchTokens === null ? null : Number(batchTokens),
+      answerTokens: answer > 0 ? Math.max(1, Math.round(answer)) : DEFAULT_ANSWER_TOKENS,
       ended: { completed, failed, cancelled, expired },
       served,
       at,

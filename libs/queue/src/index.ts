@@ -9,11 +9,14 @@ export { parseJobId, queueName, queueTag } from './keys.js';
 export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
 export type { RedisClient, RedisTarget } from './redis.js';
 export { repeat } from './repeat.js';
+export type { WriteVerdict, Written } from './text-log.js';
 export type {
   Admitted,
+  FollowPosition,
   JobFilter,
   JobPage,
   JobPart,
+  JobPiece,
   JobProgress,
   JobStore,
   NewJob,

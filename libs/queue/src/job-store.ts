@@ -19,7 +19,16 @@ import type { Replication } from './replication.js';
 import { Schedule } from './schedule.js';
 import { queueScript } from './scripts.js';
 import { Sweeper } from './sweeper.js';
-import type { Admitted, JobFilter, JobPage, JobProgress, JobStore, NewJob, QueueDepth } from './types.js';
+import type {
+  Admitted,
+  FollowPosition,
+  JobFilter,
+  JobPage,
+  JobProgress,
+  JobStore,
+  NewJob,
+  QueueDepth,
+} from './types.js';
 import { Waiters } from './waiters.js';
 
 export interface JobStoreOptions extends RedisTarget {
@@ -152,7 +161,12 @@ class RedisJobStore implements OpenJobStore {
     return this.#read(tenant, job);
   }
 
-  async *follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void> {
+  async *follow(
+    tenant: string,
+    id: string,
+    after: FollowPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<JobProgress, void> {
     for await (const progress of this.#follower.follow(this.#parse(id), after, signal)) {
       if (progress?.record.tenant !== tenant) throw notFound();
       yield progress;

@@ -12,6 +12,11 @@ export function movedChannel(queue: string): string {
   return `shoal:moved:${queue}`;
 }
 
+/** Tells the API replicas that show one of a queue's jobs what was made of its answers (lua/text.lua). */
+export function textChannel(queue: string): string {
+  return `shoal:text:${queue}`;
+}
+
 /** Names of the queues that have an outbox to look into. */
 export const QUEUES_KEY = 'shoal:queues';
 

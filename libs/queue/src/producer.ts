@@ -5,7 +5,7 @@
 import { ShoalError } from '@shoal/contracts';
 import { admit, type Decision, RECORD_BYTES, type Submission } from './admission.js';
 import type { ChunkQueue } from './chunk-queue.js';
-import { byLength, cutSlices } from './chunks.js';
+import { byLength, cutSlices, type Slice, singleSlices } from './chunks.js';
 import type { Gauges } from './gauges.js';
 import { confirm, type KeyUse, release, reserve } from './idempotency.js';
 import { idempotencyKey, newUlid, parseJobId, queueTag, recordKey } from './keys.js';
@@ -53,11 +53,7 @@ export class Producer {
   /** Resolves to what was admitted (under `id` unless its Idempotency-Key has another), or why not; never rejects. */
   submit(job: NewJob, id: string): Promise<Admitted | ShoalError> {
     const order = byLength(job.tokens);
-    const slices = cutSlices(
-      order.map((n) => job.items[n]!),
-      order.map((n) => job.tokens[n]!),
-      this.#options.gauges.chunkTokens(job.queue),
-    );
+    const slices = this.#slicesOf(job, order);
     const packed = slices.map(packItems);
     const bytes = packed.reduce((sum, { length }) => sum + length, RECORD_BYTES);
     return new Promise((resolve) => {
@@ -68,6 +64,19 @@ export class Producer {
       line.push({ job, slices, packed, bytes, order, id, resolve });
       this.#pending.set(name, line);
     });
+  }
+
+  #slicesOf({ queue, items, tokens, answers }: NewJob, order: readonly number[]): Slice[] {
+    const { gauges } = this.#options;
+    const ordered = order.map((n) => items[n]!);
+    const lengths = order.map((n) => tokens[n]!);
+    if (!answers) return cutSlices(ordered, lengths, gauges.chunkTokens(queue));
+    const mean = gauges.queue(queue).answerTokens;
+    return singleSlices(
+      ordered,
+      lengths,
+      order.map((n) => Math.min(answers[n]!, mean)),
+    );
   }
 
   #pump(): void {

@@ -1,6 +1,6 @@
 /** What a worker writes about the items it holds, each time under the lock of the chunk they came with. */
 
-import type { ItemResult, Joining } from '@shoal/contracts';
+import type { ItemResult, Joining, TextPiece } from '@shoal/contracts';
 import { pack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './engine.js';
 import { EXPIRED, TOO_LARGE } from './errors.js';
@@ -8,6 +8,7 @@ import { queueTag } from './keys.js';
 import { packResults } from './records.js';
 import type { RedisClient } from './redis.js';
 import { queueScript } from './scripts.js';
+import { readPieces, type WriteVerdict, type Written, writePieces } from './text-log.js';
 
 /** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
 export type Verdict = 1 | 0 | -1;
@@ -31,6 +32,8 @@ export interface Finished {
   readonly item: ClaimedItem;
   /** Left out: a retryable failure, to be counted and tried again. */
   readonly result?: ItemResult;
+  /** Tokens of its answer that were made, where it is generated from; left out, those that were written. */
+  readonly used?: number;
 }
 
 /** Neighbouring items of one slice: what scripts mark, store and check at once. `at` are their places in the batch. */
@@ -81,14 +84,42 @@ export class Publisher {
     return spread([...whole, ...singles], all as Verdict[], items.length);
   }
 
+  /**
+   * After a step of a generator: adds to what is known of answers; one verdict per piece, all of a step in one script. A piece
+   * begins where the log of its item ends; one that is there already is skipped.
+   */
+  write(pieces: readonly Written[]): Promise<WriteVerdict[]> {
+    const { redis, queue } = this.#options;
+    return writePieces(redis, queue, pieces);
+  }
+
+  /** What was written of the item's answer when it was claimed, in order. */
+  async written(item: ClaimedItem): Promise<TextPiece[]> {
+    const { redis, queue } = this.#options;
+    const own: TextPiece[] = [];
+    let after = 0;
+    for (let tokens = 0; tokens < item.written; ) {
+      const page = await readPieces(redis, queue, item.ulid, after);
+      if (!page || page.pieces.length === 0) break;
+      after = page.pieces.at(-1)!.seq;
+      for (const { n, piece } of page.pieces) {
+        if (n !== item.n) continue;
+        own.push(piece);
+        tokens += piece.ids.length;
+      }
+    }
+    return own;
+  }
+
   async #publishRuns(runs: readonly Run[], finished: readonly Finished[]): Promise<RunVerdict[]> {
     const { redis, queue, maxResultBytes } = this.#options;
     const results = runs.map(({ at }) => at.flatMap((place) => finished[place]!.result ?? []));
     const failed = results.map((run) => (run.length === 0 ? -1 : run.filter(({ error }) => error).length));
+    const used = runs.map(({ at }) => finished[at[0]!]!.used ?? -1);
     const { chunks, runs: columns } = columnsOf(runs);
     const control = pack({
       chunks,
-      runs: { ...columns, failed },
+      runs: { ...columns, used, failed },
       maxBytes: maxResultBytes,
       outputPauseMs: OUTPUT_EVENT_PAUSE_MS,
     });

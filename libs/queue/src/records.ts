@@ -85,6 +85,7 @@ export const RECORD_FIELDS = [
   'failed',
   'bytes',
   'error',
+  'place',
 ] as const;
 
 /** Values of `RECORD_FIELDS`; null for what is not there. */
@@ -97,6 +98,8 @@ export type StoredRuns = readonly (number | Buffer)[];
 export interface StoredRecord {
   readonly record: JobRecord;
   readonly order: readonly number[] | undefined;
+  /** Whether its answers grow piece by piece. */
+  readonly generates: boolean;
 }
 
 export function parseRecord(id: JobId, values: RecordValues): StoredRecord {
@@ -126,7 +129,7 @@ export function parseRecord(id: JobId, values: RecordValues): StoredRecord {
     error: error && unpack<JobError>(error),
     results: new Array(total).fill(null),
   };
-  return { record, order };
+  return { record, order, generates: field('place') !== null };
 }
 
 /** The results of a run of neighbouring items, by their places in the caller's input. */

@@ -40,7 +40,7 @@ const NEEDS: Readonly<Record<Role, { readonly key: string; readonly channel: str
       ],
     ],
   },
-  worker: { key: `${QUEUE}:check`, channel: ENDED_CHANNEL, commands: [...EVERYBODY, 'publish C x'] },
+  worker: { key: `${QUEUE}:check`, channel: ENDED_CHANNEL, commands: [...EVERYBODY, 'xrange K - +', 'publish C x'] },
   webhooks: {
     key: `${WEBHOOKS}:check`,
     channel: OUTBOX_CHANNEL,

@@ -1,5 +1,5 @@
 /** What callers of this lib hand in and get back. The Redis layout behind it is docs/redis.md. */
-import type { ItemResult, JobMeta, JobRecord, JobState, Joining, WireItem } from '@shoal/contracts';
+import type { ItemResult, JobMeta, JobRecord, JobState, Joining, TextPiece, WireItem } from '@shoal/contracts';
 import type { Demand } from './demand.js';
 import type { EventFilter } from './webhooks/types.js';
 
@@ -17,6 +17,11 @@ export interface NewJob {
   readonly items: readonly WireItem[];
   /** Tokens of each item: its length when micro-batches are formed, and its cost unless its bytes weigh more. */
   readonly tokens: readonly number[];
+  /**
+   * Most tokens that the answer to each item can have, where items are generated from. Each is then a chunk of its own, and
+   * charged for its tokens and as many of its answer as answers of this queue have on average, until it is known how many.
+   */
+  readonly answers?: readonly number[];
   /** Upper estimate of the stored result in bytes; reserved until the job ends. */
   readonly resultBytes: number;
   /** Unix ms, or ms from now by Redis's clock. */
@@ -67,13 +72,30 @@ export interface JobPart {
   readonly result: ItemResult;
 }
 
+/** A piece of an answer that is being generated. `seq` counts the job's pieces from 1 in the order in which they were written. */
+export interface JobPiece {
+  readonly seq: number;
+  /** Place of the item in the caller's input. */
+  readonly index: number;
+  readonly piece: TextPiece;
+}
+
+/** What a follower has had: the number of its last part and of its last piece, 0 before the first. */
+export interface FollowPosition {
+  readonly parts: number;
+  readonly pieces: number;
+}
+
 /**
- * How a job stands, and the parts that have come since the last look. Its results are left out (all null), but for the end
+ * How a job stands, and the parts and pieces that have come since the last look. Its results are left out (all null), but for the end
  * of a job that is no array.
  */
 export interface JobProgress {
   readonly record: JobRecord;
   readonly parts: readonly JobPart[];
+  readonly pieces: readonly JobPiece[];
+  /** Nothing comes after it: the job has ended, and all of its parts and pieces were given. */
+  readonly last: boolean;
 }
 
 /** The API's side of the queue. Every method throws ShoalError; `redis_unavailable` within 2 s where Redis is away. */
@@ -88,11 +110,12 @@ export interface JobStore {
   /** The record as soon as it is terminal, or as it stands after `ms` or when `signal` aborts. */
   wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord>;
   /**
-   * Looks at the job now and whenever it has moved on, until it has ended and all its parts after number `after` were
-   * given (all parts, where an element of the input makes several rows), or `signal` aborts. Reads the next look only when it is asked for, so a slow reader costs no memory. While Redis
-   * is away it waits; throws `job_not_found`, and `redis_unavailable` from the first look only.
+   * Looks at the job now and whenever it has moved on, until it has ended and all its parts and pieces after `after` were
+   * given (all parts, where an element of the input makes several rows), or `signal` aborts. Of what comes while nobody asks
+   * only so much is kept, the rest is read when it is asked for: a slow reader costs little memory. While Redis is away it
+   * waits; throws `job_not_found`, and `redis_unavailable` from the first look only.
    */
-  follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void>;
+  follow(tenant: string, id: string, after: FollowPosition, signal: AbortSignal): AsyncGenerator<JobProgress, void>;
   /** Ends the job as cancelled unless it has ended; the record as it then stands. */
   cancel(tenant: string, id: string): Promise<JobRecord>;
   /** Cancels if need be, then erases record, input and output. */

@@ -3,8 +3,10 @@
  * registers first and reads the record after, and every (re)subscription wakes all waiters, so no ending is missed.
  */
 import type { Redis } from 'ioredis';
-import { ENDED_CHANNEL, movedChannel } from './keys.js';
+import type { Inbox } from './inbox.js';
+import { ENDED_CHANNEL, formatJobId, type JobId, movedChannel, textChannel } from './keys.js';
 import { subscribe } from './redis.js';
+import { parseMessage } from './text-log.js';
 
 /** One wait, begun before the record is read. */
 export interface Wake {
@@ -15,6 +17,11 @@ export interface Wake {
   stop(): void;
 }
 
+/** Where text is told, but for the queue's name. */
+const TEXT = textChannel('');
+
+const channelsOf = (queue: string) => [movedChannel(queue), textChannel(queue)];
+
 export class Waiters {
   readonly #subscriber: Redis;
   readonly #waiting = new Map<string, Set<() => void>>();
@@ -22,39 +29,51 @@ export class Waiters {
   readonly #watched = new Map<string, { ended: boolean }>();
   /** Queues of which jobs are followed while they run: only of these is there anything to hear between ends. */
   readonly #followed = new Map<string, { followers: number; subscribed: Promise<unknown> }>();
+  readonly #inboxes = new Map<string, Set<Inbox>>();
 
   constructor(subscriber: Redis) {
     this.#subscriber = subscriber;
     subscriber.on('ready', () => this.#subscribe());
     if (subscriber.status === 'ready') void this.#subscribe();
-    subscriber.on('message', (_channel: string, ids: string) => this.#wake(ids.split(' ')));
+    subscriber.on('messageBuffer', (channel: Buffer, message: Buffer) => {
+      const name = channel.toString();
+      if (name.startsWith(TEXT)) this.#deliver(name.slice(TEXT.length), message);
+      else this.#wake(message.toString('latin1').split(' '));
+    });
   }
 
   async #subscribe(): Promise<void> {
-    const channels = [ENDED_CHANNEL, ...[...this.#followed.keys()].map(movedChannel)];
+    const channels = [ENDED_CHANNEL, ...[...this.#followed.keys()].flatMap(channelsOf)];
     // Else the connection broke again: its next `ready` subscribes anew.
-    if (await subscribe(this.#subscriber, ...channels)) this.#wake([...this.#watched.keys(), ...this.#waiting.keys()]);
+    if (await subscribe(this.#subscriber, ...channels))
+      this.#wake(new Set([...this.#watched.keys(), ...this.#waiting.keys(), ...this.#inboxes.keys()]));
   }
 
-  /** From when it resolves, `add`ed waiters for jobs of this queue are woken as well when these start or have new outputs. */
-  async follow(queue: string): Promise<void> {
+  /** From when it resolves, the inbox is told when the job starts, has new outputs or ends, and has the pieces of its answers. */
+  async follow({ queue, ulid }: JobId, inbox: Inbox): Promise<void> {
+    const id = formatJobId({ queue, ulid });
+    this.#inboxes.set(id, (this.#inboxes.get(id) ?? new Set()).add(inbox));
     const followed = this.#followed.get(queue) ?? { followers: 0, subscribed: Promise.resolve() };
     this.#followed.set(queue, followed);
     followed.followers++;
     // While the connection is away, its next `ready` subscribes and wakes everyone.
     if (this.#subscriber.status !== 'ready') return;
     // The others share the first one's subscription.
-    if (followed.followers === 1) followed.subscribed = subscribe(this.#subscriber, movedChannel(queue));
+    if (followed.followers === 1) followed.subscribed = subscribe(this.#subscriber, ...channelsOf(queue));
     await followed.subscribed;
   }
 
-  unfollow(queue: string): void {
+  unfollow({ queue, ulid }: JobId, inbox: Inbox): void {
+    const id = formatJobId({ queue, ulid });
+    const inboxes = this.#inboxes.get(id)!;
+    inboxes.delete(inbox);
+    if (inboxes.size === 0) this.#inboxes.delete(id);
     const followed = this.#followed.get(queue)!;
     followed.followers--;
     if (followed.followers > 0) return;
     this.#followed.delete(queue);
     if (this.#subscriber.status !== 'ready') return;
-    this.#subscriber.unsubscribe(movedChannel(queue)).catch(() => undefined);
+    this.#subscriber.unsubscribe(...channelsOf(queue)).catch(() => undefined);
   }
 
   /** From before a job is written: its ending is noticed even if nobody waits yet, so a later wait need not read first. */
@@ -69,7 +88,7 @@ export class Waiters {
     return watched?.ended === false;
   }
 
-  /** Calls `wake` whenever the job may have ended (or moved on, for followers), until the returned function is called. */
+  /** Calls `wake` whenever the job may have ended, until the returned function is called. */
   add(id: string, wake: () => void): () => void {
     const set = this.#waiting.get(id) ?? new Set();
     this.#waiting.set(id, set.add(wake));
@@ -100,11 +119,20 @@ export class Waiters {
     return { promise, within, stop: () => stop() };
   }
 
-  #wake(ids: readonly string[]): void {
+  /** Pieces of answers, to those who follow them here. */
+  #deliver(queue: string, message: Buffer): void {
+    const inboxesOf = (ulid: string) => this.#inboxes.get(formatJobId({ queue, ulid }));
+    for (const { ulid, bytes, ...piece } of parseMessage(message, (ulid) => inboxesOf(ulid) !== undefined)) {
+      for (const inbox of inboxesOf(ulid)!) inbox.add(piece, bytes);
+    }
+  }
+
+  #wake(ids: Iterable<string>): void {
     for (const id of ids) {
       const watched = this.#watched.get(id);
       if (watched) watched.ended = true;
       for (const wake of [...(this.#waiting.get(id) ?? [])]) wake();
+      for (const inbox of this.#inboxes.get(id) ?? []) inbox.move();
     }
   }
 }

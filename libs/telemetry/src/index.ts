@@ -1,5 +1,6 @@
 export { type AutoscaleReading, createAutoscaleMetrics } from './autoscale-metrics.js';
 export { formatLine, parseLine } from './format-line.js';
+export { createGenerationMetrics, type GenerationMetrics } from './generation-metrics.js';
 export { logRarely, rarely } from './log-rarely.js';
 export { createLogger, type LogFields, type Logger, type LoggerOptions, type LogLevel } from './logger.js';
 export {

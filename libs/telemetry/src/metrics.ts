@@ -72,6 +72,12 @@ export function createApiMetrics(registry: Registry, depths: () => readonly Dept
       buckets: WAITING_SECONDS,
       registers,
     }),
+    unknownFields: new Counter({
+      name: 'shoal_unknown_fields_total',
+      help: 'Fields of requests for texts that mean nothing here and were passed over. `route` is the pattern.',
+      labelNames: ['route'],
+      registers,
+    }),
     waiters: new Gauge({
       name: 'shoal_waiters',
       help: 'Open requests that wait for a job: for its result (long polls, embeddings) or for its events (streams).',

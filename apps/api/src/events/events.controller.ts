@@ -8,7 +8,7 @@ import { HeldRequests } from '../http/held-requests.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { EventUrls } from './event-urls.js';
-import { JobEvents, readPosition } from './job-events.js';
+import { isAtEnd, JobEvents, type Position, readPosition } from './job-events.js';
 
 @Controller('v1/jobs')
 export class EventsController {
@@ -41,15 +41,15 @@ export class EventsController {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const position = readPosition(lastEventId);
-    if (position === Number.POSITIVE_INFINITY) {
+    if (isAtEnd(position)) {
       reply.code(204).send();
       return;
     }
     await this.held.untilStop(reply, 'events', async (signal) => {
-      const looks = this.jobs.store.follow(tenant.name, id, Math.max(0, position), signal);
+      const looks = this.jobs.store.follow(tenant.name, id, position, signal);
       // Before the head is sent: whatever is wrong is still an answer of its own.
       const first = await looks.next();
-      const stream = new EventStream(reply, signal);
+      const stream = new EventStream(reply, signal, { reconnects: true });
       try {
         if (!first.done) await this.send(stream, first.value, looks, position);
       } finally {
@@ -62,7 +62,7 @@ export class EventsController {
     stream: EventStream,
     first: JobProgress,
     looks: AsyncGenerator<JobProgress, void>,
-    position: number,
+    position: Position,
   ): Promise<void> {
     const events = new JobEvents(this.jobs.presenterOf(first.record), position);
     try {

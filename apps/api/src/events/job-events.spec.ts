@@ -1,5 +1,5 @@
 import type { ItemResult, JobRecord } from '@shoal/contracts';
-import type { JobPart, JobProgress } from '@shoal/queue';
+import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { describe, expect, test } from 'vitest';
 import { fakeFace } from '../testing/fake-face.js';
 import { JobEvents, readPosition } from './job-events.js';
@@ -57,18 +57,20 @@ function record(changes: Partial<JobRecord> = {}, meta: Partial<JobRecord['meta'
 const PARTS: readonly JobPart[] = [2, 0, 1].map((index, i) => ({ seq: i + 1, index, result: output(index) }));
 const ENDED = { state: 'completed', endedAt: 2000, expiresAt: 3000, done: 3 } as const;
 
+type Look = Pick<JobProgress, 'record' | 'parts'> & Partial<JobProgress>;
+
 /** What a reader gets that has had the event `lastEventId`, as `id type` and the output's index. */
-function read(looks: readonly JobProgress[], lastEventId?: string): string[] {
+function read(looks: readonly Look[], lastEventId?: string): string[] {
   const events = new JobEvents(face, readPosition(lastEventId));
   return looks.flatMap((look) =>
-    events.next(look).map(({ id = '-', type, data }) => {
+    events.next({ pieces: [], ...look }).map(({ id = '-', type, data }) => {
       const { index } = data as { index?: number };
       return `${id} ${type}${index === undefined ? '' : ` ${index}`}`;
     }),
   );
 }
 
-const WHOLE: readonly JobProgress[] = [
+const WHOLE: readonly Look[] = [
   { record: record({ state: 'queued', startedAt: null }), parts: [] },
   { record: record(), parts: [] },
   { record: record({ done: 2 }), parts: PARTS.slice(0, 2) },
@@ -96,8 +98,8 @@ describe('the events of an array', () => {
   const resumable = ALL.filter((event) => !event.startsWith('-'));
   test.each(resumable.slice(0, -1).map((event, n) => [event, n] as const))('go on after %s', (event, n) => {
     const [id] = event.split(' ');
-    const after = Math.max(0, readPosition(id));
-    const parts = PARTS.filter(({ seq }) => seq > after);
+    const after = readPosition(id);
+    const parts = PARTS.filter(({ seq }) => seq > after.parts);
     expect(read([{ record: record(ENDED), parts }], id)).toEqual(resumable.slice(n + 1));
   });
 
@@ -111,7 +113,11 @@ describe('the events of an array', () => {
 
   test('have the error of an item in the place of its output', () => {
     const parts = [{ seq: 1, index: 0, result: { receipt, error: FAILED } }];
-    const events = new JobEvents(face, 0).next({ record: record({ done: 1, failed: 1 }), parts });
+    const events = new JobEvents(face, readPosition('started')).next({
+      record: record({ done: 1, failed: 1 }),
+      parts,
+      pieces: [],
+    });
     expect(events[0]).toEqual({ id: '1', type: 'job.output', data: { index: 0, error: { ...FAILED, index: 0 } } });
   });
 
@@ -135,12 +141,48 @@ test('an element of several rows comes once, when its last row is there, with it
   expect(read([{ record: grouped, parts: PARTS }], '2')).toEqual(['3 job.output 1', 'end job.completed']);
 });
 
+describe('the events of texts', () => {
+  const piece = (seq: number, index: number, from: number, text: string): JobPiece => {
+    return { seq, index, piece: { from, ids: Uint32Array.of(7), text } };
+  };
+  // Two answers to the first of two prompts, one to the second.
+  const looks: readonly Look[] = [
+    { record: record({}, { groups: [2, 1] }), parts: [], pieces: [piece(1, 1, 0, 'Fish'), piece(2, 2, 0, 'Bread')] },
+    { record: record({ done: 1 }, { groups: [2, 1] }), parts: [], pieces: [piece(3, 1, 1, ' swim')] },
+    { record: record({ ...ENDED }, { groups: [2, 1] }), parts: PARTS },
+  ];
+  const all = [
+    ...['0.1 job.text 0', '0.2 job.text 1', '0.3 job.text 0'],
+    ...['1.3 job.output 1', '3.3 job.output 0', 'end job.completed'],
+  ];
+
+  test('tell each text as it grows, before its output', () => {
+    expect(read(looks, 'started')).toEqual(all);
+    const [first] = new JobEvents(face, readPosition('started')).next({ pieces: [], ...looks[0]! });
+    expect(first).toEqual({
+      id: '0.1',
+      type: 'job.text',
+      data: { index: 0, choice: 1, from: 0, tokens: 1, text: 'Fish' },
+    });
+  });
+
+  test.each(all.slice(0, -1).map((event, n) => [event, n] as const))('go on after %s', (event, n) => {
+    const [id] = event.split(' ');
+    const after = readPosition(id);
+    const rest = looks.map((look) => ({
+      ...look,
+      pieces: (look.pieces ?? []).filter(({ seq }) => seq > after.pieces),
+    }));
+    expect(read(rest, id)).toEqual(all.slice(n + 1));
+  });
+});
+
 test('a single job ends with its output', () => {
   const single = record({ ...ENDED, total: 1, done: 1, results: [output(7)] }, { array: false });
-  const events = new JobEvents(face, readPosition('started')).next({ record: single, parts: [] });
+  const events = new JobEvents(face, readPosition('started')).next({ record: single, parts: [], pieces: [] });
   expect(events).toMatchObject([{ id: 'end', type: 'job.completed', data: { status: 'completed', output: [7] } }]);
 });
 
-test.each(['0', '-1', '1.5', 'x', '1e3', '99999999999'])('%s is no id of an event', (id) => {
+test.each(['0', '-1', '1.', '1.0', '01.2', 'x', '1e3', '99999999999'])('%s is no id of an event', (id) => {
   expect(() => readPosition(id)).toThrow('Last-Event-ID');
 });

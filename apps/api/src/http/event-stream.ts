@@ -26,8 +26,11 @@ export class EventStream {
   /** An event is under way: nothing may come between its parts. */
   #writing = false;
 
-  /** Answers at once with the head; ends when `end` is called or `signal` aborts. */
-  constructor(reply: FastifyReply, signal: AbortSignal) {
+  /**
+   * Answers at once with the head; ends when `end` is called or `signal` aborts. `reconnects`: its readers come again by
+   * themselves, as an EventSource does; for others a stream that is aborted must not look whole.
+   */
+  constructor(reply: FastifyReply, signal: AbortSignal, { reconnects }: { readonly reconnects: boolean }) {
     this.#reply = reply;
     this.#closed = once(this.#body, 'close');
     reply
@@ -36,28 +39,30 @@ export class EventStream {
       // nginx would collect the answer before it passes it on.
       .header('X-Accel-Buffering', 'no')
       .send(this.#body);
-    this.#body.write(`retry: ${RECONNECT_MS}\n\n`);
+    // Also without events to come soon, the head is to leave at once.
+    this.#body.write(reconnects ? `retry: ${RECONNECT_MS}\n\n` : ':\n\n');
     // A reader that has gone is no failure of this process.
     this.#body.on('error', () => undefined);
     const heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
     void this.#closed.finally(() => clearInterval(heartbeat));
-    signal.addEventListener('abort', () => this.end(), { once: true });
+    signal.addEventListener('abort', () => (reconnects ? this.end() : reply.raw.destroy()), { once: true });
   }
 
   /** Resolves when there is room for more: a slow reader holds up its writer, and nothing piles up here. */
   async send({ id, type, data }: StreamEvent): Promise<void> {
     this.#writing = true;
     try {
-      await this.#write(`${id === undefined ? '' : `id: ${id}\n`}event: ${type}\ndata: `);
-      for (const piece of jsonPieces(data)) await this.#write(piece);
-      await this.#write('\n\n');
+      await this.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${type}\ndata: `);
+      for (const piece of jsonPieces(data)) await this.write(piece);
+      await this.write('\n\n');
     } finally {
       this.#writing = false;
     }
   }
 
-  async #write(text: string): Promise<void> {
-    if (this.#body.writableEnded || this.#body.destroyed) return;
+  /** As `send`, of events that are text already. */
+  async write(text: string): Promise<void> {
+    if (text === '' || this.#body.writableEnded || this.#body.destroyed) return;
     this.#written = true;
     if (this.#body.write(text)) return;
     // A reader that takes nothing for so long may connect again and go on where it was.

@@ -44,6 +44,7 @@ export class ModelsController {
   }
 }
 
-function listed({ model }: ModelFace): ListedModel {
-  return { id: model.name, object: 'model', created: model.created, owned_by: 'shoal', task: model.task };
+function listed({ model: { name: id, created, task, generator } }: ModelFace): ListedModel {
+  const context = generator && { max_model_len: generator.maxContext };
+  return { id, object: 'model', created, owned_by: 'shoal', task, ...context };
 }

@@ -1,8 +1,8 @@
 /** An embeddings call as jobs of up to 500 inputs: split, run, shape. */
 import {
-  type EmbeddingInput,
   EmbeddingsRequest,
   type JobRecord,
+  type OpenAiInput,
   parse,
   type Task,
   type WireOutput,
@@ -51,7 +51,7 @@ export class EmbeddingsService {
 
 function jobsOf({ model, input, dimensions, truncate }: EmbeddingsRequest): object[] {
   const parameters = { ...(dimensions !== undefined && { dimensions }), ...(truncate !== undefined && { truncate }) };
-  const job = (inputs: EmbeddingInput | readonly EmbeddingInput[]) => ({
+  const job = (inputs: OpenAiInput | readonly OpenAiInput[]) => ({
     model,
     task: TASK,
     input: inputs,

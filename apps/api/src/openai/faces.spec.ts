@@ -10,14 +10,12 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 const clientAt = (base: string) => new OpenAI({ baseURL: `${api.url}${base}`, apiKey: 'key', maxRetries: 0 });
-const MESSAGES = [{ role: 'user' as const, content: 'hello' }];
 
 describe('an OpenAI client that asks for what is not there is told so, and what there is', () => {
   const client = () => clientAt('/v1');
   test.each<[string, () => PromiseLike<unknown>, string]>([
-    ['chat', () => client().chat.completions.create({ model: 'm', messages: MESSAGES }), 'Text generation'],
-    ['completions', () => client().completions.create({ model: 'm', prompt: 'a' }), 'Text generation'],
-    ['responses', () => client().responses.create({ model: 'm', input: 'a' }), 'Text generation'],
+    ['responses', () => client().responses.create({ model: 'm', input: 'a' }), 'POST /v1/chat/completions'],
+    ['a list of chats', () => client().get('/chat'), 'POST /v1/chat/completions'],
     ['files', () => client().files.list(), 'Files and batches'],
     ['a batch', () => client().batches.retrieve('b'), 'POST /v1/jobs/bulk'],
     ['moderations', () => client().moderations.create({ input: 'a' }), 'nothing at this path'],
@@ -39,8 +37,10 @@ describe('an OpenAI client that asks for what is not there is told so, and what 
   });
 
   test('a method that a path does not have', async () => {
-    const error = await Promise.resolve(clientAt('/v1').get('/embeddings')).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ status: 405, code: 'method_not_allowed' });
+    for (const path of ['/embeddings', '/chat/completions']) {
+      const error = await Promise.resolve(clientAt('/v1').get(path)).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ status: 405, code: 'method_not_allowed' });
+    }
   });
 });
 

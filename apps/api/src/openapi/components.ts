@@ -1,6 +1,8 @@
 /** The document's schemas: requests from the contracts, answers from answers.ts and its siblings. */
 import {
   BulkRequest,
+  ChatCompletionRequest,
+  CompletionRequest,
   EmbeddingsRequest,
   EndpointPatch,
   EndpointRequest,
@@ -17,6 +19,8 @@ import {
   TensorsInput,
   TensorsParameters,
   TextClassificationParameters,
+  TextGenerationInput,
+  TextGenerationParameters,
   TextInput,
   TextsRerankRequest,
   TokenClassificationParameters,
@@ -25,6 +29,8 @@ import { z } from 'zod';
 import * as answers from './answers.js';
 import { ANSWER_EXAMPLES } from './examples.js';
 import * as faces from './openai-answers.js';
+import * as texts from './text-answers.js';
+import { TEXT_EXAMPLES } from './text-examples.js';
 import * as webhookAnswers from './webhook-answers.js';
 import { WEBHOOK_EXAMPLES } from './webhook-examples.js';
 
@@ -32,6 +38,8 @@ const REQUESTS = {
   JobRequest,
   BulkRequest,
   EventsUrlRequest,
+  ChatCompletionRequest,
+  CompletionRequest,
   EmbeddingsRequest,
   RerankRequest,
   TextsRerankRequest,
@@ -47,6 +55,8 @@ const REQUESTS = {
   FeatureExtractionParameters,
   RerankParameters,
   TokenClassificationParameters,
+  TextGenerationInput,
+  TextGenerationParameters,
   TensorsParameters,
 } as const;
 
@@ -58,6 +68,11 @@ export const ANSWERS = {
   Problem: answers.ProblemSchema,
   EventsUrl: answers.EventsUrlSchema,
   Health: answers.HealthSchema,
+  ChatCompletion: texts.ChatCompletionSchema,
+  ChatCompletionChunk: texts.ChatChunkSchema,
+  Completion: texts.CompletionSchema,
+  CompletionChunk: texts.CompletionChunkSchema,
+  Removed: texts.RemovedSchema,
   Embeddings: faces.EmbeddingsSchema,
   Rerank: faces.RerankSchema,
   TextsRerank: faces.TextsRerankSchema,
@@ -82,6 +97,7 @@ type SchemaName = RequestName | keyof typeof ANSWERS;
 /** The example of each answer. */
 export const EXAMPLES: Readonly<Record<AnswerName, unknown>> = {
   ...ANSWER_EXAMPLES,
+  ...TEXT_EXAMPLES,
   ...WEBHOOK_EXAMPLES,
 };
 
@@ -112,12 +128,13 @@ function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
 /** The model's task decides what these two hold, so the contract of a job leaves them open. */
 function describeJobRequest(schema: JsonSchema | undefined): void {
   const { input, parameters } = (schema?.properties ?? {}) as Record<string, JsonSchema>;
-  const inputs = (['TextInput', 'RerankInput', 'TensorsInput'] as const).map(ref);
+  const inputs = (['TextInput', 'RerankInput', 'TextGenerationInput', 'TensorsInput'] as const).map(ref);
   const ofTasks = [
     'TextClassificationParameters',
     'FeatureExtractionParameters',
     'RerankParameters',
     'TokenClassificationParameters',
+    'TextGenerationParameters',
     'TensorsParameters',
   ] as const;
   Object.assign(input!, { anyOf: [...inputs, { type: 'array', maxItems: MAX_ITEMS, items: { anyOf: inputs } }] });

@@ -6,11 +6,11 @@ import { openAiOperations } from './openai-operations.js';
 import { type Operation, type Operations, toOpenApi } from './operation.js';
 import { WEBHOOK_OPERATIONS } from './webhook-operations.js';
 
-function operations({ jobs, embeddings, rerank, rerankTexts }: Examples): Operations {
+function operations({ jobs, ...others }: Examples): Operations {
   return {
     ...jobOperations(jobs),
     ...WEBHOOK_OPERATIONS,
-    ...openAiOperations({ embeddings, rerank, rerankTexts }),
+    ...openAiOperations(others),
     '/healthz': { get: probe('health', 'The process answers', 'For a liveness probe; needs no key.', 200) },
     '/readyz': {
       get: probe(
@@ -37,6 +37,8 @@ const CALLER_ERRORS = ['unauthorized', 'too_many_requests'] as const;
 
 interface Examples {
   readonly jobs: Record<string, unknown>;
+  readonly chats: Record<string, unknown>;
+  readonly prompts: Record<string, unknown>;
   readonly embeddings: Record<string, unknown>;
   readonly rerank: Record<string, unknown>;
   readonly rerankTexts: Record<string, unknown>;
@@ -50,11 +52,15 @@ const DOCUMENTS = ['Fish breathe with gills.', 'Bread is baked.'];
 const UNNAMED = 'your-model';
 
 function examplesOf(faces: readonly ModelFace[]): Examples {
-  const examples: Examples = { jobs: {}, embeddings: {}, rerank: {}, rerankTexts: {} };
+  const examples: Examples = { jobs: {}, chats: {}, prompts: {}, embeddings: {}, rerank: {}, rerankTexts: {} };
   for (const face of faces) {
-    const { name, task } = face.model;
+    const { name, task, generator } = face.model;
     examples.jobs[name] ??= face.card('').example.request;
     if (task === 'feature-extraction') examples.embeddings[name] ??= embeddingsOf(name);
+    if (task === 'text-generation') {
+      if (generator?.chatTemplate != null) examples.chats[name] ??= chatOf(name);
+      examples.prompts[name] ??= promptOf(name);
+    }
     if (task === 'rerank') {
       examples.rerank[name] ??= rankingOf(name);
       examples.rerankTexts[name] ??= textsRankingOf(name);
@@ -64,10 +70,20 @@ function examplesOf(faces: readonly ModelFace[]): Examples {
     Object.keys(found).length > 0 ? found : { [UNNAMED]: example };
   return {
     jobs: orUnnamed(examples.jobs, { model: UNNAMED, input: TEXTS[0] }),
+    chats: orUnnamed(examples.chats, chatOf(UNNAMED)),
+    prompts: orUnnamed(examples.prompts, promptOf(UNNAMED)),
     embeddings: orUnnamed(examples.embeddings, embeddingsOf(UNNAMED)),
     rerank: orUnnamed(examples.rerank, rankingOf(UNNAMED)),
     rerankTexts: orUnnamed(examples.rerankTexts, textsRankingOf(UNNAMED)),
   };
+}
+
+function chatOf(model: string) {
+  return { model, messages: [{ role: 'user', content: QUERY }], max_completion_tokens: 32 };
+}
+
+function promptOf(model: string) {
+  return { model, prompt: 'Fish breathe with', max_tokens: 32 };
 }
 
 function embeddingsOf(model: string) {

@@ -140,7 +140,8 @@ export function jobOperations(examples: Readonly<Record<string, unknown>>): Oper
         tag: 'Jobs',
         summary: 'Follow a job as server-sent events',
         description:
-          '`job.queued`, `job.started`, then of an array one `job.output` per element in the order in which they are ready, ' +
+          '`job.queued`, `job.started`, then of generated texts a `job.text` for whatever is added to one, and of an array one ' +
+          '`job.output` per element in the order in which they are ready, ' +
           'with `job.progress` between them, and last `job.completed`, `job.failed`, `job.cancelled` or `job.expired`. ' +
           'A reader that was cut off goes on at any replica, without a gap or a repeat.',
         parameters: [ID, TOKEN, LAST_EVENT_ID],

@@ -91,6 +91,9 @@ const listedModel = {
   created: z.int().describe('When its file was last changed, in Unix seconds.'),
   owned_by: z.string().describe('Always shoal.'),
   task: Task.describe('What it does.'),
+  max_model_len: Count.exactOptional().describe(
+    'Of models that generate text: most tokens of prompt and answer together.',
+  ),
 };
 export const ListedModelSchema = z.strictObject(listedModel) satisfies z.ZodType<ListedModel>;
 export const ModelListSchema = z.strictObject({
@@ -135,6 +138,7 @@ export const ModelCardSchema = z.strictObject({
     .object({
       request: z.unknown().describe('The body of `POST /v1/jobs`.'),
       curl: z.string().describe('The same as a line for a shell.'),
+      openai_curl: z.string().exactOptional().describe("The same to OpenAI's path for it, where it has one."),
     })
     .describe('A request that runs.'),
 }) satisfies z.ZodType<ModelCard>;

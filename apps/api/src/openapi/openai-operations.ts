@@ -1,6 +1,7 @@
-/** The part of the document that other services' clients call: embeddings, models, reranking. */
+/** The part of the document that other services' clients call: texts, embeddings, models, reranking. */
 import { ADMISSION_ERRORS } from './job-operations.js';
 import type { Operation, Operations, Parameter } from './operation.js';
+import { type TextExamples, textOperations } from './text-operations.js';
 
 const NAME: Parameter = {
   in: 'path',
@@ -9,15 +10,15 @@ const NAME: Parameter = {
   schema: { type: 'string' },
   example: 'wordnet-topic',
 };
-const CALL_ERRORS = [...ADMISSION_ERRORS, 'inference_failed', 'wait_timeout'] as const;
+export const CALL_ERRORS = [...ADMISSION_ERRORS, 'inference_failed', 'wait_timeout'] as const;
 
-interface Examples {
+interface Examples extends TextExamples {
   readonly embeddings: Readonly<Record<string, unknown>>;
   readonly rerank: Readonly<Record<string, unknown>>;
   readonly rerankTexts: Readonly<Record<string, unknown>>;
 }
 
-export function openAiOperations({ embeddings, rerank, rerankTexts }: Examples): Operations {
+export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: Examples): Operations {
   const reranking = (id: string, clients: string, face: Operation['face'] & string) => ({
     post: {
       id,
@@ -40,6 +41,7 @@ export function openAiOperations({ embeddings, rerank, rerankTexts }: Examples):
     },
   });
   return {
+    ...textOperations(texts),
     '/v1/embeddings': {
       post: {
         id: 'createEmbeddings',

@@ -100,11 +100,11 @@ function wordLengths(input: string | { readonly text: string }): number[] {
   return (typeof input === 'string' ? input : input.text).split(' ').map((word) => word.length);
 }
 
-function fault(path: string, message: string): ShoalError {
+export function fault(path: string, message: string): ShoalError {
   return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }] });
 }
 
-function fakeModel(name: string, task: Task, version: string): Model {
+export function fakeModel(name: string, task: Task, version: string): Model {
   return {
     name,
     version,
@@ -120,6 +120,7 @@ function fakeModel(name: string, task: Task, version: string): Model {
     outputs: [],
     batchable: true,
     text: null,
+    generator: null,
     created: 1_767_225_600,
     queue: `${name}.${version}.default.0`,
   };

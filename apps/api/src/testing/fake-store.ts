@@ -1,6 +1,7 @@
-/** A JobStore in memory: jobs end when a test says so, or at once. */
+/** A JobStore in memory: jobs end, and texts grow, when a test says so, or at once. */
 
 import {
+  type GenerationSettings,
   type ItemResult,
   isTerminal,
   type JobRecord,
@@ -13,16 +14,22 @@ import {
 import {
   type Admitted,
   type Demand,
+  type FollowPosition,
   type JobFilter,
   type JobPage,
+  type JobPiece,
   type JobProgress,
   type JobStore,
   type NewJob,
   type QueueDepth,
   toJobError,
 } from '@shoal/queue';
+import { fakeAnswer } from './fake-generator.js';
 
-type Running = { -readonly [Field in keyof JobRecord]: JobRecord[Field] } & { readonly items: readonly WireItem[] };
+type Running = { -readonly [Field in keyof JobRecord]: JobRecord[Field] } & {
+  readonly items: readonly WireItem[];
+  readonly pieces: JobPiece[];
+};
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -32,6 +39,8 @@ export class FakeStore implements JobStore {
   /** Set: every method throws it. */
   failure: Error | undefined;
   readonly submitted: NewJob[] = [];
+  /** Ids of jobs that were cancelled before they had ended. */
+  readonly cancelled: string[] = [];
   readonly #records = new Map<string, Running>();
   readonly #keys = new Map<string, { readonly id: string; readonly fingerprint: string }>();
   readonly #wakers = new Set<() => void>();
@@ -66,16 +75,27 @@ export class FakeStore implements JobStore {
     return this.get(tenant, id);
   }
 
-  async *follow(tenant: string, id: string, after: number, signal: AbortSignal): AsyncGenerator<JobProgress, void> {
-    let seen = after;
+  async *follow(
+    tenant: string,
+    id: string,
+    after: FollowPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<JobProgress, void> {
+    let seen = after.parts;
+    let { pieces: read } = after;
+    this.onWait();
     while (!signal.aborted) {
       const record = await this.get(tenant, id);
+      const pieces = this.#records.get(id)!.pieces.slice(read);
+      read += pieces.length;
       const parts = record.results
         .flatMap((result, index) => (result && record.meta.array ? [{ seq: index + 1, index, result }] : []))
         .slice(seen);
       seen += parts.length;
-      yield { record: { ...record, results: record.results.map(() => null) }, parts };
-      if (isTerminal(record.state)) return;
+      const last = isTerminal(record.state);
+      const results = last && !record.meta.array ? record.results : record.results.map(() => null);
+      yield { record: { ...record, results }, parts, pieces, last };
+      if (last) return;
       const moved = new Promise<void>((resolve) => this.#wakers.add(resolve));
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       await Promise.race([moved, stopped]);
@@ -83,7 +103,8 @@ export class FakeStore implements JobStore {
   }
 
   async cancel(tenant: string, id: string): Promise<JobRecord> {
-    await this.get(tenant, id);
+    const { state } = await this.get(tenant, id);
+    if (!isTerminal(state)) this.cancelled.push(id);
     this.#end(id, 'cancelled', new ShoalError('cancelled', 'cancelled before it ended'));
     return this.get(tenant, id);
   }
@@ -138,10 +159,29 @@ export class FakeStore implements JobStore {
     if (error) {
       this.#end(id, error.code === 'expired' ? 'expired' : 'failed', error);
     } else {
-      record.results = record.items.map(resultOf);
+      record.results = record.items.map((item) => resultOf(item, record.meta));
       record.done = record.total;
       this.#end(id, 'completed');
     }
+  }
+
+  /** The next `count` tokens of one answer are written, each as a piece. */
+  grow(id: string, index: number, count: number): void {
+    const { items, pieces, meta } = this.#records.get(id)!;
+    const { pieces: all } = answerOf(items[index]!, meta.parameters);
+    const from = pieces.filter((each) => each.index === index).length;
+    for (const piece of all.slice(from, from + count)) pieces.push({ seq: pieces.length + 1, index, piece });
+    this.#wake();
+  }
+
+  /** The answer to one item is whole. */
+  complete(id: string, index: number): void {
+    const record = this.#records.get(id)!;
+    const { results, items, meta } = record;
+    record.results = results.map((result, n) => (n === index ? resultOf(items[n]!, meta) : result));
+    record.done += 1;
+    if (record.done === record.total) this.#end(id, 'completed');
+    this.#wake();
   }
 
   ids(): string[] {
@@ -205,14 +245,23 @@ function recordOf(id: string, { tenant, meta, items, tokens, deadline }: NewJob)
     error: null,
     results: items.map(() => null),
     items,
+    pieces: [],
   };
 }
 
-/** What the fake models answer: the sum of an item's token ids, in a vector or as a score. */
-function resultOf(item: WireItem): ItemResult {
+function answerOf(item: WireItem, parameters: JobRecord['meta']['parameters']) {
+  if (item.kind !== 'prompt') throw new Error('no prompt');
+  return fakeAnswer(item, parameters as unknown as GenerationSettings);
+}
+
+/** What the fake models answer: a text, or the sum of an item's token ids, in a vector or as a score. */
+function resultOf(item: WireItem, { parameters }: JobRecord['meta']): ItemResult {
   const ids = item.kind === 'text' ? [...item.ids] : [];
   const sum = ids.reduce((total, id) => total + id, 0);
-  const output: WireOutput = { kind: 'vector', values: Float32Array.of(sum, ids.length, 0.1), dims: [3] };
+  const output: WireOutput =
+    item.kind === 'prompt'
+      ? answerOf(item, parameters).whole
+      : { kind: 'vector', values: Float32Array.of(sum, ids.length, 0.1), dims: [3] };
   const receipt = {
     batchId: 'b1',
     batchSize: 4,

@@ -27,6 +27,7 @@ export interface TestApi {
 interface Options extends Partial<Pick<Parts, 'faces' | 'unserved' | 'publicUrl' | 'trustedProxies'>> {
   readonly keys?: readonly ApiKey[];
   readonly callTimeoutMs?: number;
+  readonly generationTimeoutMs?: number;
   /** False: no key is configured. */
   readonly secretKey?: boolean;
   readonly logLevel?: LogLevel;
@@ -38,6 +39,7 @@ interface Options extends Partial<Pick<Parts, 'faces' | 'unserved' | 'publicUrl'
 export async function startTestApi({
   keys = [],
   callTimeoutMs = 60_000,
+  generationTimeoutMs = 60_000,
   secretKey = true,
   logLevel = 'info',
   tracer,
@@ -65,6 +67,7 @@ export async function startTestApi({
     corsOrigins,
     retentionMs: 86_400_000,
     callTimeoutMs,
+    generationTimeoutMs,
     metrics: createApiMetrics(registry),
     logger: createLogger({
       name: 'api',

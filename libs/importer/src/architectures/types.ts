@@ -15,8 +15,7 @@ export interface BuildRequest {
 }
 
 export interface Architecture {
-  /** `text-generation` for decoders, which are not served as jobs yet. */
-  readonly task: Task | 'text-generation';
+  readonly task: Task;
   /** @throws ShoalError `model_invalid` naming the field of config.json, or the tensor, that cannot be imported */
   build(request: BuildRequest): Model;
 }

@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ShoalError } from '@shoal/contracts';
+import { decoderInfoOf } from '@shoal/models';
 import { intOf, type Model, serialiseModel } from '@shoal/onnx';
 import { describe, expect, test } from 'vitest';
 import { architectureOf, buildModel } from '../architectures/table.js';
 import { Checkpoint, openCheckpoint } from '../checkpoint.js';
 import { float32 } from '../precision/float32.js';
 import { readSafetensors, type StoredTensor } from '../safetensors.js';
-import { decoderInfoOf } from './info.js';
 import { readRotary } from './rotary-config.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));

@@ -2,6 +2,8 @@
  * Decoders imported from checkpoints answer as PyTorch does: each text alone and in ragged batches, in one pass, in chunks
  * and token by token.
  */
+
+import { DecoderPasses, generateGreedily, KvCache } from '@shoal/generation';
 import { openRuntime, type Runtime, type Tensor } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -16,8 +18,6 @@ import {
   NEW_TOKENS,
   rowsOf,
 } from '../testing/decoders.js';
-import { generateGreedily } from './generate.js';
-import { DecoderPasses } from './passes.js';
 
 const TOLERANCE = 1e-3;
 /** Between ways of computing the same thing. */
@@ -116,14 +116,16 @@ describe('a pass', () => {
 
   test('gives as many candidates as are asked for, and the log of the sum of exponentials where it is', async () => {
     const { session, info } = loaded;
-    const passes = new DecoderPasses(session, info, { rows: 3, capacity: info.maxContext });
+    const cache = new KvCache(session, info, { rows: 3, capacity: info.maxContext });
+    const passes = new DecoderPasses(session, info, cache);
     const order = [...last_logits.entries()].sort(([, a], [, b]) => b - a);
     const logSumExp = Math.log(last_logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
-    const row = { past: 0, ids, wanted: true };
+    const row = { past: 0, ids, wanted: 1 };
     for (const candidates of [1, 64]) {
-      const found = await passes.forward([{ ...row, logSumExp: true }, row, { ...row, logSumExp: true }], candidates);
+      const rows = [{ ...row, logSumExp: true }, row, { ...row, logSumExp: true }];
+      const found = (await passes.forward(rows, { candidates })).map(([next]) => next!);
       const likeliest = order.slice(0, candidates);
-      for (const { ids, values } of found.map((next) => next!)) {
+      for (const { ids, values } of found) {
         expect(Array.from(ids, Number)).toEqual(likeliest.map(([id]) => id));
         expect(
           difference(
@@ -136,25 +138,23 @@ describe('a pass', () => {
       expect(found[1]!.logSumExp).toBeUndefined();
       expect(found[2]!.logSumExp).toBeCloseTo(logSumExp, 4);
     }
-    const more = await passes.forward([row], info.vocabulary + 1);
-    expect(more[0]!.ids).toHaveLength(info.vocabulary);
+    const [[more] = []] = await passes.forward([row], { candidates: info.vocabulary + 1 });
+    expect(more!.ids).toHaveLength(info.vocabulary);
     await passes.release();
   });
 
   test('of which nothing is wanted leaves the rows as if it had been asked', async () => {
-    const passes = new DecoderPasses(loaded.session, loaded.info, {
-      rows: 2,
-      capacity: loaded.info.maxContext,
-      logits: true,
-    });
+    const { session, info } = loaded;
+    const cache = new KvCache(session, info, { rows: 2, capacity: info.maxContext });
+    const passes = new DecoderPasses(session, info, cache, { logits: true });
     const half = ids.slice(0, 9);
-    const wanted = false;
+    const wanted = 0;
     const none = await passes.forward([
       { past: 0, ids: half, wanted },
       { past: 0, ids: [], wanted },
     ]);
-    expect(none).toEqual([undefined, undefined]);
-    const [found] = await passes.forward([{ past: 9, ids: ids.slice(9), wanted: true }]);
+    expect(none).toEqual([[], []]);
+    const [[found] = []] = await passes.forward([{ past: 9, ids: ids.slice(9), wanted: 1 }]);
     expect(difference(found!.logits!, last_logits)).toBeLessThan(TOLERANCE);
     await passes.release();
   });

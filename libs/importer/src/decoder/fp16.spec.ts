@@ -3,6 +3,8 @@
  * sees the graph that a GPU gets: that its types fit together, that the cache is 16 bits wide, and that the answers are
  * right. ONNX Runtime's CPU takes it too, with casts of its own around operators that it knows in 32 bits only.
  */
+
+import { DecoderPasses, KvCache } from '@shoal/generation';
 import { narrowModel } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,7 +19,6 @@ import {
   NEW_TOKENS,
   rowsOf,
 } from '../testing/decoders.js';
-import { DecoderPasses } from './passes.js';
 
 /**
  * The largest logits are between 2 and 4, where 16-bit floats lie 2^-9 apart, and every layer rounds on the way: 0.0034
@@ -70,8 +71,11 @@ describe.each(DECODERS)('%s in 16-bit floats', (name) => {
 
 test('candidates and the log of the sum of exponentials are computed from the logits in 32 bits', async () => {
   const { session, info } = await load(runtime, 'llama', narrowModel);
-  const passes = new DecoderPasses(session, info, { rows: 1, capacity: info.maxContext, logits: true });
-  const [found] = await passes.forward([{ past: 0, ids: [5, 6, 7], wanted: true, logSumExp: true }], 8);
+  const cache = new KvCache(session, info, { rows: 1, capacity: info.maxContext });
+  const passes = new DecoderPasses(session, info, cache, { logits: true });
+  const [[found] = []] = await passes.forward([{ past: 0, ids: [5, 6, 7], wanted: 1, logSumExp: true }], {
+    candidates: 8,
+  });
   const { logits, values, logSumExp } = found!;
   expect([...values]).toEqual([...logits!].sort((a, b) => b - a).slice(0, 8));
   const sum = logits!.reduce((total, logit) => total + Math.exp(logit), 0);

@@ -16,6 +16,8 @@
  *   log_sum_exp               float32 [m]               a logit less this is the logarithm of a probability
  *   present.L.key, .value     the memory of past_key_values, written in place
  */
+
+import { GRAPH_VERSION, writeDecoderInfo } from '@shoal/models';
 import { GraphBuilder, type Model, type Value } from '@shoal/onnx';
 import type { BuildRequest } from '../architectures/types.js';
 import type { Checkpoint } from '../checkpoint.js';
@@ -23,7 +25,6 @@ import { invalid } from '../invalid.js';
 import type { Matrix } from '../matrix.js';
 import { Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
-import { GRAPH_VERSION, writeDecoderInfo } from './info.js';
 import { addNorm, attention, feedForward, norm, type Stack, type Traits } from './layer.js';
 import { rotaryTables } from './rotary.js';
 

@@ -2,6 +2,8 @@
  * The language models that come with Shoal: the checkpoint of the small one as it is, and both as they are bundled, with
  * weights of 8 bits.
  */
+
+import { readDecoderInfo } from '@shoal/models';
 import { dataOf, type Model } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { beforeAll, expect, test } from 'vitest';
@@ -15,7 +17,6 @@ import {
   pathOf,
   readJson,
 } from '../testing/decoders.js';
-import { readDecoderInfo } from './info.js';
 
 interface Answer {
   readonly input_ids: readonly number[];

@@ -101,10 +101,9 @@ export function describe({ found, notes }: Inspected, plan: Plan, folder: string
       ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of safetensors`
       : `ONNX: ${found.files.map(({ path, dtype }) => `${path} (${dtype})`).join(', ')}`;
   const names = plan.variants.map(({ name, exported }) => (exported === undefined ? name : `${name} from ${exported}`));
-  const later = plan.task === 'text-generation' ? ' (it generates text: for "shoal run", not yet for jobs)' : '';
   return [
     `Found ${what} in ${folder}`,
     ...notes.map((note) => `  ${note}`),
-    `Writing ${names.join(', ')} to ${target}${later}`,
+    `Writing ${names.join(', ')} to ${target}`,
   ];
 }

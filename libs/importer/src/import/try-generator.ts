@@ -1,8 +1,8 @@
 /** Tries an imported decoder: it loads, and predicts what follows a few texts. */
-import { sessionModel } from '@shoal/models';
+
+import { DecoderPasses, KvCache } from '@shoal/generation';
+import { type DecoderInfo, readDecoderInfo, sessionModel } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
-import { type DecoderInfo, readDecoderInfo } from '../decoder/info.js';
-import { DecoderPasses } from '../decoder/passes.js';
 import { invalid } from '../invalid.js';
 import type { Answers } from './verify.js';
 
@@ -15,11 +15,12 @@ export async function tryGenerator(runtime: Runtime, path: string): Promise<Answ
   if (info === undefined) throw invalid(`${path} does not say how it generates`);
   const session = await runtime.createSession(sessionModel(path));
   const capacity = info.maxContext + Math.max(...LENGTHS);
-  const passes = new DecoderPasses(session, info, { rows: 1, capacity, logits: true });
+  const cache = new KvCache(session, info, { rows: 1, capacity });
+  const passes = new DecoderPasses(session, info, cache, { logits: true });
   try {
     const answers: Float32Array[] = [];
     for (const length of LENGTHS.filter((tokens) => tokens <= info.maxContext)) {
-      const [candidates] = await passes.forward([{ past: 0, ids: madeUp(length, info), wanted: true }]);
+      const [[candidates] = []] = await passes.forward([{ past: 0, ids: madeUp(length, info), wanted: 1 }]);
       const logits = Float32Array.from(candidates?.logits ?? []);
       if (!logits.every(Number.isFinite)) throw invalid(`${path} predicts NaN or infinity`);
       answers.push(logits);

@@ -20,18 +20,16 @@ export interface Trial {
 
 /** `draft` is a repository of the one version; `folder` what it is made from. @throws ShoalError where it does not serve */
 export async function tryVariants(draft: string, folder: string, plan: Plan, trial: Trial): Promise<void> {
-  const { models, problems, generators } = await openRepository(draft);
+  const { models, problems } = await openRepository(draft);
   const [problem] = problems;
   if (problem !== undefined) throw invalid(problem.message);
-  const [generator] = generators;
-  const [model] = models;
+  const model = models[0]!;
   const tried = async (path: string, variant: string): Promise<Tried> => {
     trial.signal.throwIfAborted();
-    if (generator !== undefined) return { answers: await tryGenerator(trial.runtime, path), joining: null };
-    return await tryVariant(trial.runtime, variantOf(model!, variant, path), trial.cacheDir);
+    if (model.generator !== null) return { answers: await tryGenerator(trial.runtime, path), joining: null };
+    return await tryVariant(trial.runtime, variantOf(model, variant, path), trial.cacheDir);
   };
-  const pathOf = ({ file }: PlannedVariant) =>
-    join(generator === undefined ? model!.folder : join(draft, generator.folder), 'onnx', file);
+  const pathOf = ({ file }: PlannedVariant) => join(model.folder, 'onnx', file);
   const say = (variant: string, found: string, { joining }: Tried) => {
     trial.say(`  ${variant}: ${found}`);
     if (joining !== null) trial.say(`    ${describe(joining)}`);
@@ -47,13 +45,15 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
     if (reference === undefined && variant.exported === undefined) {
       const path = await buildReference(draft, folder, trial.signal);
       const { runtime } = trial;
-      reference = model ? await tryModel(runtime, variantOf(model, 'fp32', path)) : await tryGenerator(runtime, path);
+      reference = model.generator
+        ? await tryGenerator(runtime, path)
+        : await tryModel(runtime, variantOf(model, 'fp32', path));
       await rm(path);
     }
     const alike = answers && reference ? compare(variant.name, answers, reference) : answers ? 'answers' : 'loads';
     say(variant.name, alike, own);
   }
-  if (model !== undefined) trial.say(`  serves ${model.task}`);
+  trial.say(`  serves ${model.task}`);
 }
 
 const JOINED: Readonly<Record<Joining['rows'], string>> = {

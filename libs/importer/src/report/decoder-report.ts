@@ -1,9 +1,9 @@
 /** Measures the variants of a model that generates text. */
-import { type GeneratorFolder, sessionModel } from '@shoal/models';
+import { join } from 'node:path';
+import { generateGreedily } from '@shoal/generation';
+import { type DecoderInfo, type Model, readDecoderInfo, sessionModel } from '@shoal/models';
 import type { Session } from '@shoal/onnxruntime';
 import tokenizers from 'tokenizers';
-import { generateGreedily } from '../decoder/generate.js';
-import { type DecoderInfo, readDecoderInfo } from '../decoder/info.js';
 import { invalid } from '../invalid.js';
 import { share, speeds } from './columns.js';
 import { type Examples, textsOf } from './examples.js';
@@ -21,20 +21,21 @@ interface Loaded {
   readonly info: DecoderInfo;
 }
 
-/** One row per variant, in their order. */
+/** One row per variant, in their order. `models` are the variants of one version. */
 export async function measureDecoder(
-  { variants, tokenizer }: GeneratorFolder,
+  models: readonly Model[],
   examples: Examples,
   { runtime, now, signal }: ReportContext,
 ): Promise<readonly Measured[]> {
-  const encoder = tokenizers.Tokenizer.fromString(tokenizer);
+  const encoder = tokenizers.Tokenizer.fromFile(join(models[0]!.folder, 'tokenizer.json'));
   const encode = async (text: string) =>
     Array.from((await encoder.encode(text, null, { addSpecialTokens: false })).getIds());
   const texts = (await Promise.all(textsOf(examples).map(encode))).filter(({ length }) => length > 1);
   if (texts.length === 0) throw invalid('the texts to measure with have no tokens that follow others');
   const loaded: Loaded[] = [];
   try {
-    for (const [variant, path] of Object.entries(variants)) {
+    for (const { variant, variants } of models) {
+      const path = variants[variant]!;
       const info = readDecoderInfo(path);
       if (info === undefined) throw invalid(`${path} does not say how it generates`);
       // As "shoal run" does: all cores for one text.

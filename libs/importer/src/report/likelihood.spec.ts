@@ -1,13 +1,13 @@
 /** Likelihoods are those of a model that reads one token at a time, whatever passes the text is cut into. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { DecoderPasses, KvCache } from '@shoal/generation';
+import { decoderInfoOf } from '@shoal/models';
 import { serialiseModel } from '@shoal/onnx';
 import { openRuntime } from '@shoal/onnxruntime';
 import { expect, test } from 'vitest';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
-import { decoderInfoOf } from '../decoder/info.js';
-import { DecoderPasses } from '../decoder/passes.js';
 import { precisionOf } from '../precision/dtype.js';
 import { recallAt } from './encoder-report.js';
 import { likelihoodOf } from './likelihood.js';
@@ -26,11 +26,18 @@ test.each(['llama', 'mistral', 'qwen3'])('%s', async (name) => {
   const session = await (await openRuntime()).createSession(serialiseModel(model));
   // Longer than one pass, and than the model can read.
   const ids = Array.from({ length: info.maxContext + 9 }, (_, n) => (n * 7919 + 3) % info.vocabulary);
-  const passes = new DecoderPasses(session, info, { rows: 1, capacity: info.maxContext + 1, logits: true });
+  const passes = new DecoderPasses(
+    session,
+    info,
+    new KvCache(session, info, { rows: 1, capacity: info.maxContext + 1 }),
+    {
+      logits: true,
+    },
+  );
   let surprise = 0;
   const best: number[] = [];
   for (let past = 0; past < info.maxContext - 1; past++) {
-    const [next] = await passes.forward([{ past, ids: [ids[past]!], wanted: true, logSumExp: true }]);
+    const [[next] = []] = await passes.forward([{ past, ids: [ids[past]!], wanted: 1, logSumExp: true }]);
     surprise += next!.logSumExp! - next!.logits![ids[past + 1]!]!;
     best.push(Number(next!.ids[0]));
   }

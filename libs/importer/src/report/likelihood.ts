@@ -1,6 +1,7 @@
 /** How likely a decoder finds texts: the measure that quantisation is judged by. */
+
+import type { DecoderInfo } from '@shoal/models';
 import type { Session, Tensor } from '@shoal/onnxruntime';
-import type { DecoderInfo } from '../decoder/info.js';
 
 /** Logits that one pass may hand out: 32 MiB. */
 const MAX_LOGITS = 8 * 1024 * 1024;

@@ -1,7 +1,8 @@
 /** `shoal import --report`: what each precision of a model costs in quality, and gains in size and speed. */
 import { statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { openRepository, readGenerator } from '@shoal/models';
+import { type Model, openRepository } from '@shoal/models';
+import { invalid } from '../invalid.js';
 import { measureDecoder } from './decoder-report.js';
 import { measureEncoder } from './encoder-report.js';
 import { type Examples, readExamples } from './examples.js';
@@ -23,32 +24,28 @@ export interface ReportRequest {
 export async function reportOn({ folder, source }: ReportRequest, context: ReportContext): Promise<readonly string[]> {
   const examples = readExamples(source);
   const [name, version] = [basename(dirname(folder)), basename(folder)];
-  const { models } = await openRepository(dirname(dirname(folder)));
+  const { models, problems } = await openRepository(dirname(dirname(folder)));
   const own = models.filter((model) => model.name === name && model.version === version);
-  if (own.length === 0) {
-    const generator = await readGenerator(folder);
-    const variants = Object.fromEntries(wholeFirst(Object.entries(generator.variants), ([variant]) => variant));
-    const rows = await measureDecoder({ ...generator, variants }, examples, context);
-    return [about(examples, folder), ...table(rows, variants)];
-  }
-  const { variants, task } = own[0]!;
+  const [first] = own;
+  if (first === undefined)
+    throw invalid(
+      problems.find((problem) => problem.folder === `${name}/${version}`)?.message ?? `${folder} is no model`,
+    );
+  const { variants, task } = first;
   // Tensors cannot be made up: what is left is the size.
   if (task === 'tensors')
     return table(
       own.map(({ variant }) => ({ variant, columns: {} })),
       variants,
     );
-  const rows = await measureEncoder(
-    wholeFirst(own, ({ variant }) => variant),
-    examples,
-    context,
-  );
+  const measure = task === 'text-generation' ? measureDecoder : measureEncoder;
+  const rows = await measure(wholeFirst(own), examples, context);
   return [about(examples, folder), ...table(rows, variants)];
 }
 
 /** Others are compared with the first: fp32 where it is there. */
-function wholeFirst<T>(all: readonly T[], nameOf: (one: T) => string): readonly T[] {
-  return [...all].sort((a, b) => Number(nameOf(b) === 'fp32') - Number(nameOf(a) === 'fp32'));
+function wholeFirst(all: readonly Model[]): readonly Model[] {
+  return [...all].sort((a, b) => Number(b.variant === 'fp32') - Number(a.variant === 'fp32'));
 }
 
 function about(examples: Examples, folder: string): string {

@@ -1,13 +1,12 @@
 /** What tests of decoders share: fixtures, models built from them, logits. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { DecoderPasses, type GenerateOptions, generateGreedily, KvCache, type NewTokens } from '@shoal/generation';
+import { type DecoderInfo, decoderInfoOf } from '@shoal/models';
 import { type Model, serialiseModel } from '@shoal/onnx';
 import type { Runtime, Session } from '@shoal/onnxruntime';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
-import { type GenerateOptions, generateGreedily } from '../decoder/generate.js';
-import { type DecoderInfo, decoderInfoOf } from '../decoder/info.js';
-import { DecoderPasses, type NewTokens } from '../decoder/passes.js';
 import { float32 } from '../precision/float32.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
@@ -94,22 +93,19 @@ export async function logitsOf(
   rows: readonly { readonly ids: readonly number[]; readonly rotaryLength: number }[],
   chunk: number,
 ): Promise<Float32Array[]> {
-  const passes = new DecoderPasses(session, info, {
-    rows: rows.length,
-    capacity: info.maxContext + chunk,
-    logits: true,
-  });
+  const cache = new KvCache(session, info, { rows: rows.length, capacity: info.maxContext + chunk });
+  const passes = new DecoderPasses(session, info, cache, { logits: true });
   const found: Float32Array[] = [];
   const longest = Math.max(...rows.map(({ ids }) => ids.length));
   for (let start = 0; start < longest; start += chunk) {
     const candidates = await passes.forward(
       rows.map(({ ids, rotaryLength }): NewTokens => {
         const part = ids.slice(start, start + chunk);
-        const wanted = part.length > 0 && start + part.length === ids.length;
+        const wanted = Number(part.length > 0 && start + part.length === ids.length);
         return { past: Math.min(start, ids.length), ids: part, wanted, rotaryLength };
       }),
     );
-    candidates.forEach((candidate, row) => {
+    candidates.forEach(([candidate], row) => {
       if (candidate?.logits) found[row] = candidate.logits.slice();
     });
   }

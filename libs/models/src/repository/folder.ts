@@ -2,9 +2,10 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { ShoalError, ShoalJson, type Task } from '@shoal/contracts';
-import { readSignature } from '@shoal/onnx';
-import type { Model, TextDetails } from '../types.js';
+import { type OnnxSignature, readSignature } from '@shoal/onnx';
+import type { GeneratorDetails, Model, TextDetails } from '../types.js';
 import { invalid, readJson, regularFile } from './files.js';
+import { generatorReader } from './generator.js';
 import {
   type Chosen,
   checkChosen,
@@ -27,10 +28,14 @@ export async function readFolder(name: string, version: string, folder: string):
   const shoal = (await readJson(folder, 'shoal.json', ShoalJson)) ?? {};
   const files = await readHuggingFace(folder);
   const variants = await findVariants(folder, shoal);
+  const readGenerator = generatesText(shoal, files) ? await generatorReader(folder, shoal) : undefined;
   const models: Model[] = [];
   for (const [variant, path] of Object.entries(variants)) {
-    const graph = await readGraph(folder, path);
-    const served = readServed(shoal, files, graph, relative(folder, path));
+    const signature = await readFile(folder, path);
+    const graph = tensorGraph(signature);
+    const served = readServed(relative(folder, path), () =>
+      readGenerator === undefined ? encoder(shoal, files, graph) : generator(readGenerator(signature)),
+    );
     if (models[0] !== undefined && models[0].task !== served.task) {
       throw invalid(`its variants serve different tasks: ${models[0].task} and ${served.task}`);
     }
@@ -41,15 +46,13 @@ export async function readFolder(name: string, version: string, folder: string):
   return models;
 }
 
-/** Whether a folder holds a decoder, going by its shoal.json, else by the class that its config.json names. */
-export async function generatesText(folder: string): Promise<boolean> {
-  const task = (await readJson(folder, 'shoal.json', ShoalJson))?.task;
-  if (task !== undefined) return task === 'text-generation';
-  const { config } = await readHuggingFace(folder);
+/** Going by shoal.json, else by the class that config.json names. */
+function generatesText(shoal: ShoalJson, { config }: HuggingFaceFiles): boolean {
+  if (shoal.task !== undefined) return shoal.task === 'text-generation';
   return config.architectures?.[0]?.endsWith('ForCausalLM') ?? false;
 }
 
-async function readGraph(folder: string, path: string): Promise<Graph> {
+async function readFile(folder: string, path: string): Promise<OnnxSignature> {
   const signature = readSignature(path);
   for (const location of signature.externalFiles) {
     const file = relative(folder, `${dirname(path)}/${location}`);
@@ -57,26 +60,39 @@ async function readGraph(folder: string, path: string): Promise<Graph> {
       throw invalid(`${relative(folder, path)} keeps weights in ${JSON.stringify(location)}, which is missing`);
     }
   }
-  return tensorGraph(signature);
+  return signature;
 }
 
-type Served = Pick<Model, 'task' | 'labels' | 'maxTokens' | 'dimensions' | 'batchable' | 'text'>;
+type Served = Pick<Model, 'task' | 'labels' | 'maxTokens' | 'dimensions' | 'batchable' | 'text' | 'generator'>;
 
-function readServed(shoal: ShoalJson, files: HuggingFaceFiles, signature: Graph, file: string): Served {
+/** What a request gets of one forward pass. */
+function encoder(shoal: ShoalJson, files: HuggingFaceFiles, signature: Graph): Served {
   const graph: Chosen = { ...signature, shoal };
+  checkChosen(graph);
+  const task = decideTask(shoal, files, graph);
+  if (task !== 'tensors') checkTextInputs(graph, task);
+  const text: TextDetails | null = task === 'tensors' ? null : textDetails(task, shoal, files, graph);
+  return {
+    task,
+    labels: readLabels(task, files.config, graph),
+    maxTokens: text?.maxTokens ?? null,
+    dimensions: dimensions(task, files, graph),
+    batchable: isBatchable(graph, task),
+    text,
+    generator: null,
+  };
+}
+
+function generator(details: GeneratorDetails): Served {
+  const { maxContext: maxTokens } = details;
+  const none = { labels: [], dimensions: null, text: null };
+  return { task: 'text-generation', maxTokens, batchable: true, generator: details, ...none };
+}
+
+/** Faults name the file. */
+function readServed(file: string, read: () => Served): Served {
   try {
-    checkChosen(graph);
-    const task = decideTask(shoal, files, graph);
-    if (task !== 'tensors') checkTextInputs(graph, task);
-    const text: TextDetails | null = task === 'tensors' ? null : textDetails(task, shoal, files, graph);
-    return {
-      task,
-      labels: readLabels(task, files.config, graph),
-      maxTokens: text?.maxTokens ?? null,
-      dimensions: dimensions(task, files, graph),
-      batchable: isBatchable(graph, task),
-      text,
-    };
+    return read();
   } catch (error) {
     throw error instanceof ShoalError ? invalid(`${file}: ${error.message}`, error) : error;
   }

@@ -1,25 +1,13 @@
-/** A folder that holds a model that generates text: what is needed to run it, read with the same care as any model folder. */
-import { lstat, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
-import { ShoalJson } from '@shoal/contracts';
+/** What a version's folder says of a model that generates text. */
+import type { ShoalJson } from '@shoal/contracts';
+import type { OnnxSignature } from '@shoal/onnx';
 import { z } from 'zod';
-import { invalid, list, readJson, readText } from './files.js';
-import { findVariants } from './variants.js';
-
-export interface GeneratorFolder {
-  /** Absolute, without links. */
-  readonly folder: string;
-  /** variant → absolute path of its ONNX file, the default one first. */
-  readonly variants: Readonly<Record<string, string>>;
-  /** The text of tokenizer.json. */
-  readonly tokenizer: string;
-  /** In Jinja; null for a model that was not made for conversations. */
-  readonly chatTemplate: string | null;
-  /** What templates call `bos_token`, `eos_token`, ... */
-  readonly specialTokens: Readonly<Record<string, string>>;
-}
+import type { GeneratorDetails } from '../types.js';
+import { decoderInfoOf } from './decoder-info.js';
+import { invalid, readJson, readText, regularFile } from './files.js';
 
 const TokenName = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)]);
+const TokenId = z.int().min(0);
 const TokenizerConfig = z.object({
   chat_template: z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish(),
   bos_token: TokenName.nullish(),
@@ -28,42 +16,47 @@ const TokenizerConfig = z.object({
   unk_token: TokenName.nullish(),
 });
 
-/** @throws ShoalError `model_invalid` naming what is missing or wrong in `folder`, of whose versions the newest is taken */
-export async function readGenerator(folder: string): Promise<GeneratorFolder> {
-  const version = await newestVersion(await realpath(folder));
-  await refuseCheckpoint(version);
-  const shoal = (await readJson(version, 'shoal.json', ShoalJson)) ?? {};
-  if (shoal.task !== undefined && shoal.task !== 'text-generation') {
-    throw invalid(`${version} serves ${shoal.task} to jobs; "shoal run" is for models that generate text`);
-  }
-  const variants = await findVariants(version, shoal);
-  const tokenizer = await readText(version, 'tokenizer.json');
-  if (tokenizer === null) throw invalid(`${version}: tokenizer.json is missing`);
+/** Of transformers, which heeds it before config.json. */
+const GenerationConfig = z.object({ eos_token_id: z.union([TokenId, z.array(TokenId)]).nullish() });
+
+/**
+ * Reads what all variants of the version `folder` have in common, and returns what adds a graph's own: as far as graphs of
+ * other exporters cannot be run, `model_invalid` says what can be done. @throws ShoalError `model_invalid`
+ */
+export async function generatorReader(
+  folder: string,
+  shoal: ShoalJson,
+): Promise<(signature: Pick<OnnxSignature, 'metadata'>) => GeneratorDetails> {
+  if ((await regularFile(folder, 'tokenizer.json')) === null) throw invalid('text-generation needs a tokenizer.json');
   const { chat_template: template, ...tokens } =
-    (await readJson(version, 'tokenizer_config.json', TokenizerConfig)) ?? {};
+    (await readJson(folder, 'tokenizer_config.json', TokenizerConfig)) ?? {};
   const named = typeof template === 'string' ? template : template?.find(({ name }) => name === 'default')?.template;
-  return {
-    folder: version,
-    variants,
-    tokenizer,
-    // Newer versions of transformers keep it in a file of its own.
-    chatTemplate: (await readText(version, 'chat_template.jinja')) ?? named ?? null,
-    specialTokens: Object.fromEntries(
-      Object.entries(tokens).filter((entry): entry is [string, string] => entry[1] != null),
-    ),
+  const eos = (await readJson(folder, 'generation_config.json', GenerationConfig))?.eos_token_id;
+  // Newer versions of transformers keep it in a file of its own.
+  const chatTemplate = (await readText(folder, 'chat_template.jinja')) ?? named ?? null;
+  const specialTokens = Object.fromEntries(
+    Object.entries(tokens).filter((entry): entry is [string, string] => entry[1] != null),
+  );
+  return (signature) => {
+    const info = decoderInfoOf(signature);
+    if (info === undefined) {
+      throw invalid(
+        '"shoal import" did not make it, and other graphs that generate text cannot be run: import its checkpoint',
+      );
+    }
+    const { maxContext, vocabulary, eosTokenIds } = info;
+    return {
+      maxContext: contextOf(shoal, maxContext),
+      vocabulary,
+      eosTokenIds: eos == null ? eosTokenIds : [eos].flat(),
+      chatTemplate,
+      specialTokens,
+    };
   };
 }
 
-async function refuseCheckpoint(folder: string): Promise<void> {
-  const names = await list(folder);
-  if (names.includes('onnx') || !names.some((name) => name.endsWith('.safetensors'))) return;
-  throw invalid(`${folder} is a checkpoint: "shoal import ${folder}" makes a model of it`);
-}
-
-async function newestVersion(folder: string): Promise<string> {
-  const numbers = (await list(folder)).filter((name) => /^[1-9][0-9]{0,8}$/.test(name)).map(Number);
-  if (numbers.length === 0) return folder;
-  const version = join(folder, String(Math.max(...numbers)));
-  if (!(await lstat(version)).isDirectory()) throw invalid(`${version} is not a folder`);
-  return version;
+function contextOf({ limits }: ShoalJson, maxContext: number): number {
+  const asked = limits?.max_tokens ?? maxContext;
+  if (asked <= maxContext) return asked;
+  throw invalid(`shoal.json: limits.max_tokens: ${asked} is more than the ${maxContext} positions of the model`);
 }

@@ -2,7 +2,14 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TensorSpec } from '@shoal/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { BUNDLED_MODELS, type ModelFolders, modelFolders, onnx, TEXT_INPUTS } from '../testing/model-folder.js';
+import {
+  BUNDLED_MODELS,
+  decoder,
+  type ModelFolders,
+  modelFolders,
+  onnx,
+  TEXT_INPUTS,
+} from '../testing/model-folder.js';
 import { embeddingOutputs } from './graph.js';
 import { openRepository } from './repository.js';
 
@@ -27,7 +34,9 @@ async function problemOf(files: Readonly<Record<string, unknown>>): Promise<stri
 test('the bundled models are read with their task, limits, labels and example', async () => {
   const { models, problems } = await openRepository(BUNDLED_MODELS);
   expect(problems).toEqual([]);
-  const [embed, topic] = models;
+  const [embed, lm, draft, topic] = models;
+  const context = { maxTokens: 256, generator: { maxContext: 256, vocabulary: 4096, eosTokenIds: [3] } };
+  expect([lm, draft]).toMatchObject([context, context]);
   expect(embed).toMatchObject({ task: 'feature-extraction', maxTokens: 128, dimensions: 192, batchable: true });
   expect(embed!.text).toMatchObject({ pooling: 'mean', normalize: true, vocabSize: 6000, padId: 0 });
   expect(topic).toMatchObject({ task: 'text-classification', queue: 'wordnet-topic.1.fp32.0' });
@@ -203,16 +212,38 @@ test('what cannot be served says what to do', async () => {
   );
 });
 
-test('a model that generates text is set apart: nothing is wrong with it, and jobs cannot ask for it', async () => {
-  const graph = onnx([tensor('input_ids', ['batch', 'sequence'])], [tensor('logits', ['n', 99])]);
-  folders.write('named/1', { 'shoal.json': { task: 'text-generation' }, 'model.onnx': graph });
-  folders.write('guessed', { ...TEXT, 'config.json': { architectures: ['LlamaForCausalLM'] }, 'model.onnx': graph });
-  folders.write('scores', { ...TEXT, 'config.json': {}, 'model.onnx': logits(['batch', 2]) });
-  const { models, problems, generators } = await openRepository(folders.root);
-  expect(generators.map(({ folder }) => folder)).toEqual(['guessed', 'named/1']);
-  expect(generators[0]!.message).toContain('shoal run');
-  expect(models.map(({ name }) => name)).toEqual(['scores']);
+test('a model that generates text has its context, its end tokens and its template', async () => {
+  const config = { architectures: ['LlamaForCausalLM'] };
+  const named = { bos_token: '<s>', eos_token: { content: '</s>' }, unk_token: null };
+  folders.write('plain', { ...TEXT, 'shoal.json': { task: 'text-generation' }, 'model.onnx': decoder({}) });
+  folders.write('whole', {
+    ...{ ...TEXT, 'config.json': config, 'model.onnx': decoder({}), 'shoal.json': { limits: { max_tokens: 12 } } },
+    'tokenizer_config.json': { ...named, chat_template: [{ name: 'default', template: 'from json' }] },
+    'generation_config.json': { eos_token_id: [7, 8] },
+  });
+  folders.write('own', { ...TEXT, 'config.json': config, 'model.onnx': decoder({}), 'chat_template.jinja': 'a file' });
+  const { models, problems } = await openRepository(folders.root);
   expect(problems).toEqual([]);
+  const [own, plain, whole] = models;
+  expect(own!.generator?.chatTemplate).toBe('a file');
+  expect(plain).toMatchObject({ task: 'text-generation', maxTokens: 16, text: null, queue: 'plain.1.fp32.0' });
+  const nothing = { chatTemplate: null, specialTokens: {} };
+  expect(plain!.generator).toEqual({ maxContext: 16, vocabulary: 99, eosTokenIds: [3], ...nothing });
+  expect(whole!.generator).toMatchObject({ maxContext: 12, eosTokenIds: [7, 8], chatTemplate: 'from json' });
+  expect(whole!.generator?.specialTokens).toEqual({ bos_token: '<s>', eos_token: '</s>' });
+});
+
+test.each([
+  ['import its checkpoint', { ...TEXT, 'model.onnx': logits(['n', 99]) }],
+  ['needs a tokenizer.json', { 'model.onnx': decoder({}) }],
+  ['17 is more than the 16', { ...TEXT, 'model.onnx': decoder({}), 'shoal.json': { limits: { max_tokens: 17 } } }],
+  ['import it again', { ...TEXT, 'model.onnx': decoder({ graph: 1 }) }],
+  [
+    'generation_config.json: eos',
+    { ...TEXT, 'model.onnx': decoder({}), 'generation_config.json': { eos_token_id: '' } },
+  ],
+])('a folder that should generate text and cannot says %s', async (message, files) => {
+  expect(await problemOf({ 'config.json': { architectures: ['LlamaForCausalLM'] }, ...files })).toContain(message);
 });
 
 test('RoBERTa counts positions from its padding id, so it has that many fewer', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import type { Model } from '../types.js';
 import { invalid, list } from './files.js';
-import { generatesText, readFolder } from './folder.js';
+import { readFolder } from './folder.js';
 
 /** A folder that cannot be served, and why. */
 export interface ModelProblem {
@@ -13,14 +13,10 @@ export interface ModelProblem {
   readonly message: string;
 }
 
-const GENERATES = 'it generates text, which jobs cannot ask for yet; "shoal run" runs it';
-
 export interface Repository {
   /** Every version in every variant; by name, newest version first, default variant first. */
   readonly models: readonly Model[];
   readonly problems: readonly ModelProblem[];
-  /** Models that jobs cannot ask for yet, though nothing is wrong with them: those that generate text. */
-  readonly generators: readonly ModelProblem[];
 }
 
 /**
@@ -33,7 +29,6 @@ export async function openRepository(root: string): Promise<Repository> {
   });
   const models: Model[] = [];
   const problems: ModelProblem[] = [];
-  const generators: ModelProblem[] = [];
   for (const name of await list(real)) {
     const stat = await lstat(join(real, name));
     if (stat.isFile()) continue;
@@ -46,13 +41,12 @@ export async function openRepository(root: string): Promise<Repository> {
         await collect(problems, path, async () => {
           const folder = join(real, path);
           if (!(await lstat(folder)).isDirectory()) throw invalid('is not a folder');
-          if (await generatesText(folder)) generators.push({ folder: path, message: GENERATES });
-          else models.push(...(await readFolder(name, version.number, folder)));
+          models.push(...(await readFolder(name, version.number, folder)));
         });
       }
     });
   }
-  return { models, problems, generators };
+  return { models, problems };
 }
 
 /** Version folders, newest first; a folder without any is version 1 itself. */

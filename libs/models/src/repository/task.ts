@@ -6,7 +6,6 @@ import type { Config, HuggingFaceFiles } from './hugging-face.js';
 
 /** shoal.json's task, else what config.json's architecture and the graph's outputs say. Throws `model_invalid`. */
 export function decideTask(shoal: ShoalJson, files: HuggingFaceFiles, graph: Chosen): Task {
-  if (shoal.task === 'text-generation') throw invalid('text-generation is not served');
   const task = shoal.task ?? guessTask(files, graph);
   if (task !== 'tensors' && !files.hasTokenizer) throw invalid(`${task} needs a tokenizer.json`);
   return task;
@@ -29,7 +28,7 @@ function guessTask(files: HuggingFaceFiles, graph: Chosen): Task {
   if (architecture === '' && rank(logitsOutput(graph)) === 2) return sequenceTask(files.config, graph);
   throw invalid(
     `cannot tell the task from ${architecture || 'the graph'}: set "task" in shoal.json (text-classification, ` +
-      'feature-extraction, rerank, token-classification or tensors)',
+      'feature-extraction, rerank, token-classification, text-generation or tensors)',
   );
 }
 

@@ -1,6 +1,7 @@
 /** What a task consists of: its face, which every task has, and the run of those that one forward pass answers. */
 import { ShoalError, type WireOutput } from '@shoal/contracts';
 import type { SessionPort } from '../session.js';
+import type { TokenTexts } from '../text/token-texts.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
 import type { EncodedInput, Model, Row, TextDetails } from '../types.js';
 
@@ -9,6 +10,8 @@ export interface ApiModel {
   readonly model: Model;
   /** Null for `tensors`. */
   readonly tokenizer: TextTokenizer | null;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
 export type Encoded = Omit<EncodedInput, 'task'>;
@@ -18,8 +21,8 @@ export type Parameters = Readonly<Record<string, unknown>>;
 export interface TaskFace {
   /** Throws ShoalError `invalid_request` or `input_too_long`. */
   encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded>;
-  /** One element of the input as callers see it, from the outputs of its rows (one, but for rerank). */
-  present(model: Model, parameters: Parameters, outputs: readonly WireOutput[]): unknown;
+  /** One element of the input as callers see it, from the outputs of its rows (one, but for rerank and several answers). `tokens`: null where the task has none. */
+  present(model: Model, parameters: Parameters, outputs: readonly WireOutput[], tokens: TokenTexts | null): unknown;
 }
 
 /** The worker's half. */

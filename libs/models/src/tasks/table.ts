@@ -5,6 +5,7 @@ import type { TaskFace, TaskRun } from './pipeline.js';
 import { rerank } from './rerank.js';
 import { tensors } from './tensors.js';
 import { textClassification } from './text-classification.js';
+import { textGeneration } from './text-generation.js';
 import { tokenClassification } from './token-classification.js';
 
 export const PIPELINES = {
@@ -12,5 +13,6 @@ export const PIPELINES = {
   'feature-extraction': featureExtraction,
   rerank,
   'token-classification': tokenClassification,
+  'text-generation': textGeneration,
   tensors,
-} as const satisfies Record<Task, TaskFace & TaskRun>;
+} as const satisfies Record<Task, TaskFace & Partial<TaskRun>>;

@@ -28,6 +28,7 @@ export function fakeModel(overrides: Partial<Model>): Model {
       normalize: true,
       scoreFunction: 'softmax',
     },
+    generator: null,
     created: 0,
     queue: 'fake.1.fp32.0',
     ...overrides,

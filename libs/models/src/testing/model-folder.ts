@@ -45,8 +45,21 @@ export const TEXT_INPUTS: readonly TensorSpec[] = ['input_ids', 'attention_mask'
 
 const ELEMENT_NUMBERS: Readonly<Record<string, number>> = { float32: 1, int64: 7, string: 8, bool: 9, float16: 10 };
 
+/** A graph of given metadata, as the importer writes it into models that generate text. */
+export function decoder(info: object): Uint8Array {
+  const whole = { graph: 2, layers: 1, kvHeads: 1, headDim: 2, vocabulary: 99, window: 16, maxContext: 16, ...info };
+  const notes = { 'shoal.decoder': JSON.stringify({ eosTokenIds: [3], ...whole }) };
+  const ids: TensorSpec = { name: 'input_ids', type: 'int64', shape: ['batch', 'sequence'] };
+  return onnx([ids], [{ name: 'logits', type: 'float32', shape: ['n', 99] }], undefined, notes);
+}
+
 /** A ModelProto of the given inputs and outputs; `external` is the path of one external weight. */
-export function onnx(inputs: readonly TensorSpec[], outputs: readonly TensorSpec[], external?: string): Uint8Array {
+export function onnx(
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+  external?: string,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
   // One byte (uint8) of external data.
   const tensor = (location: string) => [
     ...varint(1, 1),
@@ -61,7 +74,8 @@ export function onnx(inputs: readonly TensorSpec[], outputs: readonly TensorSpec
     ...outputs.flatMap((spec) => value(12, spec)),
     ...weight,
   ];
-  return Uint8Array.from([...field(7, graph), ...field(8, varint(2, 17))]);
+  const notes = Object.entries(metadata).flatMap(([key, content]) => field(14, entry(key, content)));
+  return Uint8Array.from([...field(7, graph), ...field(8, varint(2, 17)), ...notes]);
 }
 
 function value(number: number, { name, type, shape }: TensorSpec): number[] {

@@ -17,6 +17,9 @@ function fakeTokenizer(template: boolean) {
       seen.push(text);
       return Uint32Array.from(idsOf(text));
     },
+    tokens: () => {
+      throw new Error('not asked for');
+    },
     pairTemplate: async () => (template ? ({ join: join } as never) : null),
   };
   return { tokenizer, seen };

@@ -1,5 +1,5 @@
 /** From checked text inputs to wire items: ids, segment ids, and one error that names inputs that are too long. */
-import { type Fault, ShoalError, type TextInput, type TextItem } from '@shoal/contracts';
+import { type Fault, ShoalError, type TextGenerationInput, type TextInput, type TextItem } from '@shoal/contracts';
 import { isFull, throwFaults } from '../faults.js';
 import { prefixOf } from './prefix.js';
 import type { Encoding, TextTokenizer } from './tokenizer.js';
@@ -16,6 +16,8 @@ export interface TextLimits {
   readonly vocabSize: number;
   readonly truncate: boolean;
 }
+
+type GroupLimits = Pick<TextLimits, 'maxTokens' | 'truncate'> & { readonly takes?: string };
 
 /** What to make of an encoding beside its ids (token classification keeps offsets). */
 type Extra = (encoding: Encoding, text: string) => Partial<TextItem>;
@@ -37,13 +39,13 @@ export async function encodeTexts(
   return encodeGroups(rows, limits, (row) => encodeRow(tokenizer, row, limits, extra));
 }
 
-/** As `encodeTexts`, with another way to tokenise one row. */
-export async function encodeGroups<Row extends { readonly path: string }>(
+/** As `encodeTexts`, with another way to tokenise one row. `takes`: why no more than `maxTokens`, where the model is not why. */
+export async function encodeGroups<Row extends { readonly path: string }, Item extends { readonly ids: Uint32Array }>(
   rows: readonly Row[],
-  { maxTokens, truncate }: TextLimits,
-  encode: (row: Row) => Promise<TextItem>,
-): Promise<TextItem[]> {
-  const items: TextItem[] = [];
+  { maxTokens, truncate, takes = `the model takes ${maxTokens}` }: GroupLimits,
+  encode: (row: Row) => Promise<Item>,
+): Promise<Item[]> {
+  const items: Item[] = [];
   const tooLong: Fault[] = [];
   for (let from = 0; from < rows.length && !isFull(tooLong); from += GROUP) {
     const group = rows.slice(from, from + GROUP);
@@ -51,7 +53,7 @@ export async function encodeGroups<Row extends { readonly path: string }>(
       items.push(item);
       const { length } = item.ids;
       if (length <= maxTokens || isFull(tooLong)) continue;
-      tooLong.push({ path: group[i]!.path, message: `has ${length} tokens, the model takes ${maxTokens}` });
+      tooLong.push({ path: group[i]!.path, message: `has ${length} tokens, ${takes}` });
     }
   }
   throwFaults(tooLong, 'input_too_long', truncate ? '' : '. Shorten it or set parameters.truncate');
@@ -100,7 +102,11 @@ function typeIds(encoding: Encoding): Pick<TextItem, 'typeIds'> {
   return ids.some((id) => id !== 0) ? { typeIds: ids } : {};
 }
 
-function checkIds(rows: readonly TextRow[], vocabSize: number): void {
+/** Throws `invalid_request` for token ids outside the vocabulary. */
+export function checkIds(
+  rows: readonly { readonly path: string; readonly input: TextInput | TextGenerationInput }[],
+  vocabSize: number,
+): void {
   const faults: Fault[] = [];
   for (const { path, input } of rows) {
     if (typeof input !== 'object' || !('tokens' in input)) continue;

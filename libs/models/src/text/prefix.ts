@@ -1,5 +1,5 @@
 /**
- * The beginning of a long text that has all the tokens a model can take. A text of 2 MB is half a million tokens and
+ * The beginning or the end of a long text that has all the tokens a model can take. A text of 2 MB is half a million tokens and
  * some 200 MB while it is tokenised, and a model takes a few hundred of them.
  */
 
@@ -21,6 +21,21 @@ export async function prefixOf(
   for (; length < text.length; length *= GROWTH) {
     const prefix = text.slice(0, isHighSurrogate(text.charCodeAt(length - 1)) ? length - 1 : length);
     if ((await count(prefix)) >= maxTokens + MARGIN_TOKENS) return prefix;
+  }
+  return text;
+}
+
+/** The end of it: what comes before cannot change its last `maxTokens`. */
+export async function suffixOf(
+  text: string,
+  maxTokens: number,
+  count: (text: string) => Promise<number>,
+): Promise<string> {
+  let length = Math.max(LEAST_UNITS, maxTokens * UNITS_PER_TOKEN);
+  for (; length < text.length; length *= GROWTH) {
+    const from = text.length - length;
+    const suffix = text.slice(isHighSurrogate(text.charCodeAt(from - 1)) ? from + 1 : from);
+    if ((await count(suffix)) >= maxTokens + MARGIN_TOKENS) return suffix;
   }
   return text;
 }

@@ -8,6 +8,8 @@ import { invalid, readText } from '../repository/files.js';
 import type { Model } from '../types.js';
 import { Coalescer } from './coalescer.js';
 import { PairTemplate } from './pairs.js';
+import { type StreamDecoder, streamDecoder } from './text-stream.js';
+import { type TokenTexts, tokenTexts } from './token-texts.js';
 
 /** Texts of one batch, and their length in UTF-16 units: whoever comes next waits for some 30 ms of it. */
 const MAX_BATCH = 64;
@@ -24,6 +26,8 @@ export interface TextTokenizer {
   encode(input: TextOrPair, truncate: boolean): Promise<Encoding>;
   /** Ids of a text alone, without special tokens. */
   plainIds(text: string): Promise<Uint32Array>;
+  /** What single tokens say. */
+  tokens(): TokenTexts;
   /** How pairs are made of two texts; null where they have to be tokenised together. */
   pairTemplate(): Promise<PairTemplate | null>;
 }
@@ -48,6 +52,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
     async plainIds(text) {
       return Uint32Array.from((await bare.run(text)).getIds());
     },
+    tokens: () => tokenTexts(JSON.parse(json), (id) => plain.idToToken(id) ?? null),
     pairTemplate() {
       template ??= PairTemplate.find((input, { addSpecialTokens }) => (addSpecialTokens ? whole : bare).run(input));
       return template;
@@ -93,4 +98,13 @@ async function encodeAll(
     return tokenizer.encode(text, pair ?? null, options);
   };
   return await Promise.all(inputs.map(encode));
+}
+
+/** Loads what reads a model's tokens as they come: with special tokens left out, or shown. Throws `model_invalid`. */
+export async function loadStreamDecoders(model: Model): Promise<(skipSpecialTokens: boolean) => StreamDecoder> {
+  const json = await readText(model.folder, 'tokenizer.json');
+  if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
+  const tokenizer = parse(model, json);
+  const [shown, skipped] = [false, true].map((skip) => streamDecoder(tokenizer, json, skip));
+  return (skipSpecialTokens) => (skipSpecialTokens ? skipped! : shown!);
 }

@@ -1,7 +1,8 @@
 /** Greedy generation: the likeliest token at each step. The plain loop, with a fixed set of texts from beginning to end. */
 import { setImmediate as otherEvents } from 'node:timers/promises';
+import type { DecoderInfo } from '@shoal/models';
 import type { Session } from '@shoal/onnxruntime';
-import type { DecoderInfo } from './info.js';
+import { KvCache } from './kv/cache.js';
 import { DecoderPasses, type NewTokens } from './passes.js';
 
 export interface GenerateOptions {
@@ -28,11 +29,8 @@ export async function* generateGreedily(
   { maxTokens, stopIds = info.eosTokenIds, chunk = 128, blocking = false }: GenerateOptions,
 ): AsyncGenerator<readonly (number | undefined)[]> {
   // Behind the end of a row there must be room for the padding beside longer ones.
-  const passes = new DecoderPasses(session, info, {
-    rows: prompts.length,
-    capacity: info.maxContext + chunk,
-    blocking,
-  });
+  const cache = new KvCache(session, info, { rows: prompts.length, capacity: info.maxContext + chunk });
+  const passes = new DecoderPasses(session, info, cache, { blocking });
   try {
     const lengths = prompts.map(({ length }) => length);
     const ended = prompts.map(() => false);
@@ -45,7 +43,7 @@ export async function* generateGreedily(
       });
       if (step >= maxTokens || ended.every(Boolean)) return;
       // A text that has ended stays in the batch: its last token is computed again, in the same place.
-      const rows = latest.map((id, row) => ({ past: lengths[row]! - Number(ended[row]), ids: [id], wanted: true }));
+      const rows = latest.map((id, row) => ({ past: lengths[row]! - Number(ended[row]), ids: [id], wanted: 1 }));
       latest = await likeliest(passes, rows, latest);
       ended.forEach((over, row) => {
         if (!over) lengths[row]! += 1;
@@ -64,7 +62,7 @@ async function prefill(passes: DecoderPasses, prompts: readonly (readonly number
     const rows = prompts.map((prompt): NewTokens => {
       const ids = prompt.slice(start, start + chunk);
       const past = Math.min(start, prompt.length);
-      const wanted = ids.length > 0 && past + ids.length === prompt.length;
+      const wanted = Number(ids.length > 0 && past + ids.length === prompt.length);
       return { past, ids, wanted, rotaryLength: prompt.length };
     });
     first = await likeliest(passes, rows, first);
@@ -75,5 +73,5 @@ async function prefill(passes: DecoderPasses, prompts: readonly (readonly number
 /** The likeliest next token of the rows that want one; the others keep what they had. */
 async function likeliest(passes: DecoderPasses, rows: readonly NewTokens[], before: readonly number[]) {
   const candidates = await passes.forward(rows);
-  return candidates.map((found, row) => (found === undefined ? before[row]! : Number(found.ids[0])));
+  return candidates.map(([found], row) => (found === undefined ? before[row]! : Number(found.ids[0])));
 }

@@ -1,7 +1,7 @@
 /** What an engine has to know of a decoder, kept in the metadata of its model. */
-import { loadModel, type Model } from '@shoal/onnx';
+import { readSignature } from '@shoal/onnx';
 import { z } from 'zod';
-import { invalid } from '../invalid.js';
+import { invalid } from './files.js';
 
 const KEY = 'shoal.decoder';
 
@@ -31,7 +31,11 @@ export function writeDecoderInfo(metadata: Map<string, string>, info: DecoderInf
 }
 
 /** Undefined where the model is none of Shoal's decoders. @throws ShoalError `model_invalid` */
-export function decoderInfoOf({ metadata }: Model): DecoderInfo | undefined {
+export function decoderInfoOf({
+  metadata,
+}: {
+  readonly metadata: ReadonlyMap<string, string>;
+}): DecoderInfo | undefined {
   const text = metadata.get(KEY);
   if (text === undefined) return undefined;
   try {
@@ -43,5 +47,5 @@ export function decoderInfoOf({ metadata }: Model): DecoderInfo | undefined {
 
 /** The same of the ONNX file at `path`. */
 export function readDecoderInfo(path: string): DecoderInfo | undefined {
-  return decoderInfoOf(loadModel(path));
+  return decoderInfoOf(readSignature(path));
 }

@@ -1,0 +1,42 @@
+/** `/v1/completions`, as OpenAI had it before conversations: prompts that are used as they are, and gone on with. */
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { requireBody } from '../http/body.js';
+import { CurrentPermit, type Permit } from '../http/permit.js';
+import { COMPLETION } from './completion-face.js';
+import { type Removed, TextCalls } from './text-calls.js';
+import { readCompletion } from './text-request.js';
+
+@Controller('v1/completions')
+export class CompletionsController {
+  constructor(@Inject(TextCalls) private readonly calls: TextCalls) {}
+
+  @Post()
+  @HttpCode(200)
+  async create(
+    @CurrentPermit() permit: Permit,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    requireBody(body);
+    await this.calls.create(COMPLETION, readCompletion(body), { permit, request, reply });
+  }
+
+  /** A kept one: whole, or as a stream from what its reader had last. */
+  @Get(':id')
+  async read(
+    @CurrentPermit() permit: Permit,
+    @Param('id') id: string,
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    await this.calls.read(COMPLETION, id, { permit, request, reply });
+  }
+
+  @Delete(':id')
+  @HttpCode(200)
+  remove(@CurrentPermit() permit: Permit, @Param('id') id: string): Promise<Removed> {
+    return this.calls.remove(COMPLETION, id, permit);
+  }
+}

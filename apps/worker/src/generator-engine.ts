@@ -1,0 +1,349 @@
+import type { Finish, GenerationEngine, NewToken } from '@shoal/generation';
+import { type ClaimedItem, type Engine, NOBODY, type Outcome, type Publisher, type Room } from '@shoal/queue';
+import { Answer } from './answer.js';
+import type { GenerationReporter } from './generation-reporter.js';
+import { requestOf, settingsOf, type TextLimits } from './generation-request.js';
+import { givenUp, type Row, resultOf } from './generator-row.js';
+import type { RateReporter } from './rate-reporter.js';
+import { retryAfterMs } from './retry.js';
+import type { TextReader } from './text-reader.js';
+
+/** Items that are held beside those that run: the next is there when a row ends, and others see nothing of them meanwhile. */
+const WAITING = 2;
+/** Passes that never ended, after which an item counts as what ends its worker. */
+const MAX_STRIKES = 3;
+/** Seconds of passes after which their speed is told. */
+const TELL_SECONDS = 0.5;
+/** Least time between two writes to Redis, in ms: readers see no difference, and steps may be faster. */
+const WRITE_MS = 25;
+/** An answer that nobody follows is written down every so many tokens or ms: what a worker that dies may lose. */
+const UNFOLLOWED_TOKENS = 64;
+const UNFOLLOWED_MS = 2000;
+
+export interface GeneratorEngineOptions {
+  readonly engine: Pick<GenerationEngine, 'rows' | 'start' | 'stop' | 'stats' | 'close'>;
+  readonly reader: TextReader;
+  readonly limits: TextLimits;
+  readonly publisher: Pick<Publisher, 'begin' | 'write' | 'written' | 'publish'>;
+  readonly rate: Pick<RateReporter, 'add'>;
+  readonly reporter: Pick<GenerationReporter, 'holds' | 'began' | 'grew' | 'ended' | 'preempted' | 'stands'>;
+  /** Milliseconds from any origin, never going back. */
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+/** A stop string ended it: the engine knows nothing of text. */
+const STOPPED: Finish = { reason: 'stop', stopId: null, cachedTokens: 0, accepted: 0, rejected: 0 };
+
+export class GeneratorEngine implements Engine {
+  readonly #options: GeneratorEngineOptions;
+  /** In the fair order. */
+  readonly #waiting: Row[] = [];
+  readonly #running = new Map<number, Row>();
+  /** Those with something to be read, written or ended. */
+  readonly #dirty = new Set<Row>();
+  #held = 0;
+  #nextId = 1;
+  #draining = false;
+  #drained = () => {};
+  #filling = false;
+  #writing = false;
+  #writeAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  /** What the engine had done when its speed was told last. */
+  #told = { tokens: 0, seconds: 0 };
+
+  constructor(options: GeneratorEngineOptions) {
+    this.#options = options;
+  }
+
+  room(): Room {
+    const free = this.#options.engine.rows + WAITING - this.#held;
+    return { items: free, tokens: free > 0 ? Number.MAX_SAFE_INTEGER : 0 };
+  }
+
+  first(): number {
+    return this.#waiting[0]?.item.lock.tag ?? NOBODY;
+  }
+
+  async take(item: ClaimedItem): Promise<Outcome> {
+    const { publisher, reporter, reader, now } = this.#options;
+    reporter.holds(++this.#held);
+    try {
+      if (item.strikes >= MAX_STRIKES) return await this.#giveUp(item);
+      const settings = settingsOf(item);
+      const answer = new Answer(reader.open(settings), settings.logprobs);
+      if (item.written > 0) answer.restore(await publisher.written(item));
+      if (item.dropped.aborted) return { kind: 'done' };
+      if (this.#draining) return { kind: 'returned' };
+      return await new Promise<Outcome>((settle, fail) => {
+        const row: Row = {
+          ...{
+            item,
+            settings,
+            answer,
+            settle,
+            fail,
+            takenAt: now(),
+            id: null,
+            startedAt: 0,
+            grownAt: 0,
+            prefillMs: 0,
+            besides: 0,
+            finish: null,
+          },
+          ...{ leaving: false, followed: false, writtenAt: now(), over: false },
+        };
+        item.dropped.onAbort = () => this.#over(row, { kind: 'done' });
+        const at = this.#waiting.findIndex((other) => other.item.lock.tag > item.lock.tag);
+        this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, row);
+        this.#fill();
+      });
+    } finally {
+      reporter.holds(--this.#held);
+      if (this.#held === 0) this.#drained();
+    }
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const row of [...this.#waiting]) this.#over(row, { kind: 'returned' });
+    for (const row of this.#running.values()) this.#return(row);
+    if (this.#held > 0) {
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#options.engine.close();
+  }
+
+  /** Begins what waits while there are rows, and returns a row of a lower rank where there is none. */
+  async #fill(): Promise<void> {
+    if (this.#filling) return;
+    this.#filling = true;
+    try {
+      while (!this.#draining && this.#waiting.length > 0) {
+        const free = this.#options.engine.rows - this.#running.size;
+        if (free <= 0) {
+          this.#makeWay(this.#waiting[0]!.item);
+          return;
+        }
+        const rows = this.#waiting.splice(0, free);
+        await this.#begin(rows);
+      }
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  async #begin(rows: readonly Row[]): Promise<void> {
+    let verdicts: readonly number[];
+    try {
+      verdicts = await this.#options.publisher.begin(rows.map(({ item }) => item));
+    } catch (error) {
+      for (const row of rows) this.#over(row, error);
+      return;
+    }
+    rows.forEach((row, n) => {
+      if (row.over) return;
+      if (verdicts[n] !== 1) this.#over(row, { kind: 'done' });
+      else if (this.#draining) this.#over(row, { kind: 'returned' });
+      else this.#start(row);
+    });
+  }
+
+  #start(row: Row): void {
+    const { engine, now } = this.#options;
+    const id = this.#nextId++;
+    row.id = id;
+    row.startedAt = now();
+    row.besides = this.#running.size;
+    this.#running.set(id, row);
+    try {
+      engine.start(requestOf(id, row.item, row.answer.ids, this.#options.limits), {
+        prompt: (tokens) => row.answer.addPrompt(tokens),
+        tokens: (tokens) => this.#grow(row, tokens),
+        ended: (finish) => this.#finish(row, finish),
+        failed: (error) => this.#finish(row, error),
+      });
+    } catch (error) {
+      this.#finish(row, error as Error);
+    }
+  }
+
+  #grow(row: Row, tokens: readonly NewToken[]): void {
+    if (row.over || row.finish !== null) return;
+    const { reporter, now } = this.#options;
+    const at = now();
+    if (row.grownAt === 0) {
+      row.prefillMs = at - row.startedAt;
+      reporter.began(row.item, at - row.takenAt);
+    } else {
+      reporter.grew(tokens.length, (at - row.grownAt) / tokens.length);
+    }
+    row.grownAt = at;
+    row.answer.add(tokens);
+    this.#touch(row);
+  }
+
+  #finish(row: Row, finish: Finish | Error): void {
+    if (row.over || row.finish !== null) return;
+    if (row.id !== null) this.#running.delete(row.id);
+    row.finish = finish;
+    this.#touch(row);
+    void this.#fill();
+  }
+
+  /** From its next written token on it is somebody else's. */
+  #return(row: Row): void {
+    if (row.over || row.leaving || row.finish !== null) return;
+    row.leaving = true;
+    this.#free(row);
+    this.#touch(row);
+  }
+
+  #makeWay({ tenant, rank }: ClaimedItem): void {
+    let last: Row | undefined;
+    for (const row of this.#running.values()) {
+      // A row that has not got on here would be returned again and again.
+      const got = row.answer.length > row.item.written;
+      const lower = row.item.tenant === tenant && row.item.rank > rank;
+      if (lower && got && !row.leaving && row.item.lock.tag >= (last?.item.lock.tag ?? 0)) last = row;
+    }
+    if (last === undefined) return;
+    this.#options.reporter.preempted();
+    this.#return(last);
+  }
+
+  #free(row: Row): void {
+    if (row.id === null) return;
+    this.#options.engine.stop(row.id);
+    this.#running.delete(row.id);
+  }
+
+  /** The row needs this worker no more. An error: its chunk is tried again. */
+  #over(row: Row, outcome: Outcome | unknown): void {
+    if (row.over) return;
+    row.over = true;
+    this.#free(row);
+    this.#dirty.delete(row);
+    const at = this.#waiting.indexOf(row);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (isOutcome(outcome)) row.settle(outcome);
+    else row.fail(outcome);
+    void this.#fill();
+  }
+
+  #touch(row: Row): void {
+    this.#dirty.add(row);
+    if (this.#writing || this.#timer) return;
+    const wait = this.#writeAt + WRITE_MS - this.#options.now();
+    if (wait <= 0) void this.#write();
+    else
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        void this.#write();
+      }, wait);
+  }
+
+  /** One round: reads what has come, writes what is due in one script, and ends what has ended. */
+  async #write(): Promise<void> {
+    if (this.#writing) return;
+    this.#writing = true;
+    this.#writeAt = this.#options.now();
+    const rows = [...this.#dirty];
+    this.#dirty.clear();
+    try {
+      await this.#read(rows);
+      await this.#publish(rows.filter((row) => !row.over && this.#isDue(row)));
+    } catch (error) {
+      for (const row of rows) this.#over(row, error);
+    } finally {
+      this.#writing = false;
+    }
+    for (const row of this.#dirty) {
+      this.#touch(row);
+      break;
+    }
+  }
+
+  async #read(rows: readonly Row[]): Promise<void> {
+    const read = await this.#options.reader.read(rows.map(({ answer }) => answer.unread));
+    for (const [n, row] of rows.entries()) {
+      const { answer } = row;
+      answer.show(read[n]!);
+      if (answer.stopped !== null && row.finish === null) {
+        row.finish = STOPPED;
+        this.#free(row);
+        void this.#fill();
+      }
+      if (row.finish !== null && !(row.finish instanceof Error)) await answer.end();
+    }
+  }
+
+  #isDue({ answer, item, finish, leaving, followed, writtenAt }: Row): boolean {
+    if (finish !== null || leaving || followed || answer.length - answer.unwritten <= item.written) return true;
+    return answer.unwritten >= UNFOLLOWED_TOKENS || this.#options.now() - writtenAt >= UNFOLLOWED_MS;
+  }
+
+  async #publish(rows: readonly Row[]): Promise<void> {
+    const { publisher, now } = this.#options;
+    // The result says what an answer that has ended has more than its pieces.
+    const writes = rows.flatMap((row) => {
+      const piece = row.finish === null ? row.answer.takePiece() : null;
+      return piece ? [{ row, piece }] : [];
+    });
+    const verdicts = await publisher.write(writes.map(({ row: { item }, piece }) => ({ item, piece })));
+    writes.forEach(({ row }, n) => {
+      const verdict = verdicts[n]!;
+      if (verdict <= 0) this.#over(row, { kind: 'done' });
+      row.followed = verdict === 2;
+      row.writtenAt = now();
+    });
+    await this.#end(rows.filter(({ over, finish }) => !over && finish !== null));
+    for (const row of rows) {
+      if (row.leaving && row.finish === null) this.#over(row, { kind: 'returned' });
+    }
+  }
+
+  async #end(rows: readonly Row[]): Promise<void> {
+    if (rows.length === 0) return;
+    const finished = rows.map((row) => resultOf(row, this.#options));
+    const { publisher, reporter } = this.#options;
+    await publisher.publish(finished);
+    this.#tell();
+    rows.forEach((row, n) => {
+      reporter.ended(row.item, row.finish!, row.answer.length, row.prefillMs, finished[n]!.result);
+      const afterMs = finished[n]!.result ? null : retryAfterMs(row.item.attempts, this.#options.random);
+      this.#over(row, afterMs === null ? { kind: 'done' } : { kind: 'retry', afterMs });
+    });
+  }
+
+  #tell(): void {
+    const { engine, reporter, rate } = this.#options;
+    const stats = engine.stats();
+    reporter.stands(stats);
+    const done = { tokens: stats.promptTokens + stats.tokens, seconds: stats.passSeconds };
+    const seconds = done.seconds - this.#told.seconds;
+    if (seconds < TELL_SECONDS) return;
+    const rows = this.#running.size + 1;
+    rate.add(new Array<number>(rows).fill((done.tokens - this.#told.tokens) / rows), seconds);
+    this.#told = done;
+  }
+
+  /** An item that has ended its process too often is not run again. */
+  async #giveUp(item: ClaimedItem): Promise<Outcome> {
+    const { publisher } = this.#options;
+    if ((await publisher.begin([item]))[0] !== 1) return { kind: 'done' };
+    await publisher.publish([givenUp(item, MAX_STRIKES)]);
+    return { kind: 'done' };
+  }
+}
+
+function isOutcome(value: unknown): value is Outcome {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}

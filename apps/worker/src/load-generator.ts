@@ -1,0 +1,70 @@
+/** From a model that generates text to its worker: an engine in a thread of its own, which reads its text here. */
+import { totalmem } from 'node:os';
+import { ShoalError } from '@shoal/contracts';
+import { GenerationEngine } from '@shoal/generation';
+import { loadStreamDecoders, type Model } from '@shoal/models';
+import type { GenerationMetrics } from '@shoal/telemetry';
+import type { Config } from './config.js';
+import { GenerationReporter } from './generation-reporter.js';
+import { GeneratorEngine } from './generator-engine.js';
+import { hardwareKind } from './limits.js';
+import type { LoadContext } from './load-model.js';
+import { ModelWorker } from './model-worker.js';
+import { TextReader } from './text-reader.js';
+
+export interface GeneratorContext extends Omit<LoadContext, 'config' | 'gate'> {
+  readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'redis'>;
+  readonly generation: GenerationMetrics;
+  /** Threads of a pass, and bytes of this process's memory that the model, its cache and all else may take. */
+  readonly threads: number;
+  readonly memoryLimit: number;
+}
+
+export async function loadGenerator(model: Model, context: GeneratorContext): Promise<ModelWorker> {
+  const { config, runtime, metrics, generation, logger, tracer, threads, memoryLimit, onRedisError } = context;
+  const { name, version, variant, generator } = model;
+  if (generator === null) throw new ShoalError('internal_error', `${name} generates no text`);
+  const started = performance.now();
+  const reader = new TextReader(await loadStreamDecoders(model));
+  const engine = await GenerationEngine.open({
+    modelPath: model.variants[variant]!,
+    threads,
+    memoryLimit,
+    context: generator.maxContext,
+  });
+  const seconds = (performance.now() - started) / 1000;
+  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
+  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device: 'cpu', runtime: runtime.kind }, 1);
+  generation.rows.set({ model: name, version, variant }, engine.rows);
+  logger.info('model.loaded', {
+    ...{ model: name, version, variant, seconds: Math.round(seconds * 100) / 100 },
+    ...{ rows: engine.rows, context: engine.context, threads },
+  });
+  const reporter = new GenerationReporter({ model, metrics, generation, logger, tracer, clock: Date.now });
+  return new ModelWorker({
+    model,
+    joining: null,
+    // Each item is a chunk, and a row of every pass.
+    shape: { maxBatchSize: engine.rows, maxBatchTokens: 1 },
+    hardware: hardwareKind({
+      ...{ cacheDir: config.SHOAL_CACHE_DIR, device: 'cpu', deviceOptions: {} },
+      ...{ intraOpThreads: threads, sideBySide: 1, runtime: `${runtime.kind} ${runtime.version}` },
+    }),
+    tokensPerSecond: null,
+    openEngine: ({ publisher, rate }) =>
+      new GeneratorEngine({
+        ...{ engine, reader, publisher, rate, reporter },
+        limits: { context: engine.context, eosTokenIds: generator.eosTokenIds },
+        now: () => performance.now(),
+        random: Math.random,
+      }),
+    ...config.redis,
+    onRedisError,
+  });
+}
+
+/** Bytes that this process may have: what its container says, else what the machine has. */
+export function memoryOfProcess(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
+}

@@ -1,0 +1,303 @@
+/**
+ * Many texts at once, each of which comes and goes between two passes (continuous batching). A step is a pass over the texts
+ * that are under way, in rows 0 to n - 1 of the cache, and passes over chunks of prompts, each in a row of its own.
+ */
+import { ShoalError } from '@shoal/contracts';
+import type { DecoderInfo } from '@shoal/models';
+import type { Session } from '@shoal/onnxruntime';
+import { KvCache } from '../kv/cache.js';
+import { Slots } from '../kv/slots.js';
+import { DecoderPasses, type NewTokens } from '../passes.js';
+import { CANDIDATES, type Candidates } from '../sampling/candidates.js';
+import { withLogprobs } from '../sampling/logprobs.js';
+import { uniform } from '../sampling/random.js';
+import { needsLogSumExp, Sampler } from '../sampling/sample.js';
+import type { GenerationRequest, NewToken } from '../types.js';
+import { type Ending, packTokens, type RequestToken, type StepEvents } from './events.js';
+import { checkRequest } from './request.js';
+import { Row } from './row.js';
+import { chunkOf, compaction, nextInTurn, planStep } from './scheduler.js';
+import { type EngineStats, noStats } from './stats.js';
+
+/** Tokens that are proposed at once: a fourth would make a pass longer by more than it is right. */
+const PROPOSED = 3;
+
+export interface EngineOptions {
+  /** Texts at once, and prefixes that are kept beside them. */
+  readonly rows: number;
+  /** Tokens of prompt and answer together, at most the model's own limit. */
+  readonly context: number;
+  /** Tokens of all rows together that may be in memory. At least `context`. */
+  readonly budget: number;
+  /** In milliseconds. */
+  readonly now: () => number;
+  /** At most `count` tokens that may follow a text; default none. */
+  readonly propose?: Propose;
+}
+
+/** `tokens`: prompt and answer so far. `prediction`: what its request says that the answer is likely to have. */
+export type Propose = (tokens: Uint32Array, prediction: Uint32Array | null, count: number) => Uint32Array;
+
+export class Engine {
+  readonly stats: EngineStats = noStats();
+  readonly #options: EngineOptions;
+  readonly #info: DecoderInfo;
+  readonly #cache: KvCache;
+  readonly #slots: Slots;
+  /** Two, since each binds rows of the cache of its own: to bind anew takes a third of a millisecond. */
+  readonly #decoding: DecoderPasses;
+  readonly #prefilling: DecoderPasses;
+  readonly #sampler: Sampler;
+  readonly #waiting: GenerationRequest[] = [];
+  #running: Row[] = [];
+  #prefill: Row | undefined;
+  #prompts: RequestToken[] = [];
+  #tokens: RequestToken[] = [];
+  #ended: Ending[] = [];
+
+  /** The session's runs take the thread that calls `step`. */
+  constructor(session: Session, info: DecoderInfo, options: EngineOptions) {
+    this.#options = options;
+    this.#info = info;
+    const capacity = Math.max(options.context, info.window) + PROPOSED;
+    this.#cache = new KvCache(session, info, { rows: options.rows, capacity });
+    this.#slots = new Slots(this.#cache, options.budget);
+    this.#decoding = new DecoderPasses(session, info, this.#cache, { logits: true, blocking: true });
+    this.#prefilling = new DecoderPasses(session, info, this.#cache, { logits: true, blocking: true });
+    this.#sampler = new Sampler(info.vocabulary);
+  }
+
+  /** Nothing to do until the next `start`. */
+  get idle(): boolean {
+    return this.#running.length === 0 && this.#prefill === undefined && this.#waiting.length === 0;
+  }
+
+  /** @throws ShoalError as `checkRequest` */
+  start(request: GenerationRequest): void {
+    checkRequest(request, { context: this.#options.context, vocabulary: this.#info.vocabulary });
+    this.#waiting.push(request);
+  }
+
+  /** Nothing is told of the request any more. Its row stays as a prefix. */
+  stop(id: number): void {
+    const waiting = this.#waiting.findIndex((request) => request.id === id);
+    if (waiting !== -1) this.#waiting.splice(waiting, 1);
+    for (const row of this.#rows()) if (row.request.id === id) this.#free(row);
+    this.#countRows();
+  }
+
+  /** A token for each text that is under way, and some of the prompts of others. What fails ends those that took part. */
+  async step(): Promise<StepEvents> {
+    const started = this.#options.now();
+    const passesBefore = this.stats.passSeconds;
+    this.#admit();
+    const { decode, verify, budget } = planStep(this.#running.length, this.#prefill?.request);
+    if (decode) await this.#decode(verify);
+    await this.#processPrompts(budget);
+    this.stats.steps++;
+    this.stats.otherSeconds += (this.#options.now() - started) / 1000 - (this.stats.passSeconds - passesBefore);
+    this.#countRows();
+    const events = { prompts: packTokens(this.#prompts), tokens: packTokens(this.#tokens), ended: this.#ended };
+    [this.#prompts, this.#tokens, this.#ended] = [[], [], []];
+    return events;
+  }
+
+  /** Frees what the engine holds of its session. No step may be under way. */
+  async release(): Promise<void> {
+    await this.#decoding.release();
+    await this.#prefilling.release();
+  }
+
+  #countRows(): void {
+    this.stats.running = this.#rows().length;
+    this.stats.waiting = this.#waiting.length;
+    this.stats.cacheBytes = this.#slots.touched * this.#cache.bytesPerToken;
+  }
+
+  #rows(): readonly Row[] {
+    return this.#prefill === undefined ? this.#running : [...this.#running, this.#prefill];
+  }
+
+  /** Gives the next one in turn a row, where none is in the middle of its prompt and there is room. */
+  #admit(): void {
+    while (this.#prefill === undefined) {
+      const turn = nextInTurn(this.#waiting);
+      const request = this.#waiting[turn];
+      if (request === undefined) return;
+      const { prompt, emitted, maxTokens, promptLogprobs, owner } = request;
+      const tokens = new Uint32Array(prompt.length + emitted.length);
+      tokens.set(prompt);
+      tokens.set(emitted, prompt.length);
+      // One token has to be processed for what follows it; all of them where it is wanted of each.
+      const reuse = promptLogprobs || this.#prefilling.takesLengths ? 0 : tokens.length - 1;
+      const slot = this.#slots.claim({ tokens, reserve: prompt.length + maxTokens, owner, reuse });
+      if (slot === undefined) return;
+      this.#waiting.splice(turn, 1);
+      const row = new Row(request, slot);
+      this.stats.prefixHits += Number(row.cachedTokens > 0);
+      this.stats.prefixTokens += row.cachedTokens;
+      if (row.ending === undefined || promptLogprobs) this.#prefill = row;
+      else this.#endIfOver(row);
+    }
+  }
+
+  async #decode(verify: boolean): Promise<void> {
+    for (const [to, from] of compaction(this.#running.map(({ slot }) => slot.place))) this.#slots.swap(to, from);
+    const rows = [...this.#running].sort((a, b) => a.slot.place - b.slot.place);
+    const proposed = rows.map((row) => (verify ? this.#propose(row) : 0));
+    const taken = rows.map((row, n) => {
+      const count = 1 + proposed[n]!;
+      return { ...passOf(row), ids: row.next(count), wanted: count };
+    });
+    const found = await this.#pass(this.#decoding, rows, taken, 0);
+    found?.forEach((candidates, n) => {
+      this.#verify(rows[n]!, candidates);
+    });
+  }
+
+  /** How many tokens are proposed to follow a text. */
+  #propose(row: Row): number {
+    const { slot, known, request, made } = row;
+    const count = Math.min(PROPOSED, request.maxTokens - made - 1);
+    if (this.#options.propose === undefined || this.#decoding.takesLengths || count <= 0 || !row.proposes) return 0;
+    const tokens = this.#options.propose(slot.tokens.subarray(0, known), request.prediction, count).subarray(0, count);
+    if (tokens.length > 0) row.propose(tokens);
+    return tokens.length;
+  }
+
+  /** Chooses what follows the latest token, and what follows each proposed one as long as they are the ones chosen. */
+  #verify(row: Row, candidates: readonly Candidates[]): void {
+    const proposed = candidates.length - 1;
+    const proposals = row.slot.tokens.slice(row.known, row.known + proposed);
+    let right = 0;
+    for (const found of candidates) {
+      this.#slots.extend(row.slot, 1, PROPOSED);
+      const next = this.#choose(row, found);
+      if (next === undefined || next !== proposals[right]) break;
+      right++;
+      if (row.ending !== undefined) break;
+    }
+    row.verified(proposed, right);
+    this.stats.accepted += right;
+    this.stats.rejected += proposed - right;
+    this.#endIfOver(row);
+  }
+
+  async #processPrompts(budget: number): Promise<void> {
+    let left = budget;
+    while (this.#prefill !== undefined && left > 0) {
+      const row = this.#prefill;
+      left -= await this.#processChunk(row, left);
+      if (this.#prefill !== undefined) continue;
+      // While a suspect has made no token, nobody else is in a pass.
+      if (row.request.alone || nextIsAlone(this.#waiting)) return;
+      this.#admit();
+    }
+  }
+
+  /** How many tokens there were in it. */
+  async #processChunk(row: Row, budget: number): Promise<number> {
+    const { request, slot } = row;
+    const past = slot.length;
+    const ofPrompt = request.prompt.length - past;
+    const everyToken = request.promptLogprobs && ofPrompt > 0;
+    // Frequencies are those of the prompt's length for all of it, then of each token's own.
+    const alike = this.#prefilling.takesLengths ? Math.max(1, ofPrompt) : row.left;
+    const size = chunkOf({ left: Math.min(row.left, alike), everyToken }, budget);
+    const last = size === row.left;
+    const wanted = everyToken ? size : Number(last);
+    const rotaryLength = Math.max(request.prompt.length, past + 1);
+    const taken = { ...passOf(row), ids: row.next(size), wanted, rotaryLength };
+    const found = await this.#pass(this.#prefilling, [row], [taken], slot.place);
+    if (found === undefined) return size;
+    this.#slots.extend(slot, size);
+    this.stats.promptTokens += size;
+    const candidates = found[0]!;
+    if (everyToken) this.#tellPrompt(row, past, candidates);
+    if (!last) return size;
+    this.#prefill = undefined;
+    this.#running.push(row);
+    if (row.ending === undefined) this.#choose(row, candidates.at(-1)!);
+    this.#endIfOver(row);
+    return size;
+  }
+
+  /** What was found for each row; undefined where the pass failed, which ends them. */
+  async #pass(passes: DecoderPasses, rows: readonly Row[], taken: readonly NewTokens[], first: number) {
+    const started = this.#options.now();
+    try {
+      return await passes.forward(taken, { first, candidates: CANDIDATES });
+    } catch (error) {
+      for (const row of rows) this.#fail(row, error);
+      return undefined;
+    } finally {
+      this.stats.passSeconds += (this.#options.now() - started) / 1000;
+    }
+  }
+
+  /** The next token of a text, which is told; undefined where that has failed, or is one that ends it. */
+  #choose(row: Row, candidates: Candidates): number | undefined {
+    const { id: request, stopIds, maxTokens, topLogprobs, sampling, choice } = row.request;
+    let token: number | 'logits';
+    try {
+      token = this.#sampler.choose(candidates, row.history, uniform(sampling.seed, row.made, choice));
+      if (token === 'logits') throw new ShoalError('internal_error', 'The pass gave no logits');
+    } catch (error) {
+      this.#fail(row, error);
+      return undefined;
+    }
+    this.stats.tokens++;
+    if (stopIds.includes(token)) {
+      row.ending = { reason: 'stop', stopId: token };
+      return undefined;
+    }
+    row.append(token);
+    const told = topLogprobs === null ? withoutLogprobs(token) : withLogprobs(token, topLogprobs, candidates);
+    this.#tokens.push({ request, token: told });
+    if (row.made === maxTokens) row.ending = { reason: 'length', stopId: null };
+    return token;
+  }
+
+  /** How likely the prompt's tokens behind the first `past + 1` were, as far as a chunk tells. */
+  #tellPrompt({ request }: Row, past: number, candidates: readonly Candidates[]): void {
+    candidates.forEach((found, n) => {
+      const id = request.prompt[past + n + 1];
+      if (id === undefined) return;
+      this.#prompts.push({ request: request.id, token: withLogprobs(id, request.topLogprobs ?? 0, found) });
+    });
+  }
+
+  #endIfOver(row: Row): void {
+    if (row.ending === undefined) return;
+    this.#ended.push({ request: row.request.id, finish: row.finish(row.ending) });
+    this.#free(row);
+  }
+
+  /** What its row holds cannot be relied on. */
+  #fail(row: Row, error: unknown): void {
+    const { code, message } = error instanceof ShoalError ? error : new ShoalError('internal_error', String(error));
+    this.#ended.push({ request: row.request.id, error: { code, detail: message } });
+    this.#free(row);
+    this.#slots.discard(row.slot);
+  }
+
+  #free(row: Row): void {
+    if (this.#prefill === row) this.#prefill = undefined;
+    this.#running = this.#running.filter((other) => other !== row);
+    this.#slots.release(row.slot);
+  }
+}
+
+/** What all passes of a text have alike. */
+function passOf({ slot, request }: Row) {
+  const { topLogprobs, promptLogprobs, sampling } = request;
+  return { past: slot.length, logSumExp: topLogprobs !== null || promptLogprobs || needsLogSumExp(sampling) };
+}
+
+function withoutLogprobs(id: number): NewToken {
+  return { id, logprob: Number.NaN, topIds: new Uint32Array(0), topValues: new Float32Array(0) };
+}
+
+function nextIsAlone(waiting: readonly GenerationRequest[]): boolean {
+  return waiting[nextInTurn(waiting)]?.alone ?? false;
+}

@@ -1,0 +1,30 @@
+/** What the thread of an engine and the one that it belongs to say to each other. */
+import type { ErrorCode } from '@shoal/contracts';
+import type { GenerationRequest } from '../types.js';
+import type { StepEvents } from './events.js';
+
+/** What the thread is made with. */
+export interface ThreadOptions {
+  /** Of the ONNX file. */
+  readonly modelPath: string;
+  /** Threads that share the work of one operator. */
+  readonly threads: number;
+  /** Bytes that the process may have. */
+  readonly memoryLimit: number;
+  readonly context: number | undefined;
+  readonly rows: number | undefined;
+  /** Counts the messages to the thread, so that it can rest until there is one. */
+  readonly bell: SharedArrayBuffer;
+  /** See SharedStats. */
+  readonly stats: SharedArrayBuffer;
+}
+
+export type ToThread =
+  | { readonly kind: 'start'; readonly request: GenerationRequest }
+  | { readonly kind: 'stop'; readonly id: number }
+  | { readonly kind: 'close' };
+
+export type FromThread =
+  | { readonly kind: 'ready'; readonly rows: number; readonly context: number; readonly vocabulary: number }
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
+  | { readonly kind: 'step'; readonly events: StepEvents };

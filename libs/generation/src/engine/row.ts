@@ -1,0 +1,84 @@
+/** A text that is being generated: what is known of it, and its row of the cache. */
+import type { Slot } from '../kv/slots.js';
+import { History } from '../sampling/penalties.js';
+import type { Finish, GenerationRequest } from '../types.js';
+
+/** A pass over four tokens of a text takes half as long again as one over one: at fewer proposals that are right it is slower. */
+const WORTHWHILE = 0.5;
+/** How much of the mean the latest pass is. */
+const LATEST = 0.2;
+/** Tokens after which another proposal is made where they were not worthwhile. */
+const RETRY = 32;
+
+type Ending = Pick<Finish, 'reason' | 'stopId'>;
+
+export class Row {
+  readonly request: GenerationRequest;
+  readonly slot: Slot;
+  readonly history: History;
+  /** Tokens that came with the cache. */
+  readonly cachedTokens: number;
+  /** Tokens that are known: the prompt and those of the answer. The last ones may not be in the cache yet. */
+  known: number;
+  /** Nothing more follows. */
+  ending: Ending | undefined;
+  accepted = 0;
+  rejected = 0;
+  /** Proposed tokens that were right, of each pass lately. */
+  #hits = WORTHWHILE;
+  /** Tokens of the answer at the last proposal. */
+  #proposedAt = 0;
+
+  constructor(request: GenerationRequest, slot: Slot) {
+    this.request = request;
+    this.slot = slot;
+    this.history = new History(request);
+    this.cachedTokens = slot.length;
+    this.known = request.prompt.length + request.emitted.length;
+    if (request.emitted.length === request.maxTokens) this.ending = { reason: 'length', stopId: null };
+  }
+
+  /** Of the answer. */
+  get made(): number {
+    return this.known - this.request.prompt.length;
+  }
+
+  /** Known tokens that are not in the cache. */
+  get left(): number {
+    return this.known - this.slot.length;
+  }
+
+  /** What a pass takes: known tokens that are not in the cache, at most so many. */
+  next(count: number): Uint32Array {
+    return this.slot.tokens.subarray(this.slot.length, this.slot.length + count);
+  }
+
+  append(token: number): void {
+    this.slot.tokens[this.known++] = token;
+    this.history.add(token);
+  }
+
+  /** Whether to propose what follows. */
+  get proposes(): boolean {
+    return this.#hits >= WORTHWHILE || this.made - this.#proposedAt >= RETRY;
+  }
+
+  /** The tokens that a pass verifies: behind the known ones, unknown as they are. */
+  propose(tokens: Uint32Array): void {
+    this.slot.tokens.set(tokens, this.known);
+    this.#proposedAt = this.made;
+  }
+
+  /** Of the proposed tokens so many were right. */
+  verified(proposed: number, right: number): void {
+    if (proposed === 0) return;
+    this.accepted += right;
+    this.rejected += proposed - right;
+    this.#hits += (right - this.#hits) * LATEST;
+  }
+
+  finish(ending: Ending): Finish {
+    const { cachedTokens, accepted, rejected } = this;
+    return { ...ending, cachedTokens, accepted, rejected };
+  }
+}

@@ -1,0 +1,95 @@
+/** The thread of an engine: steps while there is something to do, else it rests without using the processor. */
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { ShoalError } from '@shoal/contracts';
+import { type DecoderInfo, readDecoderInfo, sessionModel } from '@shoal/models';
+import { giveBack, openRuntime, type Session } from '@shoal/onnxruntime';
+import { bytesPerToken } from '../kv/cache.js';
+import { Engine } from './engine.js';
+import type { FromThread, ThreadOptions, ToThread } from './messages.js';
+import { sizeOf } from './sizing.js';
+import { SharedStats } from './stats.js';
+
+const options = workerData as ThreadOptions;
+const port: MessagePort = parentPort!;
+const bell = new Int32Array(options.bell);
+const shared = new SharedStats(options.stats);
+
+const loaded = await open().catch((error: unknown) => {
+  const { code, message } = error instanceof ShoalError ? error : new ShoalError('internal_error', String(error));
+  tell({ kind: 'refused', code, detail: message });
+  return undefined;
+});
+if (loaded !== undefined) {
+  await work(loaded.engine);
+  await loaded.engine.release();
+  await loaded.session.release();
+}
+port.close();
+
+async function open(): Promise<{ engine: Engine; session: Session }> {
+  const { modelPath, threads } = options;
+  const info = readDecoderInfo(modelPath);
+  if (info === undefined) {
+    throw new ShoalError('model_invalid', 'The model does not say how it generates: import its checkpoint');
+  }
+  const runtime = await openRuntime();
+  // The other way to compute attention is a tenth to a fifth faster with many rows of different lengths. It is chosen when a
+  // session is made, and only in the environment of the process, which this thread shares.
+  // biome-ignore lint/style/noProcessEnv: written, not read; the library takes this choice from nowhere else.
+  process.env.ORT_GQA_DISABLE_FLASH_ATTENTION = '1';
+  // Threads that wait for work within a pass are faster by a third; between passes they would only take the processor.
+  const config = { 'session.force_spinning_stop': '1' };
+  const session = await runtime.createSession(sessionModel(modelPath), {
+    ...{ intraOpThreads: threads, spinning: true, config },
+  });
+  const size = sizeFor(session, info);
+  const engine = new Engine(session, info, { ...size, now: () => performance.now() });
+  tell({ kind: 'ready', rows: size.rows, context: size.context, vocabulary: info.vocabulary });
+  return { engine, session };
+}
+
+function sizeFor(session: Session, info: DecoderInfo) {
+  const { memoryLimit, context = info.maxContext, rows } = options;
+  const perToken = bytesPerToken(session, info);
+  return sizeOf(
+    {
+      limit: memoryLimit,
+      resident: process.memoryUsage.rss(),
+      bytesPerToken: perToken,
+      bytesPerBlock: (perToken / (2 * info.layers)) * info.maxContext,
+      givesBack: giveBack(new Uint8Array(0)),
+    },
+    { context: Math.min(context, info.maxContext), ...(rows === undefined ? {} : { rows }) },
+  );
+}
+
+async function work(engine: Engine): Promise<void> {
+  for (;;) {
+    const heard = Atomics.load(bell, 0);
+    if (!obey(engine)) return;
+    shared.write(engine.stats);
+    if (engine.idle) {
+      engine.stats.rests++;
+      shared.write(engine.stats);
+      // A message that came since has rung the bell: this returns at once.
+      Atomics.wait(bell, 0, heard);
+    } else {
+      tell({ kind: 'step', events: await engine.step() });
+    }
+  }
+}
+
+/** All messages that have come. False: the engine is to close. */
+function obey(engine: Engine): boolean {
+  for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port)) {
+    const message = got.message as ToThread;
+    if (message.kind === 'close') return false;
+    if (message.kind === 'start') engine.start(message.request);
+    else engine.stop(message.id);
+  }
+  return true;
+}
+
+function tell(message: FromThread): void {
+  port.postMessage(message);
+}

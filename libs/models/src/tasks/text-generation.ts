@@ -1,0 +1,76 @@
+/** text-generation: a prompt or conversation → an answer, or `n` of them. Its run is an engine's: it takes many passes. */
+import {
+  type GeneratedAnswer,
+  type GenerationSettings,
+  MAX_ITEMS,
+  type PromptItem,
+  ShoalError,
+  TextGenerationInput,
+  TextGenerationParameters,
+  type WireOutput,
+} from '@shoal/contracts';
+import { throwFaults } from '../faults.js';
+import { encodePrompts } from '../generation/prompts.js';
+import { promptLimits, settingsOf } from '../generation/settings.js';
+import { showAnswer } from '../generation/show-answer.js';
+import type { TokenTexts } from '../text/token-texts.js';
+import type { Model } from '../types.js';
+import { type ApiModel, type Encoded, outputOfKind, type Parameters, type TaskFace } from './pipeline.js';
+import { checkRequest } from './request.js';
+
+/** Of an answer beside its tokens, in bytes. */
+const OVERHEAD_BYTES = 256;
+/** Of a token: its id, and more text than most have. */
+const TOKEN_BYTES = 16;
+/** The result, and the pieces of it that are kept until it is there. */
+const COPIES = 2;
+
+async function encode(
+  { model: { name, generator }, tokenizer, random }: ApiModel,
+  input: unknown,
+  given: unknown,
+): Promise<Encoded> {
+  if (generator === null || tokenizer === null) throw new ShoalError('internal_error', `${name} generates no text`);
+  const schemas = { element: TextGenerationInput, parameters: TextGenerationParameters };
+  const { elements, parameters, array } = checkRequest(schemas, input, given);
+  const { n } = parameters;
+  if (elements.length * n > MAX_ITEMS) {
+    throwFaults([
+      { path: 'parameters.n', message: `one job has at most ${MAX_ITEMS} answers, not ${elements.length * n}` },
+    ]);
+  }
+  const settings = settingsOf(parameters, generator, random);
+  const prompts = await encodePrompts(tokenizer, generator, elements, promptLimits(parameters, generator));
+  const items = prompts.flatMap((ids) =>
+    Array.from({ length: n }, (_, choice): PromptItem => ({ kind: 'prompt', ids, choice })),
+  );
+  const answers = items.map(({ ids }) => Math.min(settings.max_tokens, generator.maxContext - ids.length));
+  return {
+    parameters: { ...settings },
+    items,
+    tokens: items.map(({ ids }) => ids.length),
+    array,
+    ...(n > 1 && { groups: prompts.map(() => n) }),
+    answers,
+    resultBytes: items.reduce((sum, { ids }, at) => sum + answerBytes(settings, ids.length, answers[at]!), 0),
+  };
+}
+
+function answerBytes({ logprobs, echo }: GenerationSettings, prompt: number, answer: number): number {
+  const likely = logprobs === null ? 0 : 4 + logprobs * 8;
+  return OVERHEAD_BYTES + COPIES * answer * (TOKEN_BYTES + likely) + (echo ? prompt * (4 + likely) : 0);
+}
+
+/** One answer, or a list of them where a prompt has several. */
+function present(
+  _model: Model,
+  parameters: Parameters,
+  outputs: readonly WireOutput[],
+  tokens: TokenTexts | null,
+): GeneratedAnswer | readonly GeneratedAnswer[] {
+  const settings = parameters as Parameters & GenerationSettings;
+  const answers = outputs.map((output) => showAnswer(outputOfKind(output, 'generation'), settings, tokens));
+  return settings.n === 1 ? answers[0]! : answers;
+}
+
+export const textGeneration = { encode, present } satisfies TaskFace;

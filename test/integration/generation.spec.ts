@@ -1,0 +1,167 @@
+/** Texts through the queue: a real model, a real engine in its thread, and what of them is in Redis. */
+import { readFileSync } from 'node:fs';
+import type { GeneratedText, GenerationSettings, PromptItem } from '@shoal/contracts';
+import { type Model, openRepository } from '@shoal/models';
+import { openRuntime } from '@shoal/onnxruntime';
+import type { NewJob } from '@shoal/queue';
+import { createGenerationMetrics, createLogger, createWorkerMetrics } from '@shoal/telemetry';
+import { Registry } from 'prom-client';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { loadGenerator } from '../../apps/worker/dist/load-generator.js';
+import { ROOT } from '../support/processes.js';
+import { type Bench, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
+
+const redisUrl = inject('redisUrl');
+const never = new AbortController().signal;
+
+const GREEDY: GenerationSettings = {
+  ...{ max_tokens: 40, min_tokens: 0, n: 1, temperature: 0, top_p: 1, top_k: 0, min_p: 0, seed: 1 },
+  ...{ frequency_penalty: 0, presence_penalty: 0, repetition_penalty: 1, logit_bias: [], stop: [], stop_token_ids: [] },
+  ...{ include_stop_str_in_output: false, ignore_eos: true, skip_special_tokens: true, logprobs: null, echo: false },
+};
+
+async function model(): Promise<Model> {
+  const { models } = await openRepository(`${ROOT}models`);
+  return models.find(({ name }) => name === 'wordnet-lm')!;
+}
+
+async function startGenerator(bench: Bench) {
+  const registry = new Registry();
+  const worker = await loadGenerator(
+    { ...(await model()), queue: bench.queue },
+    {
+      config: {
+        SHOAL_CACHE_DIR: '/nowhere',
+        redis: { redisUrl, redisCa: undefined, redisCluster: false, redisSentinels: [], allowEviction: false },
+      },
+      runtime: await openRuntime(),
+      metrics: createWorkerMetrics(registry),
+      generation: createGenerationMetrics(registry),
+      logger: createLogger({ name: 'test', level: 'silent' }),
+      tracer: undefined,
+      onRedisError: () => undefined,
+      threads: 1,
+      memoryLimit: 4 * 2 ** 30,
+    },
+  );
+  await worker.start();
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= worker.stop();
+    return stopped;
+  };
+  onTestFinished(stop);
+  return { worker, stop, registry };
+}
+
+function jobOf(bench: Bench, prompts: readonly number[][], settings: Partial<GenerationSettings> = {}): NewJob {
+  const parameters = { ...GREEDY, ...settings };
+  const base = bench.job(prompts.map(() => 0));
+  return {
+    ...base,
+    meta: { ...base.meta, task: 'text-generation', parameters },
+    items: prompts.map((ids): PromptItem => ({ kind: 'prompt', ids: Uint32Array.from(ids), choice: 0 })),
+    tokens: prompts.map(({ length }) => length),
+    answers: prompts.map(() => parameters.max_tokens),
+    resultBytes: 20_000,
+  };
+}
+
+async function submit(bench: Bench, job: NewJob): Promise<string> {
+  const [admitted] = await bench.store.submit([job]);
+  if (admitted === undefined || admitted instanceof Error) throw admitted;
+  return admitted.id;
+}
+
+async function answersOf(bench: Bench, id: string): Promise<GeneratedText[]> {
+  const { state, results } = await bench.end(id);
+  expect(state).toBe('completed');
+  return results.map((result) => result!.output as GeneratedText);
+}
+
+/**
+ * Passes of other shapes add in another order, and activations are rounded to 8 bits after it: texts may part where two tokens
+ * are about as likely as each other, and nowhere else. In log probabilities.
+ */
+const NEAR_TIE = 0.05;
+
+function expectSame(found: GeneratedText, expected: GeneratedText): void {
+  expect(found.ids).toHaveLength(expected.ids.length);
+  const parts = found.ids.findIndex((id, n) => id !== expected.ids[n]);
+  if (parts < 0) return;
+  const [first, second] = expected.logprobs!.topValues.subarray(2 * parts, 2 * parts + 2);
+  expect(first! - second!).toBeLessThan(NEAR_TIE);
+}
+
+interface Reference {
+  readonly greedy: readonly { readonly input_ids: readonly number[] }[];
+}
+
+const { greedy } = JSON.parse(readFileSync(`${ROOT}/test/fixtures/wordnet-lm/reference.json`, 'utf8')) as Reference;
+/** The sixteen of the reference, more than once: a row may begin with what another has left. */
+const PROMPTS = Array.from({ length: 40 }, (_, n) => [...greedy[n % greedy.length]!.input_ids]);
+
+test('texts that are made together are those that are made alone, and what is followed is what is stored', async () => {
+  const bench = await openBench({ redisUrl });
+  await startGenerator(bench);
+  const alone: GeneratedText[] = [];
+  for (const prompt of PROMPTS.slice(0, 4))
+    alone.push(...(await answersOf(bench, await submit(bench, jobOf(bench, [prompt])))));
+  const id = await submit(bench, jobOf(bench, PROMPTS));
+  const followed = PROMPTS.map(() => '');
+  for await (const { pieces } of bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never)) {
+    for (const { index, piece } of pieces) followed[index] += piece.text;
+  }
+  const together = await answersOf(bench, id);
+  expect(together.slice(0, 4).map(({ ids }) => [...ids])).toEqual(alone.map(({ ids }) => [...ids]));
+  // The end of a text comes with the whole of it.
+  for (const [n, { text }] of together.entries())
+    expect([followed[n] !== '', text.startsWith(followed[n]!)]).toEqual([true, true]);
+  expect(together.every(({ ids, finish }) => ids.length === 40 && finish === 'length')).toBe(true);
+  await expect.poll(() => bench.counters()).toEqual(NOTHING_LEFT);
+});
+
+test('a worker that is stopped in the middle leaves its texts to another, which goes on with them', async () => {
+  const bench = await openBench({ redisUrl });
+  const first = await startGenerator(bench);
+  const job = jobOf(bench, PROMPTS.slice(0, 8), { max_tokens: 200, logprobs: 2 });
+  const id = await submit(bench, job);
+  const looks = bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never);
+  const texts = PROMPTS.slice(0, 8).map(() => '');
+  let seen = 0;
+  let stopping: Promise<void> | undefined;
+  for await (const { pieces } of looks) {
+    for (const { seq, index, piece } of pieces) {
+      expect(seq).toBe(++seen);
+      texts[index] += piece.text;
+    }
+    if (seen > 30 && stopping === undefined)
+      stopping = first.stop().then(async () => void (await startGenerator(bench)));
+  }
+  await stopping;
+  const answers = await answersOf(bench, id);
+  for (const [n, { text }] of answers.entries()) expect(text.startsWith(texts[n]!)).toBe(true);
+  const again = await answersOf(bench, await submit(bench, job));
+  for (const [n, answer] of answers.entries()) expectSame(answer, again[n]!);
+});
+
+test('a stop string ends a text, and nothing of it is shown', async () => {
+  const bench = await openBench({ redisUrl });
+  await startGenerator(bench);
+  const [whole] = await answersOf(bench, await submit(bench, jobOf(bench, [PROMPTS[3]!])));
+  const stop = whole!.text.slice(20, 26);
+  const [cut] = await answersOf(bench, await submit(bench, jobOf(bench, [PROMPTS[3]!], { stop: [stop] })));
+  expect(cut).toMatchObject({ finish: 'stop', stopped: stop, text: whole!.text.slice(0, whole!.text.indexOf(stop)) });
+});
+
+test('a cancelled text gives its row back', async () => {
+  const bench = await openBench({ redisUrl });
+  const { registry } = await startGenerator(bench);
+  const id = await submit(bench, jobOf(bench, [PROMPTS[0]!], { max_tokens: 240 }));
+  const looks = bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never);
+  for await (const { pieces } of looks) if (pieces.length > 0) break;
+  await bench.store.cancel(TENANT, id);
+  await expect.poll(() => bench.counters()).toEqual(NOTHING_LEFT);
+  const held = async () => (await registry.getSingleMetric('shoal_items_in_flight')!.get()).values[0]?.value;
+  await expect.poll(held).toBe(0);
+});
