@@ -112,6 +112,11 @@ export const TextGenerationParameters = requestObject({
     .optional()
     .describe('Alternatives of each token, with log probabilities. None at all where left out.'),
   echo: z.boolean().default(false).describe('Whether the answer begins with the prompt.'),
+  prediction: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('What the answer is likely to be, such as a text to be edited: what of it is right comes faster.'),
   truncate: z
     .boolean()
     .default(false)

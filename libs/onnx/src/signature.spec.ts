@@ -47,6 +47,7 @@ test('inputs, outputs, operator sets and producer are read; initializers are not
     opsets: { '': 17 },
     inputs: [{ name: 'x', type: 'float32', shape: ['batch', 3, '?'] }],
     outputs: [{ name: 'y', type: 'int64', shape: ['batch'] }],
+    metadata: new Map(),
     externalFiles: [],
   });
 });

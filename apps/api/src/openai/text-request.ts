@@ -32,7 +32,7 @@ export interface TextRequest {
 export function readChat(body: unknown): TextRequest {
   const request = parse(ChatCompletionRequest, body);
   const { messages, tools, tool_choice, chat_template_kwargs, add_generation_prompt, continue_final_message } = request;
-  const { max_completion_tokens, max_tokens, logprobs, top_logprobs = 0 } = request;
+  const { max_completion_tokens, max_tokens, logprobs, top_logprobs = 0, prediction } = request;
   const conversation = {
     messages,
     ...(tool_choice !== 'none' && { tools }),
@@ -41,7 +41,10 @@ export function readChat(body: unknown): TextRequest {
   const most = max_completion_tokens ?? max_tokens;
   const limit = max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens';
   return {
-    ...common(request, [conversation], { max_tokens: most, logprobs: logprobs ? top_logprobs : undefined }),
+    ...common(request, [conversation], {
+      ...{ max_tokens: most, logprobs: logprobs ? top_logprobs : undefined },
+      prediction: prediction && textOf(prediction.content),
+    }),
     unknown: countUnknown(chatFields, body as object),
     rename: (text) =>
       text
@@ -86,6 +89,12 @@ function common(
     usage: stream_options?.include_usage ?? false,
     kept: store,
   };
+}
+
+/** Undefined where there is nothing in it. */
+function textOf(content: string | readonly { readonly text: string }[]): string | undefined {
+  const text = typeof content === 'string' ? content : content.map((part) => part.text).join('');
+  return text === '' ? undefined : text;
 }
 
 /** vLLM's: the lower, the earlier. */

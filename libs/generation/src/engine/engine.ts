@@ -157,10 +157,10 @@ export class Engine {
 
   /** How many tokens are proposed to follow a text. */
   #propose(row: Row): number {
-    const { slot, known, request, made } = row;
+    const { slot, known, request, made, prediction } = row;
     const count = Math.min(PROPOSED, request.maxTokens - made - 1);
     if (this.#options.propose === undefined || this.#decoding.takesLengths || count <= 0 || !row.proposes) return 0;
-    const tokens = this.#options.propose(slot.tokens.subarray(0, known), request.prediction, count).subarray(0, count);
+    const tokens = this.#options.propose(slot.tokens.subarray(0, known), prediction, count).subarray(0, count);
     if (tokens.length > 0) row.propose(tokens);
     return tokens.length;
   }

@@ -1,6 +1,7 @@
 /** A text that is being generated: what is known of it, and its row of the cache. */
 import type { Slot } from '../kv/slots.js';
 import { History } from '../sampling/penalties.js';
+import { predictionOf } from '../speculation/prompt-lookup.js';
 import type { Finish, GenerationRequest } from '../types.js';
 
 /** A pass over four tokens of a text takes half as long again as one over one: at fewer proposals that are right it is slower. */
@@ -18,6 +19,8 @@ export class Row {
   readonly history: History;
   /** Tokens that came with the cache. */
   readonly cachedTokens: number;
+  /** Where proposals are looked for beside the text itself. */
+  readonly prediction: Uint32Array | null;
   /** Tokens that are known: the prompt and those of the answer. The last ones may not be in the cache yet. */
   known: number;
   /** Nothing more follows. */
@@ -34,6 +37,7 @@ export class Row {
     this.slot = slot;
     this.history = new History(request);
     this.cachedTokens = slot.length;
+    this.prediction = predictionOf(request.prompt, request.prediction);
     this.known = request.prompt.length + request.emitted.length;
     if (request.emitted.length === request.maxTokens) this.ending = { reason: 'length', stopId: null };
   }

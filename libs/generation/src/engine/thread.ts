@@ -4,6 +4,7 @@ import { ShoalError } from '@shoal/contracts';
 import { type DecoderInfo, readDecoderInfo, sessionModel } from '@shoal/models';
 import { giveBack, openRuntime, type Session } from '@shoal/onnxruntime';
 import { bytesPerToken } from '../kv/cache.js';
+import { lookUp } from '../speculation/prompt-lookup.js';
 import { Engine } from './engine.js';
 import type { FromThread, ThreadOptions, ToThread } from './messages.js';
 import { sizeOf } from './sizing.js';
@@ -43,7 +44,7 @@ async function open(): Promise<{ engine: Engine; session: Session }> {
     ...{ intraOpThreads: threads, spinning: true, config },
   });
   const size = sizeFor(session, info);
-  const engine = new Engine(session, info, { ...size, now: () => performance.now() });
+  const engine = new Engine(session, info, { ...size, now: () => performance.now(), propose: lookUp });
   tell({ kind: 'ready', rows: size.rows, context: size.context, vocabulary: info.vocabulary });
   return { engine, session };
 }

@@ -15,7 +15,9 @@ export function settingsOf(
   { maxContext, vocabulary }: GeneratorDetails,
   random: () => number,
 ): GenerationSettings {
-  const { max_tokens, top_k, logit_bias, seed, stop, stop_token_ids, logprobs, truncate: _, ...others } = parameters;
+  const { max_tokens, top_k, logit_bias, seed, stop, stop_token_ids, logprobs, ...rest } = parameters;
+  // Neither is a setting of an answer: what they are for is done when the prompt is there.
+  const { truncate: _, prediction: __, ...others } = rest;
   const faults: Fault[] = [];
   const fault = (message: string, ...path: (string | number)[]) => {
     if (!isFull(faults)) faults.push({ path: formatPath(['parameters', ...path]), message });

@@ -13,7 +13,9 @@ import { throwFaults } from '../faults.js';
 import { encodePrompts } from '../generation/prompts.js';
 import { promptLimits, settingsOf } from '../generation/settings.js';
 import { showAnswer } from '../generation/show-answer.js';
+import { prefixOf } from '../text/prefix.js';
 import type { TokenTexts } from '../text/token-texts.js';
+import type { TextTokenizer } from '../text/tokenizer.js';
 import type { Model } from '../types.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, type TaskFace } from './pipeline.js';
 import { checkRequest } from './request.js';
@@ -41,8 +43,9 @@ async function encode(
   }
   const settings = settingsOf(parameters, generator, random);
   const prompts = await encodePrompts(tokenizer, generator, elements, promptLimits(parameters, generator));
+  const prediction = await predicted(tokenizer, parameters.prediction, generator.maxContext);
   const items = prompts.flatMap((ids) =>
-    Array.from({ length: n }, (_, choice): PromptItem => ({ kind: 'prompt', ids, choice })),
+    Array.from({ length: n }, (_, choice): PromptItem => ({ kind: 'prompt', ids, choice, ...prediction })),
   );
   const answers = items.map(({ ids }) => Math.min(settings.max_tokens, generator.maxContext - ids.length));
   return {
@@ -54,6 +57,17 @@ async function encode(
     answers,
     resultBytes: items.reduce((sum, { ids }, at) => sum + answerBytes(settings, ids.length, answers[at]!), 0),
   };
+}
+
+/** No more of it than an answer can have. */
+async function predicted(
+  tokenizer: TextTokenizer,
+  text: string | undefined,
+  most: number,
+): Promise<Pick<PromptItem, 'prediction'>> {
+  if (text === undefined) return {};
+  const few = await prefixOf(text, most, async (some) => (await tokenizer.plainIds(some)).length);
+  return { prediction: (await tokenizer.plainIds(few)).slice(0, most) };
 }
 
 function answerBytes({ logprobs, echo }: GenerationSettings, prompt: number, answer: number): number {
