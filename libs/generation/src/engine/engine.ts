@@ -10,12 +10,12 @@ import { Slots } from '../kv/slots.js';
 import { DecoderPasses, type NewTokens } from '../passes.js';
 import { CANDIDATES, type Candidates } from '../sampling/candidates.js';
 import { withLogprobs } from '../sampling/logprobs.js';
-import { uniform } from '../sampling/random.js';
 import { needsLogSumExp, Sampler } from '../sampling/sample.js';
-import type { GenerationRequest, NewToken } from '../types.js';
+import type { GenerationRequest } from '../types.js';
+import { chooseNext } from './choose.js';
 import { type Ending, packTokens, type RequestToken, type StepEvents } from './events.js';
 import { checkRequest } from './request.js';
-import { Row } from './row.js';
+import { Row, tokensOf } from './row.js';
 import { chunkOf, compaction, nextInTurn, planStep } from './scheduler.js';
 import { type EngineStats, noStats } from './stats.js';
 
@@ -124,10 +124,8 @@ export class Engine {
       const turn = nextInTurn(this.#waiting);
       const request = this.#waiting[turn];
       if (request === undefined) return;
-      const { prompt, emitted, maxTokens, promptLogprobs, owner } = request;
-      const tokens = new Uint32Array(prompt.length + emitted.length);
-      tokens.set(prompt);
-      tokens.set(emitted, prompt.length);
+      const { prompt, maxTokens, promptLogprobs, owner } = request;
+      const tokens = tokensOf(request);
       // One token has to be processed for what follows it; all of them where it is wanted of each.
       const reuse = promptLogprobs || this.#prefilling.takesLengths ? 0 : tokens.length - 1;
       const slot = this.#slots.claim({ tokens, reserve: prompt.length + maxTokens, owner, reuse });
@@ -237,25 +235,15 @@ export class Engine {
 
   /** The next token of a text, which is told; undefined where that has failed, or is one that ends it. */
   #choose(row: Row, candidates: Candidates): number | undefined {
-    const { id: request, stopIds, maxTokens, topLogprobs, sampling, choice } = row.request;
-    let token: number | 'logits';
     try {
-      token = this.#sampler.choose(candidates, row.history, uniform(sampling.seed, row.made, choice));
-      if (token === 'logits') throw new ShoalError('internal_error', 'The pass gave no logits');
+      const token = chooseNext(this.#sampler, row, candidates);
+      this.stats.tokens++;
+      if (token !== undefined) this.#tokens.push({ request: row.request.id, token });
+      return token?.id;
     } catch (error) {
       this.#fail(row, error);
       return undefined;
     }
-    this.stats.tokens++;
-    if (stopIds.includes(token)) {
-      row.ending = { reason: 'stop', stopId: token };
-      return undefined;
-    }
-    row.append(token);
-    const told = topLogprobs === null ? withoutLogprobs(token) : withLogprobs(token, topLogprobs, candidates);
-    this.#tokens.push({ request, token: told });
-    if (row.made === maxTokens) row.ending = { reason: 'length', stopId: null };
-    return token;
   }
 
   /** How likely the prompt's tokens behind the first `past + 1` were, as far as a chunk tells. */
@@ -292,10 +280,6 @@ export class Engine {
 function passOf({ slot, request }: Row) {
   const { topLogprobs, promptLogprobs, sampling } = request;
   return { past: slot.length, logSumExp: topLogprobs !== null || promptLogprobs || needsLogSumExp(sampling) };
-}
-
-function withoutLogprobs(id: number): NewToken {
-  return { id, logprob: Number.NaN, topIds: new Uint32Array(0), topValues: new Float32Array(0) };
 }
 
 function nextIsAlone(waiting: readonly GenerationRequest[]): boolean {

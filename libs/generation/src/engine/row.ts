@@ -86,3 +86,11 @@ export class Row {
     return { ...ending, cachedTokens, accepted, rejected };
   }
 }
+
+/** Those that are known when it begins. */
+export function tokensOf({ prompt, emitted }: GenerationRequest): Uint32Array {
+  const tokens = new Uint32Array(prompt.length + emitted.length);
+  tokens.set(prompt);
+  tokens.set(emitted, prompt.length);
+  return tokens;
+}
