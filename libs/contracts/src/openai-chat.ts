@@ -44,6 +44,15 @@ const ToolChoice = z
   .optional()
   .describe('`none`: the model is not told of the tools.');
 
+const Prediction = openObject({
+  type: z
+    .literal('content', { error: 'is not supported: only predictions of type content are' })
+    .describe('The only kind there is.'),
+  content: z
+    .union([z.string(), TextParts], { error: 'give a text, or a list of {"type": "text", "text"} parts' })
+    .describe('The text, or parts that belong together.'),
+});
+
 export const chatFields = {
   ...generationFields,
   messages: z
@@ -80,12 +89,9 @@ export const chatFields = {
   functions: unsupported('send tools'),
   function_call: unsupported('send tools'),
   web_search_options: unsupported('nothing is looked up'),
-  prediction: openObject({
-    type: z.literal('content', { error: 'is not supported: only predictions of type content are' }),
-    content: z.union([z.string(), TextParts], { error: 'give a text, or a list of {"type": "text", "text"} parts' }),
-  })
-    .optional()
-    .describe('What the answer is likely to be, such as a text to be edited: what of it is right comes faster.'),
+  prediction: Prediction.optional().describe(
+    'What the answer is likely to be, such as a text to be edited: what of it is right comes faster.',
+  ),
   reasoning_effort: ignored,
   verbosity: ignored,
   chat_template_kwargs: z

@@ -115,8 +115,10 @@ export const MOST_LOGPROBS = { chat: MAX_TOP_LOGPROBS, completions: 5 } as const
 /** Text parts of a message or of a prediction; other kinds of parts are refused where they stand. */
 export const TextParts = listUpTo(
   openObject({
-    type: z.literal('text', { error: 'is not supported: only parts of type text are' }),
-    text: z.string(),
+    type: z
+      .literal('text', { error: 'is not supported: only parts of type text are' })
+      .describe('The only kind there is.'),
+    text: z.string().describe('The text of the part.'),
   }),
   MAX_TOKEN_LIST,
 );
