@@ -54,6 +54,7 @@ export function requestOf(
     topLogprobs: settings.logprobs,
     promptLogprobs: settings.echo && settings.logprobs !== null,
     order: item.lock.tag,
+    rank: item.rank,
     alone: item.strikes > 0,
     owner: item.tenant,
     prediction: prompt.prediction ?? null,

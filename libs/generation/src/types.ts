@@ -37,6 +37,8 @@ export interface GenerationRequest {
   readonly promptLogprobs: boolean;
   /** Place in the fair order: lower ones first. */
   readonly order: number;
+  /** While its owner has a row of a better, that is a lower one, it rests, or goes on beside it as far as that is not felt. */
+  readonly rank: number;
   /** Nobody else is in its passes until its first token: it may end the process. */
   readonly alone: boolean;
   /** Whose cached prefixes it may use. */

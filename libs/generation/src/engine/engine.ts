@@ -16,7 +16,7 @@ import { chooseNext } from './choose.js';
 import { type Ending, packTokens, type RequestToken, type StepEvents } from './events.js';
 import { checkRequest } from './request.js';
 import { Row, tokensOf } from './row.js';
-import { chunkOf, compaction, nextInTurn, planStep } from './scheduler.js';
+import { chunkOf, compaction, goingOn, nextInTurn, planStep, waitsForOthers } from './scheduler.js';
 import { type EngineStats, noStats } from './stats.js';
 
 /** Tokens that are proposed at once: a fourth would make a pass longer by more than it is right. */
@@ -91,8 +91,9 @@ export class Engine {
     const started = this.#options.now();
     const passesBefore = this.stats.passSeconds;
     this.#admit();
-    const { decode, verify, budget } = planStep(this.#running.length, this.#prefill?.request);
-    if (decode) await this.#decode(verify);
+    const going = this.#goingOn();
+    const { decode, verify, budget } = planStep(going.length, this.#prefill?.request);
+    if (decode) await this.#decode(going, verify);
     await this.#processPrompts(budget);
     this.stats.steps++;
     this.stats.otherSeconds += (this.#options.now() - started) / 1000 - (this.stats.passSeconds - passesBefore);
@@ -120,9 +121,10 @@ export class Engine {
 
   /** Gives the next one in turn a row, where none is in the middle of its prompt and there is room. */
   #admit(): void {
+    this.#makeWay();
     while (this.#prefill === undefined) {
-      const turn = nextInTurn(this.#waiting);
-      const request = this.#waiting[turn];
+      const running = this.#running.map(({ request }) => request);
+      const request = nextInTurn(this.#waiting.filter((one) => !waitsForOthers(one, [...running, ...this.#waiting])));
       if (request === undefined) return;
       const { prompt, maxTokens, promptLogprobs, owner } = request;
       const tokens = tokensOf(request);
@@ -130,26 +132,43 @@ export class Engine {
       const reuse = promptLogprobs || this.#prefilling.takesLengths ? 0 : tokens.length - 1;
       const slot = this.#slots.claim({ tokens, reserve: prompt.length + maxTokens, owner, reuse });
       if (slot === undefined) return;
-      this.#waiting.splice(turn, 1);
+      this.#waiting.splice(this.#waiting.indexOf(request), 1);
       const row = new Row(request, slot);
       this.stats.prefixHits += Number(row.cachedTokens > 0);
       this.stats.prefixTokens += row.cachedTokens;
-      if (row.ending === undefined || promptLogprobs) this.#prefill = row;
-      else this.#endIfOver(row);
+      if (row.ending !== undefined && !promptLogprobs) this.#endIfOver(row);
+      else if (row.leftOfPrompt > 0) this.#prefill = row;
+      else this.#running.push(row);
     }
   }
 
-  async #decode(verify: boolean): Promise<void> {
-    for (const [to, from] of compaction(this.#running.map(({ slot }) => slot.place))) this.#slots.swap(to, from);
-    const rows = [...this.#running].sort((a, b) => a.slot.place - b.slot.place);
+  /** A prompt that waits for others of its owner comes after them: what of it was processed stays. */
+  #makeWay(): void {
+    const row = this.#prefill;
+    if (row === undefined || !waitsForOthers(row.request, this.#waiting)) return;
+    this.#free(row);
+    this.#waiting.push(row.request);
+  }
+
+  /** The texts that are in the next pass. */
+  #goingOn(): Row[] {
+    const going = new Set(goingOn(this.#rows().map(({ request }) => request)));
+    return this.#running.filter(({ request }) => going.has(request));
+  }
+
+  async #decode(going: readonly Row[], verify: boolean): Promise<void> {
+    for (const [to, from] of compaction(going.map(({ slot }) => slot.place))) this.#slots.swap(to, from);
+    const rows = [...going].sort((a, b) => a.slot.place - b.slot.place);
     const proposed = rows.map((row) => (verify ? this.#propose(row) : 0));
     const taken = rows.map((row, n) => {
       const count = 1 + proposed[n]!;
-      return { ...passOf(row), ids: row.next(count), wanted: count };
+      // What follows is known of a text that came with a part of its answer.
+      return { ...passOf(row), ids: row.next(count), wanted: row.left > 1 ? 0 : count };
     });
     const found = await this.#pass(this.#decoding, rows, taken, 0);
     found?.forEach((candidates, n) => {
-      this.#verify(rows[n]!, candidates);
+      if (candidates.length > 0) this.#verify(rows[n]!, candidates);
+      else this.#slots.extend(rows[n]!.slot, 1, PROPOSED);
     });
   }
 
@@ -157,7 +176,14 @@ export class Engine {
   #propose(row: Row): number {
     const { slot, known, request, made, prediction } = row;
     const count = Math.min(PROPOSED, request.maxTokens - made - 1);
-    if (this.#options.propose === undefined || this.#decoding.takesLengths || count <= 0 || !row.proposes) return 0;
+    if (
+      this.#options.propose === undefined ||
+      this.#decoding.takesLengths ||
+      count <= 0 ||
+      row.left > 1 ||
+      !row.proposes
+    )
+      return 0;
     const tokens = this.#options.propose(slot.tokens.subarray(0, known), prediction, count).subarray(0, count);
     if (tokens.length > 0) row.propose(tokens);
     return tokens.length;
@@ -185,7 +211,15 @@ export class Engine {
     let left = budget;
     while (this.#prefill !== undefined && left > 0) {
       const row = this.#prefill;
-      left -= await this.#processChunk(row, left);
+      if (
+        this.#running.length > 0 &&
+        waitsForOthers(
+          row.request,
+          this.#running.map(({ request }) => request),
+        )
+      )
+        return;
+      left -= await this.#processChunk(row);
       if (this.#prefill !== undefined) continue;
       // While a suspect has made no token, nobody else is in a pass.
       if (row.request.alone || nextIsAlone(this.#waiting)) return;
@@ -194,16 +228,17 @@ export class Engine {
   }
 
   /** How many tokens there were in it. */
-  async #processChunk(row: Row, budget: number): Promise<number> {
+  async #processChunk(row: Row): Promise<number> {
     const { request, slot } = row;
     const past = slot.length;
     const ofPrompt = request.prompt.length - past;
     const everyToken = request.promptLogprobs && ofPrompt > 0;
     // Frequencies are those of the prompt's length for all of it, then of each token's own.
-    const alike = this.#prefilling.takesLengths ? Math.max(1, ofPrompt) : row.left;
-    const size = chunkOf({ left: Math.min(row.left, alike), everyToken }, budget);
-    const last = size === row.left;
-    const wanted = everyToken ? size : Number(last);
+    const alike = this.#prefilling.takesLengths ? Math.max(1, ofPrompt) : row.leftOfPrompt;
+    const size = chunkOf({ past, left: Math.min(row.leftOfPrompt, alike), everyToken });
+    const last = size === row.leftOfPrompt;
+    const next = size === row.left;
+    const wanted = everyToken ? size : Number(next);
     const rotaryLength = Math.max(request.prompt.length, past + 1);
     const taken = { ...passOf(row), ids: row.next(size), wanted, rotaryLength };
     const found = await this.#pass(this.#prefilling, [row], [taken], slot.place);
@@ -215,7 +250,7 @@ export class Engine {
     if (!last) return size;
     this.#prefill = undefined;
     this.#running.push(row);
-    if (row.ending === undefined) this.#choose(row, candidates.at(-1)!);
+    if (next && row.ending === undefined) this.#choose(row, candidates.at(-1)!);
     this.#endIfOver(row);
     return size;
   }
@@ -283,5 +318,5 @@ function passOf({ slot, request }: Row) {
 }
 
 function nextIsAlone(waiting: readonly GenerationRequest[]): boolean {
-  return waiting[nextInTurn(waiting)]?.alone ?? false;
+  return nextInTurn(waiting)?.alone ?? false;
 }

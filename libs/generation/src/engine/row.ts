@@ -11,6 +11,12 @@ const LATEST = 0.2;
 /** Tokens after which another proposal is made where they were not worthwhile. */
 const RETRY = 32;
 
+/**
+ * Tokens of an answer that came with its prompt are processed one by one, as they were when they were made, so that it goes on as
+ * it would have gone on there. Where there are more, those before them are processed as a prompt is.
+ */
+const REPLAYED = 512;
+
 type Ending = Pick<Finish, 'reason' | 'stopId'>;
 
 export class Row {
@@ -50,6 +56,12 @@ export class Row {
   /** Known tokens that are not in the cache. */
   get left(): number {
     return this.known - this.slot.length;
+  }
+
+  /** Tokens of the prompt, and of an answer that came with it, that are processed in chunks and are not in the cache. */
+  get leftOfPrompt(): number {
+    const { prompt, emitted } = this.request;
+    return prompt.length + Math.max(0, emitted.length - REPLAYED) - this.slot.length;
   }
 
   /** What a pass takes: known tokens that are not in the cache, at most so many. */

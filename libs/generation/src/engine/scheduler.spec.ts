@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { BUSY_CHUNK, chunkOf, compaction, IDLE_CHUNK, nextInTurn, planStep } from './scheduler.js';
+import {
+  BUSY_CHUNK,
+  chunkOf,
+  compaction,
+  goingOn,
+  IDLE_CHUNK,
+  nextInTurn,
+  planStep,
+  waitsForOthers,
+} from './scheduler.js';
 
 const turn = (order: number, alone = false) => ({ order, alone });
 
@@ -22,16 +31,30 @@ describe('a step', () => {
   });
 });
 
-test('a chunk is what is left of a prompt and of the budget, smaller where all logits are wanted', () => {
-  expect(chunkOf({ left: 10, everyToken: false }, 64)).toBe(10);
-  expect(chunkOf({ left: 100, everyToken: false }, 64)).toBe(64);
-  expect(chunkOf({ left: 100, everyToken: true }, 256)).toBe(32);
-  expect(chunkOf({ left: 100, everyToken: true }, 7)).toBe(7);
+test('a chunk ends where the next one begins, whatever was processed before; they are smaller where all logits are wanted', () => {
+  expect(chunkOf({ past: 0, left: 10, everyToken: false })).toBe(10);
+  expect(chunkOf({ past: 64, left: 100, everyToken: false })).toBe(64);
+  expect(chunkOf({ past: 70, left: 100, everyToken: false })).toBe(58);
+  expect(chunkOf({ past: 0, left: 100, everyToken: true })).toBe(32);
+});
+
+test('texts of a better rank let few others of their owner go on beside them, and none begin', () => {
+  const text = (owner: string, rank: number, order: number) => ({ owner, rank, order, alone: false });
+  const low = Array.from({ length: 6 }, (_, n) => text('a', 3, 10 - n));
+  const other = text('b', 3, 50);
+  expect(goingOn([...low, other])).toHaveLength(7);
+  const high = Array.from({ length: 8 }, (_, n) => text('a', 1, n));
+  expect(goingOn([...low, ...high, other])).toEqual([...high, other, low[5], low[4]]);
+  expect(goingOn([low[0]!, low[1]!, high[0]!])).toEqual([high[0], low[1]]);
+  expect(waitsForOthers(low[0]!, [high[0]!])).toBe(true);
+  expect(waitsForOthers(high[0]!, low)).toBe(false);
+  expect(waitsForOthers(other, high)).toBe(false);
 });
 
 test('the next in turn has the lowest order, and came first among equals', () => {
-  expect(nextInTurn([])).toBe(-1);
-  expect(nextInTurn([turn(5), turn(3), turn(9), turn(3)])).toBe(1);
+  expect(nextInTurn([])).toBeUndefined();
+  const waiting = [turn(5), turn(3), turn(9), turn(3)];
+  expect(nextInTurn(waiting)).toBe(waiting[1]);
 });
 
 describe('rows that go on come to be the first ones', () => {

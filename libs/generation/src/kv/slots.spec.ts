@@ -1,9 +1,9 @@
 /** Who has which row, and what is in it: against a cache that only remembers what it was told. */
 import { describe, expect, test } from 'vitest';
 import type { KvCache } from './cache.js';
-import { type Slot, Slots } from './slots.js';
+import { CHUNK, type Slot, Slots } from './slots.js';
 
-const CAPACITY = 100;
+const CAPACITY = 300;
 
 class Remembering {
   readonly rows: number;
@@ -52,11 +52,14 @@ describe('a text', () => {
 
   test('that only begins alike gets a copy, of a text that is running too', () => {
     const { slots, cache } = slotsOf(3);
-    fill(slots, tokens(1, 2, 3, 4));
-    const slot = slots.claim({ tokens: tokens(1, 2, 9, 9), reserve: 9, owner: 'a', reuse: 3 })!;
-    expect(slot).toMatchObject({ place: 1, length: 2 });
-    expect(cache.copies).toEqual([[0, 1, 2]]);
-    expect([...slot.tokens.subarray(0, 4)]).toEqual([1, 2, 9, 9]);
+    const text = Uint32Array.from({ length: 2 * CHUNK + 9 }, (_, n) => n);
+    fill(slots, text);
+    const other = Uint32Array.from(text, (id, n) => (n < 2 * CHUNK + 5 ? id : 999));
+    const slot = slots.claim({ tokens: other, reserve: 200, owner: 'a', reuse: other.length - 1 })!;
+    // Whole chunks of it.
+    expect(slot).toMatchObject({ place: 1, length: 2 * CHUNK });
+    expect(cache.copies).toEqual([[0, 1, 2 * CHUNK]]);
+    expect(slot.tokens.subarray(0, other.length)).toEqual(other);
   });
 
   test('begins with nothing of another owner, nor with more than it may', () => {

@@ -28,6 +28,13 @@ export interface Claim {
   readonly reuse: number;
 }
 
+/**
+ * Tokens of a prompt that are processed at once. A token's keys and values depend a little on which others are in its pass, so
+ * prompts are cut in the same places whatever else goes on, and whole chunks are taken over: a text does not depend on what
+ * was there before it.
+ */
+export const CHUNK = 64;
+
 export class Slots {
   readonly #cache: KvCache;
   readonly #budget: number;
@@ -60,11 +67,12 @@ export class Slots {
     const free = this.#slots.filter(({ reserved }) => reserved === 0).sort((a, b) => a.used - b.used);
     const held = sum(this.#slots.map(({ reserved }) => reserved));
     if (free.length === 0 || held + reserve > this.#budget) return undefined;
-    const { best, common } = this.#longestPrefix(tokens, owner, reuse);
+    const { best, common: alike } = this.#longestPrefix(tokens, owner, reuse);
     // A text that goes on takes its row; a prefix that only begins alike stays for others, while there are other rows.
-    const goesOn = best?.reserved === 0 && common === best.length;
+    const goesOn = best?.reserved === 0 && alike === best.length;
+    const common = goesOn ? alike : alike - (alike % CHUNK);
     const slot = goesOn ? best : (free.find((other) => other !== best) ?? free[0]!);
-    if (best !== undefined && slot !== best) {
+    if (best !== undefined && slot !== best && common > 0) {
       // Its memory may have to go before there is room, but not what is to be copied.
       best.used = ++this.#clock;
       this.#touch(slot.place, common);

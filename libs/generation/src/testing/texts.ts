@@ -44,7 +44,16 @@ export function engineOf({ session, info }: Loaded, rows: number, context = info
 export function requestOf(id: number, prompt: Uint32Array, more: Partial<GenerationRequest> = {}): GenerationRequest {
   return {
     ...{ id, prompt, emitted: new Uint32Array(0), choice: 0, sampling: GREEDY, maxTokens: 24, minTokens: 0 },
-    ...{ stopIds: [], topLogprobs: null, promptLogprobs: false, order: id, alone: false, owner: 'a', prediction: null },
+    ...{
+      stopIds: [],
+      topLogprobs: null,
+      promptLogprobs: false,
+      order: id,
+      rank: 2,
+      alone: false,
+      owner: 'a',
+      prediction: null,
+    },
     ...more,
   };
 }
