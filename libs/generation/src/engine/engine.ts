@@ -172,10 +172,15 @@ export class Engine {
     });
   }
 
-  /** How many tokens are proposed to follow a text. */
+  /**
+   * How many tokens are proposed to follow a text. A pass over several of its tokens rounds otherwise than one over each, by
+   * some hundredths of a log probability: a greedy text may part at a near-tie, but a sampled one would nearly always, so it has
+   * proposals only where it came with a prediction.
+   */
   #propose(row: Row): number {
     const { slot, known, request, made, prediction } = row;
     const count = Math.min(PROPOSED, request.maxTokens - made - 1);
+    if (request.sampling.temperature > 0 && prediction === null) return 0;
     if (
       this.#options.propose === undefined ||
       this.#decoding.takesLengths ||
