@@ -3,6 +3,7 @@ import type { BenchOptions, Part } from '@shoal/tools/bench-options';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
 import { generationBench } from './generation/generation-bench.js';
+import { generationMixedBench } from './generation/generation-mixed.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -22,6 +23,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     queue: async () => [await queueBench(options)],
     decode: () => decodeBench(options),
     generation: () => generationBench(options),
+    'generation-mixed': async () => [await generationMixedBench(options)],
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
   };
