@@ -3,8 +3,16 @@
 import { readArguments } from './arguments.mjs';
 import { UserError } from './user-error.mjs';
 
-/** In the order in which they run; `scale` and `limits` by name only, since they measure Shoal by itself and no peer. */
-export const PARTS = /** @type {const} */ (['encoder', 'queue', 'decode', 'scale', 'limits']);
+/** In the order in which they run; those after `decode` by name only: they take minutes, or measure Shoal by itself and no peer. */
+export const PARTS = /** @type {const} */ ([
+  'encoder',
+  'queue',
+  'decode',
+  'generation',
+  'generation-mixed',
+  'scale',
+  'limits',
+]);
 
 /** @typedef {(typeof PARTS)[number]} Part */
 

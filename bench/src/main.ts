@@ -2,6 +2,8 @@
 import type { BenchOptions, Part } from '@shoal/tools/bench-options';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
+import { generationBench } from './generation/generation-bench.js';
+import { generationMixedBench } from './generation/generation-mixed.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -20,6 +22,8 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     encoder: () => encoderBench(options),
     queue: async () => [await queueBench(options)],
     decode: () => decodeBench(options),
+    generation: () => generationBench(options),
+    'generation-mixed': async () => [await generationMixedBench(options)],
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
   };

@@ -58,7 +58,8 @@ export function makeCheckpoint(folder: string, shape: LlamaShape): void {
   renameSync(unfinished, folder);
 }
 
-function configOf({ layers, width, heads, kvHeads, inner, vocabulary }: LlamaShape) {
+/** `config.json` of the checkpoint. */
+export function configOf({ layers, width, heads, kvHeads, inner, vocabulary }: LlamaShape) {
   return {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',
