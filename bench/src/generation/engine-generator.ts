@@ -32,6 +32,7 @@ export function requestOf(id: number, prompt: Uint32Array, maxTokens: number): G
     stopIds: [],
     topLogprobs: null,
     promptLogprobs: false,
+    rank: 2,
     order: id,
     alone: false,
     owner: 'bench',
