@@ -69,7 +69,7 @@ export class GenerationReporter {
     this.#options.generation.preemptions.inc(this.#labels);
   }
 
-  /** How the engine stands; called from time to time. */
+  /** How the engine stands; called whenever metrics are read. */
   stands(stats: EngineStats): void {
     const { generation: g } = this.#options;
     const before = this.#before;

@@ -26,7 +26,7 @@ export interface GeneratorEngineOptions {
   readonly limits: TextLimits;
   readonly publisher: Pick<Publisher, 'begin' | 'write' | 'written' | 'publish'>;
   readonly rate: Pick<RateReporter, 'add'>;
-  readonly reporter: Pick<GenerationReporter, 'holds' | 'began' | 'grew' | 'ended' | 'preempted' | 'stands'>;
+  readonly reporter: Pick<GenerationReporter, 'holds' | 'began' | 'grew' | 'ended' | 'preempted'>;
   /** Milliseconds from any origin, never going back. */
   readonly now: () => number;
   readonly random: () => number;
@@ -324,9 +324,8 @@ export class GeneratorEngine implements Engine {
   }
 
   #tell(): void {
-    const { engine, reporter, rate } = this.#options;
+    const { engine, rate } = this.#options;
     const stats = engine.stats();
-    reporter.stands(stats);
     const done = { tokens: stats.promptTokens + stats.tokens, seconds: stats.passSeconds };
     const seconds = done.seconds - this.#told.seconds;
     if (seconds < TELL_SECONDS) return;

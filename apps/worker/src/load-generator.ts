@@ -31,6 +31,10 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
     threads,
     memoryLimit,
     context: generator.maxContext,
+    // Nobody can go on here: the process ends as after any other fault, and is started again.
+    onDeath: (error) => {
+      throw error;
+    },
   });
   const seconds = (performance.now() - started) / 1000;
   metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
@@ -41,6 +45,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
     ...{ rows: engine.rows, context: engine.context, threads },
   });
   const reporter = new GenerationReporter({ model, metrics, generation, logger, tracer, clock: Date.now });
+  generation.watch(() => reporter.stands(engine.stats()));
   return new ModelWorker({
     model,
     joining: null,

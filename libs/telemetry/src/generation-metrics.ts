@@ -17,7 +17,21 @@ export function createGenerationMetrics(registry: Registry) {
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: MODEL, registers });
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, labelNames: MODEL, buckets, registers });
+  const watchers: (() => void)[] = [];
+  // The first of all: what the watchers set is read after it.
+  const running = new Gauge({
+    name: 'shoal_num_requests_running',
+    help: 'Rows in use: answers that grow now.',
+    labelNames: MODEL,
+    registers,
+    collect() {
+      for (const look of watchers) look();
+    },
+  });
   return {
+    /** Called before each reading, to set what an engine counts by itself. */
+    watch: (look: () => void) => void watchers.push(look),
+    running,
     timeToFirstToken: histogram(
       'shoal_time_to_first_token_seconds',
       'From admission to the first token of an answer; not of answers that went on here.',
@@ -36,7 +50,6 @@ export function createGenerationMetrics(registry: Registry) {
       'Tokens of an answer that has ended.',
       TOKENS,
     ),
-    running: gauge('shoal_num_requests_running', 'Rows in use: answers that grow now.'),
     rows: gauge('shoal_num_rows', 'Rows of the KV cache.'),
     cacheBytes: gauge(
       'shoal_kv_cache_bytes',

@@ -32,9 +32,9 @@ function generate(engine: GenerationEngine, request: GenerationRequest): Promise
 }
 
 /** An engine, and its thread. */
-async function openWithThread(): Promise<{ engine: GenerationEngine; thread: Worker }> {
+async function openWithThread(onDeath?: (error: Error) => void): Promise<{ engine: GenerationEngine; thread: Worker }> {
   const [engine, [thread]] = await Promise.all([
-    GenerationEngine.open(OPTIONS),
+    GenerationEngine.open({ ...OPTIONS, ...(onDeath && { onDeath }) }),
     once(process, 'worker') as Promise<[Worker]>,
   ]);
   return { engine, thread };
@@ -112,8 +112,9 @@ function otherThreads(): Set<string> {
   return new Set(others.map((id) => /\) (\w)/.exec(readFileSync(`/proc/self/task/${id}/stat`, 'utf8'))![1]!));
 }
 
-test('a thread that ends fails what runs, so that it may be tried again, and all that comes after', async () => {
-  const { engine, thread } = await openWithThread();
+test('a thread that ends fails what runs, so that it may be tried again, and all that comes after, and is told of', async () => {
+  const deaths: Error[] = [];
+  const { engine, thread } = await openWithThread((error) => deaths.push(error));
   const failed = new Promise((resolve) => {
     engine.start(requestOf(1, PROMPT, { maxTokens: LONG }), {
       prompt: () => {},
@@ -127,10 +128,12 @@ test('a thread that ends fails what runs, so that it may be tried again, and all
     expect.objectContaining({ code: 'device_failed' }),
   );
   await engine.close();
+  expect(deaths).toMatchObject([{ code: 'device_failed' }]);
 });
 
 test('an engine that is closed fails what runs and ends its thread', async () => {
-  const { engine, thread } = await openWithThread();
+  const deaths: Error[] = [];
+  const { engine, thread } = await openWithThread((error) => deaths.push(error));
   const running = generate(engine, requestOf(1, PROMPT, { maxTokens: LONG }));
   const failed = expect(running).rejects.toMatchObject({ code: 'device_failed' });
   const exit = once(thread, 'exit');
@@ -138,6 +141,7 @@ test('an engine that is closed fails what runs and ends its thread', async () =>
   await failed;
   expect(await exit).toEqual([0]);
   await engine.close();
+  expect(deaths).toEqual([]);
 });
 
 test('what cannot be loaded, or has no room, is refused in its own words', async () => {

@@ -20,6 +20,8 @@ export interface OpenOptions {
   readonly context?: number;
   /** Texts at once at most. Default 64, or what memory has room for. */
   readonly rows?: number;
+  /** Told where the thread ends by itself: whatever is started from then on is refused. */
+  readonly onDeath?: (error: ShoalError) => void;
 }
 
 /** Told of one request; nothing more after its end or failure, or once it has been stopped. */
@@ -52,7 +54,14 @@ export class GenerationEngine {
   #end: ShoalError | undefined;
 
   /** @throws ShoalError `model_invalid`, `device_failed` where memory has no room for a text, or what loading it threw */
-  static async open({ modelPath, threads, memoryLimit, context, rows }: OpenOptions): Promise<GenerationEngine> {
+  static async open({
+    modelPath,
+    threads,
+    memoryLimit,
+    context,
+    rows,
+    onDeath,
+  }: OpenOptions): Promise<GenerationEngine> {
     const bell = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const stats = new SharedStats();
     const workerData: ThreadOptions = { modelPath, threads, memoryLimit, context, rows, bell, stats: stats.memory };
@@ -62,11 +71,17 @@ export class GenerationEngine {
       ...{ workerData, execArgv: [], env: SHARE_ENV },
     });
     const [message] = (await Promise.race([once(worker, 'message'), died(worker)])) as [FromThread];
-    if (message.kind === 'ready') return new GenerationEngine(worker, message, new Int32Array(bell), stats);
+    if (message.kind === 'ready') return new GenerationEngine(worker, message, new Int32Array(bell), stats, onDeath);
     throw message.kind === 'refused' ? errorOf(message) : new ShoalError('internal_error', message.kind);
   }
 
-  private constructor(worker: Worker, limits: Limits, bell: Int32Array, stats: SharedStats) {
+  private constructor(
+    worker: Worker,
+    limits: Limits,
+    bell: Int32Array,
+    stats: SharedStats,
+    onDeath: OpenOptions['onDeath'],
+  ) {
     this.rows = limits.rows;
     this.context = limits.context;
     this.#limits = limits;
@@ -76,8 +91,13 @@ export class GenerationEngine {
     worker.on('message', (message: FromThread) => {
       if (message.kind === 'step') this.#deliver(message.events);
     });
-    worker.on('error', (error) => this.#fail('The thread that generates texts has ended', error));
-    worker.on('exit', () => this.#fail('The thread that generates texts has ended'));
+    const die = (error?: unknown) => {
+      if (this.#end !== undefined) return;
+      this.#fail('The thread that generates texts has ended', error);
+      onDeath?.(this.#end!);
+    };
+    worker.on('error', die);
+    worker.on('exit', () => die());
   }
 
   /** @throws ShoalError as `checkRequest`; `device_failed` once the thread has ended */
