@@ -106,8 +106,11 @@ describe('embeddings through the openai client', () => {
     expect(await messageOf(client.models.retrieve('acme/wordnet-embed'))).toContain('Did you mean wordnet-embed?');
     await expect(embed('wordnet-lm')).rejects.toThrow('wordnet-lm serves text-generation');
     const messages = [{ role: 'user' as const, content: 'hello' }];
-    const chat = client.chat.completions.create({ model: 'wordnet-lm', messages });
-    expect(await messageOf(chat)).toContain('Text generation is not served yet');
+    const chat = (model: string) => client.chat.completions.create({ model, messages, max_tokens: 4 });
+    await expect(chat('wordnet-embed')).rejects.toThrow('wordnet-embed serves feature-extraction');
+    expect((await chat('wordnet-lm')).choices).toHaveLength(1);
+    const response = client.responses.create({ model: 'wordnet-lm', input: 'hello' });
+    expect(await messageOf(response)).toContain('POST /v1/chat/completions');
     expect(await messageOf(client.files.list())).toContain('/v1/jobs/bulk');
     const lost = new OpenAI({ baseURL: url, apiKey: 'acme-key', maxRetries: 0 });
     expect(await messageOf(lost.models.list())).toContain('ends with /v1, once');
