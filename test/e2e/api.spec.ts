@@ -102,8 +102,8 @@ describe('embeddings through the openai client', () => {
         (error: unknown) => (error instanceof OpenAI.NotFoundError ? error.message : error),
       );
     const embed = (model: string) => client.embeddings.create({ model, input: 'a fish' });
-    expect(await messageOf(embed('acme/wordnet-embeds'))).toContain('Did you mean wordnet-embed?');
-    expect(await messageOf(client.models.retrieve('acme/wordnet-embed'))).toContain('Did you mean wordnet-embed?');
+    expect(await messageOf(embed('acme/wordnet-embeds'))).toContain('Did you mean wordnet-embed');
+    expect(await messageOf(client.models.retrieve('acme/wordnet-embed'))).toContain('Did you mean wordnet-embed');
     await expect(embed('wordnet-lm')).rejects.toThrow('wordnet-lm serves text-generation');
     const messages = [{ role: 'user' as const, content: 'hello' }];
     const chat = (model: string) => client.chat.completions.create({ model, messages, max_tokens: 4 });
