@@ -1,7 +1,7 @@
 /** Texts through the queue: a real model, a real engine in its thread, and what of them is in Redis. */
 import { readFileSync } from 'node:fs';
 import type { GeneratedText, GenerationSettings, PromptItem } from '@shoal/contracts';
-import { type Model, openRepository } from '@shoal/models';
+import { AnswerText, addToAnswers, loadStreamDecoders, type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import type { NewJob } from '@shoal/queue';
 import { createGenerationMetrics, createLogger, createWorkerMetrics } from '@shoal/telemetry';
@@ -105,6 +105,18 @@ test('texts that are made together are those that are made alone, and what is fo
     expect([followed[n] !== '', text.startsWith(followed[n]!)]).toEqual([true, true]);
   expect(together.every(({ ids, finish }) => ids.length === 40 && finish === 'length')).toBe(true);
   await expect.poll(() => bench.counters()).toEqual(NOTHING_LEFT);
+});
+
+test('the text of an answer says all of its tokens, however close together the last ones came', async () => {
+  const bench = await openBench({ redisUrl });
+  await startGenerator(bench);
+  const decoder = (await loadStreamDecoders(await model()))(true);
+  for (const prompt of PROMPTS.slice(0, 16)) {
+    const [{ ids, text } = { ids: [], text: '' }] = await answersOf(bench, await submit(bench, jobOf(bench, [prompt])));
+    const answer = new AnswerText(decoder, { stop: [], includeStop: false, minTokens: 0 });
+    const [read] = await addToAnswers(decoder, [{ answer, ids: [...ids] }]);
+    expect(text).toBe(read!.text + (await answer.end()).text);
+  }
 });
 
 test('a worker that is stopped in the middle leaves its texts to another, which goes on with them', async () => {
