@@ -163,3 +163,18 @@ test('a cancelled text gives its row back', async () => {
   const held = async () => (await registry.getSingleMetric('shoal_items_in_flight')!.get()).values[0]?.value;
   await expect.poll(held).toBe(0);
 });
+
+test('what a worker tells of its rows is told while they grow and when they have ended, to the last token', async () => {
+  const bench = await openBench({ redisUrl });
+  const { registry } = await startGenerator(bench);
+  const told = async (metric: string) => (await registry.getSingleMetric(metric)!.get()).values[0]?.value;
+  const running = () => told('shoal_num_requests_running');
+  const id = await submit(bench, jobOf(bench, [PROMPTS[0]!], { max_tokens: 240 }));
+  const seen = new Set<number | undefined>();
+  for await (const { pieces } of bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never)) {
+    if (pieces.length > 0) seen.add(await running());
+  }
+  expect([...seen]).toContain(1);
+  await expect.poll(running).toBe(0);
+  expect(await told('shoal_generation_tokens_total')).toBe(240);
+});

@@ -181,7 +181,7 @@ export class GeneratorEngine implements Engine {
     const at = now();
     if (row.grownAt === 0) {
       row.prefillMs = at - row.startedAt;
-      reporter.began(row.item, at - row.takenAt);
+      reporter.began(row.item, tokens.length, at - row.takenAt);
     } else {
       reporter.grew(tokens.length, (at - row.grownAt) / tokens.length);
     }
@@ -312,6 +312,7 @@ export class GeneratorEngine implements Engine {
       row.writtenAt = now();
     });
     await this.#end(rows.filter((row) => !row.over && ended.has(row)));
+    this.#tell();
     for (const row of rows) {
       if (row.leaving && row.finish === null) this.#over(row, { kind: 'returned' });
     }
@@ -322,7 +323,6 @@ export class GeneratorEngine implements Engine {
     const finished = rows.map((row) => resultOf(row, this.#options));
     const { publisher, reporter } = this.#options;
     await publisher.publish(finished);
-    this.#tell();
     rows.forEach((row, n) => {
       reporter.ended(row.item, row.finish!, row.answer.length, row.prefillMs, finished[n]!.result);
       const afterMs = finished[n]!.result ? null : retryAfterMs(row.item.attempts, this.#options.random);
