@@ -216,6 +216,85 @@ export const SECTIONS = [
     ],
   },
   {
+    title: 'Generated texts',
+    panels: [
+      {
+        title: 'Time to first token',
+        about: 'From admission. Rises where prompts wait for a row: workers are too few, or prompts are long.',
+        unit: 's',
+        targets: quantiles('shoal_time_to_first_token_seconds', OF_MODEL),
+      },
+      {
+        title: 'Inter-token latency',
+        about: 'Between tokens of one answer. Rises with the rows that run together, and beside prompts.',
+        unit: 's',
+        targets: quantiles('shoal_inter_token_latency_seconds', OF_MODEL),
+      },
+      {
+        title: 'Tokens of prompts and answers per second',
+        about: 'Of prompts, those in the prefix cache included.',
+        unit: 'short',
+        targets: [
+          {
+            expr: `sum by (model) (${perSecond(`shoal_prompt_tokens_total{${OF_MODEL}}`)})`,
+            legend: 'prompts {{model}}',
+          },
+          {
+            expr: `sum by (model) (${perSecond(`shoal_generation_tokens_total{${OF_MODEL}}`)})`,
+            legend: 'answers {{model}}',
+          },
+        ],
+      },
+      {
+        title: 'Rows running',
+        about: 'Answers that grow now, and the rows that there are for them.',
+        unit: 'short',
+        targets: [
+          { expr: `sum by (model) (shoal_num_requests_running{${OF_MODEL}})`, legend: 'running {{model}}' },
+          { expr: `sum by (model) (shoal_num_rows{${OF_MODEL}})`, legend: 'rows {{model}}' },
+        ],
+      },
+      {
+        title: 'KV cache',
+        about: 'Memory of running rows and of prefixes.',
+        unit: 'bytes',
+        targets: [{ expr: `sum by (model) (shoal_kv_cache_bytes{${OF_MODEL}})`, legend: '{{model}}' }],
+      },
+      {
+        title: 'Prefix cache hits',
+        about: 'Share of the tokens of prompts that need not be processed again.',
+        unit: 'percentunit',
+        max: 1,
+        targets: [
+          {
+            expr: `sum by (model) (${perSecond(`shoal_prefix_cache_hits_total{${OF_MODEL}}`)}) / sum by (model) (${perSecond(`shoal_prefix_cache_queries_total{${OF_MODEL}}`)})`,
+            legend: '{{model}}',
+          },
+        ],
+      },
+      {
+        title: 'Preemptions',
+        about: 'Answers that were returned for more urgent ones, and go on later or elsewhere.',
+        unit: 'ops',
+        targets: [
+          { expr: `sum by (model) (${perSecond(`shoal_num_preemptions_total{${OF_MODEL}}`)})`, legend: '{{model}}' },
+        ],
+      },
+      {
+        title: 'Proposals accepted',
+        about: 'Share of the tokens proposed by lookup or a prediction that were right. No line: none was proposed.',
+        unit: 'percentunit',
+        max: 1,
+        targets: [
+          {
+            expr: `sum by (model) (${perSecond(`shoal_spec_decode_num_accepted_tokens_total{${OF_MODEL}}`)}) / sum by (model) (${perSecond(`shoal_spec_decode_num_draft_tokens_total{${OF_MODEL}}`)})`,
+            legend: '{{model}}',
+          },
+        ],
+      },
+    ],
+  },
+  {
     title: 'Processes and Redis',
     panels: [
       {

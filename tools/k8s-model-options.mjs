@@ -78,10 +78,6 @@ export function parseModelOptions(args, root = ROOT) {
   if (source.kind === 'image') {
     const folder = join('models', name);
     check(existsSync(join(root, folder)), `${folder} is not there: the images get their models from it.`);
-    check(
-      !generatesText(join(root, folder)),
-      `${name} generates text, which jobs cannot ask for yet: its worker would find nothing to serve.`,
-    );
   }
   const max = integer('--max', values.max ?? '20', 1);
   const min = integer('--min', values.min ?? '0', 0);
@@ -151,17 +147,6 @@ function parseSource(values, versions) {
   }));
   const size = matching('--size', values.size ?? '2Gi', BYTES, 'a size such as 512Mi or 4Gi');
   return { kind: 'url', archives, size, ...(cidr !== undefined && { cidr: checkNetwork(cidr) }) };
-}
-
-/**
- * Whether a graph in the folder takes a key/value cache. Names of inputs stand in the file as they are, so nothing needs to
- * be installed to find out.
- *
- * @param {string} folder
- */
-function generatesText(folder) {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.onnx'));
-  return files.some((file) => readFileSync(join(folder, file)).includes('past_key_values.0.key'));
 }
 
 /** @param {string} url */

@@ -42,7 +42,7 @@ const ended: (() => Promise<unknown>)[] = [];
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  for (const name of ['wordnet-topic', 'wordnet-embed'])
+  for (const name of ['wordnet-topic', 'wordnet-embed', 'wordnet-lm'])
     cpSync(join(ROOT, 'models', name), join(models, name), { recursive: true });
   // A folder like the repository's, so that its own models stay as they are.
   for (const name of ['node_modules', 'test']) symlinkSync(join(ROOT, name), join(dir, name));
@@ -96,7 +96,7 @@ const eventsIn = (output: string) => [...output.matchAll(/^event: (.*)$/gm)].map
 describe('docs/api.md', () => {
   test('has an example of every task', () => {
     const pages = EXAMPLES.map(({ code }) => code).join('\n');
-    for (const model of ['wordnet-topic', 'wordnet-embed', 'my-tagger', 'my-reranker', 'my-tensors']) {
+    for (const model of ['wordnet-topic', 'wordnet-embed', 'wordnet-lm', 'my-tagger', 'my-reranker', 'my-tensors']) {
       expect(pages).toContain(model);
     }
   });
@@ -109,6 +109,23 @@ describe('docs/api.md', () => {
       if (example.answer !== undefined) expectLike(JSON.parse(output.split('\n').at(-1)!), example.answer);
     },
   );
+
+  test('a chat is streamed to its end, and OpenAI’s client shows the same text', async () => {
+    const [stream, client] = EXAMPLES.filter(({ code }) => /["']?stream["']?: ?true/.test(code));
+    const output = await outputOf(stream!);
+    const lines = output.split('\n').filter((line) => line.startsWith('data: {'));
+    const events = lines.map((line) => JSON.parse(line.slice(6)) as { choices: [{ delta: { content?: string } }] });
+    expect(output.endsWith('data: [DONE]')).toBe(true);
+    expect(events.map(({ choices: [{ delta }] }) => delta.content ?? '').join('')).toBe(await outputOf(client!));
+  });
+
+  test('a kept chat is read on from an event that was had', async () => {
+    const example = EXAMPLES.find(({ code }) => code.includes('last-event-id'))!;
+    const output = await outputOf(example);
+    expect(output).toMatch(/^id: \d+\.1$/m);
+    expect(output).not.toContain('id: 1.0\n');
+    expect(output.endsWith('data: [DONE]')).toBe(true);
+  });
 
   test('repeated with an Idempotency-Key a job is the same one', async () => {
     const example = EXAMPLES.find(({ code }) => code.includes('idempotency-key'))!;

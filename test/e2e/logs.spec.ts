@@ -13,6 +13,7 @@ import { type Running, startWebhooks } from '../support/processes.js';
 import { startReceiver, withStatus } from '../support/receiver.js';
 
 const MODEL = 'wordnet-topic';
+const GENERATOR = 'wordnet-lm';
 const TENANT = 'acme-tenant';
 const KEY = 'zebra-api-key';
 const REDIS_PASSWORD = 'zebra-redis-password';
@@ -48,7 +49,14 @@ async function openService(receiverPort: number) {
     SHOAL_WEBHOOK_SCHEDULE: '0,1s',
   };
   const apiKeys = `${TENANT}:${KEY}`;
-  const fleet = await openFleet({ model: MODEL, redisUrl, env, apiKeys, config: { vocab_size: 1_000_000 } });
+  const fleet = await openFleet({
+    model: MODEL,
+    besides: [GENERATOR],
+    redisUrl,
+    env,
+    apiKeys,
+    config: { vocab_size: 1_000_000 },
+  });
   const api = await fleet.startApi();
   const worker = await fleet.startWorker();
   const webhooks = await startWebhooks({ redisUrl, env });
@@ -103,6 +111,22 @@ async function callEverything(api: Api, receiverUrl: string): Promise<JobView[]>
     await raw(path, { headers: { 'x-request-id': 'not plain: zebra' } });
   }
   await (await raw(`/v1/jobs/${id}/events`, {})).text();
+  const chat = { model: GENERATOR, messages: [{ role: 'user', content: 'Define zebra.' }], max_tokens: 8 };
+  for (const fields of [
+    { stream: true },
+    {
+      store: true,
+      metadata: { 'zebra-name': 'zebra' },
+      stop: 'zebra',
+      prediction: { type: 'content', content: 'zebra' },
+    },
+    { messages: [{ role: 'zebra', content: 'zebra '.repeat(500) }] },
+    { logit_bias: { zebra: 1 }, zebra: 'zebra' },
+  ]) {
+    await (await post('/v1/chat/completions', { ...chat, ...fields })).text();
+  }
+  const echoed = await post('/v1/completions', { model: GENERATOR, prompt: 'a zebra', echo: true, max_tokens: 8 });
+  expect(await echoed.text()).toContain('a zebra');
   const endpoint = { url: `${receiverUrl}/zebra-endpoint`, description: 'zebra' };
   await post('/v1/webhook-endpoints', endpoint);
   return [await api.end(id, KEY), (await failed.json()) as JobView];

@@ -1,10 +1,11 @@
 /** `npm start` as a person meets it: what it prints, what it answers, and what is left when it ends. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { JobView } from '@shoal/contracts';
 import { freePort } from '@shoal/tools/ports';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -91,6 +92,14 @@ async function runCurl(command: string): Promise<JobView> {
   return (await response.json()) as JobView;
 }
 
+/** What the events of a chat add up to, which have to end as streams do. */
+function textOf(events: string): string {
+  const lines = events.split('\n').filter((line) => line.startsWith('data: '));
+  expect(lines.pop()).toBe('data: [DONE]');
+  const chunks = lines.map((line) => JSON.parse(line.slice(6)) as { choices: [{ delta: { content?: string } }] });
+  return chunks.map(({ choices: [{ delta }] }) => delta.content ?? '').join('');
+}
+
 async function expectAllEnded(pids: readonly number[], within = 0): Promise<void> {
   expect(pids.length).toBeGreaterThanOrEqual(3);
   await expect.poll(() => pids.filter((pid) => !hasEnded(pid)), { timeout: within }).toEqual([]);
@@ -110,6 +119,33 @@ describe('npm start', () => {
     expect(performance.now() - since).toBeLessThan(STOP_MS);
     await expectAllEnded(pids);
     expect(start.printed.stderr).toBe('');
+  });
+
+  test('the examples of README.md answer as it prints them', async () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const port = String(await freePort());
+    const blocks = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({
+      language,
+      code: code!,
+    }));
+    const example = (first: string) => blocks.findIndex(({ code }) => code.startsWith(first));
+    const [job, chat, client] = [example("curl -s 'http"), example('curl -sN'), example('import OpenAI')] as const;
+    const start = npmStart({ PORT: port });
+    await ready(start);
+    const run = async (command: string, ...args: string[]) => {
+      const code = args.pop()!.replace('127.0.0.1:8080', `127.0.0.1:${port}`);
+      return (await promisify(execFile)(command, [...args, code], { cwd: ROOT, env: foreignEnvironment() })).stdout;
+    };
+    const { status, output, usage } = JSON.parse(blocks[job + 1]!.code) as JobView;
+    const answer = JSON.parse(await run('bash', '-c', blocks[job]!.code)) as JobView;
+    expect(answer).toMatchObject({ status, usage });
+    const labels = (from: unknown) => (from as { label: string }[]).map(({ label }) => label);
+    expect(labels(answer.output)).toEqual(labels(output));
+    const printed = textOf(blocks[chat + 1]!.code);
+    expect(printed).not.toBe('');
+    expect(textOf(await run('bash', '-c', blocks[chat]!.code))).toBe(printed);
+    expect(await run(process.execPath, '--input-type=module', '-e', blocks[client]!.code)).toBe(printed);
+    await stop(start.child, start.exited);
   });
 
   test('restarts a worker that was killed, and jobs go on', async () => {

@@ -1,7 +1,7 @@
 /** Texts through the queue: a real model, a real engine in its thread, and what of them is in Redis. */
 import { readFileSync } from 'node:fs';
 import type { GeneratedText, GenerationSettings, PromptItem } from '@shoal/contracts';
-import { type Model, openRepository } from '@shoal/models';
+import { AnswerText, addToAnswers, loadStreamDecoders, type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import type { NewJob } from '@shoal/queue';
 import { createGenerationMetrics, createLogger, createWorkerMetrics } from '@shoal/telemetry';
@@ -107,6 +107,18 @@ test('texts that are made together are those that are made alone, and what is fo
   await expect.poll(() => bench.counters()).toEqual(NOTHING_LEFT);
 });
 
+test('the text of an answer says all of its tokens, however close together the last ones came', async () => {
+  const bench = await openBench({ redisUrl });
+  await startGenerator(bench);
+  const decoder = (await loadStreamDecoders(await model()))(true);
+  for (const prompt of PROMPTS.slice(0, 16)) {
+    const [{ ids, text } = { ids: [], text: '' }] = await answersOf(bench, await submit(bench, jobOf(bench, [prompt])));
+    const answer = new AnswerText(decoder, { stop: [], includeStop: false, minTokens: 0 });
+    const [read] = await addToAnswers(decoder, [{ answer, ids: [...ids] }]);
+    expect(text).toBe(read!.text + (await answer.end()).text);
+  }
+});
+
 test('a worker that is stopped in the middle leaves its texts to another, which goes on with them', async () => {
   const bench = await openBench({ redisUrl });
   const first = await startGenerator(bench);
@@ -150,4 +162,19 @@ test('a cancelled text gives its row back', async () => {
   await expect.poll(() => bench.counters()).toEqual(NOTHING_LEFT);
   const held = async () => (await registry.getSingleMetric('shoal_items_in_flight')!.get()).values[0]?.value;
   await expect.poll(held).toBe(0);
+});
+
+test('what a worker tells of its rows is told while they grow and when they have ended, to the last token', async () => {
+  const bench = await openBench({ redisUrl });
+  const { registry } = await startGenerator(bench);
+  const told = async (metric: string) => (await registry.getSingleMetric(metric)!.get()).values[0]?.value;
+  const running = () => told('shoal_num_requests_running');
+  const id = await submit(bench, jobOf(bench, [PROMPTS[0]!], { max_tokens: 240 }));
+  const seen = new Set<number | undefined>();
+  for await (const { pieces } of bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never)) {
+    if (pieces.length > 0) seen.add(await running());
+  }
+  expect([...seen]).toContain(1);
+  await expect.poll(running).toBe(0);
+  expect(await told('shoal_generation_tokens_total')).toBe(240);
 });

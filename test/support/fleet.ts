@@ -10,6 +10,8 @@ import { ROOT, type Running, startApi, startWorker } from './processes.js';
 
 export interface FleetOptions {
   readonly model: 'wordnet-topic' | 'wordnet-embed';
+  /** Bundled models that are served beside it, as they are. */
+  readonly besides?: readonly string[];
   readonly redis?: Record<string, string>;
   /** Of a server that the test disturbs; one of the fleet's own where left out. */
   readonly redisUrl?: string;
@@ -76,8 +78,9 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
 }
 
 /** A model folder of the test's own. */
-function copyModel({ model, limits, config }: FleetOptions): string {
+function copyModel({ model, besides = [], limits, config }: FleetOptions): string {
   const dir = mkdtempSync(join(tmpdir(), 'shoal-models-'));
+  for (const name of besides) cpSync(join(ROOT, 'models', name), join(dir, 'models', name), { recursive: true });
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const folder = join(dir, 'models', model, '1');
   cpSync(join(ROOT, 'models', model, '1'), folder, { recursive: true });

@@ -2,6 +2,7 @@
 import {
   createApiMetrics,
   createAutoscaleMetrics,
+  createGenerationMetrics,
   createProcessMetrics,
   createWebhookMetrics,
   createWorkerMetrics,
@@ -22,6 +23,7 @@ const FACTORIES: readonly (readonly [process: string, create: (registry: Registr
   ['api', (registry) => createApiMetrics(registry)],
   ['api', (registry) => createAutoscaleMetrics(registry, async () => [])],
   ['worker', createWorkerMetrics],
+  ['worker', createGenerationMetrics],
   ['webhooks', (registry) => createWebhookMetrics(registry)],
 ];
 

@@ -1,5 +1,5 @@
 /**
- * docs/architecture.md's paths of a job and of what is told of it, held to the code: every line's file is there and imported by a line above it, or
+ * docs/architecture.md's paths of a job, of a text and of what is told of a job, held to the code: every line's file is there and imported by a line above it, or
  * stands behind the interface that the line names; scripts are run by the file on whose line they are.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -20,23 +20,23 @@ const NO_TASKS = /\.spec\.ts$|\/(table|pipeline|request|forward|aggregate)\.ts$/
 /** Interfaces between a caller and the next line: each is a place where go-to-definition stops. */
 const INTERFACES = ['ModelFace', 'JobStore', 'Engine', 'ModelRunner', 'SessionPort'];
 
-/** The part whose first line a message of Redis wakes, and whose others its callers know: none is called by another. */
-const ANSWER = 2;
-
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
 const blocks = read('docs/architecture.md').split('```');
 const parts = partsOf(blocks[1]!);
-const webhookParts = partsOf(blocks[3]!);
-const everyPart = [...parts, ...webhookParts];
+const textParts = partsOf(blocks[3]!);
+const webhookParts = partsOf(blocks[5]!);
+const everyPart = [...parts, ...textParts, ...webhookParts];
+/** The parts whose first line a message of Redis wakes, and whose others its callers know: none is called by another. */
+const ANSWERS = [parts[2], textParts[4]];
 const steps = everyPart.flat();
 
-/** One list of steps per process that is passed. */
+/** One list of steps per process or thread that is passed. */
 function partsOf(block: string): readonly (readonly Step[])[] {
   const found: Step[][] = [[]];
   let workspace = '';
   for (const line of block.split('\n').slice(1)) {
-    if (line.includes('── Redis ──')) found.push([]);
+    if (/── (Redis|thread) ──/.test(line)) found.push([]);
     const [, place, file, what] = /^(\S*) +(\S+\.ts) +(.*)$/.exec(line) ?? [];
     if (file === undefined) continue;
     if (place) workspace = place;
@@ -94,6 +94,13 @@ test('the path begins at the controller and ends at what the caller sees', () =>
     ['apps/worker/src/load-model.ts', 'libs/queue/src/settle.ts'],
     ['libs/queue/src/waiters.ts', 'libs/models/src/view.ts'],
   ]);
+  expect(textParts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
+    ['apps/api/src/openai/chat.controller.ts', 'libs/models/src/text/chat-template.ts'],
+    ['apps/worker/src/load-generator.ts', 'libs/generation/src/engine/client.ts'],
+    ['libs/generation/src/engine/thread.ts', 'libs/generation/src/engine/events.ts'],
+    ['apps/worker/src/generator-engine.ts', 'libs/queue/src/text-log.ts'],
+    ['libs/queue/src/waiters.ts', 'apps/api/src/openai/chat-face.ts'],
+  ]);
   expect(webhookParts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
     ['apps/webhooks/src/relay.ts', 'apps/webhooks/src/dispatcher.ts'],
     ['apps/webhooks/src/deliveries.processor.ts', 'libs/webhooks/src/post.ts'],
@@ -106,7 +113,7 @@ test('every file of the path is there', () => {
 
 test('every line is imported by one above it, or stands behind the interface that it names', () => {
   const strangers: string[] = [];
-  for (const part of everyPart.filter((_, n) => n !== ANSWER)) {
+  for (const part of everyPart.filter((part) => !ANSWERS.includes(part))) {
     const above: ReturnType<typeof importsOf>[] = [];
     for (const [n, { files, behind }] of part.entries()) {
       for (const file of files) {
@@ -122,12 +129,15 @@ test('every line is imported by one above it, or stands behind the interface tha
 });
 
 test('go-to-definition stops at these interfaces only', () => {
-  expect(steps.flatMap(({ behind }) => behind ?? [])).toEqual(INTERFACES);
+  expect([...new Set(steps.flatMap(({ behind }) => behind ?? []))]).toEqual(INTERFACES);
 });
 
 test('scripts are run by the file on whose line they stand', () => {
   const named = steps.flatMap(({ files, scripts }) => scripts.map((script) => [files[0]!, script] as const));
-  expect(named.map(([, script]) => script)).toEqual(['admit.lua', 'claim.lua', 'begin.lua', 'publish.lua', 'read.lua']);
+  expect(named.map(([, script]) => script)).toEqual([
+    ...['admit.lua', 'claim.lua', 'begin.lua', 'publish.lua', 'read.lua'],
+    ...['publish.lua', 'text.lua', 'pieces.lua'],
+  ]);
   const missing = named.filter(
     ([file, script]) => !read(file).includes(`('${script}')`) || !existsSync(join(ROOT, 'libs/queue/lua', script)),
   );

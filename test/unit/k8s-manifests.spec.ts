@@ -103,7 +103,7 @@ describe('on spot nodes', () => {
   test('a worker drains and ends within the 15 s that clouds give', async () => {
     const manifests = await objectsOf('spot');
     const workers = workloads(manifests).filter(({ labels }) => labels['app.kubernetes.io/component'] === 'worker');
-    expect(workers).toHaveLength(4);
+    expect(workers).toHaveLength(6);
     for (const { pod, containers } of workers) {
       const drain = seconds(environment(containers[0]!.container, manifests).SHOAL_DRAIN_TIMEOUT!);
       expect(pod.terminationGracePeriodSeconds).toBeLessThanOrEqual(15);
@@ -130,7 +130,7 @@ test('on GPUs a worker has one, and the old pod gives it up before the new one s
   expect(container.image).toMatch(/^shoal-worker-gpu:/);
   expect(container.resources.limits).toMatchObject({ 'nvidia.com/gpu': '1' });
   expect(environment(container, manifests)).toMatchObject({ SHOAL_DEVICE: 'cuda:0' });
-  expect(container.env.map(({ name }: { name: string }) => name)).toEqual(['SHOAL_MODELS']);
+  expect(container.env.map(({ name }: { name: string }) => name)).toEqual(['SHOAL_MODELS', 'SHOAL_GENERATION_THREADS']);
 });
 
 test('workers follow the API’s number alone; without it what runs is kept, and one worker at least', async () => {

@@ -36,12 +36,13 @@ export class GenerationReporter {
     this.#options.metrics.itemsInFlight.set(this.#labels, items);
   }
 
-  /** The first token of an answer is there, so many ms after this worker took its item. */
-  began(item: ClaimedItem, ms: number): void {
+  /** The first tokens of an answer are there, so many ms after this worker took its item. */
+  began(item: ClaimedItem, tokens: number, ms: number): void {
     const { generation, metrics } = this.#options;
     metrics.queueDuration.observe(this.#labels, item.queuedMs / 1000);
     generation.promptTokens.inc(this.#labels, item.length);
     generation.requestPromptTokens.observe(this.#labels, item.length);
+    generation.generationTokens.inc(this.#labels, tokens);
     if (item.written === 0) generation.timeToFirstToken.observe(this.#labels, (item.queuedMs + ms) / 1000);
   }
 

@@ -1,12 +1,14 @@
 /**
  * What callers do to Shoal while the dashboard's picture is taken: single jobs that are waited for, bulk calls, arrays
- * followed as event streams, embeddings, webhooks, and everything that is refused. Random, from a seed.
+ * followed as event streams, embeddings, chats, webhooks, and everything that is refused. Random, from a seed.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { seededRandom } from '../statistics.js';
 
 const TOPIC = 'wordnet-topic';
 const EMBED = 'wordnet-embed';
+const GENERATOR = 'wordnet-lm';
+const NOUNS = ['oak', 'river', 'violin', 'castle', 'salt', 'captain', 'meadow', 'fever'];
 const WORDS =
   'a small knob that turns the light of an old lamp which stands on wooden legs in the corner of room'.split(' ');
 /** Before the next call of who found Redis away or the queue full, and between bulk calls. */
@@ -25,6 +27,7 @@ export interface Intensity {
   readonly bulk: number;
   readonly streams: number;
   readonly embeddings: number;
+  readonly texts: number;
   readonly mistakes: number;
 }
 
@@ -38,7 +41,7 @@ export interface Service {
 export function startCallers(service: Service, seed: number): Callers {
   const random = seededRandom(seed);
   const call = callerOf(service);
-  let wanted: Intensity = { singles: 0, bulk: 0, streams: 0, embeddings: 0, mistakes: 0 };
+  let wanted: Intensity = { singles: 0, bulk: 0, streams: 0, embeddings: 0, texts: 0, mistakes: 0 };
   let stopped = false;
   const running: Promise<void>[] = [];
   const acts: Record<keyof Intensity, () => Promise<unknown>> = {
@@ -47,6 +50,7 @@ export function startCallers(service: Service, seed: number): Callers {
     streams: () => call.follow({ model: TOPIC, input: Array.from({ length: 64 }, () => sentence(random)) }),
     embeddings: () =>
       call.post('/v1/embeddings', { model: EMBED, input: Array.from({ length: 4 }, () => sentence(random)) }),
+    texts: () => call.post('/v1/chat/completions', chat(random)),
     mistakes: () => mistake(call, random),
   };
   /** A lane calls again and again while as many of its kind are wanted. */
@@ -113,6 +117,16 @@ function plainJob(random: () => number) {
 function singleJob(random: () => number, receiver: string) {
   const job = plainJob(random);
   return random() < 0.25 ? { ...job, webhook: { url: receiver } } : job;
+}
+
+/** Streamed; one in eight asks for several answers that have to give way to others. */
+function chat(random: () => number) {
+  const noun = NOUNS[Math.floor(random() * NOUNS.length)];
+  const many = random() < 0.125;
+  return {
+    ...{ model: GENERATOR, messages: [{ role: 'user', content: `Define ${noun} (noun).` }], stream: true },
+    ...(many ? { n: 32, priority: 1, ignore_eos: true, max_tokens: 200 } : { max_tokens: 64 }),
+  };
 }
 
 /** What is refused, cancelled, or too late. */

@@ -23,8 +23,8 @@ const FILE = join(ROOT, 'docs/dashboard.png');
 const API_KEY = randomBytes(16).toString('hex');
 
 /** What happens, in order: seconds, who calls, and what else. */
-const CALM: Intensity = { singles: 4, bulk: 0, streams: 1, embeddings: 1, mistakes: 1 };
-const BUSY: Intensity = { singles: 10, bulk: 1, streams: 2, embeddings: 2, mistakes: 2 };
+const CALM: Intensity = { singles: 4, bulk: 0, streams: 1, embeddings: 1, texts: 2, mistakes: 1 };
+const BUSY: Intensity = { singles: 10, bulk: 1, streams: 2, embeddings: 2, texts: 8, mistakes: 2 };
 const FLOOD: Intensity = { ...BUSY, bulk: 10 };
 const REDIS_AWAY_S = 6;
 
