@@ -21,6 +21,7 @@ export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text
 export type { TokenTexts } from './text/token-texts.js';
 export { loadStreamDecoders } from './text/tokenizer.js';
 export type {
+  AdvisedSampling,
   EncodedInput,
   EncodeRequest,
   GeneratorDetails,

@@ -1,0 +1,114 @@
+/** A conversation in a terminal with a small model that comes with Shoal. */
+import { PassThrough, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { runModel } from './run-model.js';
+import type { RunSettings } from './run-model-settings.js';
+
+const MODELS = fileURLToPath(new URL('../../../models', import.meta.url));
+
+/** Somebody at a terminal: what they type, see, and are told. */
+function sitDown(settings: RunSettings = {}, context?: number) {
+  const input = new PassThrough();
+  const seen = { answers: '', said: [] as string[], interrupts: 0 };
+  const written: (() => void)[] = [];
+  const screen = Object.assign(new Writable({ write: (_chunk, _encoding, done) => done() }), { isTTY: true });
+  const request = { model: 'wordnet-lm', prompt: undefined, variant: undefined, context, settings };
+  const ended = runModel(request, MODELS, {
+    ...{ input, screen },
+    write: (text) => {
+      seen.answers += text;
+      for (const wake of written.splice(0)) wake();
+    },
+    say: (line) => seen.said.push(line),
+    interrupt: () => seen.interrupts++,
+  });
+  onTestFinished(async () => {
+    input.end();
+    await ended;
+  });
+  /** What is said last once there are `count` lines. */
+  const told = async (count: number) => {
+    await expect.poll(() => Math.min(seen.said.length, count), { timeout: 20_000 }).toBe(count);
+    return seen.said[count - 1]!;
+  };
+  return {
+    ...{ seen, told },
+    press: (keys: string) => input.write(keys),
+    /** Types a line; the next line that is said. */
+    type: async (line: string) => {
+      await told(1);
+      const before = seen.said.length;
+      input.write(`${line}\n`);
+      return told(before + 1);
+    },
+    written: () => new Promise<void>((resolve) => written.push(resolve)),
+    end: async () => {
+      input.end();
+      await ended;
+    },
+  };
+}
+
+const readOf = (line: string) => Number(/^(\d+) tokens read/.exec(line)?.[1]);
+const cachedOf = (line: string) => Number(/\((\d+) cached\)/.exec(line)?.[1]);
+
+test('a question is read behind the turns before it, which are in the cache, until the conversation is cleared', async () => {
+  const { type, seen, end } = sitDown({ max_tokens: 12 });
+  const first = await type('Define oak (noun).');
+  const second = await type('Define elm (noun).');
+  expect(readOf(second)).toBeGreaterThan(2 * readOf(first));
+  expect(cachedOf(second)).toBeGreaterThanOrEqual(readOf(first));
+  expect(await type('/clear')).toBe('The conversation begins anew.');
+  expect(readOf(await type('Define oak (noun).'))).toBe(readOf(first));
+  await end();
+  const [oak, elm, again] = seen.answers.split('\n');
+  expect(again).toBe(oak);
+  expect(elm).not.toBe(oak);
+});
+
+test('where the context is full the oldest turns are forgotten, and that is said', async () => {
+  const { type, seen } = sitDown({ max_tokens: 12 }, 64);
+  await type('Define oak (noun).');
+  await type('Define elm (noun).');
+  const line = await type('Define otter (noun).');
+  expect(line).toMatch(/^The context of 64 tokens is full: the oldest turn is forgotten\. \/clear/);
+  await expect.poll(() => readOf(seen.said.at(-1)!)).toBeLessThanOrEqual(64 - 12);
+  expect(await type('word '.repeat(100))).toMatch(/^the prompt has \d+ tokens, prompt and answer may have 64 together/);
+});
+
+test('Ctrl-C stops the answer, whose beginning stays a turn, and at the prompt it ends the program', async () => {
+  const { type, press, seen, written, told } = sitDown({ temperature: 0, max_tokens: 200, seed: 1 });
+  const whole = await type('Define oak (noun).');
+  await type('/clear');
+  const before = seen.said.length;
+  const shown = written();
+  press('Define oak (noun).\n');
+  await shown;
+  press('\x03');
+  const line = await told(before + 1);
+  expect([seen.interrupts, line]).toEqual([0, expect.stringMatching(/written.*; interrupted$/)]);
+  expect(seen.answers.endsWith('\n')).toBe(true);
+  // There is one row: it is free.
+  expect(readOf(await type('Define elm (noun).'))).toBeGreaterThan(readOf(whole));
+  press('\x03');
+  await expect.poll(() => seen.interrupts).toBe(1);
+});
+
+test('commands say what there is, and change how answers are made', async () => {
+  const { type, seen } = sitDown({ max_tokens: 12 });
+  expect(await type('/help')).toMatch(/\/clear .*\/set NAME VALUE.* top-p /s);
+  expect(await type('/set')).toMatch(/^temperature +0\n.*max-tokens +12\n/s);
+  expect(await type('/set top-p 0.5')).toMatch(/^top-p +0.5$/);
+  expect(await type('/set')).toMatch(/^temperature +1\n/);
+  expect(await type('/set top-p')).toMatch(/^top-p +1$/);
+  expect(await type('/set stop "\\n"')).toMatch(/^stop +\["\\n"\]$/);
+  expect(await type('/set max-tokens 2')).toMatch(/^max-tokens +2$/);
+  expect(await type('Define oak (noun).')).toContain('cut off at max-tokens, 2');
+  expect(await type('/set system Be brief.')).toMatch(/^system +"Be brief\."$/);
+  expect(await type('/set temperature 3')).toBe('temperature must be at most 2');
+  expect(await type('/set warmth 3')).toMatch(/^there is no warmth to set; there are temperature, /);
+  expect(await type('/set constructor 3')).toMatch(/^there is no constructor to set/);
+  expect(await type('/retry')).toBe('there is no command /retry; /help lists them.');
+  expect(seen.answers.split('\n')).toHaveLength(2);
+});
