@@ -1,4 +1,7 @@
 /** A conversation in a terminal with a small model that comes with Shoal. */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
@@ -7,13 +10,22 @@ import type { RunSettings } from './run-model-settings.js';
 
 const MODELS = fileURLToPath(new URL('../../../models', import.meta.url));
 
+/** One without a chat template. */
+function bareModel(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-run-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  cpSync(join(MODELS, 'wordnet-lm', '1'), folder, { recursive: true });
+  rmSync(join(folder, 'chat_template.jinja'));
+  return folder;
+}
+
 /** Somebody at a terminal: what they type, see, and are told. */
-function sitDown(settings: RunSettings = {}, context?: number) {
+function sitDown(settings: RunSettings = {}, context?: number, model = 'wordnet-lm') {
   const input = new PassThrough();
   const seen = { answers: '', said: [] as string[], interrupts: 0 };
   const written: (() => void)[] = [];
   const screen = Object.assign(new Writable({ write: (_chunk, _encoding, done) => done() }), { isTTY: true });
-  const request = { model: 'wordnet-lm', prompt: undefined, variant: undefined, context, settings };
+  const request = { model, prompt: undefined, variant: undefined, context, settings };
   const ended = runModel(request, MODELS, {
     ...{ input, screen },
     write: (text) => {
@@ -78,21 +90,31 @@ test('where the context is full the oldest turns are forgotten, and that is said
 });
 
 test('Ctrl-C stops the answer, whose beginning stays a turn, and at the prompt it ends the program', async () => {
-  const { type, press, seen, written, told } = sitDown({ temperature: 0, max_tokens: 200, seed: 1 });
-  const whole = await type('Define oak (noun).');
-  await type('/clear');
-  const before = seen.said.length;
+  // Of its own this answer goes on until the context is full.
+  const { type, press, seen, written, told } = sitDown({ temperature: 2, seed: 2 });
+  await told(1);
   const shown = written();
   press('Define oak (noun).\n');
   await shown;
   press('\x03');
-  const line = await told(before + 1);
-  expect([seen.interrupts, line]).toEqual([0, expect.stringMatching(/written.*; interrupted$/)]);
+  const line = await told(2);
+  expect([seen.interrupts, line]).toEqual([0, expect.stringMatching(/^15 tokens read .*; interrupted$/)]);
   expect(seen.answers.endsWith('\n')).toBe(true);
-  // There is one row: it is free.
-  expect(readOf(await type('Define elm (noun).'))).toBeGreaterThan(readOf(whole));
+  // The row is free: the next text takes it over, with what was written in it.
+  const next = await type('Define elm (noun).');
+  expect(readOf(next)).toBeGreaterThan(2 * 15);
+  expect(cachedOf(next)).toBeGreaterThan(15);
   press('\x03');
   await expect.poll(() => seen.interrupts).toBe(1);
+});
+
+test('a model without a chat template goes on with each line as it is, and remembers none', async () => {
+  const { type, seen, told } = sitDown({ max_tokens: 4 }, undefined, bareModel());
+  expect(await told(2)).toMatch(/^It has no chat template/);
+  const [first, second] = [await type('An oak is a'), await type('An oak is a')];
+  expect(readOf(second)).toBe(readOf(first));
+  expect(await type('/set system Be brief.')).toMatch(/^system is for models with a chat template/);
+  expect(seen.answers.split('\n')).toHaveLength(3);
 });
 
 test('commands say what there is, and change how answers are made', async () => {

@@ -92,6 +92,6 @@ function asked(content: string): ChatMessage {
 function summaryOf({ item }: Prompt, { tokens, cached, firstMs, latestMs }: Answered): string {
   const read = `${item.ids.length} tokens read (${cached} cached)`;
   if (tokens === 0) return `${read}, none written`;
-  const speed = tokens > 1 ? `, ${(((tokens - 1) * 1000) / (latestMs - firstMs)).toFixed(1)} tokens/s` : '';
+  const speed = latestMs > firstMs ? `, ${(((tokens - 1) * 1000) / (latestMs - firstMs)).toFixed(1)} tokens/s` : '';
   return `${read}, first token after ${firstMs.toFixed(0)} ms, ${tokens} written${speed}`;
 }

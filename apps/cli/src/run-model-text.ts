@@ -63,6 +63,10 @@ export class TextModel {
     const engine = await GenerationEngine.open({
       ...{ modelPath: model.variants[model.variant]!, context: generator.maxContext, rows: 1 },
       ...{ threads: availableParallelism(), memoryLimit: memoryOfProcess() },
+    }).catch((error: unknown) => {
+      // Of what opening an engine needs, it is memory for the longest text that a machine lacks.
+      if (!(error instanceof ShoalError) || error.code !== 'device_failed') throw error;
+      throw new UserError(`${error.message}. --context <n> asks for a shorter one.`);
     });
     return new TextModel(face, engine, decoders(true), generator);
   }
@@ -72,6 +76,12 @@ export class TextModel {
     this.#engine = engine;
     this.#decoder = decoder;
     this.#generator = generator;
+  }
+
+  /** Its own and its variant's. */
+  get name(): string {
+    const { name, variant } = this.#face.model;
+    return `${name} (${variant})`;
   }
 
   /** Whether it was made for conversations. */

@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { styleText } from 'node:util';
 import { ShoalError } from '@shoal/contracts';
 import { UserError } from '@shoal/tools/user-error';
 import { Chat } from './run-model-chat.js';
@@ -34,7 +35,8 @@ const TERMINAL: Terminal = {
   input: process.stdin,
   screen: process.stdin.isTTY ? process.stderr : undefined,
   write: (text) => process.stdout.write(text),
-  say: (line) => console.error(line),
+  // Tells what the program says from what the model does.
+  say: (line) => console.error(process.stderr.isTTY && process.stderr.hasColors() ? styleText('dim', line) : line),
   interrupt: () => process.kill(process.pid, 'SIGINT'),
 };
 
@@ -76,9 +78,9 @@ async function converse(
   chat: Chat,
   { input, screen, write, say, interrupt }: Terminal & { readonly screen: NodeJS.WritableStream },
 ): Promise<void> {
-  say(
-    `${chat.model.chats ? 'A conversation' : 'This model has no chat template: it goes on with each line'}. /help tells more; Ctrl-D ends.`,
-  );
+  const { name, context, chats } = chat.model;
+  say(`${name}, with a context of ${context} tokens. /help tells more; Ctrl-D ends.`);
+  if (!chats) say('It has no chat template: it goes on with each line as it is, and remembers none.');
   const lines = createInterface({ input, output: screen, prompt: '> ' });
   let answering: AbortController | undefined;
   // In a terminal readline takes Ctrl-C for itself.
