@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { GenerationEngine } from '@shoal/generation';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { runModel } from './run-model.js';
 import type { RunSettings } from './run-model-settings.js';
 
@@ -79,17 +80,26 @@ test('a question is read behind the turns before it, which are in the cache, unt
   expect(elm).not.toBe(oak);
 });
 
-test('where the context is full the oldest turns are forgotten, and that is said', async () => {
-  const { type, seen } = sitDown({ max_tokens: 12 }, 64);
-  await type('Define oak (noun).');
-  await type('Define elm (noun).');
-  const line = await type('Define otter (noun).');
-  expect(line).toMatch(/^The context of 64 tokens is full: the oldest turn is forgotten\. \/clear/);
-  await expect.poll(() => readOf(seen.said.at(-1)!)).toBeLessThanOrEqual(64 - 12);
-  expect(await type('word '.repeat(100))).toMatch(/^the prompt has \d+ tokens, prompt and answer may have 64 together/);
+test('where no room is left for an answer the oldest turns are forgotten, and that is said', async () => {
+  const questions = ['Define oak (noun).', 'Define elm (noun).'] as const;
+  const wide = sitDown({ max_tokens: 12 });
+  const first = readOf(await wide.type(questions[0]));
+  const both = readOf(await wide.type(questions[1]));
+  const { type, seen } = sitDown({ max_tokens: 12 }, both + 11);
+  await type(questions[0]);
+  expect(await type(questions[1])).toMatch(
+    /^The context of \d+ tokens is full: the oldest turn is forgotten\. \/clear/,
+  );
+  await expect.poll(() => readOf(seen.said.at(-1)!)).toBeLessThan(both);
+  expect(readOf(seen.said.at(-1)!)).toBeLessThan(2 * first);
+  expect(await type('word '.repeat(200))).toMatch(
+    /^the prompt has \d+ tokens, prompt and answer may have \d+ together/,
+  );
 });
 
 test('Ctrl-C stops the answer, whose beginning stays a turn, and at the prompt it ends the program', async () => {
+  const stop = vi.spyOn(GenerationEngine.prototype, 'stop');
+  onTestFinished(() => stop.mockRestore());
   // Of its own this answer goes on until the context is full.
   const { type, press, seen, written, told } = sitDown({ temperature: 2, seed: 2 });
   await told(1);
@@ -100,10 +110,9 @@ test('Ctrl-C stops the answer, whose beginning stays a turn, and at the prompt i
   const line = await told(2);
   expect([seen.interrupts, line]).toEqual([0, expect.stringMatching(/^15 tokens read .*; interrupted$/)]);
   expect(seen.answers.endsWith('\n')).toBe(true);
-  // The row is free: the next text takes it over, with what was written in it.
-  const next = await type('Define elm (noun).');
-  expect(readOf(next)).toBeGreaterThan(2 * 15);
-  expect(cachedOf(next)).toBeGreaterThan(15);
+  expect(stop).toHaveBeenCalledOnce();
+  await expect.poll(() => (stop.mock.contexts[0] as GenerationEngine).stats().running).toBe(0);
+  expect(readOf(await type('Define elm (noun).'))).toBeGreaterThan(2 * 15);
   press('\x03');
   await expect.poll(() => seen.interrupts).toBe(1);
 });
