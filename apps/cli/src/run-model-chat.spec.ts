@@ -92,9 +92,12 @@ test('where no room is left for an answer the oldest turns are forgotten, and th
   );
   await expect.poll(() => readOf(seen.said.at(-1)!)).toBeLessThan(both);
   expect(readOf(seen.said.at(-1)!)).toBeLessThan(2 * first);
+  // What is refused is no turn, and takes none away.
   expect(await type('word '.repeat(200))).toMatch(
     /^the prompt has \d+ tokens, prompt and answer may have \d+ together/,
   );
+  await type('/set max-tokens 1');
+  expect(readOf(await type(questions[0]))).toBeGreaterThan(2 * first);
 });
 
 test('Ctrl-C stops the answer, whose beginning stays a turn, and at the prompt it ends the program', async () => {

@@ -56,19 +56,18 @@ export class Chat {
     if (!model.chats) return model.encode(text, settings);
     const system = settings.system === undefined ? [] : [{ role: 'system', content: settings.system }];
     const room = Math.min(settings.max_tokens ?? model.context, Math.ceil(model.context * SHARE_OF_ANSWERS));
-    const before = this.#turns.length;
-    for (;;) {
-      const older = this.#turns.length > 0;
-      const messages = [...system, ...this.#turns, asked(text)];
+    for (let turns = this.#turns; ; turns = turns.slice(2)) {
+      const older = turns.length > 0;
+      const messages = [...system, ...turns, asked(text)];
       const prompt = await model.encode({ messages }, settings).catch((error: unknown) => {
         if (older && error instanceof ShoalError && error.code === 'input_too_long') return undefined;
         throw error;
       });
       if (prompt !== undefined && (!older || prompt.item.ids.length + room <= model.context)) {
-        this.#tellForgotten((before - this.#turns.length) / 2);
+        this.#tellForgotten((this.#turns.length - turns.length) / 2);
+        this.#turns = turns;
         return prompt;
       }
-      this.#turns = this.#turns.slice(2);
     }
   }
 

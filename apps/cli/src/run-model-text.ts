@@ -132,12 +132,12 @@ export class TextModel {
     const left = new AbortController();
     try {
       return await new Promise((resolve, reject) => {
+        let reading = Promise.resolve();
         const leave = () => {
           this.#engine.stop(id);
-          resolve(undefined);
+          reading.then(() => resolve(undefined), reject);
         };
         signal.addEventListener('abort', leave, { signal: left.signal });
-        let reading = Promise.resolve();
         const read = async (ids: readonly number[]) => {
           if (signal.aborted) return;
           await answer.read(ids);
@@ -176,6 +176,8 @@ export function refusalOf(error: unknown): unknown {
   const [fault] = error.faults;
   if (fault === undefined) return error;
   const { path, message } = fault;
+  // What a template says of messages says whose fault it is.
+  if (path.endsWith('.messages')) return new UserError(message);
   const [, parameter] = /^parameters\.(\w+)/.exec(path) ?? [];
   return new UserError(
     parameter === undefined ? `the prompt ${message}` : `${parameter.replaceAll('_', '-')} ${message}`,

@@ -31,6 +31,8 @@ beforeAll(() => {
   saveModel(model, join(version, 'onnx', 'model.onnx'));
   cpSync(version, join(models, 'bare'), { recursive: true });
   rmSync(join(models, 'bare', 'chat_template.jinja'));
+  cpSync(version, join(models, 'silent'), { recursive: true });
+  writeFileSync(join(models, 'silent', 'chat_template.jinja'), "{{ raise_exception('no talking') }}");
 });
 afterAll(() => rmSync(models, { recursive: true }));
 
@@ -123,6 +125,7 @@ test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   [/^the prompt has \d+ tokens, prompt and answer may have 256/, { prompt: 'word '.repeat(300) }],
   [/^the prompt has \d+ tokens, prompt and answer may have 8/, { context: 8 }],
   [/^the prompt must not be empty/, { model: 'bare', prompt: '' }],
+  [/^the chat template refuses them: .*no talking/, { model: 'silent' }],
   [/^system is for models with a chat template/, { model: 'bare', settings: { system: 'a' } }],
 ])('%s', async (message, changes) => {
   const fault = await run({ prompt: 'Define otter (noun).', ...changes }).catch((error: unknown) => error);
