@@ -100,6 +100,17 @@ test('where no room is left for an answer the oldest turns are forgotten, and th
   expect(readOf(await type(questions[0]))).toBeGreaterThan(2 * first);
 });
 
+test('a conversation that has filled the context is cut to half of it, not again for each question', async () => {
+  const questions = ['Define oak (noun).', 'Define elm (noun).', 'Define fig (noun).'];
+  const wide = sitDown({ max_tokens: 12 });
+  let all = 0;
+  for (const question of questions) all = readOf(await wide.type(question));
+  const { type, seen } = sitDown({ max_tokens: 12 }, all);
+  for (const question of questions) await type(question);
+  expect(seen.said).toContainEqual(expect.stringMatching(/is full: the 2 oldest turns are forgotten/));
+  expect(seen.said.filter((line) => line.includes('is full'))).toHaveLength(1);
+});
+
 test('Ctrl-C stops the answer, whose beginning stays a turn, and at the prompt it ends the program', async () => {
   const stop = vi.spyOn(GenerationEngine.prototype, 'stop');
   onTestFinished(() => stop.mockRestore());

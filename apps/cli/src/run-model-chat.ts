@@ -6,6 +6,10 @@ import { type Answered, type Prompt, type Reader, refusalOf, type TextModel } fr
 
 /** Part of the context that older turns have to leave to an answer. */
 const SHARE_OF_ANSWERS = 1 / 4;
+/** Part of it that they are cut to where they do not: a prompt that begins otherwise is read anew, and not for each question. */
+const SHARE_AFTER_CUT = 1 / 2;
+/** Of fewer tokens the speed is chance. */
+const TOKENS_OF_SPEED = 8;
 
 export class Chat {
   readonly model: TextModel;
@@ -56,6 +60,7 @@ export class Chat {
     if (!model.chats) return model.encode(text, settings);
     const system = settings.system === undefined ? [] : [{ role: 'system', content: settings.system }];
     const room = Math.min(settings.max_tokens ?? model.context, Math.ceil(model.context * SHARE_OF_ANSWERS));
+    let most = model.context - room;
     for (let turns = this.#turns; ; turns = turns.slice(2)) {
       const older = turns.length > 0;
       const messages = [...system, ...turns, asked(text)];
@@ -63,11 +68,12 @@ export class Chat {
         if (older && error instanceof ShoalError && error.code === 'input_too_long') return undefined;
         throw error;
       });
-      if (prompt !== undefined && (!older || prompt.item.ids.length + room <= model.context)) {
+      if (prompt !== undefined && (!older || prompt.item.ids.length <= most)) {
         this.#tellForgotten((this.#turns.length - turns.length) / 2);
         this.#turns = turns;
         return prompt;
       }
+      most = Math.min(most, Math.floor(model.context * SHARE_AFTER_CUT));
     }
   }
 
@@ -91,6 +97,7 @@ function asked(content: string): ChatMessage {
 function summaryOf({ item }: Prompt, { tokens, cached, firstMs, latestMs }: Answered): string {
   const read = `${item.ids.length} tokens read (${cached} cached)`;
   if (tokens === 0) return `${read}, none written`;
-  const speed = latestMs > firstMs ? `, ${(((tokens - 1) * 1000) / (latestMs - firstMs)).toFixed(1)} tokens/s` : '';
+  const rate = ((tokens - 1) * 1000) / (latestMs - firstMs);
+  const speed = tokens < TOKENS_OF_SPEED ? '' : `, ${rate.toFixed(1)} tokens/s`;
   return `${read}, first token after ${firstMs.toFixed(0)} ms, ${tokens} written${speed}`;
 }

@@ -89,7 +89,7 @@ describe('settings', () => {
     const { text } = await run({ prompt: known, settings: { stop: [stop] } });
     expect(text).toBe(`${whole.slice(0, whole.indexOf(stop))}\n`);
     const { said } = await run({ prompt: known, settings: { max_tokens: 3 } });
-    expect(said).toEqual([expect.stringMatching(/, 3 written, .*; cut off at max-tokens, 3$/)]);
+    expect(said).toEqual([expect.stringMatching(/, 3 written; cut off at max-tokens, 3$/)]);
   });
 
   test('that nobody chose are those which the makers of the model advise', async () => {
