@@ -38,8 +38,14 @@ export const EXAMPLES = {
 
   docs/importing-models.md tells which models there are, docs/precision.md which dtype fits.`,
   run: `Examples:
-  shoal run wordnet-lm -p 'Define otter (noun).'
-  shoal run ./my-model --max-tokens 40 < prompts.txt`,
+  shoal run wordnet-lm                                           a conversation; /help tells its commands
+  shoal run wordnet-lm 'Define otter (noun).'                    one answer
+  shoal run ./my-model --max-tokens 40 --stop . < prompts.txt    one answer to each line
+  shoal run wordnet-lm --temperature 0.8 --seed 7 'Define otter (noun).'
+
+  Without an option for it, tokens are chosen as the model's generation_config.json says; where that says nothing, always
+  the likeliest. --top-p, --top-k, --min-p and --seed stand for --temperature 1 then. In a conversation "/set" changes
+  the same settings, Ctrl-C stops an answer, and a second one ends the program.`,
   fetchModel: `Example:
   shoal fetch-model --url https://example.com/bge-small-1.tar.gz --sha256 <hash> --to models/bge-small/1
 

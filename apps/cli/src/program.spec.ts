@@ -54,10 +54,20 @@ test('fetch-model takes an archive, its hash, a folder and a bound', async () =>
 });
 
 test('run takes a model, and a prompt where there is one', async () => {
-  const request = { model: 'lm', prompt: undefined, maxTokens: 256, variant: undefined };
+  const request = { model: 'lm', prompt: undefined, variant: undefined, context: undefined, settings: {} };
   expect((await read('run', 'lm')).asked).toEqual(['run', request]);
-  const all = await read('run', './lm', '-p', 'Hello', '--max-tokens=8', '--variant=int4');
-  expect(all.asked[1]).toEqual({ model: './lm', prompt: 'Hello', maxTokens: 8, variant: 'int4' });
+  expect((await read('run', 'lm', 'Hello')).asked).toEqual(['run', { ...request, prompt: 'Hello' }]);
+  expect((await read('run', 'lm', '-p', '-1?')).asked).toEqual(['run', { ...request, prompt: '-1?' }]);
+  const options = ['--variant=int4', '--context=64', '--temperature=.5', '--top-p=0.9', '--top-k', '40', '--min-p=0.1'];
+  const more = ['--seed=-7', '--max-tokens=8', '--stop=a', '--stop', '\n', '--system=Be brief.'];
+  expect((await read('run', 'lm', ...options, ...more)).asked[1]).toEqual({
+    ...{ ...request, variant: 'int4', context: 64 },
+    settings: {
+      ...{ temperature: 0.5, top_p: 0.9, top_k: 40, min_p: 0.1, seed: -7, max_tokens: 8 },
+      ...{ stop: ['a', '\n'], system: 'Be brief.' },
+    },
+  });
+  expect((await read('run', 'lm', 'a', '-p', 'b')).error).toContain('the prompt is there twice');
 });
 
 test('each command has help of its own, with an example', async () => {
@@ -92,8 +102,18 @@ describe('is refused in words that help', () => {
     [['start', '--workers', '0'], 'It takes a whole number from 1 to 99.'],
     [['start', '--url', 'https://example.com'], "unknown option '--url'"],
     [['run'], "missing required argument 'model'"],
-    [['run', 'a', 'b'], "too many arguments for 'run'"],
-    [['run', 'a', '--max-tokens=0'], 'It takes a whole number from 1 to'],
+    [['run', 'a', 'b', 'c'], "too many arguments for 'run'"],
+    [['run', 'a', '--context=1'], 'It takes a whole number from 2 to'],
+    [
+      ['run', 'a', '--max-tokens=0'],
+      "option '--max-tokens <n>' argument '0' is invalid. max-tokens must be at least 1.",
+    ],
+    [['run', 'a', '--temperature=3'], 'temperature must be at most 2.'],
+    [['run', 'a', '--temperature=hot'], 'temperature must be a number.'],
+    [['run', 'a', '--top-p=0'], 'top-p must be more than 0.'],
+    [['run', 'a', '--top-k=1.5'], 'top-k must be a whole number.'],
+    [['run', 'a', '--stop='], 'stop must not be empty.'],
+    [['run', 'a', ...Array.from('abcde', (text) => `--stop=${text}`)], 'stop takes up to 4 texts.'],
     [['import'], "missing required argument 'folder'"],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],
     [['import', 'a', '--dtype', 'fp32,'], 'It takes fp32, fp16, int8 or int4, or several: fp32,int8.'],

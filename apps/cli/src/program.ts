@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
 import { ENVIRONMENT, EXAMPLES } from './help.js';
 import type { RunRequest } from './run-model.js';
+import { type RunSettings, SETTINGS, withSetting } from './run-model-settings.js';
 
 /** What `shoal import` was asked for. */
 export interface ImportOptions {
@@ -37,6 +38,10 @@ interface ImportValues {
   readonly to?: string;
   readonly force?: boolean;
   readonly report?: boolean;
+}
+
+interface RunValues extends Pick<RunRequest, 'prompt' | 'variant' | 'context'> {
+  readonly [setting: string]: unknown;
 }
 
 /** Throws a CommanderError for a command line that is wrong, and after help or version were shown. */
@@ -76,17 +81,22 @@ export function createProgram(version: string, actions: Actions): Command {
       actions.importModel({ folder: resolve(folder), name, version, dtypes: dtype, to, force, report }),
     );
 
-  program
+  const run = program
     .command('run')
-    .description('generate text in the terminal with an imported model, always the likeliest token')
+    .description('talk to a model that generates text, in the terminal; answers go to stdout, all else to stderr')
     .argument('<model>', 'folder of a model, or name of one in SHOAL_MODELS_DIR')
-    .option('-p, --prompt <text>', 'answer this (default: each line of the input)')
-    .option('--max-tokens <n>', 'longest answer', whole(1, 999_999_999), 256)
+    .argument('[prompt]', 'answer this and end (default: a conversation; each line of an input that nobody types)')
+    .option('-p, --prompt <text>', 'the same, also where it begins with a dash')
     .option('--variant <name>', "fp32, int8, ... (default: the model's first)")
+    .option('--context <n>', "tokens of prompt and answer together (default: the model's limit)", whole(2, 999_999_999))
     .addHelpText('after', `\n${EXAMPLES.run}`)
-    .action((model: string, { prompt, maxTokens, variant }: Omit<RunRequest, 'model'>) =>
-      actions.runModel({ model, prompt, maxTokens, variant }),
-    );
+    .action((model: string, given: string | undefined, { prompt, variant, context, ...values }: RunValues) => {
+      if (given !== undefined && prompt !== undefined) throw new UserError('the prompt is there twice: leave out -p.');
+      return actions.runModel({ model, prompt: prompt ?? given, variant, context, settings: settingsOf(values) });
+    });
+  for (const [name, { value, what }] of Object.entries(SETTINGS)) {
+    run.option(`--${name} ${value}`, what, (text: string, before: unknown) => settingOf(name, text, before));
+  }
 
   program
     .command('fetch-model')
@@ -113,6 +123,24 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
   const [name = '--help'] = args[0] === 'help' ? args.slice(1) : args;
   const known = name.startsWith('-') || name === 'help' || program.commands.some((command) => command.name() === name);
   await program.parseAsync(known ? args : [name], { from: 'user' });
+}
+
+/** The value of `--name text`, behind what the option was before. */
+function settingOf(name: string, text: string, before: unknown): unknown {
+  const { field } = SETTINGS[name]!;
+  try {
+    return withSetting(field === 'stop' && before !== undefined ? { stop: before as string[] } : {}, name, text)[field];
+  } catch (error) {
+    throw error instanceof UserError ? new InvalidArgumentError(`${error.message}.`) : error;
+  }
+}
+
+function settingsOf(values: Readonly<Record<string, unknown>>): RunSettings {
+  const chosen = Object.entries(SETTINGS).map(([name, { field }]) => {
+    const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    return [field, values[key]] as const;
+  });
+  return Object.fromEntries(chosen.filter(([, value]) => value !== undefined));
 }
 
 function whole(least: number, most: number): (value: string) => number {

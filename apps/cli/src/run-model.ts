@@ -1,79 +1,68 @@
 /** `shoal run`: a model that generates text, in this process and in the terminal. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { styleText } from 'node:util';
 import { ShoalError } from '@shoal/contracts';
-import { generateGreedily } from '@shoal/generation';
-import {
-  chatTemplate,
-  type DecoderInfo,
-  type GeneratorModel,
-  openGenerator,
-  readDecoderInfo,
-  type StreamDecoder,
-  sessionModel,
-  streamDecoder,
-  TextStream,
-} from '@shoal/models';
-import { openRuntime, type Session } from '@shoal/onnxruntime';
 import { UserError } from '@shoal/tools/user-error';
-import tokenizers from 'tokenizers';
+import { Chat } from './run-model-chat.js';
+import { runChatCommand } from './run-model-commands.js';
+import type { RunSettings } from './run-model-settings.js';
+import { type OpenOptions, TextModel } from './run-model-text.js';
 
-export interface RunRequest {
+export interface RunRequest extends OpenOptions {
   /** A model folder, or the name of a model in `SHOAL_MODELS_DIR`. */
   readonly model: string;
   /** Undefined: every line of the standard input is one. */
   readonly prompt: string | undefined;
-  /** Of the answer, in tokens. */
-  readonly maxTokens: number;
-  /** The default one where undefined. */
-  readonly variant: string | undefined;
+  readonly settings: RunSettings;
 }
 
 export interface Terminal {
   /** Prompts, one a line. */
   readonly input: NodeJS.ReadableStream;
+  /** Shows what is typed; undefined where nobody types. */
+  readonly screen: NodeJS.WritableStream | undefined;
   /** The answer, as it grows. */
   readonly write: (text: string) => void;
   /** A line about the run. */
   readonly say: (line: string) => void;
-  /** Shown where a prompt is waited for; '' where nobody types. */
-  readonly question: string;
-}
-
-/** As the signal would have ended it. */
-function interrupt(signal: NodeJS.Signals): void {
-  process.kill(process.pid, signal);
+  /** Ends the program as Ctrl-C would have. */
+  readonly interrupt: () => void;
 }
 
 const TERMINAL: Terminal = {
   input: process.stdin,
+  screen: process.stdin.isTTY ? process.stderr : undefined,
   write: (text) => process.stdout.write(text),
-  say: (line) => console.error(line),
-  question: process.stdin.isTTY ? '> ' : '',
+  // Tells what the program says from what the model does.
+  say: (line) => console.error(process.stderr.isTTY && process.stderr.hasColors() ? styleText('dim', line) : line),
+  interrupt: () => process.kill(process.pid, 'SIGINT'),
 };
 
 /** Throws a UserError that says what is wrong with the model or the prompt. */
 export async function runModel(request: RunRequest, models: string, terminal: Terminal = TERMINAL): Promise<void> {
+  const { prompt, settings } = request;
+  const { write, say, screen, input } = terminal;
   try {
-    const generator = await load(await folderOf(request.model, models), request.variant);
+    const model = await TextModel.open(await folderOf(request.model, models), request);
     try {
-      for await (const prompt of promptsOf(request, terminal))
-        await answer(generator, prompt, request.maxTokens, terminal);
+      // Nothing interrupts these but the end of the process.
+      const { signal } = new AbortController();
+      const chat = new Chat(model, settings, say);
+      if (prompt !== undefined) await chat.ask(prompt, { write, signal });
+      else if (screen !== undefined) await converse(chat, { ...terminal, screen });
+      else {
+        for await (const line of createInterface({ input })) {
+          if (line.trim() !== '') await new Chat(model, settings, say).ask(line, { write, signal });
+        }
+      }
     } finally {
-      await generator.session.release();
+      await model.close();
     }
   } catch (error) {
     throw error instanceof ShoalError ? new UserError(error.message) : error;
   }
-}
-
-interface Generator {
-  readonly session: Session;
-  readonly info: DecoderInfo;
-  readonly tokenizer: tokenizers.Tokenizer;
-  readonly decoder: StreamDecoder;
-  readonly model: GeneratorModel;
 }
 
 async function folderOf(model: string, models: string): Promise<string> {
@@ -84,90 +73,38 @@ async function folderOf(model: string, models: string): Promise<string> {
   throw new UserError(`there is no folder ${model}, and no model of this name in ${models}.`);
 }
 
-async function load(folder: string, variant: string | undefined): Promise<Generator> {
-  const models = await openGenerator(folder);
-  const model = variant === undefined ? models[0] : models.find((one) => one.variant === variant);
-  if (model === undefined) {
-    throw new UserError(`${folder} has no variant ${variant}, only ${models.map((one) => one.variant).join(', ')}.`);
-  }
-  const path = model.variants[model.variant]!;
-  const json = await readFile(join(model.folder, 'tokenizer.json'), 'utf8');
-  const tokenizer = tokenizers.Tokenizer.fromString(json);
-  const runtime = await openRuntime();
-  return {
-    model,
-    tokenizer,
-    decoder: streamDecoder(tokenizer, json, true),
-    // Of its graph: openGenerator takes no other.
-    info: { ...readDecoderInfo(path)!, ...limitsOf(model) },
-    // All cores, whose threads wait awake for the next of a step's many operators: the process has nothing else to do.
-    session: await runtime.createSession(sessionModel(path), { intraOpThreads: 0, spinning: true }),
-  };
-}
-
-/** As the folder has them. */
-function limitsOf({
-  generator: { maxContext, eosTokenIds },
-}: GeneratorModel): Pick<DecoderInfo, 'maxContext' | 'eosTokenIds'> {
-  return { maxContext, eosTokenIds: [...eosTokenIds] };
-}
-
-async function* promptsOf({ prompt }: RunRequest, { input, say, question }: Terminal): AsyncGenerator<string> {
-  if (prompt !== undefined) {
-    yield prompt;
-    return;
-  }
-  if (question !== '') say('Each line is a prompt of its own; Ctrl-D ends.');
-  const lines = createInterface({ input, ...(question !== '' && { output: process.stderr, prompt: question }) });
-  // In a terminal readline takes Ctrl-C for itself.
-  lines.once('SIGINT', () => interrupt('SIGINT'));
-  lines.prompt();
-  for await (const line of lines) {
-    if (line.trim() !== '') yield line;
-    lines.prompt();
-  }
-}
-
-async function answer(
-  { session, info, tokenizer, decoder, model }: Generator,
-  prompt: string,
-  maxTokens: number,
-  { write, say }: Terminal,
+/** Turns of a conversation and commands, until the input ends. */
+async function converse(
+  chat: Chat,
+  { input, screen, write, say, interrupt }: Terminal & { readonly screen: NodeJS.WritableStream },
 ): Promise<void> {
-  const ids = await encode(tokenizer, model, prompt);
-  if (ids.length === 0) throw new UserError('the prompt is empty.');
-  if (ids.length >= info.maxContext) {
-    throw new UserError(`the prompt has ${ids.length} tokens; prompt and answer may have ${info.maxContext}.`);
-  }
-  const stream = new TextStream(decoder);
-  const start = performance.now();
-  let [first, last, count] = [start, start, 0];
-  for await (const [id] of generateGreedily(session, info, [ids], { maxTokens, blocking: true })) {
-    last = performance.now();
-    if (count === 0) first = last;
-    count++;
-    if (id !== undefined) write(await stream.add(id));
-  }
-  write(`${await stream.end()}\n`);
-  const speed = count > 1 ? `, ${(((count - 1) * 1000) / (last - first)).toFixed(1)} tokens/s` : '';
-  say(`${ids.length} tokens read in ${(first - start).toFixed(0)} ms, ${count} written${speed}`);
-}
-
-/** As one turn of a conversation where the model has a template for that, which writes special tokens itself. */
-async function encode(
-  tokenizer: tokenizers.Tokenizer,
-  { folder, generator: { chatTemplate: template, specialTokens } }: GeneratorModel,
-  prompt: string,
-): Promise<number[]> {
-  if (template === null) return (await tokenizer.encode(prompt)).getIds();
-  const messages = [{ role: 'user', content: prompt }];
-  let text: string;
+  const { name, context, chats } = chat.model;
+  say(`${name}, with a context of ${context} tokens. /help tells more; Ctrl-D ends.`);
+  if (!chats) say('It has no chat template: it goes on with each line as it is, and remembers none.');
+  const lines = createInterface({ input, output: screen, prompt: '> ' });
+  let answering: AbortController | undefined;
+  // In a terminal readline takes Ctrl-C for itself.
+  lines.on('SIGINT', () => {
+    if (answering === undefined || answering.signal.aborted) interrupt();
+    else answering.abort();
+  });
   try {
-    text = chatTemplate(template, specialTokens).render({ messages }, Number.POSITIVE_INFINITY);
-  } catch (error) {
-    throw new UserError(
-      `${folder}: the chat template fails: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    lines.prompt();
+    for await (const line of lines) {
+      answering = new AbortController();
+      try {
+        if (line.startsWith('/')) say(runChatCommand(chat, line));
+        else if (line.trim() !== '') await chat.ask(line, { write, signal: answering.signal });
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        say(error.message);
+      }
+      answering = undefined;
+      lines.prompt();
+    }
+    // Behind the prompt that was not answered.
+    say('');
+  } finally {
+    lines.close();
   }
-  return (await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds();
 }

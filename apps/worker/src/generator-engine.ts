@@ -1,8 +1,8 @@
-import type { Finish, GenerationEngine, NewToken } from '@shoal/generation';
+import type { Finish, GenerationEngine, NewToken, TextLimits } from '@shoal/generation';
 import { type ClaimedItem, type Engine, NOBODY, type Outcome, type Publisher, type Room } from '@shoal/queue';
 import { Answer } from './answer.js';
 import type { GenerationReporter } from './generation-reporter.js';
-import { requestOf, settingsOf, type TextLimits } from './generation-request.js';
+import { requestOf, settingsOf } from './generation-request.js';
 import { givenUp, type Row, resultOf } from './generator-row.js';
 import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';

@@ -1,5 +1,4 @@
 /** From a model that generates text to its worker: an engine in a thread of its own, which reads its text here. */
-import { totalmem } from 'node:os';
 import { ShoalError } from '@shoal/contracts';
 import { GenerationEngine } from '@shoal/generation';
 import { loadStreamDecoders, type Model } from '@shoal/models';
@@ -66,10 +65,4 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
     ...config.redis,
     onRedisError,
   });
-}
-
-/** Bytes that this process may have: what its container says, else what the machine has. */
-export function memoryOfProcess(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 && limit < totalmem() ? limit : totalmem();
 }

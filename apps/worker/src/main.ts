@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { RunGate, systemClock } from '@shoal/batching';
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
+import { memoryOfProcess } from '@shoal/generation';
 import { type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { waitForRedis } from '@shoal/queue';
@@ -19,7 +20,7 @@ import {
 } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
-import { loadGenerator, memoryOfProcess } from './load-generator.js';
+import { loadGenerator } from './load-generator.js';
 import { loadModel } from './load-model.js';
 import type { ModelWorker } from './model-worker.js';
 

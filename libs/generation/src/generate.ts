@@ -1,5 +1,4 @@
 /** Greedy generation: the likeliest token at each step. The plain loop, with a fixed set of texts from beginning to end. */
-import { setImmediate as otherEvents } from 'node:timers/promises';
 import type { DecoderInfo } from '@shoal/models';
 import type { Session } from '@shoal/onnxruntime';
 import { KvCache } from './kv/cache.js';
@@ -12,8 +11,6 @@ export interface GenerateOptions {
   readonly stopIds?: readonly number[];
   /** Tokens of a prompt that one pass processes. Default 128: larger ones gain little speed and take memory. */
   readonly chunk?: number;
-  /** Passes take the calling thread; between them other events have their turn. Default false. */
-  readonly blocking?: boolean;
 }
 
 /**
@@ -26,18 +23,17 @@ export async function* generateGreedily(
   session: Session,
   info: DecoderInfo,
   prompts: readonly (readonly number[])[],
-  { maxTokens, stopIds = info.eosTokenIds, chunk = 128, blocking = false }: GenerateOptions,
+  { maxTokens, stopIds = info.eosTokenIds, chunk = 128 }: GenerateOptions,
 ): AsyncGenerator<readonly (number | undefined)[]> {
   // Behind the end of a row there must be room for the padding beside longer ones.
   const cache = new KvCache(session, info, { rows: prompts.length, capacity: info.maxContext + chunk });
-  const passes = new DecoderPasses(session, info, cache, { blocking });
+  const passes = new DecoderPasses(session, info, cache);
   try {
     const lengths = prompts.map(({ length }) => length);
     const ended = prompts.map(() => false);
     let latest = await prefill(passes, prompts, chunk);
     for (let step = 1; ; step++) {
       yield latest.map((id, row) => (ended[row] ? undefined : id));
-      if (blocking) await otherEvents();
       latest.forEach((id, row) => {
         ended[row] ||= stopIds.includes(id) || lengths[row]! >= info.maxContext;
       });

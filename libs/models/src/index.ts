@@ -16,11 +16,11 @@ export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';
 export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
-export { type ChatTemplate, chatTemplate } from './text/chat-template.js';
-export { addTokens, type StreamDecoder, streamDecoder, TextStream } from './text/text-stream.js';
+export type { StreamDecoder } from './text/text-stream.js';
 export type { TokenTexts } from './text/token-texts.js';
 export { loadStreamDecoders } from './text/tokenizer.js';
 export type {
+  AdvisedSampling,
   EncodedInput,
   EncodeRequest,
   GeneratorDetails,

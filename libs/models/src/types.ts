@@ -33,6 +33,17 @@ export interface GeneratorDetails {
   readonly chatTemplate: string | null;
   /** What templates call `bos_token`, `eos_token`, ... */
   readonly specialTokens: Readonly<Record<string, string>>;
+  /** What its makers advise. */
+  readonly sampling: AdvisedSampling;
+}
+
+/** In the words of requests. Always the likeliest token where the folder says nothing else. */
+export interface AdvisedSampling {
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly top_k: number;
+  readonly min_p: number;
+  readonly repetition_penalty: number;
 }
 
 /** One version of a model folder in one of its variants, read and checked without loading the graph's weights. */

@@ -34,6 +34,7 @@ export function fakeGenerator(name: string, { template = true } = {}): ModelFace
     generator: {
       ...{ maxContext: CONTEXT, vocabulary: 1000, eosTokenIds: [END], specialTokens: {} },
       chatTemplate: template ? 'of its own' : null,
+      sampling: { temperature: 0, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 },
     },
   };
   return {

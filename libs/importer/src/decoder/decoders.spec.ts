@@ -174,21 +174,6 @@ test('a text ends with a token that ends texts, while others go on', async () =>
   await loaded.session.release();
 });
 
-test('between passes that take the thread, other events have their turn', async () => {
-  const loaded = await load(runtime, 'llama');
-  const { input_ids, greedy_ids } = casesOf('llama')[0]!;
-  const options = { maxTokens: 6, stopIds: [], blocking: true };
-  const text: (number | undefined)[] = [];
-  let turns = 0;
-  for await (const [id] of generateGreedily(loaded.session, loaded.info, [input_ids], options)) {
-    text.push(id);
-    setImmediate(() => turns++);
-  }
-  expect(text).toEqual(greedy_ids.slice(0, 6));
-  expect(turns).toBeGreaterThanOrEqual(4);
-  await loaded.session.release();
-});
-
 test('a text ends where the longest context does', async () => {
   const loaded = await load(runtime, 'llama');
   const prompt = Array.from({ length: loaded.info.maxContext - 2 }, (_, n) => 5 + (n % 200));

@@ -219,17 +219,23 @@ test('a model that generates text has its context, its end tokens and its templa
   folders.write('whole', {
     ...{ ...TEXT, 'config.json': config, 'model.onnx': decoder({}), 'shoal.json': { limits: { max_tokens: 12 } } },
     'tokenizer_config.json': { ...named, chat_template: [{ name: 'default', template: 'from json' }] },
-    'generation_config.json': { eos_token_id: [7, 8] },
+    'generation_config.json': { eos_token_id: [7, 8], do_sample: true, temperature: 0.6, top_p: 0.9, top_k: null },
   });
-  folders.write('own', { ...TEXT, 'config.json': config, 'model.onnx': decoder({}), 'chat_template.jinja': 'a file' });
+  folders.write('own', {
+    ...{ ...TEXT, 'config.json': config, 'model.onnx': decoder({}), 'chat_template.jinja': 'a file' },
+    'generation_config.json': { temperature: 0.6, repetition_penalty: 1.1 },
+  });
   const { models, problems } = await openRepository(folders.root);
   expect(problems).toEqual([]);
   const [own, plain, whole] = models;
   expect(own!.generator?.chatTemplate).toBe('a file');
   expect(plain).toMatchObject({ task: 'text-generation', maxTokens: 16, text: null, queue: 'plain.1.fp32.0' });
-  const nothing = { chatTemplate: null, specialTokens: {} };
+  const greedy = { temperature: 0, top_p: 1, top_k: 0, min_p: 0, repetition_penalty: 1 };
+  const nothing = { chatTemplate: null, specialTokens: {}, sampling: greedy };
   expect(plain!.generator).toEqual({ maxContext: 16, vocabulary: 99, eosTokenIds: [3], ...nothing });
   expect(whole!.generator).toMatchObject({ maxContext: 12, eosTokenIds: [7, 8], chatTemplate: 'from json' });
+  expect(whole!.generator?.sampling).toEqual({ ...greedy, temperature: 0.6, top_p: 0.9, top_k: 50 });
+  expect(own!.generator?.sampling).toEqual({ ...greedy, repetition_penalty: 1.1 });
   expect(whole!.generator?.specialTokens).toEqual({ bos_token: '<s>', eos_token: '</s>' });
 });
 

@@ -23,9 +23,10 @@ describe.each(['byte-level', 'WordPiece', 'byte fallback'] as const)('TextStream
   const vocabulary = tokenizer.getVocabSize(true);
 
   async function streamed(ids: readonly number[], skip: boolean): Promise<string[]> {
-    const stream = new TextStream(streamDecoder(tokenizer, json, skip));
+    const decoder = streamDecoder(tokenizer, json, skip);
+    const stream = new TextStream(decoder);
     const pieces: string[] = [];
-    for (const id of ids) pieces.push(await stream.add(id));
+    for (const id of ids) pieces.push(...(await addTokens(decoder, [{ stream, id }])));
     return [...pieces, await stream.end()];
   }
 

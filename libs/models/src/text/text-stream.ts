@@ -52,11 +52,6 @@ export class TextStream {
     this.#decoder = decoder;
   }
 
-  /** The text that `id` adds; '' as long as a character is incomplete. One call at a time. */
-  async add(id: number): Promise<string> {
-    return (await addTokens(this.#decoder, [{ stream: this, id }]))[0]!;
-  }
-
   /** What is left when no more tokens come. */
   async end(): Promise<string> {
     const before = this.#window;
@@ -83,7 +78,10 @@ export class TextStream {
   }
 }
 
-/** The text that each of `tokens` adds to its stream: all are decoded in one call. A stream is there once. */
+/**
+ * The text that each of `tokens` adds to its stream, '' as long as a character is incomplete: all are decoded in one call. A
+ * stream is there once, and in one call at a time.
+ */
 export async function addTokens(
   decoder: StreamDecoder,
   tokens: readonly { readonly stream: TextStream; readonly id: number }[],
