@@ -9,7 +9,7 @@ import { startOwnRedis } from './own-redis.js';
 import { ROOT, type Running, startApi, startWorker } from './processes.js';
 
 export interface FleetOptions {
-  readonly model: 'wordnet-topic' | 'wordnet-embed';
+  readonly model: 'wordnet-topic' | 'wordnet-embed' | 'wordnet-lm';
   readonly redis?: Record<string, string>;
   /** Of a server that the test disturbs; one of the fleet's own where left out. */
   readonly redisUrl?: string;
@@ -61,7 +61,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     model: options.model,
     redis,
     redisUrl,
-    tag: `{shoal:${options.model}.1.fp32.0}`,
+    tag: `{shoal:${options.model}.1.${options.model === 'wordnet-lm' ? 'int8' : 'fp32'}.0}`,
     async startApi() {
       const api = await startApi({ redisUrl, env: { ...env, SHOAL_METRICS_PORT: '0' } });
       onTestFinished(async () => void (await api.stop()));
