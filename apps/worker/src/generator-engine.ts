@@ -257,9 +257,14 @@ export class GeneratorEngine implements Engine {
     this.#writeAt = this.#options.now();
     const rows = [...this.#dirty];
     this.#dirty.clear();
+    // One that ends from here on has tokens that this round does not read: the next one ends it.
+    const ended = new Set(rows.filter(({ finish }) => finish !== null));
     try {
-      await this.#read(rows);
-      await this.#publish(rows.filter((row) => !row.over && this.#isDue(row)));
+      await this.#read(rows, ended);
+      await this.#publish(
+        rows.filter((row) => !row.over && this.#isDue(row)),
+        ended,
+      );
     } catch (error) {
       for (const row of rows) this.#over(row, error);
     } finally {
@@ -271,17 +276,19 @@ export class GeneratorEngine implements Engine {
     }
   }
 
-  async #read(rows: readonly Row[]): Promise<void> {
+  /** Adds to `ended` what a stop string has ended. */
+  async #read(rows: readonly Row[], ended: Set<Row>): Promise<void> {
     const read = await this.#options.reader.read(rows.map(({ answer }) => answer.unread));
     for (const [n, row] of rows.entries()) {
       const { answer } = row;
       answer.show(read[n]!);
-      if (answer.stopped !== null && row.finish === null) {
-        row.finish = STOPPED;
+      if (answer.stopped !== null) {
+        row.finish ??= STOPPED;
+        ended.add(row);
         this.#free(row);
         void this.#fill();
       }
-      if (row.finish !== null && !(row.finish instanceof Error)) await answer.end();
+      if (ended.has(row) && !(row.finish instanceof Error)) await answer.end();
     }
   }
 
@@ -290,11 +297,11 @@ export class GeneratorEngine implements Engine {
     return answer.unwritten >= UNFOLLOWED_TOKENS || this.#options.now() - writtenAt >= UNFOLLOWED_MS;
   }
 
-  async #publish(rows: readonly Row[]): Promise<void> {
+  async #publish(rows: readonly Row[], ended: ReadonlySet<Row>): Promise<void> {
     const { publisher, now } = this.#options;
     // The result says what an answer that has ended has more than its pieces.
     const writes = rows.flatMap((row) => {
-      const piece = row.finish === null ? row.answer.takePiece() : null;
+      const piece = ended.has(row) ? null : row.answer.takePiece();
       return piece ? [{ row, piece }] : [];
     });
     const verdicts = await publisher.write(writes.map(({ row: { item }, piece }) => ({ item, piece })));
@@ -304,9 +311,9 @@ export class GeneratorEngine implements Engine {
       row.followed = verdict === 2;
       row.writtenAt = now();
     });
-    await this.#end(rows.filter(({ over, finish }) => !over && finish !== null));
+    await this.#end(rows.filter((row) => !row.over && ended.has(row)));
     for (const row of rows) {
-      if (row.leaving && row.finish === null) this.#over(row, { kind: 'returned' });
+      if (row.leaving && !ended.has(row)) this.#over(row, { kind: 'returned' });
     }
   }
 
