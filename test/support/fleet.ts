@@ -9,7 +9,7 @@ import { startOwnRedis } from './own-redis.js';
 import { ROOT, type Running, startApi, startWorker } from './processes.js';
 
 export interface FleetOptions {
-  readonly model: 'wordnet-topic' | 'wordnet-embed';
+  readonly model: 'wordnet-topic' | 'wordnet-embed' | 'wordnet-lm';
   /** Bundled models that are served beside it, as they are. */
   readonly besides?: readonly string[];
   readonly redis?: Record<string, string>;
@@ -63,7 +63,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     model: options.model,
     redis,
     redisUrl,
-    tag: `{shoal:${options.model}.1.fp32.0}`,
+    tag: `{shoal:${options.model}.1.${options.model === 'wordnet-lm' ? 'int8' : 'fp32'}.0}`,
     async startApi() {
       const api = await startApi({ redisUrl, env: { ...env, SHOAL_METRICS_PORT: '0' } });
       onTestFinished(async () => void (await api.stop()));

@@ -4,6 +4,7 @@ export interface ReceivedEvent {
   /** Of this event, or of the last one before it that had one. */
   readonly lastId: string;
   readonly type: string;
+  /** Null: `[DONE]`, which ends OpenAI's streams and is not JSON. */
   readonly data: unknown;
 }
 
@@ -21,7 +22,7 @@ export async function* readEvents(response: Response, lastId = ''): AsyncGenerat
       id = fields.get('id') ?? id;
       const data = fields.get('data');
       if (data === undefined) continue;
-      yield { lastId: id, type: fields.get('event') ?? 'message', data: JSON.parse(data) };
+      yield { lastId: id, type: fields.get('event') ?? 'message', data: data === '[DONE]' ? null : JSON.parse(data) };
     }
   }
 }

@@ -282,8 +282,8 @@ export class GeneratorEngine implements Engine {
     for (const [n, row] of rows.entries()) {
       const { answer } = row;
       answer.show(read[n]!);
-      if (answer.stopped !== null && row.finish === null) {
-        row.finish = STOPPED;
+      if (answer.stopped !== null) {
+        row.finish ??= STOPPED;
         ended.add(row);
         this.#free(row);
         void this.#fill();
@@ -314,7 +314,7 @@ export class GeneratorEngine implements Engine {
     await this.#end(rows.filter((row) => !row.over && ended.has(row)));
     this.#tell();
     for (const row of rows) {
-      if (row.leaving && row.finish === null) this.#over(row, { kind: 'returned' });
+      if (row.leaving && !ended.has(row)) this.#over(row, { kind: 'returned' });
     }
   }
 

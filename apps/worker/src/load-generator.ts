@@ -48,8 +48,8 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
   return new ModelWorker({
     model,
     joining: null,
-    // Each item is a chunk, and a row of every pass.
-    shape: { maxBatchSize: engine.rows, maxBatchTokens: 1 },
+    // A pass is as full as its rows are; items travel alone.
+    shape: { maxBatchSize: engine.rows, maxBatchTokens: engine.rows * engine.context },
     hardware: hardwareKind({
       ...{ cacheDir: config.SHOAL_CACHE_DIR, device: 'cpu', deviceOptions: {} },
       ...{ intraOpThreads: threads, sideBySide: 1, runtime: `${runtime.kind} ${runtime.version}` },
