@@ -1,4 +1,4 @@
-/** Texts that end the process that makes them, among others that do not. */
+/** A text that ends the process that makes it, among others that do not. */
 import { expect, onTestFinished } from 'vitest';
 import { inParallel } from '../support/fleet.js';
 import { startApp } from '../support/processes.js';
@@ -8,25 +8,23 @@ import { scenario, sized } from './scenario.js';
 const TEXTS = sized(64, 24);
 const TOKENS = 100;
 const PREFILL = 4000;
-const LATE = 4001;
-const LATE_AT = 50;
-/** Three strikes of each; one of either may take the other's worker down with it. */
-const MAX_CRASHES = 8;
-const MAX_RECOVERY_S = 15 * MAX_CRASHES;
+const POISON = 5;
+const CRASHES = 3;
+const MAX_RECOVERY_S = 15 * CRASHES;
 
 function startPoisoned(rig: Rig) {
   const env = {
     ...rig.env,
-    SHOAL_POISON: JSON.stringify({ prefill: PREFILL, late: LATE, lateAt: LATE_AT }),
+    SHOAL_POISON: String(PREFILL),
   };
   return startApp('test/faults/poisoned-generator.mjs', 'worker.ready', { redisUrl: rig.redisUrl, env });
 }
 
-scenario(`a text that ends its worker at prefill, one at token ${LATE_AT}`, async (row) => {
-  row.load = `2 in ${TEXTS} texts, two workers`;
+scenario('a text that ends its worker at prefill', async (row) => {
+  row.load = `1 in ${TEXTS} texts, two workers`;
   const rig = await openRig({ model: 'wordnet-lm', env: { SHOAL_GENERATION_THREADS: '1' } });
   const api = await rig.startApi();
-  const prompts = Array.from({ length: TEXTS }, (_, n) => [1, 100 + n, n === 5 ? PREFILL : n === 9 && process.env.NOLATE !== '1' ? LATE : 200]);
+  const prompts = Array.from({ length: TEXTS }, (_, n) => [1, 100 + n, n === POISON ? PREFILL : 200]);
   const ids = await inParallel(8, prompts, async (tokens) => {
     const parameters = { max_tokens: TOKENS, ignore_eos: true, temperature: 0 };
     const response = await api.post('/v1/jobs', { model: rig.model, input: { tokens }, parameters });
@@ -53,15 +51,12 @@ scenario(`a text that ends its worker at prefill, one at token ${LATE_AT}`, asyn
   row.jobs = jobs.length;
   row.recovery = (performance.now() - started) / 1000;
   const failed = jobs.flatMap(({ status, error }, n) => (status === 'completed' ? [] : [{ n, code: error?.code }]));
-  row.lost = failed.filter(({ n }) => n !== 5 && n !== 9).length;
+  row.lost = failed.filter(({ n }) => n !== POISON).length;
   row.duplicated = [...rig.endings.values()].filter((count) => count > 1).length;
   row.note = `${crashes} crashes`;
-  expect(failed).toEqual([
-    { n: 5, code: 'worker_crashed' },
-    { n: 9, code: 'worker_crashed' },
-  ]);
+  expect(failed).toEqual([{ n: POISON, code: 'worker_crashed' }]);
   expect(row.duplicated).toBe(0);
-  expect(crashes).toBeLessThanOrEqual(MAX_CRASHES);
+  expect(crashes).toBe(CRASHES);
   expect(row.recovery).toBeLessThanOrEqual(MAX_RECOVERY_S);
   expect(await countersOf(rig)).toMatchObject({ jobs: 0, tokens: 0, reserved: 0, outstanding: {} });
 });
