@@ -30,6 +30,8 @@ export interface Fleet {
   /** `{shoal:<queue>}`, where all keys of the model's queue start. */
   readonly tag: string;
   readonly redisUrl: string;
+  /** Of its workers. */
+  readonly env: Readonly<Record<string, string>>;
   startApi(): Promise<Api>;
   startWorker(): Promise<Running>;
 }
@@ -63,6 +65,7 @@ export async function openFleet(options: FleetOptions): Promise<Fleet> {
     model: options.model,
     redis,
     redisUrl,
+    env: workerEnv,
     tag: `{shoal:${options.model}.1.${options.model === 'wordnet-lm' ? 'int8' : 'fp32'}.0}`,
     async startApi() {
       const api = await startApi({ redisUrl, env: { ...env, SHOAL_METRICS_PORT: '0' } });

@@ -92,7 +92,7 @@ export class GeneratorEngine implements Engine {
             besides: 0,
             finish: null,
           },
-          ...{ leaving: false, followed: false, writtenAt: now(), over: false },
+          ...{ leaving: false, followed: false, gotOn: false, writtenAt: now(), over: false },
         };
         item.dropped.onAbort = () => this.#over(row, { kind: 'done' });
         const at = this.#waiting.findIndex((other) => other.item.lock.tag > item.lock.tag);
@@ -132,12 +132,25 @@ export class GeneratorEngine implements Engine {
           this.#makeWay(this.#waiting[0]!.item);
           return;
         }
-        const rows = this.#waiting.splice(0, free);
+        const rows = this.#takeNext(free);
+        if (rows.length === 0) return;
         await this.#begin(rows);
       }
     } finally {
       this.#filling = false;
     }
+  }
+
+  /**
+   * What has begun and written nothing gets a strike when this process ends: where a suspect is among it, that is nobody else.
+   * None: they wait until what has begun gets on.
+   */
+  #takeNext(free: number): Row[] {
+    const starting = [...this.#running.values()].filter(({ gotOn }) => !gotOn);
+    if (starting.some(({ item }) => item.strikes > 0)) return [];
+    const suspect = this.#waiting.findIndex(({ item }) => item.strikes > 0);
+    if (suspect === 0) return starting.length === 0 ? this.#waiting.splice(0, 1) : [];
+    return this.#waiting.splice(0, suspect < 0 ? free : Math.min(free, suspect));
   }
 
   async #begin(rows: readonly Row[]): Promise<void> {
@@ -310,7 +323,9 @@ export class GeneratorEngine implements Engine {
       if (verdict <= 0) this.#over(row, { kind: 'done' });
       row.followed = verdict === 2;
       row.writtenAt = now();
+      row.gotOn = true;
     });
+    if (writes.length > 0) void this.#fill();
     await this.#end(rows.filter((row) => !row.over && ended.has(row)));
     this.#tell();
     for (const row of rows) {

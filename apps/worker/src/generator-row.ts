@@ -24,6 +24,8 @@ export interface Row {
   /** It is to be returned, from the tokens that are there. */
   leaving: boolean;
   followed: boolean;
+  /** Something of it was written since it began here. */
+  gotOn: boolean;
   writtenAt: number;
   over: boolean;
 }
