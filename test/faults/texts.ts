@@ -51,12 +51,8 @@ export async function whole(url: string, request: TextRequest): Promise<Answer> 
   return { text: message.content ?? '', finish, tokens: logprobs?.content ?? [] };
 }
 
-/** By OpenAI's client: a stream that was cut off is asked for anew, at the next replica. `broken`: what the cut ones had shown. */
-export async function readAnew(
-  urlOf: (attempt: number) => string,
-  request: TextRequest,
-): Promise<ReadAnswer & { readonly broken: readonly string[] }> {
-  const broken: string[] = [];
+/** By OpenAI's client: a stream that was cut off is asked for anew, at the next replica. */
+export async function readAnew(urlOf: (attempt: number) => string, request: TextRequest): Promise<ReadAnswer> {
   const clock = new Silence();
   for (let attempt = 0; ; attempt++) {
     const answer = new Growing();
@@ -66,11 +62,10 @@ export async function readAnew(
         answer.add(chunk);
         clock.heard();
       }
-      if (answer.finish !== null) return { ...answer.whole(), ...clock.told(), connections: attempt + 1, broken };
+      if (answer.finish !== null) return { ...answer.whole(), ...clock.told(), connections: attempt + 1 };
     } catch (error) {
       if (!isTrouble(error)) throw error;
     }
-    broken.push(answer.whole().text);
     await pause(RETRY_MS);
   }
 }
