@@ -106,6 +106,23 @@ test('a death counts as a strike only where nothing was written since the pass b
   expect(strikes).toEqual([0, 1, 2, 0, 1]);
 });
 
+test('an answer that is returned before its first token has ended no process; a worker that lost it takes nothing back', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims, publisher } = bench.startHolder();
+  await bench.submit(1, ONE);
+  const [first] = await claims.next(1);
+  await publisher.begin([first!.item]);
+  await publisher.unbegin([first!.item]);
+  first!.settle({ kind: 'returned' });
+  const [second] = await claims.next(1);
+  expect(second!.item.strikes).toBe(0);
+  await publisher.begin([second!.item]);
+  await bench.loseLock(second!);
+  await publisher.unbegin([second!.item]);
+  const [third] = await claims.next(1);
+  expect(third!.item.strikes).toBe(1);
+});
+
 test('an answer whose deadline has passed ends with the next piece', async () => {
   const bench = await openBench({ redisUrl });
   const { claims, publisher } = bench.startHolder();

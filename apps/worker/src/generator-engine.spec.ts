@@ -56,6 +56,7 @@ it('ends an answer with all of its text where the last tokens come while earlier
     ...{ limits: { context: 99, eosTokenIds: [] }, now: () => performance.now(), random: () => 0 },
     publisher: {
       begin: async () => [1],
+      unbegin: async () => {},
       write: async (pieces) => pieces.map(() => 2),
       written: async () => [],
       publish: async (finished) => {

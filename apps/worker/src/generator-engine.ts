@@ -24,7 +24,7 @@ export interface GeneratorEngineOptions {
   readonly engine: Pick<GenerationEngine, 'rows' | 'start' | 'stop' | 'stats' | 'close'>;
   readonly reader: TextReader;
   readonly limits: TextLimits;
-  readonly publisher: Pick<Publisher, 'begin' | 'write' | 'written' | 'publish'>;
+  readonly publisher: Pick<Publisher, 'begin' | 'unbegin' | 'write' | 'written' | 'publish'>;
   readonly rate: Pick<RateReporter, 'add'>;
   readonly reporter: Pick<GenerationReporter, 'holds' | 'began' | 'grew' | 'ended' | 'preempted'>;
   /** Milliseconds from any origin, never going back. */
@@ -161,12 +161,21 @@ export class GeneratorEngine implements Engine {
       for (const row of rows) this.#over(row, error);
       return;
     }
-    rows.forEach((row, n) => {
-      if (row.over) return;
-      if (verdicts[n] !== 1) this.#over(row, { kind: 'done' });
-      else if (this.#draining) this.#over(row, { kind: 'returned' });
-      else this.#start(row);
-    });
+    const begun = rows.filter((_, n) => verdicts[n] === 1);
+    for (const row of rows) if (!begun.includes(row)) this.#over(row, { kind: 'done' });
+    if (this.#draining) return this.#giveBack(begun);
+    for (const row of begun) if (!row.over) this.#start(row);
+  }
+
+  /** Returned rows. Those that have written nothing here are not what a later end of their worker is blamed on. */
+  async #giveBack(rows: readonly Row[]): Promise<void> {
+    const idle = rows.filter(({ over, gotOn }) => !over && !gotOn);
+    try {
+      if (idle.length > 0) await this.#options.publisher.unbegin(idle.map(({ item }) => item));
+    } catch (error) {
+      for (const row of idle) this.#over(row, error);
+    }
+    for (const row of rows) this.#over(row, { kind: 'returned' });
   }
 
   #start(row: Row): void {
@@ -328,9 +337,7 @@ export class GeneratorEngine implements Engine {
     if (writes.length > 0) void this.#fill();
     await this.#end(rows.filter((row) => !row.over && ended.has(row)));
     this.#tell();
-    for (const row of rows) {
-      if (row.leaving && !ended.has(row)) this.#over(row, { kind: 'returned' });
-    }
+    await this.#giveBack(rows.filter((row) => row.leaving && !ended.has(row)));
   }
 
   async #end(rows: readonly Row[]): Promise<void> {

@@ -1,11 +1,13 @@
 /** How much of a stored result there is to show. */
-import type { JobRecord, WireOutput } from '@shoal/contracts';
+import type { JobRecord, WireLogprobs, WireOutput } from '@shoal/contracts';
 import { wireBytes } from './tensors/join.js';
 
 /** From here on a result is shown piece by piece. */
 const LARGE_BYTES = 64 * 1024;
 /** One class, score or entity beside its text. */
 const VALUE_BYTES = 16;
+/** A token and how likely it was. */
+const LIKELY_BYTES = 64;
 
 /** True where showing the job's results takes memory and time that others would miss. */
 export function isLarge({ results }: Pick<JobRecord, 'results'>): boolean {
@@ -21,6 +23,11 @@ export function isLargeOutput(outputs: Iterable<WireOutput | undefined>): boolea
   return false;
 }
 
+/** Each token is shown with its alternatives, their texts and bytes. */
+function likelyBytes(logprobs: WireLogprobs | undefined): number {
+  return logprobs === undefined ? 0 : LIKELY_BYTES * (logprobs.values.length + logprobs.topValues.length);
+}
+
 function bytesOf(output: WireOutput): number {
   switch (output.kind) {
     case 'vector':
@@ -32,7 +39,7 @@ function bytesOf(output: WireOutput): number {
     case 'entities':
       return output.entities.reduce((sum, { word }) => sum + VALUE_BYTES + word.length, 0);
     case 'generation':
-      return output.text.length + (output.logprobs?.topValues.byteLength ?? 0) * 4;
+      return output.text.length + likelyBytes(output.logprobs) + likelyBytes(output.promptLogprobs);
     case 'score':
       return VALUE_BYTES + ('text' in output ? String(output.text).length : 0);
   }

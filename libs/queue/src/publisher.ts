@@ -44,6 +44,7 @@ interface Run {
 
 const beginScript = queueScript<Verdict[]>('begin.lua');
 const limitsScript = queueScript<null>('limits.lua');
+const unbeginScript = queueScript<Verdict[]>('unbegin.lua');
 const publishScript = queueScript<RunVerdict[]>('publish.lua');
 
 export class Publisher {
@@ -67,6 +68,13 @@ export class Publisher {
       beginScript(redis, queue, [pack({ ...columnsOf(some), reached }), EXPIRED]),
     );
     return spread(runs, verdicts, items.length);
+  }
+
+  /** Items that began and are returned before anything of them was written: they have not ended this process. */
+  async unbegin(items: readonly ClaimedItem[]): Promise<void> {
+    const { redis, queue } = this.#options;
+    const runs = findRuns(items, () => true);
+    await inTurns(runs, (some) => unbeginScript(redis, queue, [pack(columnsOf(some))]));
   }
 
   /** After a forward pass: stores results, ends jobs and announces them; one verdict per item. */

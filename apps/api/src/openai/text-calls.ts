@@ -1,7 +1,7 @@
 /** Calls for generated texts: answered when they are whole or as they grow, and kept ones read again, on any replica. */
 import { type GeneratedText, type JobRecord, ShoalError } from '@shoal/contracts';
 import { isLarge, type TokenTexts } from '@shoal/models';
-import { parseJobId } from '@shoal/queue';
+import { type JobProgress, parseJobId } from '@shoal/queue';
 import type { ApiMetrics } from '@shoal/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStream } from '../http/event-stream.js';
@@ -109,15 +109,32 @@ export class TextCalls {
     signal: AbortSignal,
   ): Promise<void> {
     const looks = this.runs.jobs.store.follow(permit.tenant.name, job, { parts: 0, pieces: 0 }, signal);
-    // Before the head is sent: whatever is wrong is still an answer of its own.
-    const first = await looks.next();
-    if (first.done) return;
-    const { record } = first.value;
+    try {
+      // Before the head is sent: whatever is wrong is still an answer of its own.
+      const first = await looks.next();
+      // The server stops, or the caller has gone: a stream that ends without a word would look whole.
+      if (first.done || signal.aborted) reply.hijack().raw.destroy();
+      else
+        await this.writeLooks(face, first.value, looks, { usage, kept, position }, { permit, request, reply }, signal);
+    } finally {
+      await looks.return();
+    }
+  }
+
+  private async writeLooks(
+    face: TextFace,
+    first: JobProgress,
+    looks: AsyncGenerator<JobProgress, void>,
+    { usage, kept, position }: StreamRequest,
+    { request, reply }: Exchange,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { record } = first;
     requireText(record);
     const events = new TextStream({ face, record, texts: this.textsOf(record), usage, resumable: kept, position });
     const stream = new EventStream(reply, signal, { reconnects: false });
     try {
-      await stream.write(events.next(first.value));
+      await stream.write(events.next(first));
       for await (const look of looks) await stream.write(events.next(look));
     } catch (thrown) {
       const error = toShoalError(thrown);

@@ -27,7 +27,8 @@ export function checkRequest(request: GenerationRequest, { context, vocabulary }
     throw invalid(`There are at most ${CANDIDATES} alternatives of a token`);
   }
   const known = (token: number) => token < vocabulary;
-  if (![prompt, emitted].every((tokens) => tokens.every(known))) throw invalid('The model has no such token');
+  if (![prompt, emitted, request.prediction ?? prompt].every((tokens) => tokens.every(known)))
+    throw invalid('The model has no such token');
 }
 
 function isCount(value: number): boolean {

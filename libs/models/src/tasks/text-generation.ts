@@ -16,7 +16,7 @@ import { showAnswer } from '../generation/show-answer.js';
 import { prefixOf } from '../text/prefix.js';
 import type { TokenTexts } from '../text/token-texts.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
-import type { Model } from '../types.js';
+import type { GeneratorDetails, Model } from '../types.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, type TaskFace } from './pipeline.js';
 import { checkRequest } from './request.js';
 
@@ -43,7 +43,7 @@ async function encode(
   }
   const settings = settingsOf(parameters, generator, random);
   const prompts = await encodePrompts(tokenizer, generator, elements, promptLimits(parameters, generator));
-  const prediction = await predicted(tokenizer, parameters.prediction, generator.maxContext);
+  const prediction = await predicted(tokenizer, parameters.prediction, generator);
   const items = prompts.flatMap((ids) =>
     Array.from({ length: n }, (_, choice): PromptItem => ({ kind: 'prompt', ids, choice, ...prediction })),
   );
@@ -63,11 +63,14 @@ async function encode(
 async function predicted(
   tokenizer: TextTokenizer,
   text: string | undefined,
-  most: number,
+  { maxContext: most, vocabulary }: GeneratorDetails,
 ): Promise<Pick<PromptItem, 'prediction'>> {
   if (text === undefined) return {};
   const few = await prefixOf(text, most, async (some) => (await tokenizer.plainIds(some)).length);
-  return { prediction: (await tokenizer.plainIds(few)).slice(0, most) };
+  const ids = (await tokenizer.plainIds(few)).slice(0, most);
+  // A tokenizer may know tokens that the model does not.
+  const unknown = ids.findIndex((id) => id >= vocabulary);
+  return { prediction: unknown < 0 ? ids : ids.slice(0, unknown) };
 }
 
 function answerBytes({ logprobs, echo }: GenerationSettings, prompt: number, answer: number): number {
