@@ -3,7 +3,7 @@ import { type ClaimedItem, type Engine, NOBODY, type Outcome, type Publisher, ty
 import { Answer } from './answer.js';
 import type { GenerationReporter } from './generation-reporter.js';
 import { requestOf, settingsOf } from './generation-request.js';
-import { givenUp, type Row, resultOf } from './generator-row.js';
+import { givenUp, newRow, type Row, resultOf } from './generator-row.js';
 import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';
 import type { TextReader } from './text-reader.js';
@@ -77,23 +77,7 @@ export class GeneratorEngine implements Engine {
       if (item.dropped.aborted) return { kind: 'done' };
       if (this.#draining) return { kind: 'returned' };
       return await new Promise<Outcome>((settle, fail) => {
-        const row: Row = {
-          ...{
-            item,
-            settings,
-            answer,
-            settle,
-            fail,
-            takenAt: now(),
-            id: null,
-            startedAt: 0,
-            grownAt: 0,
-            prefillMs: 0,
-            besides: 0,
-            finish: null,
-          },
-          ...{ leaving: false, followed: false, gotOn: false, writtenAt: now(), over: false },
-        };
+        const row = newRow(item, answer, now(), { settle, fail });
         item.dropped.onAbort = () => this.#over(row, { kind: 'done' });
         const at = this.#waiting.findIndex((other) => other.item.lock.tag > item.lock.tag);
         this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, row);

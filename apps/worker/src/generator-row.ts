@@ -30,6 +30,14 @@ export interface Row {
   over: boolean;
 }
 
+/** A row that waits. `at`: when its item was taken. */
+export function newRow(item: ClaimedItem, answer: Answer, at: number, told: Pick<Row, 'settle' | 'fail'>): Row {
+  return {
+    ...{ item, answer, takenAt: at, ...told, id: null, startedAt: 0, grownAt: 0, prefillMs: 0, besides: 0 },
+    ...{ finish: null, leaving: false, followed: false, gotOn: false, writtenAt: at, over: false },
+  };
+}
+
 /** Of time and of randomness. */
 interface Sources {
   readonly now: () => number;

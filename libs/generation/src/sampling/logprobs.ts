@@ -2,11 +2,6 @@
 import type { NewToken } from '../types.js';
 import type { Candidates } from './candidates.js';
 
-/** Whether the log probability of `id` is not to be had from the candidates alone. */
-export function isOutside(id: number, { ids }: Candidates): boolean {
-  return !ids.includes(BigInt(id));
-}
-
 /** `id` and the `top` likeliest tokens with log probabilities; NaN for an `id` outside of candidates that came without logits. */
 export function withLogprobs(id: number, top: number, candidates: Candidates): NewToken {
   const { ids, values, logits } = candidates;

@@ -22,12 +22,6 @@ const ROUNDING = 2e-5;
 /** In units of the temperature: tokens that are so much less likely than the likeliest are never drawn. */
 const NEGLIGIBLE = 45;
 
-/** Whether the 64 candidates are seldom or never enough: the pass should hand out whole logits. */
-export function needsLogits({ temperature, topK }: Sampling, history: History): boolean {
-  if (history.ids.length > 0) return true;
-  return temperature >= GREEDY && temperature !== 1 && !(topK > 0 && topK <= CANDIDATES);
-}
-
 /** Whether `choose` reads `logSumExp`. */
 export function needsLogSumExp({ temperature, topK }: Sampling): boolean {
   return temperature >= GREEDY && !(topK > 0 && topK <= CANDIDATES);
