@@ -12,10 +12,9 @@ import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
 import { runNode } from './run-node.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
+import { Tally } from './tally.mjs';
 import { runCommand, UserError } from './user-error.mjs';
 import { readCounts } from './vitest-counts.mjs';
-
-/** @typedef {{ passed: number, failed: number }} Counts */
 
 /** What runs of which project: of the integration tests those whose Redis is the one in the container. */
 const PARTS = [
@@ -27,7 +26,6 @@ const PARTS = [
  * @param {string} project
  * @param {string[]} files parts of their paths; all of the project where left out
  * @param {Record<string, string>} env
- * @returns {Promise<Counts>}
  */
 async function vitest(project, files, env) {
   const report = join(ROOT, `.shoal/test/containers-${project}.json`);
@@ -56,7 +54,7 @@ await runCommand(async () => {
   // Ctrl-C reaches what runs below as well; what runs here goes on to close the engine.
   process.on('SIGINT', () => {});
   const engine = await openEngine(console.log);
-  const total = { passed: 0, failed: 0 };
+  const tally = new Tally();
   try {
     const images = findImages(engine.env, console.log);
     const env = {
@@ -69,13 +67,10 @@ await runCommand(async () => {
     };
     for (const { project, files } of PARTS) {
       console.log(`\n── ${project}`);
-      const { passed, failed } = await vitest(project, files, env);
-      total.passed += passed;
-      total.failed += failed;
+      tally.add(await vitest(project, files, env));
     }
   } finally {
     await engine.close();
   }
-  console.log(`\n${total.passed} passed, ${total.failed} failed`);
-  return total.failed === 0 ? 0 : 1;
+  return tally.print();
 });

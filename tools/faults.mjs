@@ -10,6 +10,7 @@ import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
 import { runNode } from './run-node.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
+import { Tally } from './tally.mjs';
 import { runCommand, UserError } from './user-error.mjs';
 import { readCounts } from './vitest-counts.mjs';
 
@@ -114,7 +115,7 @@ await runCommand(async () => {
   const rows = readRows();
   for (const { fault, note } of rows) if (note !== '') console.log(`${fault}: ${note}`);
   console.log(`\n${table(rows)}`);
-  const { passed, failed } = readCounts(COUNTS, exit);
-  console.log(`\n${passed} passed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
+  const tally = new Tally();
+  tally.add(readCounts(COUNTS, exit));
+  return tally.print();
 });

@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm test`: sets everything up, runs every check, and closes with the line `N passed, N failed`. */
+/** `npm test`: sets everything up, runs every check, and closes with what failed and `N passed, N failed`. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readArguments } from './arguments.mjs';
@@ -7,14 +7,15 @@ import { ensureRedisServer } from './redis-install.mjs';
 import { ROOT } from './root.mjs';
 import { runNode } from './run-node.mjs';
 import { build, checkNode, ensureInstalled } from './setup.mjs';
+import { Tally } from './tally.mjs';
 import { runCommand } from './user-error.mjs';
 import { readCounts } from './vitest-counts.mjs';
 
-/** @typedef {{ passed: number, failed: number }} Counts */
+/** @typedef {import('./vitest-counts.mjs').Counts} Counts */
 
 /** @type {[title: string, step: () => Promise<Counts>][]} */
 const STEPS = [
-  ['format and lint', () => check(['node_modules/@biomejs/biome/bin/biome', 'ci', '.'])],
+  ['format and lint', () => check('format and lint', ['node_modules/@biomejs/biome/bin/biome', 'ci', '.'])],
   ['types', compile],
   ['unit tests and import rules', () => vitest('unit')],
   ['integration tests', () => vitest('integration')],
@@ -24,12 +25,15 @@ const STEPS = [
 async function compile() {
   const { code, output } = await build();
   if (code !== 0) console.log(output.trimEnd());
-  return asCounts(code);
+  return asCounts('types', code);
 }
 
-/** @param {string[]} command */
-async function check(command) {
-  return asCounts(await runNode(command));
+/**
+ * @param {string} title
+ * @param {string[]} command
+ */
+async function check(title, command) {
+  return asCounts(title, await runNode(command));
 }
 
 /** @param {string} project */
@@ -44,10 +48,12 @@ async function vitest(project) {
 /**
  * A check that is not made of tests counts as one.
  *
+ * @param {string} title
  * @param {number | null} code
+ * @returns {Counts}
  */
-function asCounts(code) {
-  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+function asCounts(title, code) {
+  return code === 0 ? { passed: 1, failed: 0, failures: [] } : { passed: 0, failed: 1, failures: [title] };
 }
 
 /** @param {number} ms */
@@ -67,15 +73,14 @@ await runCommand(async () => {
   checkNode();
   await ensureInstalled();
   if (!process.env.REDIS_URL) ensureRedisServer(console.log);
-  const total = { passed: 0, failed: 0 };
+  const tally = new Tally();
   for (const [title, step] of STEPS) {
     console.log(`\n── ${title}`);
     const start = performance.now();
-    const { passed, failed } = await step();
-    console.log(`── ${title}: ${passed} passed, ${failed} failed in ${seconds(performance.now() - start)} s`);
-    total.passed += passed;
-    total.failed += failed;
+    const counts = await step();
+    const took = seconds(performance.now() - start);
+    console.log(`── ${title}: ${counts.passed} passed, ${counts.failed} failed in ${took} s`);
+    tally.add(counts);
   }
-  console.log(`\n${total.passed} passed, ${total.failed} failed`);
-  return total.failed === 0 ? 0 : 1;
+  return tally.print();
 });

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ROOT } from '@shoal/tools/root';
 import { checkNode, isInstalled } from '@shoal/tools/setup';
 import { readCounts } from '@shoal/tools/vitest-counts';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -53,25 +54,46 @@ describe('isInstalled', () => {
 });
 
 describe('the counts of a test run', () => {
-  function report(passed: number, failed: number, files: { status: string; assertionResults: unknown[] }[] = []) {
+  function report(numPassedTests: number, testResults: object[] = []) {
     const file = join(folder, 'report.json');
-    writeFileSync(file, JSON.stringify({ numPassedTests: passed, numFailedTests: failed, testResults: files }));
+    writeFileSync(file, JSON.stringify({ numPassedTests, testResults }));
     return file;
   }
 
-  test('are those of its report', () => {
-    expect(readCounts(report(3, 2, [{ status: 'failed', assertionResults: [{}] }]), 1)).toEqual({
+  test('are those of its report, with a line for each test that failed', () => {
+    const assertionResults = [
+      { status: 'passed', fullName: 'a queue holds', failureMessages: [] },
+      {
+        status: 'failed',
+        fullName: 'a queue ends',
+        failureMessages: ['\u001b[31mError: 1 is not 2\u001b[39m\n    at here'],
+      },
+    ];
+    expect(
+      readCounts(report(3, [{ name: join(ROOT, 'test/a.spec.ts'), status: 'failed', assertionResults }]), 1),
+    ).toEqual({
       passed: 3,
-      failed: 2,
+      failed: 1,
+      failures: ['test/a.spec.ts > a queue ends: Error: 1 is not 2'],
     });
   });
 
   test('count a file that could not be loaded as one failure', () => {
-    expect(readCounts(report(3, 0, [{ status: 'failed', assertionResults: [] }]), 1)).toEqual({ passed: 3, failed: 1 });
+    const file = {
+      name: join(ROOT, 'test/a.spec.ts'),
+      status: 'failed',
+      message: 'no such module\n',
+      assertionResults: [],
+    };
+    expect(readCounts(report(3, [file]), 1)).toEqual({
+      passed: 3,
+      failed: 1,
+      failures: ['test/a.spec.ts: no such module'],
+    });
   });
 
   test('have a failure wherever the run ended badly', () => {
-    expect(readCounts(report(3, 0), 1)).toEqual({ passed: 3, failed: 1 });
-    expect(readCounts(join(folder, 'never-written.json'), null)).toEqual({ passed: 0, failed: 1 });
+    expect(readCounts(report(3), 1)).toMatchObject({ passed: 3, failed: 1 });
+    expect(readCounts(join(folder, 'never-written.json'), null)).toMatchObject({ passed: 0, failed: 1 });
   });
 });
