@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { isLate, limitCommands } from './command-timeout.js';
 import { ReadOnlyError } from './primary-connector.js';
 import { type RedisTarget, sentinelOptions, serverOptions } from './redis-target.js';
 import { watchConnection } from './watch-connection.js';
@@ -32,8 +33,10 @@ const reconnect = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 10),
 
 interface Profile {
   readonly enableOfflineQueue: boolean;
+  /** How long a command may take, in ms. */
+  readonly commandMs?: number;
   /** Of every connection. */
-  readonly connection: Pick<RedisOptions, 'maxRetriesPerRequest' | 'commandTimeout' | 'connectTimeout'>;
+  readonly connection: Pick<RedisOptions, 'maxRetriesPerRequest' | 'connectTimeout'>;
   /** What happens to commands whose node of a cluster is away or has handed their slot over. */
   readonly redirect: Pick<
     ClusterOptions,
@@ -43,7 +46,8 @@ interface Profile {
 
 const FAIL_FAST: Profile = {
   enableOfflineQueue: false,
-  connection: { maxRetriesPerRequest: 0, commandTimeout: COMMAND_TIMEOUT_MS, connectTimeout: COMMAND_TIMEOUT_MS },
+  commandMs: COMMAND_TIMEOUT_MS,
+  connection: { maxRetriesPerRequest: 0, connectTimeout: COMMAND_TIMEOUT_MS },
   redirect: { retryDelayOnFailover: 0, retryDelayOnClusterDown: 0 },
 };
 
@@ -79,9 +83,9 @@ export function openNamedServer(target: RedisTarget, onError: OnError): Redis {
  * @param beside a client of the same target; of a cluster it knows the nodes
  */
 export function openSubscriber(target: RedisTarget, beside: RedisClient, onError: OnError): Redis {
-  const subscriber: Redis = openServer(target, PATIENT, onError, {
+  const profile = { ...PATIENT, commandMs: COMMAND_TIMEOUT_MS };
+  const subscriber: Redis = openServer(target, profile, onError, {
     autoResubscribe: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: (attempt) => {
       if (beside instanceof Cluster) goElsewhere(subscriber, beside);
       return reconnect(attempt);
@@ -99,7 +103,7 @@ export async function subscribe(subscriber: Redis, ...channels: string[]): Promi
     await subscriber.subscribe(...channels);
     return true;
   } catch (error) {
-    if (error instanceof Error && error.message === 'Command timed out') subscriber.disconnect(true);
+    if (isLate(error)) subscriber.disconnect(true);
     return false;
   }
 }
@@ -136,6 +140,7 @@ function openServer(
   const redis = endsAtOnce(new Redis(options));
   redis.on('error', onError);
   redis.on('sentinelError', onError);
+  if (profile.commandMs !== undefined) limitCommands(redis, profile.commandMs);
   const primary = !target.redisCluster;
   watchConnection(redis, { silenceMs: SILENCE_MS, primary });
   // BullMQ blocks on connections that it makes of the one that it is given.
@@ -173,6 +178,8 @@ function openCluster(target: RedisTarget, profile: Profile, onError: OnError): C
   cluster.on('error', onError);
   cluster.on('node error', onError);
   watchNodes(cluster, SILENCE_MS);
+  const { commandMs } = profile;
+  if (commandMs !== undefined) cluster.on('+node', (node: Redis) => limitCommands(node, commandMs));
   const duplicate = cluster.duplicate.bind(cluster);
   cluster.duplicate = (nodes, options) => watchNodes(endsAtOnce(duplicate(nodes, options)), BLOCKING_SILENCE_MS);
   return cluster;

@@ -34,7 +34,8 @@ export async function send({ url, id, body, secrets }: Outgoing, sender: Sender)
   if (secrets.length === 0) return noAnswer('no_secret', 'there is no secret to sign with, or it cannot be opened');
   const timestamp = Math.floor(clock() / 1000);
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), timeoutMs);
+  // An answer that came while this process stood still is read before its time is over.
+  const timer = setTimeout(() => setImmediate(() => late.abort()), timeoutMs);
   try {
     const destination = parseDestination(url, allow);
     const addresses = await resolveInTime(resolveDestination(destination, resolve, allow), late.signal);
