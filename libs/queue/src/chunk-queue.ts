@@ -2,6 +2,7 @@
 import { Queue } from 'bullmq';
 import { type Chunk, formChunks, type PlacedSlice } from './chunks.js';
 import { CHUNKS, queueTag } from './keys.js';
+import { sendEach } from './pipeline.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
 
@@ -81,8 +82,13 @@ export class ChunkQueue {
     if (commits.length === 0) return;
     this.#sent = [];
     try {
-      const told = this.#redis.multi().zrem(`${this.#tag}:commits:due`, ...commits);
-      await told.hdel(`${this.#tag}:commits`, ...commits).exec();
+      // No transaction: a Redis that has reached `maxmemory` refuses any, also of what frees memory. In this order, the sweeper
+      // ends what was cut off in between.
+      const replies = await sendEach(this.#redis, [
+        ['HDEL', `${this.#tag}:commits`, ...commits],
+        ['ZREM', `${this.#tag}:commits:due`, ...commits],
+      ]);
+      for (const [error] of replies) if (error) throw error;
     } catch (error) {
       // Else the sweeper would enqueue them once more.
       this.#noteSent(commits);
