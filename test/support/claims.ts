@@ -11,6 +11,8 @@ export class Claims {
   readonly #all: Claim[] = [];
   #next = 0;
   #wake = () => {};
+  /** Of whatever comes from now on. */
+  #outcome: Outcome | undefined;
 
   /** Items that were taken so far. */
   get count(): number {
@@ -19,6 +21,7 @@ export class Claims {
 
   /** An engine's `take`. */
   take(item: ClaimedItem): Promise<Outcome> {
+    if (this.#outcome) return Promise.resolve(this.#outcome);
     return new Promise((resolve) => {
       this.#all.push({ item, settle: resolve });
       this.#wake();
@@ -36,7 +39,9 @@ export class Claims {
     return this.#all.slice(this.#next - count, this.#next);
   }
 
+  /** Those that were taken, and those that are still to come: a chunk may be on its way here. */
   settleAll(outcome: Outcome): void {
+    this.#outcome = outcome;
     for (const claim of this.#all) claim.settle(outcome);
   }
 }
