@@ -103,6 +103,24 @@ test('a worker that is stopped in the middle leaves its texts to another, which 
   expect(answers.map(({ ids }) => [...ids])).toEqual(again.map(({ ids }) => [...ids]));
 });
 
+test('a text whose workers are stopped again and again, each after a few tokens of it, ends as if it had been left alone', async () => {
+  const bench = await openBench({ redisUrl });
+  const job = jobOf(bench, PROMPTS.slice(0, 1), { max_tokens: 150 });
+  const id = await submit(bench, job);
+  let [seen, stops] = [0, 0];
+  let { stop } = await startGenerator(bench);
+  for await (const { pieces } of bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never)) {
+    seen += pieces.length;
+    if (seen <= 2 * stops || stops === 5) continue;
+    stops++;
+    await stop();
+    stop = (await startGenerator(bench)).stop;
+  }
+  expect(stops).toBe(5);
+  const [again] = await answersOf(bench, await submit(bench, job));
+  expect(await answersOf(bench, id)).toMatchObject([{ ids: again!.ids, text: again!.text }]);
+});
+
 test('a stop string ends a text, and nothing of it is shown', async () => {
   const bench = await openBench({ redisUrl });
   await startGenerator(bench);
