@@ -71,7 +71,9 @@ export class GeneratorEngine implements Engine {
   }
 
   room(): Room {
-    const free = this.#options.engine.rows + WAITING - this.#held;
+    // What would wait for a suspect here may run elsewhere.
+    const rows = this.#hasSuspect() ? this.#begun.size : this.#options.engine.rows;
+    const free = rows + WAITING - this.#held;
     return { items: free, tokens: free > 0 ? Number.MAX_SAFE_INTEGER : 0 };
   }
 
@@ -116,6 +118,11 @@ export class GeneratorEngine implements Engine {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#options.engine.close();
+  }
+
+  #hasSuspect(): boolean {
+    const suspect = ({ item }: Row) => item.strikes > 0;
+    return [...this.#waiting].some(suspect) || [...this.#begun].some((row) => row.unproven && suspect(row));
   }
 
   /** What was taken beyond the room for it has the place of the last one that waits and is less urgent. */
