@@ -70,8 +70,8 @@ local function goes_back(chunk, turn, next)
   local behind = since - tonumber(f[1] or turn.overtaken)
   if behind <= 0 or (not text and behind < LEAD) or returns >= (text and MOST_RETURNS_OF_TEXT or MOST_RETURNS) then return end
   local due = tonumber(f[3] or turn.tag) + behind
-  -- A text that made way had its turn before all that waits.
-  for better = 1, text and turn.rank - 1 or 0 do due = math.max(due, tags[better] or 0) end
+  -- A text that made way had its turn before all that waits: behind the latest of the better ones it goes.
+  if text then due = math.max(due, (tags[turn.rank + 4] or 0) + QUANTUM) end
   local priority = priority_of(read_order(), due)
   local first = redis.call('ZRANGE', TAG .. ':chunks:prioritized', next, next, 'WITHSCORES')[2]
   if not first or tonumber(first) / PRIORITY_STEP >= priority then return end
@@ -105,9 +105,9 @@ local function write_corrections()
   for tenant, by_rank in pairs(corrections) do
     local tags = {}
     for tag in string.gmatch(redis.call('HGET', TAG .. ':tags', tenant) or '', '%S+') do tags[#tags + 1] = tonumber(tag) end
-    if #tags == 5 then
+    if #tags >= 5 then
       for rank = 1, 3 do tags[rank] = math.max(0, tags[rank] + by_rank[rank]) end
-      for n = 1, 5 do tags[n] = exact(tags[n]) end
+      for n = 1, #tags do tags[n] = exact(tags[n]) end
       redis.call('HSET', TAG .. ':tags', tenant, table.concat(tags, ' '))
     end
   end
