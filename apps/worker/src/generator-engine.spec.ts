@@ -30,15 +30,15 @@ const ITEM = {
   ...{ strikes: 0, attempts: 0, written: 0, queuedMs: 0 },
 } as unknown as ClaimedItem;
 
-/** One row, in which `start` plays the engine. */
+/** A worker of `rows`, in which `start` plays the engine. */
 function openEngine(
   start: (told: GenerationListener) => void,
   publisher: Partial<GeneratorEngineOptions['publisher']>,
-  reader = new TextReader(() => UNITS),
+  { reader = new TextReader(() => UNITS), rows = 1 } = {},
 ): GeneratorEngine {
   return new GeneratorEngine({
     engine: {
-      rows: 1,
+      rows,
       start: (_request, told) => start(told),
       stop: () => undefined,
       stats: () => ({ promptTokens: 0, tokens: 0, passSeconds: 0 }) as never,
@@ -83,7 +83,7 @@ it('ends an answer with all of its text where the last tokens come while earlier
     published.push(...finished);
     return finished.map(() => 1 as const);
   };
-  expect(await openEngine(start, { publish }, reader).take(ITEM)).toEqual({ kind: 'done' });
+  expect(await openEngine(start, { publish }, { reader }).take(ITEM)).toEqual({ kind: 'done' });
   expect(published.map(({ result }) => result?.output)).toMatchObject([{ text: 'fish swim' }]);
 });
 
@@ -99,4 +99,21 @@ it.each([
   });
   expect(await engine.take(ITEM)).toEqual(outcome);
   expect(back.length).toBe(unbegun);
+});
+
+it('has no room for what would only wait for a suspect, until that has got on', async () => {
+  let told: GenerationListener | undefined;
+  const start = (listener: GenerationListener) => {
+    told = listener;
+  };
+  const engine = openEngine(start, {}, { rows: 4 });
+  const items = () => engine.room().items;
+  expect(items()).toBe(6);
+  const done = engine.take({ ...ITEM, strikes: 1 });
+  await expect.poll(() => told).toBeDefined();
+  expect(items()).toBe(2);
+  told!.tokens(tokensOf('x'.repeat(64)));
+  await expect.poll(items).toBe(5);
+  told!.ended(LENGTH);
+  expect(await done).toEqual({ kind: 'done' });
 });
