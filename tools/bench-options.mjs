@@ -10,6 +10,7 @@ export const PARTS = /** @type {const} */ ([
   'decode',
   'generation',
   'generation-mixed',
+  'generation-redis',
   'scale',
   'limits',
 ]);

@@ -4,6 +4,7 @@ import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
 import { generationBench } from './generation/generation-bench.js';
 import { generationMixedBench } from './generation/generation-mixed.js';
+import { generationRedisBench } from './generation/generation-redis.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -24,6 +25,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     decode: () => decodeBench(options),
     generation: () => generationBench(options),
     'generation-mixed': async () => [await generationMixedBench(options)],
+    'generation-redis': async () => [await generationRedisBench(options)],
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
   };

@@ -1,29 +1,16 @@
 /** Texts through the queue: a real model, a real engine in its thread, and what of them is in Redis. */
-import { readFileSync } from 'node:fs';
-import type { GeneratedText, GenerationSettings, PromptItem } from '@shoal/contracts';
-import { AnswerText, addToAnswers, loadStreamDecoders, type Model, openRepository } from '@shoal/models';
+import type { GeneratedText } from '@shoal/contracts';
+import { AnswerText, addToAnswers, loadStreamDecoders } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
-import type { NewJob } from '@shoal/queue';
 import { createGenerationMetrics, createLogger, createWorkerMetrics } from '@shoal/telemetry';
 import { Registry } from 'prom-client';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { loadGenerator } from '../../apps/worker/dist/load-generator.js';
-import { ROOT } from '../support/processes.js';
+import { jobOf, model, PROMPTS, submit } from '../support/generator.js';
 import { type Bench, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
 
 const redisUrl = inject('redisUrl');
 const never = new AbortController().signal;
-
-const GREEDY: GenerationSettings = {
-  ...{ max_tokens: 40, min_tokens: 0, n: 1, temperature: 0, top_p: 1, top_k: 0, min_p: 0, seed: 1 },
-  ...{ frequency_penalty: 0, presence_penalty: 0, repetition_penalty: 1, logit_bias: [], stop: [], stop_token_ids: [] },
-  ...{ include_stop_str_in_output: false, ignore_eos: true, skip_special_tokens: true, logprobs: null, echo: false },
-};
-
-async function model(): Promise<Model> {
-  const { models } = await openRepository(`${ROOT}models`);
-  return models.find(({ name }) => name === 'wordnet-lm')!;
-}
 
 async function startGenerator(bench: Bench) {
   const registry = new Registry();
@@ -54,38 +41,11 @@ async function startGenerator(bench: Bench) {
   return { worker, stop, registry };
 }
 
-function jobOf(bench: Bench, prompts: readonly number[][], settings: Partial<GenerationSettings> = {}): NewJob {
-  const parameters = { ...GREEDY, ...settings };
-  const base = bench.job(prompts.map(() => 0));
-  return {
-    ...base,
-    meta: { ...base.meta, task: 'text-generation', parameters },
-    items: prompts.map((ids): PromptItem => ({ kind: 'prompt', ids: Uint32Array.from(ids), choice: 0 })),
-    tokens: prompts.map(({ length }) => length),
-    answers: prompts.map(() => parameters.max_tokens),
-    resultBytes: 20_000,
-  };
-}
-
-async function submit(bench: Bench, job: NewJob): Promise<string> {
-  const [admitted] = await bench.store.submit([job]);
-  if (admitted === undefined || admitted instanceof Error) throw admitted;
-  return admitted.id;
-}
-
 async function answersOf(bench: Bench, id: string): Promise<GeneratedText[]> {
   const { state, results } = await bench.end(id);
   expect(state).toBe('completed');
   return results.map((result) => result!.output as GeneratedText);
 }
-
-interface Reference {
-  readonly greedy: readonly { readonly input_ids: readonly number[] }[];
-}
-
-const { greedy } = JSON.parse(readFileSync(`${ROOT}/test/fixtures/wordnet-lm/reference.json`, 'utf8')) as Reference;
-/** The sixteen of the reference, more than once: a row may begin with what another has left. */
-const PROMPTS = Array.from({ length: 40 }, (_, n) => [...greedy[n % greedy.length]!.input_ids]);
 
 test('texts that are made together are those that are made alone, and what is followed is what is stored', async () => {
   const bench = await openBench({ redisUrl });
@@ -141,6 +101,24 @@ test('a worker that is stopped in the middle leaves its texts to another, which 
   for (const [n, { text }] of answers.entries()) expect(text.startsWith(texts[n]!)).toBe(true);
   const again = await answersOf(bench, await submit(bench, job));
   expect(answers.map(({ ids }) => [...ids])).toEqual(again.map(({ ids }) => [...ids]));
+});
+
+test('a text whose workers are stopped again and again, each after a few tokens of it, ends as if it had been left alone', async () => {
+  const bench = await openBench({ redisUrl });
+  const job = jobOf(bench, PROMPTS.slice(0, 1), { max_tokens: 150 });
+  const id = await submit(bench, job);
+  let [seen, stops] = [0, 0];
+  let { stop } = await startGenerator(bench);
+  for await (const { pieces } of bench.store.follow(TENANT, id, { parts: 0, pieces: 0 }, never)) {
+    seen += pieces.length;
+    if (seen <= 2 * stops || stops === 5) continue;
+    stops++;
+    await stop();
+    stop = (await startGenerator(bench)).stop;
+  }
+  expect(stops).toBe(5);
+  const [again] = await answersOf(bench, await submit(bench, job));
+  expect(await answersOf(bench, id)).toMatchObject([{ ids: again!.ids, text: again!.text }]);
 });
 
 test('a stop string ends a text, and nothing of it is shown', async () => {

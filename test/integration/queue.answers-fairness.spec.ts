@@ -74,6 +74,26 @@ test('what answers have on average is learned, and jobs to come are charged and 
   expect(await chargeOf(bench, await bench.submit(1, { ...oneOf, answers: [5] }))).toBe(5);
 });
 
+test('what comes while urgent answers wait goes behind them, also where those before them were shorter than was charged', async () => {
+  const bench = await openBench({ redisUrl });
+  let ended = 0;
+  const { claims, publisher } = bench.startHolder((taken) => ({ items: 1 - (taken - ended), tokens: 1_000_000 }));
+  const submit = (count: number, priority: 'high' | 'low') =>
+    bench.store.submit(Array.from({ length: count }, (_, n) => bench.job(n, { ...oneOf, priority })));
+  await submit(12, 'high');
+  const ranks: number[] = [];
+  for (let n = 0; n < 16; n++) {
+    if (n === 6) await submit(4, 'low');
+    const [claim] = await claims.next(1);
+    ranks.push(claim!.item.rank);
+    await publisher.begin([claim!.item]);
+    await publisher.publish([{ item: claim!.item, result: resultOf(1), used: 4 }]);
+    ended++;
+    claim!.settle({ kind: 'done' });
+  }
+  expect(ranks.join('')).toBe('1111111111113333');
+});
+
 test('a tenant with answers ten times as long as those of another gets its share of tokens, and no more', async () => {
   const bench = await openBench({ redisUrl });
   const used = { long: 400, short: 40 };

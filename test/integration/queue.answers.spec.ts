@@ -1,5 +1,6 @@
 import { expect, inject, test } from 'vitest';
 import { pieceOf, written } from '../support/answers.js';
+import { startOwnRedis } from '../support/own-redis.js';
 import { type Bench, NOTHING_LEFT, openBench, TENANT } from '../support/queue-harness.js';
 import { startRedisCluster } from '../support/redis-cluster.js';
 import { resultOf } from '../support/scripted-model.js';
@@ -37,7 +38,7 @@ test('a piece that is sent twice is there once; one that leaves a gap, or has ha
   const item = claim!.item;
   const write = async (from: number, to: number) => (await publisher.write([written(item, from, to)]))[0];
   expect([await write(0, 2), await write(0, 2), await write(0, 1)]).toEqual([1, 1, 1]);
-  expect([await write(3, 4), await write(1, 3)]).toEqual([-1, -1]);
+  expect([await write(3, 4), await write(1, 3)]).toEqual([-2, -2]);
   expect(await write(2, 4)).toBe(1);
   const entries = await bench.redis.xrange(textKey(bench, id), '-', '+');
   expect(entries.map(([seq]) => seq)).toEqual(['1-0', '2-0']);
@@ -77,6 +78,7 @@ test('a returned item goes on with what was written of it, and its end stores th
   const [first] = await claims.next(1);
   await publisher.begin([first!.item]);
   await publisher.write([written(first!.item, 0, 5)]);
+  await publisher.unbegin([first!.item]);
   first!.settle({ kind: 'returned' });
   const [second] = await claims.next(1);
   expect(second!.item).toMatchObject({ written: 5, strikes: 0 });
@@ -85,7 +87,7 @@ test('a returned item goes on with what was written of it, and its end stores th
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
 });
 
-test('a death counts as a strike only where nothing was written since the pass began, and writing takes strikes back', async () => {
+test('a death counts as a strike until 64 tokens were written since the claim, and they take strikes back', async () => {
   const bench = await openBench({ redisUrl });
   const { claims, publisher } = bench.startHolder();
   await bench.submit(1, ONE);
@@ -96,14 +98,69 @@ test('a death counts as a strike only where nothing was written since the pass b
     await publisher.begin([claim!.item]);
     return claim!;
   };
-  await bench.loseLock(await claimed());
-  await bench.loseLock(await claimed());
-  const third = await claimed();
-  await publisher.write([written(third.item, 0)]);
-  await bench.loseLock(third);
-  await bench.loseLock(await claimed());
+  for (const tokens of [50, 63, 64]) {
+    const claim = await claimed();
+    await publisher.write([written(claim.item, claim.item.written, claim.item.written + tokens)]);
+    await bench.loseLock(claim);
+  }
   await claimed();
-  expect(strikes).toEqual([0, 1, 2, 0, 1]);
+  expect(strikes).toEqual([0, 1, 2, 0]);
+});
+
+test('of a log that ends elsewhere than it should the item is claimed anew, and goes on from where it ends', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims, publisher } = bench.startHolder();
+  const id = await bench.submit(1, ONE);
+  const [first] = await claims.next(1);
+  await publisher.write([written(first!.item, 0, 5), written(first!.item, 5, 9)]);
+  // A Redis that has failed over may have lost the last second.
+  await bench.redis.xdel(textKey(bench, id), '2-0');
+  await bench.redis.hset(bench.recordKey(id), { made0: 5, last0: 1, pieces: 1 });
+  expect(await publisher.write([written(first!.item, 9, 10)])).toEqual([-2]);
+  first!.settle({ kind: 'retry', afterMs: 1 });
+  const [second] = await claims.next(1);
+  expect(second!.item.written).toBe(5);
+  expect(await publisher.written(second!.item)).toEqual([pieceOf(0, 5)]);
+});
+
+test('an attempt that failed after tokens were written is counted, and once where that is told twice', async () => {
+  const bench = await openBench({ redisUrl });
+  const { claims, publisher } = bench.startHolder();
+  await bench.submit(1, ONE);
+  const [first] = await claims.next(1);
+  await publisher.begin([first!.item]);
+  await publisher.write([written(first!.item, 0, 70)]);
+  expect(await publisher.publish([{ item: first!.item }])).toEqual([1]);
+  expect(await publisher.publish([{ item: first!.item }])).toEqual([1]);
+  first!.settle({ kind: 'retry', afterMs: 1 });
+  const [second] = await claims.next(1);
+  expect(second!.item).toMatchObject({ attempts: 1, written: 70, strikes: 0 });
+});
+
+test('what was written of one answer is read without those beside it, in as many pages as it takes', async () => {
+  const bench = await openBench({ redisUrl: await startOwnRedis() });
+  const { claims, publisher } = bench.startHolder();
+  await bench.submit([1, 2], { answers: [1000, 1000] });
+  const [own, other] = (await claims.next(2)).map(({ item }) => item);
+  for (let n = 0; n < 600; n += 50) {
+    const some = Array.from({ length: 50 }, (_, i) => n + i);
+    await publisher.write(some.map((token) => written(own!, token)));
+    await publisher.write(some.map((token) => written(other!, token)));
+  }
+  const reads = async () => /cmdstat_xrange:calls=(\d+)/.exec(await bench.redis.info('commandstats'))?.[1];
+  expect(await publisher.written(own!)).toEqual(Array.from({ length: 600 }, (_, n) => pieceOf(n, n + 1)));
+  expect(Number(await reads())).toBeLessThan(610);
+  // A log that an earlier version has begun.
+  const old = await bench.submit([1, 2], { answers: [9, 9] });
+  const items = (await claims.next(2)).map(({ item }) => item);
+  for (const token of [0, 1]) await publisher.write(items.map((item) => written(item, token)));
+  const log = await bench.redis.xrangeBuffer(textKey(bench, old), '-', '+');
+  await bench.redis.del(textKey(bench, old));
+  for (const [seq, fields] of log) await bench.redis.xadd(textKey(bench, old), seq, ...fields.slice(0, 4));
+  await bench.redis.hdel(bench.recordKey(old), 'last0', 'last1');
+  await publisher.write([written(items[0]!, 2)]);
+  expect(await publisher.written(items[0]!)).toEqual([0, 1, 2].map((token) => pieceOf(token, token + 1)));
+  expect(await publisher.written(items[1]!)).toEqual([0, 1].map((token) => pieceOf(token, token + 1)));
 });
 
 test('an answer that is returned before its first token has ended no process; a worker that lost it takes nothing back', async () => {

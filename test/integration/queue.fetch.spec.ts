@@ -38,12 +38,12 @@ test('a worker that waits for work takes as many chunks as it has room for, and 
 
 test('a worker without room fetches what comes before all that waits in it, and nothing else', async () => {
   const bench = await openBench({ redisUrl });
-  let [items, first, looks] = [1, 0, 0];
+  let [items, looks, preceded] = [1, 0, false];
   const { claims } = bench.startHolder(
     () => ({ items, tokens: 1000 }),
     () => {
       looks++;
-      return first;
+      return preceded;
     },
   );
   await bench.submit(0);
@@ -53,7 +53,7 @@ test('a worker without room fetches what comes before all that waits in it, and 
   looks = 0;
   await expect.poll(() => looks).toBeGreaterThan(2);
   expect(await bench.redis.zcard(`${bench.tag}:chunks:prioritized`)).toBe(1);
-  first = 1e9;
+  preceded = true;
   expect((await claims.next(1))[0]!.item.jobId).toBe(id);
 });
 

@@ -11,9 +11,9 @@ import {
   Consumer,
   type JobStoreOptions,
   type NewJob,
-  NOBODY,
   type OpenJobStore,
   openJobStore,
+  type Place,
   Publisher,
   parseJobId,
   queueTag,
@@ -90,7 +90,7 @@ export interface Bench {
   end(id: string, tenant?: string): Promise<JobRecord>;
   startWorker(options?: WorkerOptions): Promise<ScriptedWorker>;
   /** A consumer that runs nothing: `claims` has what it fetched. `room` as its engine tells it; enough where left out. */
-  startHolder(room?: (taken: number) => Room, first?: () => number): Holder;
+  startHolder(room?: (taken: number) => Room, isPreceded?: (by: Place) => boolean): Holder;
   /** What admission has reserved and not yet got back. */
   counters(): Promise<unknown>;
   /** The chunk's worker is taken for dead: its lock is gone, and BullMQ's own stalled check hands it out again. */
@@ -237,7 +237,7 @@ export async function openBench({
 
   const startHolder = (
     room: (taken: number) => Room = () => ({ items: 100_000, tokens: 1_000_000 }),
-    first: () => number = () => NOBODY,
+    isPreceded: (by: Place) => boolean = () => false,
   ) => {
     const claims = new Claims();
     const consumer = new Consumer({
@@ -247,7 +247,7 @@ export async function openBench({
       onError: () => undefined,
     });
     const publisher = new Publisher({ redis: consumer.redis, queue, maxResultBytes: 1024 * 1024 });
-    consumer.start({ room: () => room(claims.count), first, take: (item) => claims.take(item) });
+    consumer.start({ room: () => room(claims.count), isPreceded, take: (item) => claims.take(item) });
     let stopped: Promise<void> | undefined;
     const close = async () => {
       claims.settleAll({ kind: 'done' });

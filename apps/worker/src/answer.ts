@@ -38,9 +38,9 @@ export class Answer {
     return this.#tokens.length;
   }
 
-  /** Tokens that are not in the log. */
-  get unwritten(): number {
-    return this.#tokens.length - this.#written;
+  /** Tokens that are in the log. */
+  get written(): number {
+    return this.#written;
   }
 
   /** The stop string that has ended it. */

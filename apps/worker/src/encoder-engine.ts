@@ -8,7 +8,7 @@ import {
   NotStarted,
   type RunGate,
 } from '@shoal/batching';
-import type { ClaimedItem, Engine, Outcome, Room } from '@shoal/queue';
+import type { ClaimedItem, Engine, Outcome, Place, Room } from '@shoal/queue';
 import { type BatchStages, processBatch } from './process-batch.js';
 
 /**
@@ -49,8 +49,8 @@ export class EncoderEngine implements Engine {
     };
   }
 
-  first(): number {
-    return this.#batcher.first;
+  isPreceded({ tag }: Place): boolean {
+    return tag < this.#batcher.first && this.#batcher.first < Number.POSITIVE_INFINITY;
   }
 
   async take(item: ClaimedItem): Promise<Outcome> {

@@ -36,14 +36,15 @@ export class GenerationReporter {
     this.#options.metrics.itemsInFlight.set(this.#labels, items);
   }
 
-  /** The first tokens of an answer are there, so many ms after this worker took its item. */
+  /** Tokens of an answer are there, the first ones so many ms after this worker took its item; what it is is told where it began. */
   began(item: ClaimedItem, tokens: number, ms: number): void {
     const { generation, metrics } = this.#options;
+    generation.generationTokens.inc(this.#labels, tokens);
+    if (item.written > 0) return;
     metrics.queueDuration.observe(this.#labels, item.queuedMs / 1000);
     generation.promptTokens.inc(this.#labels, item.length);
     generation.requestPromptTokens.observe(this.#labels, item.length);
-    generation.generationTokens.inc(this.#labels, tokens);
-    if (item.written === 0) generation.timeToFirstToken.observe(this.#labels, (item.queuedMs + ms) / 1000);
+    generation.timeToFirstToken.observe(this.#labels, (item.queuedMs + ms) / 1000);
   }
 
   /** So many tokens of an answer came, each so many ms after the one before. */

@@ -2,7 +2,7 @@ import type { Finish, GenerationListener, NewToken } from '@shoal/generation';
 import type { StreamDecoder } from '@shoal/models';
 import { type ClaimedItem, Dropped, type Finished } from '@shoal/queue';
 import { expect, it } from 'vitest';
-import { GeneratorEngine } from './generator-engine.js';
+import { GeneratorEngine, type GeneratorEngineOptions } from './generator-engine.js';
 import { TextReader } from './text-reader.js';
 
 /** Tokens are code units. */
@@ -30,24 +30,16 @@ const ITEM = {
   ...{ strikes: 0, attempts: 0, written: 0, queuedMs: 0 },
 } as unknown as ClaimedItem;
 
-it('ends an answer with all of its text where the last tokens come while earlier ones are read', async () => {
-  const published: Finished[] = [];
-  let listener: GenerationListener | undefined;
-  const reader = new TextReader(() => UNITS);
-  const read = reader.read.bind(reader);
-  reader.read = async (unread) => {
-    const pieces = await read(unread);
-    listener?.tokens(tokensOf('swim'));
-    listener?.ended(LENGTH);
-    return pieces;
-  };
-  const engine = new GeneratorEngine({
+/** A worker of `rows`, in which `start` plays the engine. */
+function openEngine(
+  start: (told: GenerationListener) => void,
+  publisher: Partial<GeneratorEngineOptions['publisher']>,
+  { reader = new TextReader(() => UNITS), rows = 1 } = {},
+): GeneratorEngine {
+  return new GeneratorEngine({
     engine: {
-      rows: 1,
-      start: (_request, told) => {
-        listener = told;
-        told.tokens(tokensOf('fish '));
-      },
+      rows,
+      start: (_request, told) => start(told),
       stop: () => undefined,
       stats: () => ({ promptTokens: 0, tokens: 0, passSeconds: 0 }) as never,
       close: async () => undefined,
@@ -59,10 +51,8 @@ it('ends an answer with all of its text where the last tokens come while earlier
       unbegin: async () => {},
       write: async (pieces) => pieces.map(() => 2),
       written: async () => [],
-      publish: async (finished) => {
-        published.push(...finished);
-        return finished.map(() => 1);
-      },
+      publish: async (finished) => finished.map(() => 1),
+      ...publisher,
     },
     rate: { add: () => undefined },
     reporter: {
@@ -72,6 +62,58 @@ it('ends an answer with all of its text where the last tokens come while earlier
       ended: () => undefined,
     } as never,
   });
-  expect(await engine.take(ITEM)).toEqual({ kind: 'done' });
+}
+
+it('ends an answer with all of its text where the last tokens come while earlier ones are read', async () => {
+  const published: Finished[] = [];
+  let listener: GenerationListener | undefined;
+  const reader = new TextReader(() => UNITS);
+  const read = reader.read.bind(reader);
+  reader.read = async (unread) => {
+    const pieces = await read(unread);
+    listener?.tokens(tokensOf('swim'));
+    listener?.ended(LENGTH);
+    return pieces;
+  };
+  const start = (told: GenerationListener) => {
+    listener = told;
+    told.tokens(tokensOf('fish '));
+  };
+  const publish = async (finished: readonly Finished[]) => {
+    published.push(...finished);
+    return finished.map(() => 1 as const);
+  };
+  expect(await openEngine(start, { publish }, { reader }).take(ITEM)).toEqual({ kind: 'done' });
   expect(published.map(({ result }) => result?.output)).toMatchObject([{ text: 'fish swim' }]);
+});
+
+it.each([
+  [0, { kind: 'done' }, 0],
+  [-1, { kind: 'done' }, 0],
+  [-2, { kind: 'retry', afterMs: 1000 }, 1],
+] as const)('a write that is answered %i ends the row: %o', async (verdict, outcome, unbegun) => {
+  const back: ClaimedItem[] = [];
+  const engine = openEngine((told) => told.tokens(tokensOf('fish')), {
+    write: async (pieces) => pieces.map(() => verdict),
+    unbegin: async (items) => void back.push(...items),
+  });
+  expect(await engine.take(ITEM)).toEqual(outcome);
+  expect(back.length).toBe(unbegun);
+});
+
+it('has no room for what would only wait for a suspect, until that has got on', async () => {
+  let told: GenerationListener | undefined;
+  const start = (listener: GenerationListener) => {
+    told = listener;
+  };
+  const engine = openEngine(start, {}, { rows: 4 });
+  const items = () => engine.room().items;
+  expect(items()).toBe(6);
+  const done = engine.take({ ...ITEM, strikes: 1 });
+  await expect.poll(() => told).toBeDefined();
+  expect(items()).toBe(2);
+  told!.tokens(tokensOf('x'.repeat(64)));
+  await expect.poll(items).toBe(5);
+  told!.ended(LENGTH);
+  expect(await done).toEqual({ kind: 'done' });
 });

@@ -1,5 +1,13 @@
 import type { Finish, GenerationEngine, NewToken, TextLimits } from '@shoal/generation';
-import { type ClaimedItem, type Engine, NOBODY, type Outcome, type Publisher, type Room } from '@shoal/queue';
+import {
+  type ClaimedItem,
+  type Engine,
+  type Outcome,
+  type Place,
+  PROVEN_TOKENS,
+  type Publisher,
+  type Room,
+} from '@shoal/queue';
 import { Answer } from './answer.js';
 import type { GenerationReporter } from './generation-reporter.js';
 import { requestOf, settingsOf } from './generation-request.js';
@@ -7,6 +15,7 @@ import { givenUp, newRow, type Row, resultOf } from './generator-row.js';
 import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';
 import type { TextReader } from './text-reader.js';
+import { inTurn, isPreceded, nextTurns } from './turns.js';
 
 /** Items that are held beside those that run: the next is there when a row ends, and others see nothing of them meanwhile. */
 const WAITING = 2;
@@ -17,8 +26,11 @@ const TELL_SECONDS = 0.5;
 /** Least time between two writes to Redis, in ms: readers see no difference, and steps may be faster. */
 const WRITE_MS = 25;
 /** An answer that nobody follows is written down every so many tokens or ms: what a worker that dies may lose. */
-const UNFOLLOWED_TOKENS = 64;
+const UNFOLLOWED_TOKENS = PROVEN_TOKENS;
 const UNFOLLOWED_MS = 2000;
+
+/** Whose log ends elsewhere than it should is claimed anew after so long: somebody else may be at it. */
+const LOG_RETRY_MS = 1000;
 
 export interface GeneratorEngineOptions {
   readonly engine: Pick<GenerationEngine, 'rows' | 'start' | 'stop' | 'stats' | 'close'>;
@@ -37,8 +49,9 @@ const STOPPED: Finish = { reason: 'stop', stopId: null, cachedTokens: 0, accepte
 
 export class GeneratorEngine implements Engine {
   readonly #options: GeneratorEngineOptions;
-  /** In the fair order. */
-  readonly #waiting: Row[] = [];
+  readonly #waiting = new Set<Row>();
+  /** What has begun, until its outcome. */
+  readonly #begun = new Set<Row>();
   readonly #running = new Map<number, Row>();
   /** Those with something to be read, written or ended. */
   readonly #dirty = new Set<Row>();
@@ -58,12 +71,14 @@ export class GeneratorEngine implements Engine {
   }
 
   room(): Room {
-    const free = this.#options.engine.rows + WAITING - this.#held;
+    // What would wait for a suspect here may run elsewhere.
+    const rows = this.#hasSuspect() ? this.#begun.size : this.#options.engine.rows;
+    const free = rows + WAITING - this.#held;
     return { items: free, tokens: free > 0 ? Number.MAX_SAFE_INTEGER : 0 };
   }
 
-  first(): number {
-    return this.#waiting[0]?.item.lock.tag ?? NOBODY;
+  isPreceded(by: Place): boolean {
+    return isPreceded([...this.#waiting], by);
   }
 
   async take(item: ClaimedItem): Promise<Outcome> {
@@ -79,9 +94,9 @@ export class GeneratorEngine implements Engine {
       return await new Promise<Outcome>((settle, fail) => {
         const row = newRow(item, answer, now(), { settle, fail });
         item.dropped.onAbort = () => this.#over(row, { kind: 'done' });
-        const at = this.#waiting.findIndex((other) => other.item.lock.tag > item.lock.tag);
-        this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, row);
-        this.#fill();
+        this.#waiting.add(row);
+        this.#makeRoom(item);
+        void this.#fill();
       });
     } finally {
       reporter.holds(--this.#held);
@@ -105,36 +120,39 @@ export class GeneratorEngine implements Engine {
     await this.#options.engine.close();
   }
 
-  /** Begins what waits while there are rows, and returns a row of a lower rank where there is none. */
+  #hasSuspect(): boolean {
+    const suspect = ({ item }: Row) => item.strikes > 0;
+    return [...this.#waiting].some(suspect) || [...this.#begun].some((row) => row.unproven && suspect(row));
+  }
+
+  /** What was taken beyond the room for it has the place of the last one that waits and is less urgent. */
+  #makeRoom({ tenant, rank }: ClaimedItem): void {
+    if (this.room().items >= 0) return;
+    const last = inTurn([...this.#waiting]).findLast(({ item }) => item.tenant === tenant && item.rank > rank);
+    if (last) this.#over(last, { kind: 'returned' });
+  }
+
+  /** Begins what waits and has its turn, in rows that are free or that others leave for it. */
   async #fill(): Promise<void> {
     if (this.#filling) return;
     this.#filling = true;
     try {
-      while (!this.#draining && this.#waiting.length > 0) {
-        const free = this.#options.engine.rows - this.#running.size;
-        if (free <= 0) {
-          this.#makeWay(this.#waiting[0]!.item);
-          return;
+      while (!this.#draining && this.#waiting.size > 0) {
+        const running = [...this.#running.values()];
+        const unproven = [...this.#begun].filter((row) => row.unproven);
+        const free = this.#options.engine.rows - running.length;
+        const { starts, leave } = nextTurns([...this.#waiting], running, unproven, free);
+        if (starts.length === 0) return;
+        for (const row of leave) {
+          this.#options.reporter.preempted();
+          this.#return(row);
         }
-        const rows = this.#takeNext(free);
-        if (rows.length === 0) return;
-        await this.#begin(rows);
+        for (const row of starts) this.#waiting.delete(row);
+        await this.#begin(starts);
       }
     } finally {
       this.#filling = false;
     }
-  }
-
-  /**
-   * What has begun and written nothing gets a strike when this process ends: where a suspect is among it, that is nobody else.
-   * None: they wait until what has begun gets on.
-   */
-  #takeNext(free: number): Row[] {
-    const starting = [...this.#running.values()].filter(({ gotOn }) => !gotOn);
-    if (starting.some(({ item }) => item.strikes > 0)) return [];
-    const suspect = this.#waiting.findIndex(({ item }) => item.strikes > 0);
-    if (suspect === 0) return starting.length === 0 ? this.#waiting.splice(0, 1) : [];
-    return this.#waiting.splice(0, suspect < 0 ? free : Math.min(free, suspect));
   }
 
   async #begin(rows: readonly Row[]): Promise<void> {
@@ -147,19 +165,23 @@ export class GeneratorEngine implements Engine {
     }
     const begun = rows.filter((_, n) => verdicts[n] === 1);
     for (const row of rows) if (!begun.includes(row)) this.#over(row, { kind: 'done' });
-    if (this.#draining) return this.#giveBack(begun);
+    for (const row of begun) {
+      row.unproven = true;
+      if (!row.over) this.#begun.add(row);
+    }
+    if (this.#draining) return this.#giveBack(begun, { kind: 'returned' });
     for (const row of begun) if (!row.over) this.#start(row);
   }
 
-  /** Returned rows. Those that have written nothing here are not what a later end of their worker is blamed on. */
-  async #giveBack(rows: readonly Row[]): Promise<void> {
-    const idle = rows.filter(({ over, gotOn }) => !over && !gotOn);
+  /** Rows whose items go on elsewhere, or later: they are not what a later end of their worker is blamed on. */
+  async #giveBack(rows: readonly Row[], outcome: Outcome): Promise<void> {
+    const unproven = rows.filter((row) => !row.over && row.unproven);
     try {
-      if (idle.length > 0) await this.#options.publisher.unbegin(idle.map(({ item }) => item));
+      if (unproven.length > 0) await this.#options.publisher.unbegin(unproven.map(({ item }) => item));
     } catch (error) {
-      for (const row of idle) this.#over(row, error);
+      for (const row of unproven) this.#over(row, error);
     }
-    for (const row of rows) this.#over(row, { kind: 'returned' });
+    for (const row of rows) this.#over(row, outcome);
   }
 
   #start(row: Row): void {
@@ -212,19 +234,6 @@ export class GeneratorEngine implements Engine {
     this.#touch(row);
   }
 
-  #makeWay({ tenant, rank }: ClaimedItem): void {
-    let last: Row | undefined;
-    for (const row of this.#running.values()) {
-      // A row that has not got on here would be returned again and again.
-      const got = row.answer.length > row.item.written;
-      const lower = row.item.tenant === tenant && row.item.rank > rank;
-      if (lower && got && !row.leaving && row.item.lock.tag >= (last?.item.lock.tag ?? 0)) last = row;
-    }
-    if (last === undefined) return;
-    this.#options.reporter.preempted();
-    this.#return(last);
-  }
-
   #free(row: Row): void {
     if (row.id === null) return;
     this.#options.engine.stop(row.id);
@@ -237,8 +246,8 @@ export class GeneratorEngine implements Engine {
     row.over = true;
     this.#free(row);
     this.#dirty.delete(row);
-    const at = this.#waiting.indexOf(row);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#begun.delete(row);
+    this.#waiting.delete(row);
     if (isOutcome(outcome)) row.settle(outcome);
     else row.fail(outcome);
     void this.#fill();
@@ -299,8 +308,8 @@ export class GeneratorEngine implements Engine {
   }
 
   #isDue({ answer, item, finish, leaving, followed, writtenAt }: Row): boolean {
-    if (finish !== null || leaving || followed || answer.length - answer.unwritten <= item.written) return true;
-    return answer.unwritten >= UNFOLLOWED_TOKENS || this.#options.now() - writtenAt >= UNFOLLOWED_MS;
+    if (finish !== null || leaving || followed || answer.written <= item.written) return true;
+    return answer.length - answer.written >= UNFOLLOWED_TOKENS || this.#options.now() - writtenAt >= UNFOLLOWED_MS;
   }
 
   async #publish(rows: readonly Row[], ended: ReadonlySet<Row>): Promise<void> {
@@ -311,26 +320,35 @@ export class GeneratorEngine implements Engine {
       return piece ? [{ row, piece }] : [];
     });
     const verdicts = await publisher.write(writes.map(({ row: { item }, piece }) => ({ item, piece })));
+    const misplaced: Row[] = [];
     writes.forEach(({ row }, n) => {
       const verdict = verdicts[n]!;
-      if (verdict <= 0) this.#over(row, { kind: 'done' });
+      if (verdict === -2) misplaced.push(row);
+      else if (verdict <= 0) this.#over(row, { kind: 'done' });
       row.followed = verdict === 2;
       row.writtenAt = now();
-      row.gotOn = true;
+      if (row.answer.written - row.item.written >= PROVEN_TOKENS) row.unproven = false;
     });
-    if (writes.length > 0) void this.#fill();
+    await this.#giveBack(misplaced, { kind: 'retry', afterMs: LOG_RETRY_MS });
     await this.#end(rows.filter((row) => !row.over && ended.has(row)));
     this.#tell();
-    await this.#giveBack(rows.filter((row) => row.leaving && !ended.has(row)));
+    await this.#giveBack(
+      rows.filter((row) => row.leaving && !ended.has(row)),
+      { kind: 'returned' },
+    );
+    void this.#fill();
   }
 
   async #end(rows: readonly Row[]): Promise<void> {
     if (rows.length === 0) return;
     const finished = rows.map((row) => resultOf(row, this.#options));
     const { publisher, reporter } = this.#options;
-    await publisher.publish(finished);
+    const verdicts = await publisher.publish(finished);
     rows.forEach((row, n) => {
-      reporter.ended(row.item, row.finish!, row.answer.length, row.prefillMs, finished[n]!.result);
+      // Else the job had ended, or somebody else has the item.
+      if (verdicts[n] === 1) {
+        reporter.ended(row.item, row.finish!, row.answer.length, row.prefillMs, finished[n]!.result);
+      }
       const afterMs = finished[n]!.result ? null : retryAfterMs(row.item.attempts, this.#options.random);
       this.#over(row, afterMs === null ? { kind: 'done' } : { kind: 'retry', afterMs });
     });

@@ -24,8 +24,8 @@ export interface Row {
   /** It is to be returned, from the tokens that are there. */
   leaving: boolean;
   followed: boolean;
-  /** Something of it was written since it began here. */
-  gotOn: boolean;
+  /** It has begun, and a strike is counted should this process end (PROVEN_TOKENS). */
+  unproven: boolean;
   writtenAt: number;
   over: boolean;
 }
@@ -34,7 +34,7 @@ export interface Row {
 export function newRow(item: ClaimedItem, answer: Answer, at: number, told: Pick<Row, 'settle' | 'fail'>): Row {
   return {
     ...{ item, answer, takenAt: at, ...told, id: null, startedAt: 0, grownAt: 0, prefillMs: 0, besides: 0 },
-    ...{ finish: null, leaving: false, followed: false, gotOn: false, writtenAt: at, over: false },
+    ...{ finish: null, leaving: false, followed: false, unproven: false, writtenAt: at, over: false },
   };
 }
 

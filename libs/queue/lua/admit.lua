@@ -17,7 +17,8 @@
   Start-time fair queueing (Goyal et al., SIGCOMM 1996): a slice's start tag is max(V, the tenant's last finish tag), its
   finish tag start + cost / weight. A tenant has a finish tag for each rank of priority (1 high, 2 normal, 3 low), and what
   comes in pushes those of lower ranks as well: a job waits for what its tenant has of its own rank and above, and all ranks
-  together take one share. `overtaken` tells how much of that came after a slice had got its tag (claim.lua).
+  together take one share. `overtaken` tells how much of that came after a slice had got its tag (claim.lua). Answers that were
+  shorter than they were charged for move finish tags back (lib.lua), so that of better ranks the latest start tag counts too.
 ]]
 local arg = cmsgpack.unpack(ARGV[1])
 local now, order = now_ms(), read_order()
@@ -37,6 +38,7 @@ for t, name in ipairs(arg.tenants.name) do
     held = math.max(tonumber(redis.call('HGET', TAG .. ':held', name) or 0), arg.tenants.held[t]),
     finish = { first, tags[2] or first, tags[3] or first },
     overtaken = { 0, tags[4] or 0, tags[5] or 0 },
+    latest = { tags[6] or 0, tags[7] or 0 },
     addedTokens = 0,
     addedBytes = 0,
     index = {},
@@ -49,8 +51,9 @@ local lost = { id = {}, tenant = {}, rank = {}, slices = {}, alone = {}, count =
 local places, created = 0, 0
 
 local function place(tenant, rank, cost)
-  local start = math.max(order.virtual, tenant.finish[rank])
+  local start = math.max(order.virtual, tenant.finish[rank], tenant.latest[rank - 1] or 0)
   tenant.finish[rank] = start + cost
+  for lower = rank, 2 do tenant.latest[lower] = math.max(tenant.latest[lower], start) end
   for lower = rank + 1, 3 do
     tenant.finish[lower] = math.max(order.virtual, tenant.finish[lower]) + cost
     tenant.overtaken[lower] = tenant.overtaken[lower] + cost
@@ -126,11 +129,11 @@ end
 if created > 0 then
   for _, tenant in ipairs(tenants) do
     if #tenant.index > 0 then
-      local name, finish, overtaken = tenant.name, tenant.finish, tenant.overtaken
+      local name, finish, overtaken, latest = tenant.name, tenant.finish, tenant.overtaken, tenant.latest
       redis.call('HINCRBY', TAG .. ':outstanding', name, tenant.addedTokens)
       hold(name, tenant.addedBytes)
       redis.call('HSET', TAG .. ':tags', name, exact(finish[1]) .. ' ' .. exact(finish[2]) .. ' ' .. exact(finish[3]) .. ' ' ..
-        exact(overtaken[2]) .. ' ' .. exact(overtaken[3]))
+        exact(overtaken[2]) .. ' ' .. exact(overtaken[3]) .. ' ' .. exact(latest[1]) .. ' ' .. exact(latest[2]))
       redis.call('ZADD', TAG .. ':index:' .. name, unpack(tenant.index))
     end
   end

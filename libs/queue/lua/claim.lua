@@ -4,36 +4,25 @@
   Reads what a fetched chunk holds that is still to be done. A slice whose last forward pass never ended (IN_FLIGHT) has its
   items' strikes counted now: whoever held it is gone.
 
-  A chunk that better priorities of its tenant have overtaken since it got its tag goes back to where it would stand had
-  they come first, unless nobody waits before that place. Three times it does; then it has waited long enough.
+  A chunk that better priorities of its tenant have overtaken goes back (lib.lua), unless nobody waits before its new place.
 
   ARGV     chunk id, tag, tenant ('': nothing overtakes it), rank, how much had overtaken when it got the tag (admit.lua);
            per slice: job id, slice number
-  Output   now, slices or nothing where the chunk goes back; a slice that has nothing to do is an empty list, else
+  Output   now, slices or nothing where the chunk goes back, its place in the fair order where that is not its tag;
+           a slice that has nothing to do is an empty list, else
            { packed items, packed task, tenant, first item, created, done by item, strikes by item, attempts by item,
              tokens of its answer that are in the log by item }
            where the last are lists over the slice's items, empty before its first forward pass or token
 ]]
 local chunk, tag, tenant, rank, overtaken = unpack(ARGV, 1, 5)
--- So much may a tenant's better priorities run ahead: a chunk is not sent back for less, in tokens at weight 1.
-local LEAD, MOST_RETURNS = 4096, 3
+local place = false
 
-local function goes_back()
-  local key, tags = TAG .. ':chunks:' .. chunk, {}
-  for number in string.gmatch(redis.call('HGET', TAG .. ':tags', tenant) or '', '%S+') do tags[#tags + 1] = tonumber(number) end
-  local f = redis.call('HMGET', key, 'overtaken', 'returns', 'due')
-  local since, returns = tags[rank + 2] or 0, tonumber(f[2] or 0)
-  local behind = since - tonumber(f[1] or overtaken)
-  if behind < LEAD or returns >= MOST_RETURNS then return false end
-  local due = tonumber(f[3] or tag) + behind
-  local priority = priority_of(read_order(), due)
-  local first = redis.call('ZRANGE', TAG .. ':chunks:prioritized', 0, 0, 'WITHSCORES')[2]
-  if not first or tonumber(first) / PRIORITY_STEP >= priority then return false end
-  redis.call('HSET', key, 'priority', priority, 'overtaken', exact(since), 'due', exact(due), 'returns', returns + 1)
-  return true
+if tenant ~= '' then
+  if goes_back(chunk, { tag = tag, tenant = tenant, rank = tonumber(rank), overtaken = overtaken, job = ARGV[6] }, 0) then
+    return { now_ms(), false, false }
+  end
+  place = redis.call('HGET', TAG .. ':chunks:' .. chunk, 'due')
 end
-
-if tenant ~= '' and goes_back() then return { now_ms(), false } end
 
 local out = {}
 for i = 6, #ARGV, 2 do
@@ -69,4 +58,4 @@ for i = 6, #ARGV, 2 do
     out[#out + 1] = {}
   end
 end
-return { now_ms(), out }
+return { now_ms(), out, place }

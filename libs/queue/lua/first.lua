@@ -1,11 +1,23 @@
-#!lua flags=no-writes,allow-stale
+#!lua flags=allow-oom
 -- @include lib
 --[[
-  The place in the fair order of the chunk that is fetched next: what a worker without room compares with what it holds.
+  The chunk that is fetched next: what a worker without room compares with what it holds. Chunks that stand in front of it
+  although better priorities of their tenant have overtaken them go back first (lib.lua), so many of them at a time.
 
-  Output   its tag, nil where no chunk waits
+  Output   its place in the fair order, its tenant and its rank; nil where no chunk waits
 ]]
-local found = redis.call('ZRANGE', TAG .. ':chunks:prioritized', 0, 0)
-if #found == 0 then return nil end
-local r = redis.call('HMGET', TAG .. ':chunks:' .. found[1], 'due', 'data')
-return r[1] or r[2] and string.match(r[2], '"tag":([%d.e+-]+)') or nil
+local MOST = 16
+local waiting = TAG .. ':chunks:prioritized'
+
+for _ = 1, MOST do
+  local chunk = redis.call('ZRANGE', waiting, 0, 0)[1]
+  local r = chunk and redis.call('HMGET', TAG .. ':chunks:' .. chunk, 'due', 'data')
+  if not r or not r[2] then return nil end
+  local data = cjson.decode(r[2])
+  local turn, job = data.turn, data.slices[1][1]
+  if not turn then return { exact(data.tag), redis.call('HGET', record(job), 'tenant') or '', 1 } end
+  local priority = goes_back(chunk, { tag = data.tag, tenant = turn.tenant, rank = turn.rank, overtaken = turn.overtaken, job = job }, 1)
+  if not priority then return { r[1] or exact(data.tag), turn.tenant, turn.rank } end
+  redis.call('ZADD', waiting, exact(priority * PRIORITY_STEP), chunk)
+end
+return nil

@@ -53,6 +53,32 @@ end
 -- All digits: a tag is a sum of fractions.
 local function exact(number) return string.format('%.17g', number) end
 
+-- By so much may a tenant's better priorities run ahead of a chunk, in tokens at weight 1, and so often does it go back: then
+-- it has waited long enough. A text is worth a look each time: it takes as long as thousands of items of other models.
+local LEAD, MOST_RETURNS, MOST_RETURNS_OF_TEXT = 4096, 3, 64
+
+-- Whether better priorities of its tenant have overtaken a chunk since it got its place: then it gets the one where it would
+-- stand had they come first, unless nobody waits before that. `turn`: tag, tenant, rank, overtaken (admit.lua), and a job of
+-- it; `next`: what is the next one among those that wait, from 0. Returns its new priority.
+local function goes_back(chunk, turn, next)
+  local key, tags = TAG .. ':chunks:' .. chunk, {}
+  for number in string.gmatch(redis.call('HGET', TAG .. ':tags', turn.tenant) or '', '%S+') do
+    tags[#tags + 1] = tonumber(number)
+  end
+  local f, text = redis.call('HMGET', key, 'overtaken', 'returns', 'due'), redis.call('HEXISTS', record(turn.job), 'place') == 1
+  local since, returns = tags[turn.rank + 2] or 0, tonumber(f[2] or 0)
+  local behind = since - tonumber(f[1] or turn.overtaken)
+  if behind <= 0 or (not text and behind < LEAD) or returns >= (text and MOST_RETURNS_OF_TEXT or MOST_RETURNS) then return end
+  local due = tonumber(f[3] or turn.tag) + behind
+  -- A text that made way had its turn before all that waits: behind the latest of the better ones it goes.
+  if text then due = math.max(due, (tags[turn.rank + 4] or 0) + QUANTUM) end
+  local priority = priority_of(read_order(), due)
+  local first = redis.call('ZRANGE', TAG .. ':chunks:prioritized', next, next, 'WITHSCORES')[2]
+  if not first or tonumber(first) / PRIORITY_STEP >= priority then return end
+  redis.call('HSET', key, 'priority', priority, 'overtaken', exact(since), 'due', exact(due), 'returns', returns + 1)
+  return priority
+end
+
 -- Bytes that a tenant holds: of unfinished jobs what admission estimated, of ended ones what is stored. An entry of
 -- `forget` says what its end gives back, so that a record that expires by itself leaves no trace here.
 local function hold(tenant, bytes)
@@ -79,9 +105,9 @@ local function write_corrections()
   for tenant, by_rank in pairs(corrections) do
     local tags = {}
     for tag in string.gmatch(redis.call('HGET', TAG .. ':tags', tenant) or '', '%S+') do tags[#tags + 1] = tonumber(tag) end
-    if #tags == 5 then
+    if #tags >= 5 then
       for rank = 1, 3 do tags[rank] = math.max(0, tags[rank] + by_rank[rank]) end
-      for n = 1, 5 do tags[n] = exact(tags[n]) end
+      for n = 1, #tags do tags[n] = exact(tags[n]) end
       redis.call('HSET', TAG .. ':tags', tenant, table.concat(tags, ' '))
     end
   end

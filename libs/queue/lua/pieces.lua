@@ -14,10 +14,16 @@ local state = redis.call('HGET', key, 'state')
 if not state then return 0 end
 if followed > 0 and is_open(state) then redis.call('HSET', key, 'followed', now_ms() + followed) end
 local page, size = {}, 0
-for _, entry in ipairs(redis.call('XRANGE', text_of(id), '(' .. after .. '-0', '+', 'COUNT', most + 1)) do
-  local packed = entry[2][4]
-  size = size + #packed
-  if #page == most or (#page > 0 and size > bytes) then return { 1, page } end
-  page[#page + 1] = { tonumber(string.match(entry[1], '^%d+')), tonumber(entry[2][2]), packed }
+-- Pieces may be large: more than a page has room for are not copied to find its end.
+local SLICE = 16
+while true do
+  local entries = redis.call('XRANGE', text_of(id), '(' .. after .. '-0', '+', 'COUNT', SLICE)
+  for _, entry in ipairs(entries) do
+    local packed = entry[2][4]
+    size = size + #packed
+    if #page == most or (#page > 0 and size > bytes) then return { 1, page } end
+    after = string.match(entry[1], '^%d+')
+    page[#page + 1] = { tonumber(after), tonumber(entry[2][2]), packed }
+  end
+  if #entries < SLICE then return { 0, page } end
 end
-return { 0, page }

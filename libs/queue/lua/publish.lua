@@ -7,8 +7,9 @@
   ARGV[1]  msgpack { chunks, runs, maxBytes, outputPauseMs (between two events of outputs) }; the first two are maps of lists
            with a place per chunk or run (a row of neighbouring items of one slice with their results):
            chunks   id, token
-           runs     chunk (which), job, slice, first, last, used (tokens of the answer, -1: not told), failed (how many of the results are errors; -1: there are no
-                    results, each item is to be tried again and its attempts count one more)
+           runs     chunk (which), job, slice, first, last, used (tokens of the answer, -1: not told),
+                    attempts (that failed before, of each of its items), failed (how many of the results are errors; -1: there
+                    are no results, each item is to be tried again and its attempts count one more)
   ARGV[2]  packed JobError for results that are too large
   ARGV[n]  packed results, in the order of the runs, from the third argument on
   Output   per run 1: written, 0: the job had ended or the items were done, -1: the lock is lost,
@@ -19,8 +20,7 @@ local chunks, runs = arg.chunks, arg.runs
 local now, out, held = now_ms(), {}, {}
 for c, chunk in ipairs(chunks.id) do held[c] = holds(chunk, chunks.token[c]) end
 
--- Takes back begin's mark of these items, and tells whether it was there; where only some of a run failed, it is published in
--- smaller runs than it began.
+-- Takes back begin's mark of these items; where only some of a run failed, it is published in smaller runs than it began.
 local function unmark(key, mark_field, marks, first, last)
   local found = false
   local rest = string.gsub(marks or '', ' (%d+)%-(%d+);', function(from, to)
@@ -31,7 +31,6 @@ local function unmark(key, mark_field, marks, first, last)
     return before .. (to > last and ' ' .. (last + 1) .. '-' .. to .. ';' or '')
   end)
   if rest == '' then redis.call('HDEL', key, mark_field) else redis.call('HSET', key, mark_field, rest) end
-  return found
 end
 
 -- An answer is charged for what was made of it, and answers to come for what is made of them on average. An item that
@@ -71,11 +70,10 @@ for i, id in ipairs(runs.job) do
     elseif fresh < items then
       out[i] = -2
     elseif failed < 0 then
-      -- Without a mark this was published before, and the reply was lost: an attempt counts once.
-      if unmark(key, mark_field, r[5], first, last) then
-        for n = first, last do redis.call('HINCRBY', key, 'attempts' .. n, 1) end
-        redis.call('HSET', key, HAS_FAILURES, 1)
-      end
+      unmark(key, mark_field, r[5], first, last)
+      -- Sent again, because the reply was lost, an attempt counts once.
+      for n = first, last do redis.call('HSET', key, 'attempts' .. n, runs.attempts[i] + 1) end
+      redis.call('HSET', key, HAS_FAILURES, 1)
       out[i] = 1
     else
       out[i] = 1

@@ -85,8 +85,8 @@ export class ChunkQueue {
       // No transaction: a Redis that has reached `maxmemory` refuses any, also of what frees memory. In this order, the sweeper
       // ends what was cut off in between.
       const replies = await sendEach(this.#redis, [
-        ['HDEL', `${this.#tag}:commits`, ...commits],
-        ['ZREM', `${this.#tag}:commits:due`, ...commits],
+        ['hdel', `${this.#tag}:commits`, ...commits],
+        ['zrem', `${this.#tag}:commits:due`, ...commits],
       ]);
       for (const [error] of replies) if (error) throw error;
     } catch (error) {

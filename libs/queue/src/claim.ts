@@ -21,17 +21,18 @@ type ClaimedSlice = [
   written: number[],
 ];
 
-const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null]>('claim.lua');
+const claimScript = queueScript<[now: number, slices: (ClaimedSlice | [])[] | null, place: Buffer | null]>('claim.lua');
 
 /** Null where the chunk goes back in the fair order. */
 export async function claim(
   redis: RedisClient,
   queue: string,
   chunk: Chunk,
-  lock: ChunkLock,
+  fetched: ChunkLock,
 ): Promise<ClaimedItem[] | null> {
-  const [now, claimed] = await claimScript(redis, queue, requestOf(lock.id, chunk));
+  const [now, claimed, place] = await claimScript(redis, queue, requestOf(fetched.id, chunk));
   if (claimed === null) return null;
+  const lock = place === null ? fetched : { ...fetched, tag: Number(place.toString()) };
   const flags = new Map<string, Dropped>();
   return chunk.slices.flatMap(([ulid, slice], s) => {
     const found = claimed[s];

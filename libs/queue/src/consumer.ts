@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { backoffMs } from './backoff.js';
 import { claim } from './claim.js';
-import { type ClaimedItem, type Dropped, type Engine, NOBODY, type Outcome } from './engine.js';
+import { type ClaimedItem, type Dropped, type Engine, type Outcome } from './engine.js';
 import { type FetchedChunk, Fetcher } from './fetch.js';
 import { DROPPED_CHANNEL } from './keys.js';
 import { openPatient, openSubscriber, type RedisClient, type RedisTarget, subscribe } from './redis.js';
@@ -32,10 +32,10 @@ export interface ConsumerOptions extends RedisTarget {
   readonly onError: (error: Error) => void;
 }
 
-const firstScript = queueScript<string | null>('first.lua');
+const firstScript = queueScript<[tag: Buffer, tenant: Buffer, rank: number] | null>('first.lua');
 
 /** What the consumer wants of an engine. */
-type Taker = Pick<Engine, 'room' | 'first' | 'take'>;
+type Taker = Pick<Engine, 'room' | 'isPreceded' | 'take'>;
 
 export class Consumer {
   readonly #options: ConsumerOptions;
@@ -134,11 +134,12 @@ export class Consumer {
    * wait until there is room beside who asks for all.
    */
   async #isOvertaken(): Promise<boolean> {
-    if (!this.#chunk || this.#engine.first() === NOBODY) return false;
-    const tag = await firstScript(this.#redis, this.#options.queue, []);
+    if (!this.#chunk) return false;
+    const first = await firstScript(this.#redis, this.#options.queue, []);
     const { items, tokens } = this.#engine.room();
-    if (items <= -this.#chunk.items || tokens <= -this.#chunk.tokens) return false;
-    return tag !== null && Number(tag) < this.#engine.first();
+    if (first === null || items <= -this.#chunk.items || tokens <= -this.#chunk.tokens) return false;
+    const [tag, tenant, rank] = first;
+    return this.#engine.isPreceded({ tag: Number(tag.toString()), tenant: tenant.toString(), rank });
   }
 
   /** How many chunks to fetch: as many like the larger of the latest ones as the engine has room for, counting those that are coming. */

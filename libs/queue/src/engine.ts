@@ -5,6 +5,7 @@ import type { Task, WireItem } from '@shoal/contracts';
 export interface ChunkLock {
   readonly id: string;
   readonly token: string;
+  /** Its place in the fair order: the start tag that it got, or where it went back to. */
   readonly tag: number;
 }
 
@@ -64,15 +65,19 @@ export interface Room {
   readonly tokens: number;
 }
 
-/** Nothing waits. */
-export const NOBODY = Number.POSITIVE_INFINITY;
+/** Where a chunk stands in the fair order, whose it is, and where among what is theirs. */
+export interface Place {
+  readonly tag: number;
+  readonly tenant: string;
+  readonly rank: number;
+}
 
 /** Computes items of one model and publishes what comes of them: in micro-batches, or row by row as a generator does. */
 export interface Engine {
   /** Asked before each fetch: an engine without room holds nothing that another worker could run. */
   room(): Room;
-  /** The place in the fair order of what is first among what waits here, or `NOBODY`: what comes before it has precedence. */
-  first(): number;
+  /** Whether what stands there has precedence over what waits here; never where nothing does. */
+  isPreceded(by: Place): boolean;
   /** Resolves when the item needs this worker no more. */
   take(item: ClaimedItem): Promise<Outcome>;
   /** Starts nothing more: returns what has not started, lets run and be published what has. Resolves when all is settled. */

@@ -2,14 +2,14 @@ export { type CheckOptions, waitForRedis } from './check-redis.js';
 export { Consumer, type ConsumerOptions } from './consumer.js';
 export type { Demand } from './demand.js';
 export { DemandReports } from './demand-reports.js';
-export { type ClaimedItem, Dropped, type Engine, NOBODY, type Outcome, type Room } from './engine.js';
+export { type ClaimedItem, Dropped, type Engine, type Outcome, type Place, type Room } from './engine.js';
 export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
 export { parseJobId, queueName, queueTag } from './keys.js';
 export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
 export type { RedisClient, RedisTarget } from './redis.js';
 export { repeat } from './repeat.js';
-export type { WriteVerdict, Written } from './text-log.js';
+export { PROVEN_TOKENS, type WriteVerdict, type Written } from './text-log.js';
 export type {
   Admitted,
   FollowPosition,

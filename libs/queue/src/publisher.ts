@@ -8,7 +8,7 @@ import { queueTag } from './keys.js';
 import { packResults } from './records.js';
 import type { RedisClient } from './redis.js';
 import { queueScript } from './scripts.js';
-import { readPieces, type WriteVerdict, type Written, writePieces } from './text-log.js';
+import { readAnswer, type WriteVerdict, type Written, writePieces } from './text-log.js';
 
 /** 1: go on; 0: the job has ended or the item is done; −1: the lock is lost. */
 export type Verdict = 1 | 0 | -1;
@@ -81,7 +81,8 @@ export class Publisher {
   async publish(finished: readonly Finished[]): Promise<Verdict[]> {
     const items = finished.map(({ item }) => item);
     const retry = finished.map(({ result }) => result === undefined);
-    const runs = findRuns(items, (a, b) => retry[a] === retry[b]);
+    const alike = (a: number, b: number) => retry[a] === retry[b] && items[a]!.attempts === items[b]!.attempts;
+    const runs = findRuns(items, alike);
     const verdicts = await inTurns(runs, (some) => this.#publishRuns(some, finished));
     const torn = runs.filter((_, r) => verdicts[r] === -2);
     if (torn.length === 0) return spread(runs, verdicts as Verdict[], items.length);
@@ -102,21 +103,9 @@ export class Publisher {
   }
 
   /** What was written of the item's answer when it was claimed, in order. */
-  async written(item: ClaimedItem): Promise<TextPiece[]> {
+  written({ ulid, n }: ClaimedItem): Promise<TextPiece[]> {
     const { redis, queue } = this.#options;
-    const own: TextPiece[] = [];
-    let after = 0;
-    for (let tokens = 0; tokens < item.written; ) {
-      const page = await readPieces(redis, queue, item.ulid, after);
-      if (!page || page.pieces.length === 0) break;
-      after = page.pieces.at(-1)!.seq;
-      for (const { n, piece } of page.pieces) {
-        if (n !== item.n) continue;
-        own.push(piece);
-        tokens += piece.ids.length;
-      }
-    }
-    return own;
+    return readAnswer(redis, queue, ulid, n);
   }
 
   async #publishRuns(runs: readonly Run[], finished: readonly Finished[]): Promise<RunVerdict[]> {
@@ -124,10 +113,11 @@ export class Publisher {
     const results = runs.map(({ at }) => at.flatMap((place) => finished[place]!.result ?? []));
     const failed = results.map((run) => (run.length === 0 ? -1 : run.filter(({ error }) => error).length));
     const used = runs.map(({ at }) => finished[at[0]!]!.used ?? -1);
+    const attempts = runs.map(({ items }) => items[0]!.attempts);
     const { chunks, runs: columns } = columnsOf(runs);
     const control = pack({
       chunks,
-      runs: { ...columns, used, failed },
+      runs: { ...columns, used, attempts, failed },
       maxBytes: maxResultBytes,
       outputPauseMs: OUTPUT_EVENT_PAUSE_MS,
     });

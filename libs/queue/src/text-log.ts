@@ -13,8 +13,18 @@ export interface Written {
   readonly piece: TextPiece;
 }
 
-/** 2: written (or it was before), and somebody follows the job; 1: nobody does; 0: the job has ended or the item is done; −1: the lock is lost. */
-export type WriteVerdict = 2 | 1 | 0 | -1;
+/**
+ * 2: written (or it was before), and somebody follows the job; 1: nobody does; 0: the job has ended or the item is done; −1: the
+ * lock is lost; −2: the log ends elsewhere than where the piece begins, and a new claim of the item goes on from there.
+ */
+export type WriteVerdict = 2 | 1 | 0 | -1 | -2;
+
+/**
+ * When so many tokens of an answer are written beyond those that its claim found, no later end of its worker is blamed on it, and
+ * its strikes are taken back. A worker keeps no more tokens than these unwritten: so what ends its worker always at the same token
+ * never gets so far beyond its log again, and fails after its strikes.
+ */
+export const PROVEN_TOKENS = 64;
 
 /** A piece as it is stored; `n` is its item's place in the order of storage. */
 export interface LoggedPiece {
@@ -38,6 +48,7 @@ type PackedPiece = [from: number, ids: Uint32Array, text: string, logprobs?: Wir
 
 const textScript = queueScript<WriteVerdict[]>('text.lua');
 const piecesScript = queueScript<0 | [more: 0 | 1, pieces: [seq: number, n: number, packed: Buffer][]]>('pieces.lua');
+const writtenScript = queueScript<[before: number, pieces: Buffer[]]>('written.lua');
 
 /** One verdict per piece. */
 export async function writePieces(
@@ -49,7 +60,9 @@ export async function writePieces(
   for (let from = 0; from < written.length; from += MAX_WRITTEN) {
     const some = written.slice(from, from + MAX_WRITTEN);
     const blobs = some.map(({ piece }) => packPiece(piece));
-    verdicts.push(...(await textScript(redis, queue, [pack(columnsOf(some)), EXPIRED, ...blobs])));
+    verdicts.push(
+      ...(await textScript(redis, queue, [pack({ ...columnsOf(some), proven: PROVEN_TOKENS }), EXPIRED, ...blobs])),
+    );
   }
   return verdicts;
 }
@@ -69,6 +82,18 @@ export async function readPieces(
   if (reply === 0) return null;
   const [more, pieces] = reply;
   return { pieces: pieces.map(([seq, n, packed]) => ({ seq, n, piece: unpackPiece(packed) })), more: more === 1 };
+}
+
+/** All that is written of one answer, in order. `n`: its item's place in the order of storage. */
+export async function readAnswer(redis: RedisClient, queue: string, ulid: string, n: number): Promise<TextPiece[]> {
+  const pages: Buffer[][] = [];
+  let from = 0;
+  do {
+    const [before, page] = await writtenScript(redis, queue, [ulid, n, from, PAGE_PIECES, PAGE_BYTES]);
+    pages.push(page);
+    from = before;
+  } while (from > 0);
+  return pages.flat().reverse().map(unpackPiece);
 }
 
 /** The pieces that a message of lua/text.lua has of jobs that are `wanted`, and their sizes in bytes. */
@@ -106,6 +131,7 @@ function columnsOf(written: readonly Written[]) {
     n: [] as number[],
     from: [] as number[],
     count: [] as number[],
+    claimed: [] as number[],
   };
   for (const { item, piece } of written) {
     if (!locks.has(item.lock)) locks.set(item.lock, locks.size + 1);
@@ -115,6 +141,7 @@ function columnsOf(written: readonly Written[]) {
     pieces.n.push(item.n);
     pieces.from.push(piece.from);
     pieces.count.push(piece.ids.length);
+    pieces.claimed.push(item.written);
   }
   const held = [...locks.keys()];
   return { chunks: { id: held.map(({ id }) => id), token: held.map(({ token }) => token) }, pieces };

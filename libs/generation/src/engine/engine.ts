@@ -286,13 +286,15 @@ export class Engine {
     }
   }
 
-  /** How likely the prompt's tokens behind the first `past + 1` were, as far as a chunk tells. */
-  #tellPrompt({ request }: Row, past: number, candidates: readonly Candidates[]): void {
+  /** How likely the prompt's tokens were is told once all of it is processed: one that makes way begins anew. */
+  #tellPrompt({ request, promptTokens }: Row, past: number, candidates: readonly Candidates[]): void {
     candidates.forEach((found, n) => {
       const id = request.prompt[past + n + 1];
       if (id === undefined) return;
-      this.#prompts.push({ request: request.id, token: withLogprobs(id, request.topLogprobs ?? 0, found) });
+      promptTokens.push({ request: request.id, token: withLogprobs(id, request.topLogprobs ?? 0, found) });
     });
+    if (past + candidates.length < request.prompt.length) return;
+    for (const token of promptTokens.splice(0)) this.#prompts.push(token);
   }
 
   #endIfOver(row: Row): void {

@@ -70,3 +70,22 @@ test('texts of a lower rank rest while their owner has others, and those of anot
   expect(made()).toEqual([40, 40, 40, 40]);
   await engine.release();
 });
+
+test('a prompt that makes way tells how likely its tokens were once, as one that does not', async () => {
+  const long = Uint32Array.from(prompts().flatMap((prompt) => [...prompt])).subarray(0, 200);
+  const echo = { promptLogprobs: true, topLogprobs: 1, rank: 3, maxTokens: 1 };
+  const engine = engineOf(loaded, 3);
+  const outcome = new Outcome();
+  engine.start(requestOf(1, long, echo));
+  await play(engine, outcome);
+  // Beside another text its chunks take several steps.
+  engine.start(requestOf(2, prompts()[0]!, { owner: 'b' }));
+  await play(engine, outcome, (step) => {
+    if (step === 2) engine.start(requestOf(3, long, echo));
+    if (step === 4) engine.start(requestOf(4, prompts()[1]!, { rank: 1, maxTokens: 2 }));
+  });
+  await engine.release();
+  expect(outcome.finished.get(3)).toBeDefined();
+  expect(outcome.prompts.get(3)!.map(({ id }) => id)).toEqual([...long.subarray(1)]);
+  expect(outcome.prompts.get(3)).toEqual(outcome.prompts.get(1));
+});

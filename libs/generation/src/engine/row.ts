@@ -3,6 +3,7 @@ import type { Slot } from '../kv/slots.js';
 import { History } from '../sampling/penalties.js';
 import { predictionOf } from '../speculation/prompt-lookup.js';
 import type { Finish, GenerationRequest } from '../types.js';
+import type { RequestToken } from './events.js';
 
 /** A pass over four tokens of a text takes half as long again as one over one: at fewer proposals that are right it is slower. */
 const WORTHWHILE = 0.5;
@@ -29,6 +30,8 @@ export class Row {
   readonly prediction: Uint32Array | null;
   /** Tokens that are known: the prompt and those of the answer. The last ones may not be in the cache yet. */
   known: number;
+  /** How likely the prompt's tokens were that were processed in this row, where that is wanted and was not told yet. */
+  readonly promptTokens: RequestToken[] = [];
   /** Nothing more follows. */
   ending: Ending | undefined;
   accepted = 0;
