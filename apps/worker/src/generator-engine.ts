@@ -1,8 +1,8 @@
-import type { Finish, GenerationEngine, NewToken, TextLimits } from '@shoal/generation';
+import type { Finish, GenerationEngine, NewToken } from '@shoal/generation';
 import { type ClaimedItem, type Engine, NOBODY, type Outcome, type Publisher, type Room } from '@shoal/queue';
 import { Answer } from './answer.js';
 import type { GenerationReporter } from './generation-reporter.js';
-import { requestOf, settingsOf } from './generation-request.js';
+import { type RequestContext, requestOf, settingsOf } from './generation-request.js';
 import { givenUp, newRow, type Row, resultOf } from './generator-row.js';
 import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';
@@ -20,10 +20,9 @@ const WRITE_MS = 25;
 const UNFOLLOWED_TOKENS = 64;
 const UNFOLLOWED_MS = 2000;
 
-export interface GeneratorEngineOptions {
+export interface GeneratorEngineOptions extends RequestContext {
   readonly engine: Pick<GenerationEngine, 'rows' | 'start' | 'stop' | 'stats' | 'close'>;
   readonly reader: TextReader;
-  readonly limits: TextLimits;
   readonly publisher: Pick<Publisher, 'begin' | 'unbegin' | 'write' | 'written' | 'publish'>;
   readonly rate: Pick<RateReporter, 'add'>;
   readonly reporter: Pick<GenerationReporter, 'holds' | 'began' | 'grew' | 'ended' | 'preempted'>;
@@ -33,7 +32,7 @@ export interface GeneratorEngineOptions {
 }
 
 /** A stop string ended it: the engine knows nothing of text. */
-const STOPPED: Finish = { reason: 'stop', stopId: null, cachedTokens: 0, accepted: 0, rejected: 0 };
+const STOPPED: Finish = { reason: 'stop', stopId: null };
 
 export class GeneratorEngine implements Engine {
   readonly #options: GeneratorEngineOptions;
@@ -170,7 +169,8 @@ export class GeneratorEngine implements Engine {
     row.besides = this.#running.size;
     this.#running.set(id, row);
     try {
-      engine.start(requestOf(id, row.item, row.answer.ids, this.#options.limits), {
+      engine.start(requestOf(id, row.item, row.answer.ids, this.#options), {
+        saved: (savings) => row.answer.save(savings),
         prompt: (tokens) => row.answer.addPrompt(tokens),
         tokens: (tokens) => this.#grow(row, tokens),
         ended: (finish) => this.#finish(row, finish),
