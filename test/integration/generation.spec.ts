@@ -1,5 +1,5 @@
 /** Texts through the queue: a real model, a real engine in its thread, and what of them is in Redis. */
-import type { GeneratedText } from '@shoal/contracts';
+import type { GeneratedText, GenerationSettings } from '@shoal/contracts';
 import { AnswerText, addToAnswers, loadStreamDecoders } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { createGenerationMetrics, createLogger, createWorkerMetrics } from '@shoal/telemetry';
@@ -12,13 +12,14 @@ import { type Bench, NOTHING_LEFT, openBench, TENANT } from '../support/queue-ha
 const redisUrl = inject('redisUrl');
 const never = new AbortController().signal;
 
-async function startGenerator(bench: Bench) {
+async function startGenerator(bench: Bench, prefixSharing: 'tenant' | 'all' = 'tenant') {
   const registry = new Registry();
   const worker = await loadGenerator(
     { ...(await model()), queue: bench.queue },
     {
       config: {
         SHOAL_CACHE_DIR: '/nowhere',
+        SHOAL_PREFIX_SHARING: prefixSharing,
         redis: { redisUrl, redisCa: undefined, redisCluster: false, redisSentinels: [], allowEviction: false },
       },
       runtime: await openRuntime(),
@@ -128,6 +129,37 @@ test('a stop string ends a text, and nothing of it is shown', async () => {
   const stop = whole!.text.slice(20, 26);
   const [cut] = await answersOf(bench, await submit(bench, jobOf(bench, [PROMPTS[3]!], { stop: [stop] })));
   expect(cut).toMatchObject({ finish: 'stop', stopped: stop, text: whole!.text.slice(0, whole!.text.indexOf(stop)) });
+});
+
+/** A prompt of more than two chunks, and what of it is there the second time. */
+const LONG = PROMPTS.flat().slice(0, 150);
+const LONG_CACHED = 128;
+
+test('a text says what it took over, by whatever it ends', async () => {
+  const bench = await openBench({ redisUrl });
+  await startGenerator(bench);
+  const ask = async (settings: Partial<GenerationSettings>) =>
+    (await answersOf(bench, await submit(bench, jobOf(bench, [LONG], settings))))[0]!;
+  const first = await ask({});
+  const again = await ask({});
+  const cut = await ask({ stop: [first.text.slice(20, 26)] });
+  expect([first, again, cut].map(({ cachedTokens }) => cachedTokens)).toEqual([0, LONG_CACHED, LONG_CACHED]);
+  expect([again.text, cut.finish]).toEqual([first.text, 'stop']);
+});
+
+test('a text begins with what was made for another tenant only where that is configured', async () => {
+  const cached: number[] = [];
+  for (const sharing of ['tenant', 'all'] as const) {
+    const bench = await openBench({ redisUrl });
+    await startGenerator(bench, sharing);
+    for (const name of [TENANT, 'another']) {
+      const job = jobOf(bench, [LONG]);
+      const id = await submit(bench, { ...job, tenant: { ...job.tenant, name } });
+      const { results } = await bench.end(id, name);
+      cached.push((results[0]!.output as GeneratedText).cachedTokens);
+    }
+  }
+  expect(cached).toEqual([0, 0, 0, LONG_CACHED]);
 });
 
 test('a cancelled text gives its row back', async () => {

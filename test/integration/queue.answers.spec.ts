@@ -20,12 +20,14 @@ test('who lost the lock of an item writes nothing of its answer; who claims it h
   expect(await publisher.written(stale!.item)).toEqual([]);
   await publisher.begin([stale!.item]);
   expect(await publisher.write([written(stale!.item, 0)])).toEqual([1]);
-  expect(await publisher.write([written(stale!.item, 1, 3)])).toEqual([1]);
+  const savings = { cachedTokens: 64, accepted: 1, rejected: 2 };
+  const later = { ...pieceOf(1, 3), savings };
+  expect(await publisher.write([{ item: stale!.item, piece: later }])).toEqual([1]);
   await bench.loseLock(stale!);
   const [fresh] = await claims.next(1);
   expect(await publisher.write([written(stale!.item, 3)])).toEqual([-1]);
   expect(fresh!.item.written).toBe(3);
-  expect(await publisher.written(fresh!.item)).toEqual([pieceOf(0, 1), pieceOf(1, 3)]);
+  expect(await publisher.written(fresh!.item)).toEqual([pieceOf(0, 1), later]);
   expect(await publisher.write([written(fresh!.item, 3)])).toEqual([1]);
   expect(await bench.redis.xlen(textKey(bench, id))).toBe(3);
 });

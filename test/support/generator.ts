@@ -85,6 +85,7 @@ export async function startRows(bench: Bench, redisUrl: string, rows: number): P
     reader: new TextReader(await loadStreamDecoders(own)),
     publisher: new Publisher({ redis: consumer.redis, queue: bench.queue, maxResultBytes: 2 ** 20 }),
     limits: { context: engine.context, eosTokenIds: own.generator!.eosTokenIds },
+    prefixSharing: 'tenant',
     rate: { add: () => undefined },
     reporter: {
       holds: () => undefined,

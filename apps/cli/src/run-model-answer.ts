@@ -5,6 +5,8 @@ import { AnswerText, addToAnswers, type StreamDecoder } from '@shoal/models';
 export class GrowingAnswer {
   text = '';
   tokens = 0;
+  /** Tokens of the prompt that were there already. */
+  cached = 0;
   /** In ms from its beginning. */
   firstMs = 0;
   latestMs = 0;

@@ -113,13 +113,12 @@ export class TextModel {
     const { eosTokenIds } = this.#generator;
     const asked = askedOf(item, settings, { context: this.context, eosTokenIds });
     const answer = new GrowingAnswer(this.#decoder, settings, write);
-    const cachedBefore = this.#engine.stats().prefixTokens;
     const finish = await this.#generate(asked, answer, signal);
     if (!signal.aborted) await answer.end();
     const full = asked.maxTokens < settings.max_tokens;
     return {
       ...{ text: answer.text, tokens: answer.tokens, firstMs: answer.firstMs, latestMs: answer.latestMs },
-      cached: finish?.cachedTokens ?? this.#engine.stats().prefixTokens - cachedBefore,
+      cached: answer.cached,
       end: signal.aborted ? 'interrupted' : finish?.reason === 'length' ? (full ? 'full' : 'length') : 'stop',
     };
   }
@@ -128,7 +127,16 @@ export class TextModel {
   async #generate(asked: Asked, answer: GrowingAnswer, signal: AbortSignal): Promise<Finish | undefined> {
     if (signal.aborted) return undefined;
     const id = this.#nextId++;
-    const request = { ...asked, id, emitted: new Uint32Array(0), order: id, rank: 0, alone: false, owner: '' };
+    const request = {
+      ...asked,
+      id,
+      emitted: new Uint32Array(0),
+      order: id,
+      rank: 0,
+      alone: false,
+      owner: '',
+      cacheScope: '',
+    };
     const left = new AbortController();
     try {
       return await new Promise((resolve, reject) => {
@@ -144,6 +152,9 @@ export class TextModel {
           if (answer.stopped) leave();
         };
         this.#engine.start(request, {
+          saved: ({ cachedTokens }) => {
+            answer.cached = cachedTokens;
+          },
           prompt: () => {},
           tokens: (tokens) => {
             answer.came();

@@ -1,5 +1,5 @@
 /** One answer as it grows on this worker: tokens come in, text is read from them, pieces go to the log, and the whole at its end. */
-import type { GeneratedText, TextPiece, WireLogprobs } from '@shoal/contracts';
+import type { GeneratedText, Savings, TextPiece, WireLogprobs } from '@shoal/contracts';
 import type { Finish, NewToken } from '@shoal/generation';
 import type { AnswerPiece, AnswerText } from '@shoal/models';
 import type { Unread } from './text-reader.js';
@@ -12,6 +12,8 @@ const UNKNOWN: NewToken = {
   topValues: new Float32Array(0),
 };
 
+const NOTHING: Savings = { cachedTokens: 0, accepted: 0, rejected: 0 };
+
 export class Answer {
   readonly #text: AnswerText;
   /** Alternatives of each token; null: no log probabilities. */
@@ -19,10 +21,14 @@ export class Answer {
   readonly #tokens: NewToken[] = [];
   readonly #prompt: NewToken[] = [];
   #shown = '';
+  #savings = NOTHING;
   /** Tokens whose text was read, and tokens and characters that are in the log. */
   #read = 0;
   #written = 0;
   #writtenText = 0;
+  /** What the log says that was spared, now and when the answer came here; undefined: nothing yet. */
+  #writtenSavings: Savings | undefined;
+  #restored: Savings | undefined;
 
   constructor(text: AnswerText, top: number | null) {
     this.#text = text;
@@ -53,6 +59,19 @@ export class Answer {
     for (const piece of pieces) this.add(tokensOf(piece));
     this.#written = this.#tokens.length;
     this.#writtenText = pieces.reduce((sum, { text }) => sum + text.length, 0);
+    this.#restored = pieces.findLast(({ savings }) => savings !== undefined)?.savings;
+    this.#savings = this.#restored ?? NOTHING;
+    this.#writtenSavings = this.#restored;
+  }
+
+  /** What was spared here so far. The prompt of an answer that goes on counts where it was begun. */
+  save({ cachedTokens, accepted, rejected }: Savings): void {
+    const before = this.#restored;
+    this.#savings = {
+      cachedTokens: before?.cachedTokens ?? cachedTokens,
+      accepted: (before?.accepted ?? 0) + accepted,
+      rejected: (before?.rejected ?? 0) + rejected,
+    };
   }
 
   /** How likely the prompt's tokens were, from the second on. */
@@ -91,7 +110,9 @@ export class Answer {
       ids: Uint32Array.from(tokens, ({ id }) => id),
       text,
       ...(this.#top !== null && { logprobs: logprobsOf(tokens, this.#top) }),
+      ...(this.#savings !== this.#writtenSavings && { savings: this.#savings }),
     };
+    this.#writtenSavings = this.#savings;
     this.#written = this.#read;
     this.#writtenText = this.#shown.length;
     return piece;
@@ -99,7 +120,7 @@ export class Answer {
 
   /** `promptIds`: the prompt is echoed. `ownStops`: stop tokens of the caller's. */
   output(finish: Finish, ownStops: readonly number[], promptIds: Uint32Array | null): GeneratedText {
-    const { reason, stopId, cachedTokens, accepted, rejected } = finish;
+    const { reason, stopId } = finish;
     const own = stopId !== null && ownStops.includes(stopId) ? stopId : null;
     const top = this.#top;
     return {
@@ -108,9 +129,7 @@ export class Answer {
       text: this.#shown,
       finish: this.stopped === null ? reason : 'stop',
       stopped: this.stopped ?? own,
-      cachedTokens,
-      accepted,
-      rejected,
+      ...this.#savings,
       ...(top !== null && { logprobs: logprobsOf(this.#tokens, top) }),
       ...(promptIds && { promptIds }),
       ...(promptIds && top !== null && { promptLogprobs: logprobsOf([UNKNOWN, ...this.#prompt], top) }),

@@ -35,6 +35,8 @@ const Schema = z.object({
   SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(1),
   /** Threads of a pass of a model that generates text. Left out: the cores, divided by the number of such models. */
   SHOAL_GENERATION_THREADS: integer({ min: 1, max: 1024 }).optional(),
+  /** Whose cached prefixes a text may begin with: its tenant's, or everybody's. */
+  SHOAL_PREFIX_SHARING: z.enum(['tenant', 'all'], { error: 'must be tenant or all' }).default('tenant'),
   /** Forward passes that may run at once. Left out: the cores divided by the threads of a pass; 2 on other devices. */
   SHOAL_CONCURRENT_RUNS: integer({ min: 1, max: 1024 }).optional(),
   /** `c-api` or `worker-thread`, to skip the self-test's choice. */

@@ -13,10 +13,26 @@ export function promptOf({ item }: ClaimedItem) {
   throw new ShoalError('inference_failed', 'a model that generates text was given no prompt');
 }
 
+/** Whose cached prefixes a text may begin with. */
+export type PrefixSharing = 'tenant' | 'all';
+
+/** Of the model and its worker. */
+export interface RequestContext {
+  readonly limits: TextLimits;
+  readonly prefixSharing: PrefixSharing;
+}
+
 /** `id` is the engine's number for it; `emitted` the tokens of its answer that are there. Throws `inference_failed`. */
-export function requestOf(id: number, item: ClaimedItem, emitted: Uint32Array, limits: TextLimits): GenerationRequest {
+export function requestOf(
+  id: number,
+  item: ClaimedItem,
+  emitted: Uint32Array,
+  { limits, prefixSharing }: RequestContext,
+): GenerationRequest {
+  const { tenant, lock, rank, strikes } = item;
   return {
     ...askedOf(promptOf(item), settingsOf(item), limits),
-    ...{ id, emitted, order: item.lock.tag, rank: item.rank, alone: item.strikes > 0, owner: item.tenant },
+    ...{ id, emitted, order: lock.tag, rank, alone: strikes > 0, owner: tenant },
+    cacheScope: prefixSharing === 'all' ? '' : tenant,
   };
 }

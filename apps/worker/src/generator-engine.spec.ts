@@ -11,7 +11,7 @@ const UNITS: StreamDecoder = {
   isSkipped: () => false,
   isByte: () => false,
 };
-const LENGTH: Finish = { reason: 'length', stopId: null, cachedTokens: 0, accepted: 0, rejected: 0 };
+const LENGTH: Finish = { reason: 'length', stopId: null };
 
 const tokensOf = (text: string): NewToken[] =>
   [...text].map((unit) => ({
@@ -45,7 +45,12 @@ function openEngine(
       close: async () => undefined,
     },
     reader,
-    ...{ limits: { context: 99, eosTokenIds: [] }, now: () => performance.now(), random: () => 0 },
+    ...{
+      limits: { context: 99, eosTokenIds: [] },
+      prefixSharing: 'tenant',
+      now: () => performance.now(),
+      random: () => 0,
+    },
     publisher: {
       begin: async () => [1],
       unbegin: async () => {},

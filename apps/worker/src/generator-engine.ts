@@ -1,4 +1,4 @@
-import type { Finish, GenerationEngine, NewToken, TextLimits } from '@shoal/generation';
+import type { Finish, GenerationEngine, NewToken } from '@shoal/generation';
 import {
   type ClaimedItem,
   type Engine,
@@ -10,7 +10,7 @@ import {
 } from '@shoal/queue';
 import { Answer } from './answer.js';
 import type { GenerationReporter } from './generation-reporter.js';
-import { requestOf, settingsOf } from './generation-request.js';
+import { type RequestContext, requestOf, settingsOf } from './generation-request.js';
 import { givenUp, newRow, type Row, resultOf } from './generator-row.js';
 import type { RateReporter } from './rate-reporter.js';
 import { retryAfterMs } from './retry.js';
@@ -32,10 +32,9 @@ const UNFOLLOWED_MS = 2000;
 /** Whose log ends elsewhere than it should is claimed anew after so long: somebody else may be at it. */
 const LOG_RETRY_MS = 1000;
 
-export interface GeneratorEngineOptions {
+export interface GeneratorEngineOptions extends RequestContext {
   readonly engine: Pick<GenerationEngine, 'rows' | 'start' | 'stop' | 'stats' | 'close'>;
   readonly reader: TextReader;
-  readonly limits: TextLimits;
   readonly publisher: Pick<Publisher, 'begin' | 'unbegin' | 'write' | 'written' | 'publish'>;
   readonly rate: Pick<RateReporter, 'add'>;
   readonly reporter: Pick<GenerationReporter, 'holds' | 'began' | 'grew' | 'ended' | 'preempted'>;
@@ -45,7 +44,7 @@ export interface GeneratorEngineOptions {
 }
 
 /** A stop string ended it: the engine knows nothing of text. */
-const STOPPED: Finish = { reason: 'stop', stopId: null, cachedTokens: 0, accepted: 0, rejected: 0 };
+const STOPPED: Finish = { reason: 'stop', stopId: null };
 
 export class GeneratorEngine implements Engine {
   readonly #options: GeneratorEngineOptions;
@@ -192,7 +191,8 @@ export class GeneratorEngine implements Engine {
     row.besides = this.#running.size;
     this.#running.set(id, row);
     try {
-      engine.start(requestOf(id, row.item, row.answer.ids, this.#options.limits), {
+      engine.start(requestOf(id, row.item, row.answer.ids, this.#options), {
+        saved: (savings) => row.answer.save(savings),
         prompt: (tokens) => row.answer.addPrompt(tokens),
         tokens: (tokens) => this.#grow(row, tokens),
         ended: (finish) => this.#finish(row, finish),

@@ -63,10 +63,7 @@ export function resultOf(
   const used = answer.length;
   if (!(finish instanceof Error)) {
     const { stop_token_ids: ownStops, echo } = settingsOf(item);
-    const { ids, prediction } = promptOf(item);
-    // What was looked up elsewhere than in a prediction is the engine's own business.
-    const ending = prediction ? finish! : { ...finish!, accepted: 0, rejected: 0 };
-    const output = answer.output(ending, ownStops, echo ? ids : null);
+    const output = answer.output(finish!, ownStops, echo ? promptOf(item).ids : null);
     return { item, result: { receipt, output }, used };
   }
   const error = finish instanceof ShoalError ? finish : new ShoalError('inference_failed', FAILED, { cause: finish });

@@ -12,7 +12,7 @@ import { ModelWorker } from './model-worker.js';
 import { TextReader } from './text-reader.js';
 
 export interface GeneratorContext extends Omit<LoadContext, 'config' | 'gate'> {
-  readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'redis'>;
+  readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'SHOAL_PREFIX_SHARING' | 'redis'>;
   readonly generation: GenerationMetrics;
   /** Threads of a pass, and bytes of this process's memory that the model, its cache and all else may take. */
   readonly threads: number;
@@ -59,6 +59,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
       new GeneratorEngine({
         ...{ engine, reader, publisher, rate, reporter },
         limits: { context: engine.context, eosTokenIds: generator.eosTokenIds },
+        prefixSharing: config.SHOAL_PREFIX_SHARING,
         now: () => performance.now(),
         random: Math.random,
       }),

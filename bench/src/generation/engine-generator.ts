@@ -36,6 +36,7 @@ export function requestOf(id: number, prompt: Uint32Array, maxTokens: number): G
     order: id,
     alone: false,
     owner: 'bench',
+    cacheScope: 'bench',
     prediction: null,
   };
 }
@@ -50,6 +51,7 @@ export async function engineGenerator(options: GeneratorOptions): Promise<Genera
           const ids: number[] = [];
           await new Promise((resolve, reject) => {
             engine.start(requestOf(next++, prompt, tokens), {
+              saved: () => {},
               prompt: () => {},
               tokens: (some) => ids.push(...some.map(({ id }) => id)),
               ended: resolve,

@@ -113,6 +113,7 @@ class Runner {
     let last: number | undefined;
     return new Promise((resolve, reject) => {
       this.#engine.start(requestOf(this.#next++, prompt, tokens), {
+        saved: () => {},
         prompt: () => {},
         tokens: () => {
           const now = performance.now();

@@ -103,6 +103,7 @@ export {
 export type {
   GeneratedText,
   PromptItem,
+  Savings,
   TensorsItem,
   TextItem,
   TextPiece,

@@ -73,10 +73,21 @@ export interface TextPiece {
   /** What may be shown by now: less than the tokens say where the beginning of a stop string or half a character is held back. */
   readonly text: string;
   readonly logprobs?: WireLogprobs;
+  /** Of the answer up to here; left out where it is what the piece before says. */
+  readonly savings?: Savings;
+}
+
+/** What was spared of an answer. */
+export interface Savings {
+  /** Tokens of the prompt that were there from other texts when it was first begun. */
+  readonly cachedTokens: number;
+  /** Tokens of the prediction that were right, and those that were tried in vain. */
+  readonly accepted: number;
+  readonly rejected: number;
 }
 
 /** A whole answer. */
-export interface GeneratedText {
+export interface GeneratedText extends Savings {
   readonly kind: 'generation';
   /** All tokens that were made, the one that ended the text included. */
   readonly ids: Uint32Array;
@@ -85,11 +96,6 @@ export interface GeneratedText {
   readonly finish: 'stop' | 'length';
   /** The stop string or token of the caller's that ended it; null where the model's own end did. */
   readonly stopped: string | number | null;
-  /** Tokens of the prompt that were not computed again. */
-  readonly cachedTokens: number;
-  /** Tokens of the prediction that were right, and those that were tried in vain. */
-  readonly accepted: number;
-  readonly rejected: number;
   readonly logprobs?: WireLogprobs;
   /** Tokens of the prompt, where it is echoed. */
   readonly promptIds?: Uint32Array;

@@ -11,7 +11,7 @@ export interface TextLimits {
 }
 
 /** A request without what only whoever runs it knows. */
-export type Asked = Omit<GenerationRequest, 'id' | 'emitted' | 'order' | 'rank' | 'alone' | 'owner'>;
+export type Asked = Omit<GenerationRequest, 'id' | 'emitted' | 'order' | 'rank' | 'alone' | 'owner' | 'cacheScope'>;
 
 /** Answers end where the context does, whatever was asked. */
 export function askedOf(

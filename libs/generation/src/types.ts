@@ -41,8 +41,10 @@ export interface GenerationRequest {
   readonly rank: number;
   /** Nobody else is in its passes until its first token: it may end the process. */
   readonly alone: boolean;
-  /** Whose cached prefixes it may use. */
+  /** Ranks are those among the requests of one owner. */
   readonly owner: string;
+  /** Whose cached prefixes it may use: those of requests with the same. */
+  readonly cacheScope: string;
   /** Tokens that the answer is likely to have. */
   readonly prediction: Uint32Array | null;
 }
@@ -60,7 +62,4 @@ export interface Finish {
   readonly reason: 'stop' | 'length';
   /** Which of `stopIds` it was. */
   readonly stopId: number | null;
-  readonly cachedTokens: number;
-  readonly accepted: number;
-  readonly rejected: number;
 }

@@ -1,5 +1,5 @@
 /** The log of a job's answers: pieces as they stand in Redis, how workers write them, and how they are read. */
-import type { TextPiece, WireLogprobs } from '@shoal/contracts';
+import type { Savings, TextPiece, WireLogprobs } from '@shoal/contracts';
 import { pack, unpack } from './codec.js';
 import type { ChunkLock, ClaimedItem } from './engine.js';
 import { EXPIRED } from './errors.js';
@@ -44,7 +44,14 @@ const MAX_WRITTEN = 64;
 const PAGE_PIECES = 256;
 const PAGE_BYTES = 256 * 1024;
 
-type PackedPiece = [from: number, ids: Uint32Array, text: string, logprobs?: WireLogprobs];
+type PackedPiece = [
+  from: number,
+  ids: Uint32Array,
+  text: string,
+  logprobs?: WireLogprobs | null,
+  savings?: PackedSavings,
+];
+type PackedSavings = [cachedTokens: number, accepted: number, rejected: number];
 
 const textScript = queueScript<WriteVerdict[]>('text.lua');
 const piecesScript = queueScript<0 | [more: 0 | 1, pieces: [seq: number, n: number, packed: Buffer][]]>('pieces.lua');
@@ -111,14 +118,20 @@ export function* parseMessage(
   }
 }
 
-function packPiece({ from, ids, text, logprobs }: TextPiece): Buffer {
-  const packed: PackedPiece = logprobs ? [from, ids, text, logprobs] : [from, ids, text];
+function packPiece({ from, ids, text, logprobs, savings }: TextPiece): Buffer {
+  const packed: PackedPiece = [from, ids, text];
+  if (logprobs || savings) packed.push(logprobs ?? null);
+  if (savings) packed.push([savings.cachedTokens, savings.accepted, savings.rejected]);
   return pack(packed);
 }
 
 function unpackPiece(packed: Buffer): TextPiece {
-  const [from, ids, text, logprobs] = unpack<PackedPiece>(packed);
-  return { from, ids, text, ...(logprobs && { logprobs }) };
+  const [from, ids, text, logprobs, savings] = unpack<PackedPiece>(packed);
+  return { from, ids, text, ...(logprobs && { logprobs }), ...(savings && { savings: savingsOf(savings) }) };
+}
+
+function savingsOf([cachedTokens, accepted, rejected]: PackedSavings): Savings {
+  return { cachedTokens, accepted, rejected };
 }
 
 /** As lua/text.lua reads them. */

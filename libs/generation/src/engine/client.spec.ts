@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
+import type { Savings } from '@shoal/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { modelPath, prompts, requestOf } from '../testing/texts.js';
 import type { Finish, GenerationRequest, NewToken } from '../types.js';
@@ -13,19 +14,22 @@ const LONG = 200;
 const [PROMPT, OTHER] = prompts() as [Uint32Array, Uint32Array];
 
 interface Told {
+  readonly saved: Savings[];
   readonly tokens: NewToken[];
   readonly prompt: NewToken[];
   readonly finish: Finish;
 }
 
 function generate(engine: GenerationEngine, request: GenerationRequest): Promise<Told> {
+  const saved: Savings[] = [];
   const tokens: NewToken[] = [];
   const prompt: NewToken[] = [];
   return new Promise((resolve, reject) => {
     engine.start(request, {
+      saved: (savings) => saved.push(savings),
       prompt: (some) => prompt.push(...some),
       tokens: (some) => tokens.push(...some),
-      ended: (finish) => resolve({ tokens, prompt, finish }),
+      ended: (finish) => resolve({ saved, tokens, prompt, finish }),
       failed: reject,
     });
   });
@@ -54,7 +58,8 @@ describe('an engine', () => {
     ]);
     expect(a.tokens).toHaveLength(5);
     expect(a.prompt).toEqual([]);
-    expect(a.finish).toEqual({ reason: 'length', stopId: null, cachedTokens: 0, accepted: 0, rejected: 0 });
+    expect(a.finish).toEqual({ reason: 'length', stopId: null });
+    expect(a.saved).toEqual([{ cachedTokens: 0, accepted: 0, rejected: 0 }]);
     expect(b.tokens).toHaveLength(7);
     expect(b.prompt.map(({ id }) => id)).toEqual([...OTHER.subarray(1)]);
     expect(b.tokens[0]!.topIds).toHaveLength(3);
@@ -83,6 +88,7 @@ describe('an engine', () => {
   test('tells nothing more of a text that is stopped', async () => {
     const heard: string[] = [];
     engine.start(requestOf(4, PROMPT, { maxTokens: 100 }), {
+      saved: () => {},
       prompt: () => heard.push('prompt'),
       tokens: () => {
         heard.push('tokens');
@@ -117,6 +123,7 @@ test('a thread that ends fails what runs, so that it may be tried again, and all
   const { engine, thread } = await openWithThread((error) => deaths.push(error));
   const failed = new Promise((resolve) => {
     engine.start(requestOf(1, PROMPT, { maxTokens: LONG }), {
+      saved: () => {},
       prompt: () => {},
       tokens: () => void thread.terminate(),
       ended: resolve,

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { type ErrorCode, ShoalError } from '@shoal/contracts';
+import { type ErrorCode, type Savings, ShoalError } from '@shoal/contracts';
 import type { Finish, GenerationRequest, NewToken } from '../types.js';
 import { type StepEvents, unpackTokens } from './events.js';
 import type { FromThread, ThreadOptions, ToThread } from './messages.js';
@@ -26,6 +26,8 @@ export interface OpenOptions {
 
 /** Told of one request; nothing more after its end or failure, or once it has been stopped. */
 export interface GenerationListener {
+  /** So far, here: when it gets a row, and whenever that changes, before the tokens that were made meanwhile. */
+  readonly saved: (savings: Savings) => void;
   /** How likely the prompt's tokens from the second on were, in parts; only where it was asked. */
   readonly prompt: (tokens: readonly NewToken[]) => void;
   /** New tokens of the answer. One that ended it, as one of `stopIds`, is not among them. */
@@ -144,7 +146,8 @@ export class GenerationEngine {
     Atomics.notify(this.#bell, 0);
   }
 
-  #deliver({ prompts, tokens, ended }: StepEvents): void {
+  #deliver({ saved, prompts, tokens, ended }: StepEvents): void {
+    for (const { request, ...savings } of saved) this.#listeners.get(request)?.saved(savings);
     for (const [id, list] of unpackTokens(prompts)) this.#listeners.get(id)?.prompt(list);
     for (const [id, list] of unpackTokens(tokens)) this.#listeners.get(id)?.tokens(list);
     for (const ending of ended) {

@@ -102,13 +102,13 @@ describe('greedy texts', () => {
     expect(outcome.finished.size).toBe(0);
     engine.start(requestOf(2, prompt, { emitted: Uint32Array.from(outcome.idsOf(1)) }));
     engine.start(requestOf(3, prompt));
-    engine.start(requestOf(4, prompt, { owner: 'b' }));
+    engine.start(requestOf(4, prompt, { cacheScope: 'b' }));
     await play(engine, outcome);
     expect([...outcome.idsOf(1), ...outcome.idsOf(2)]).toEqual(alone[0]);
     await expectSame(outcome, new Map([3, 4].map((id) => [id, 0])));
-    // All that was processed of the first one; of another owner's nothing.
-    expect(outcome.finished.get(2)).toMatchObject({ cachedTokens: prompt.length + 8 });
-    expect(outcome.finished.get(4)).toMatchObject({ cachedTokens: 0 });
+    // All that was processed of the first one; in another scope nothing.
+    expect(engine.stats.prefixTokens).toBe(prompt.length + 8);
+    expect([2, 4].map((id) => outcome.savings.get(id)?.cachedTokens)).toEqual([prompt.length, 0]);
     await engine.release();
   });
 
@@ -162,9 +162,7 @@ describe('sampled texts', () => {
 
   test('are the same alone, in a crowd, and when they were stopped and go on; of other seeds and choices they are others', async () => {
     const texts = prompts();
-    // Each with an owner of its own: prompts that begin with another's prefix are processed in other chunks.
-    const request = (id: number) =>
-      requestOf(id, texts[id % 4]!, { ...sampled(id >> 3), choice: (id >> 2) % 2, owner: `${id}` });
+    const request = (id: number) => requestOf(id, texts[id % 4]!, { ...sampled(id >> 3), choice: (id >> 2) % 2 });
     const expected: number[][] = [];
     for (let id = 0; id < 32; id++) {
       const engine = engineOf(loaded, 1);
@@ -233,12 +231,12 @@ describe('proposals of what follows', () => {
   test('leave the text as it is; what is right takes fewer steps', async () => {
     const engine = engineWith(oracle(() => false));
     const outcome = new Outcome();
-    engine.start(requestOf(1, prompts()[1]!));
+    engine.start(requestOf(1, prompts()[1]!, { prediction: new Uint32Array(0) }));
     await play(engine, outcome);
     await expectSame(outcome, new Map([[1, 1]]));
     // One step for the prompt and its first token, then four tokens at a time.
     expect(engine.stats).toMatchObject({ steps: 1 + Math.ceil((TOKENS - 1) / 4), rejected: 0, tokens: TOKENS });
-    expect(outcome.finished.get(1)).toMatchObject({ accepted: engine.stats.accepted, rejected: 0 });
+    expect(outcome.savings.get(1)).toMatchObject({ accepted: engine.stats.accepted, rejected: 0 });
     expect(engine.stats.accepted).toBeGreaterThan(TOKENS / 2);
     await engine.release();
   });
@@ -342,7 +340,7 @@ test('an engine whose texts have all ended has no row in use, and uses no more m
   const outcome = new Outcome();
   const bytes = bytesPerToken(session, info);
   let largest = 0;
-  for (let id = 0; id < 24; id++) engine.start(requestOf(id, prompts()[id % 16]!, { owner: `${id}` }));
+  for (let id = 0; id < 24; id++) engine.start(requestOf(id, prompts()[id % 16]!, { cacheScope: `${id}` }));
   await play(engine, outcome, () => {
     largest = Math.max(largest, engine.stats.cacheBytes);
   });

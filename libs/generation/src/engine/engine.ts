@@ -2,7 +2,7 @@
  * Many texts at once, each of which comes and goes between two passes (continuous batching). A step is a pass over the texts
  * that are under way, in rows 0 to n - 1 of the cache, and passes over chunks of prompts, each in a row of its own.
  */
-import { ShoalError } from '@shoal/contracts';
+import { type Savings, ShoalError } from '@shoal/contracts';
 import type { DecoderInfo } from '@shoal/models';
 import type { Session } from '@shoal/onnxruntime';
 import { KvCache } from '../kv/cache.js';
@@ -13,10 +13,10 @@ import { withLogprobs } from '../sampling/logprobs.js';
 import { needsLogSumExp, Sampler } from '../sampling/sample.js';
 import type { GenerationRequest } from '../types.js';
 import { chooseNext } from './choose.js';
-import { type Ending, packTokens, type RequestToken, type StepEvents } from './events.js';
+import { type Ending, packTokens, type RequestToken, type Saved, type StepEvents } from './events.js';
 import { checkRequest } from './request.js';
-import { Row, tokensOf } from './row.js';
-import { chunkOf, compaction, goingOn, nextInTurn, planStep, waitsForOthers } from './scheduler.js';
+import { Row, takesProposals, tokensOf } from './row.js';
+import { chunkOf, compaction, goingOn, neighbours, nextInTurn, planStep, waitsForOthers } from './scheduler.js';
 import { type EngineStats, noStats } from './stats.js';
 
 /** Tokens that are proposed at once: a fourth would make a pass longer by more than it is right. */
@@ -38,6 +38,9 @@ export interface EngineOptions {
 /** `tokens`: prompt and answer so far. `prediction`: what its request says that the answer is likely to have. */
 export type Propose = (tokens: Uint32Array, prediction: Uint32Array | null, count: number) => Uint32Array;
 
+/** A request without a row. `savings`: it had one, and made way for others in the middle of its prompt. */
+type Waiting = GenerationRequest & { readonly savings?: Savings };
+
 export class Engine {
   readonly stats: EngineStats = noStats();
   readonly #options: EngineOptions;
@@ -48,9 +51,10 @@ export class Engine {
   readonly #decoding: DecoderPasses;
   readonly #prefilling: DecoderPasses;
   readonly #sampler: Sampler;
-  readonly #waiting: GenerationRequest[] = [];
+  readonly #waiting: Waiting[] = [];
   #running: Row[] = [];
   #prefill: Row | undefined;
+  #saved: Saved[] = [];
   #prompts: RequestToken[] = [];
   #tokens: RequestToken[] = [];
   #ended: Ending[] = [];
@@ -98,8 +102,9 @@ export class Engine {
     this.stats.steps++;
     this.stats.otherSeconds += (this.#options.now() - started) / 1000 - (this.stats.passSeconds - passesBefore);
     this.#countRows();
-    const events = { prompts: packTokens(this.#prompts), tokens: packTokens(this.#tokens), ended: this.#ended };
-    [this.#prompts, this.#tokens, this.#ended] = [[], [], []];
+    const [saved, ended] = [this.#saved, this.#ended];
+    const events = { saved, prompts: packTokens(this.#prompts), tokens: packTokens(this.#tokens), ended };
+    [this.#saved, this.#prompts, this.#tokens, this.#ended] = [[], [], [], []];
     return events;
   }
 
@@ -126,16 +131,19 @@ export class Engine {
       const running = this.#running.map(({ request }) => request);
       const request = nextInTurn(this.#waiting.filter((one) => !waitsForOthers(one, [...running, ...this.#waiting])));
       if (request === undefined) return;
-      const { prompt, maxTokens, promptLogprobs, owner } = request;
+      const { prompt, maxTokens, promptLogprobs, cacheScope: scope, savings } = request;
       const tokens = tokensOf(request);
+      const proposals = this.#options.propose !== undefined && takesProposals(request);
       // One token has to be processed for what follows it; all of them where it is wanted of each.
       const reuse = promptLogprobs || this.#prefilling.takesLengths ? 0 : tokens.length - 1;
-      const slot = this.#slots.claim({ tokens, reserve: prompt.length + maxTokens, owner, reuse });
+      const claim = { tokens, prompt: prompt.length, proposals, reserve: prompt.length + maxTokens, scope, reuse };
+      const slot = this.#slots.claim(claim);
       if (slot === undefined) return;
       this.#waiting.splice(this.#waiting.indexOf(request), 1);
-      const row = new Row(request, slot);
-      this.stats.prefixHits += Number(row.cachedTokens > 0);
-      this.stats.prefixTokens += row.cachedTokens;
+      const row = new Row(request, slot, savings);
+      if (savings === undefined) this.#tellSaved(row);
+      this.stats.prefixHits += Number(slot.length > 0);
+      this.stats.prefixTokens += slot.length;
       if (row.ending !== undefined && !promptLogprobs) this.#endIfOver(row);
       else if (row.leftOfPrompt > 0) this.#prefill = row;
       else this.#running.push(row);
@@ -147,7 +155,7 @@ export class Engine {
     const row = this.#prefill;
     if (row === undefined || !waitsForOthers(row.request, this.#waiting)) return;
     this.#free(row);
-    this.#waiting.push(row.request);
+    this.#waiting.push({ ...row.request, savings: row.savings });
   }
 
   /** The texts that are in the next pass. */
@@ -159,36 +167,30 @@ export class Engine {
   async #decode(going: readonly Row[], verify: boolean): Promise<void> {
     for (const [to, from] of compaction(going.map(({ slot }) => slot.place))) this.#slots.swap(to, from);
     const rows = [...going].sort((a, b) => a.slot.place - b.slot.place);
-    const proposed = rows.map((row) => (verify ? this.#propose(row) : 0));
-    const taken = rows.map((row, n) => {
-      const count = 1 + proposed[n]!;
+    const counts = new Map(rows.map((row) => [row, 1 + (verify ? this.#propose(row) : 0)]));
+    // Those beside a text whose proposals are verified would be padded to as many tokens, and be rounded as it is.
+    for (const group of neighbours(rows, (row) => counts.get(row)! > 1)) await this.#decodeTogether(group, counts);
+  }
+
+  async #decodeTogether(rows: readonly Row[], counts: ReadonlyMap<Row, number>): Promise<void> {
+    const taken = rows.map((row) => {
+      const count = counts.get(row)!;
       // What follows is known of a text that came with a part of its answer.
       return { ...passOf(row), ids: row.next(count), wanted: row.left > 1 ? 0 : count };
     });
-    const found = await this.#pass(this.#decoding, rows, taken, 0);
+    const found = await this.#pass(this.#decoding, rows, taken, rows[0]!.slot.place);
     found?.forEach((candidates, n) => {
       if (candidates.length > 0) this.#verify(rows[n]!, candidates);
       else this.#slots.extend(rows[n]!.slot, 1, PROPOSED);
     });
   }
 
-  /**
-   * How many tokens are proposed to follow a text. A pass over several of its tokens rounds otherwise than one over each, by
-   * some hundredths of a log probability: a greedy text may part at a near-tie, but a sampled one would nearly always, so it has
-   * proposals only where it came with a prediction.
-   */
+  /** How many tokens are proposed to follow a text. */
   #propose(row: Row): number {
     const { slot, known, request, made, prediction } = row;
     const count = Math.min(PROPOSED, request.maxTokens - made - 1);
-    if (request.sampling.temperature > 0 && prediction === null) return 0;
-    if (
-      this.#options.propose === undefined ||
-      this.#decoding.takesLengths ||
-      count <= 0 ||
-      row.left > 1 ||
-      !row.proposes
-    )
-      return 0;
+    if (this.#options.propose === undefined || this.#decoding.takesLengths || !takesProposals(request)) return 0;
+    if (count <= 0 || row.left > 1 || !row.proposes) return 0;
     const tokens = this.#options.propose(slot.tokens.subarray(0, known), prediction, count).subarray(0, count);
     if (tokens.length > 0) row.propose(tokens);
     return tokens.length;
@@ -206,9 +208,12 @@ export class Engine {
       right++;
       if (row.ending !== undefined) break;
     }
-    row.verified(proposed, right);
-    this.stats.accepted += right;
-    this.stats.rejected += proposed - right;
+    if (proposed > 0) {
+      row.verified(proposed, right);
+      if (row.prediction !== null) this.#tellSaved(row);
+      this.stats.accepted += right;
+      this.stats.rejected += proposed - right;
+    }
     this.#endIfOver(row);
   }
 
@@ -234,25 +239,21 @@ export class Engine {
 
   /** How many tokens there were in it. */
   async #processChunk(row: Row): Promise<number> {
-    const { request, slot } = row;
+    const { request, slot, leftOfPrompt } = row;
+    const { promptLogprobs, prompt } = request;
     const past = slot.length;
-    const ofPrompt = request.prompt.length - past;
-    const everyToken = request.promptLogprobs && ofPrompt > 0;
-    // Frequencies are those of the prompt's length for all of it, then of each token's own.
-    const alike = this.#prefilling.takesLengths ? Math.max(1, ofPrompt) : row.leftOfPrompt;
-    const size = chunkOf({ past, left: Math.min(row.leftOfPrompt, alike), everyToken });
-    const last = size === row.leftOfPrompt;
+    const size = chunkOf(past, leftOfPrompt);
+    // What follows is known of a text that came with a part of its answer.
     const next = size === row.left;
-    const wanted = everyToken ? size : Number(next);
-    const rotaryLength = Math.max(request.prompt.length, past + 1);
-    const taken = { ...passOf(row), ids: row.next(size), wanted, rotaryLength };
+    const wanted = promptLogprobs ? size : Number(next);
+    const taken = { ...passOf(row), ids: row.next(size), wanted, rotaryLength: prompt.length };
     const found = await this.#pass(this.#prefilling, [row], [taken], slot.place);
     if (found === undefined) return size;
     this.#slots.extend(slot, size);
     this.stats.promptTokens += size;
     const candidates = found[0]!;
-    if (everyToken) this.#tellPrompt(row, past, candidates);
-    if (!last) return size;
+    if (promptLogprobs) this.#tellPrompt(row, past, candidates);
+    if (size < leftOfPrompt) return size;
     this.#prefill = undefined;
     this.#running.push(row);
     if (next && row.ending === undefined) this.#choose(row, candidates.at(-1)!);
@@ -286,6 +287,10 @@ export class Engine {
     }
   }
 
+  #tellSaved({ request, savings }: Row): void {
+    this.#saved.push({ request: request.id, ...savings });
+  }
+
   /** How likely the prompt's tokens were is told once all of it is processed: one that makes way begins anew. */
   #tellPrompt({ request, promptTokens }: Row, past: number, candidates: readonly Candidates[]): void {
     candidates.forEach((found, n) => {
@@ -299,7 +304,7 @@ export class Engine {
 
   #endIfOver(row: Row): void {
     if (row.ending === undefined) return;
-    this.#ended.push({ request: row.request.id, finish: row.finish(row.ending) });
+    this.#ended.push({ request: row.request.id, finish: row.ending });
     this.#free(row);
   }
 

@@ -1,5 +1,5 @@
 /** What a step of the engine has to tell, packed so that it crosses to another thread as a few arrays. */
-import type { ErrorCode } from '@shoal/contracts';
+import type { ErrorCode, Savings } from '@shoal/contracts';
 import type { Finish, NewToken } from '../types.js';
 
 /** Tokens of requests in the order in which they were chosen; the alternatives of all lie behind one another. */
@@ -16,7 +16,11 @@ export type Ending =
   | { readonly request: number; readonly finish: Finish }
   | { readonly request: number; readonly error: { readonly code: ErrorCode; readonly detail: string } };
 
+/** Of a request so far, here; where it has changed. */
+export type Saved = Savings & { readonly request: number };
+
 export interface StepEvents {
+  readonly saved: readonly Saved[];
   /** How likely the tokens of prompts were, where it was asked; the first of a prompt follows nothing and is left out. */
   readonly prompts: PackedTokens;
   readonly tokens: PackedTokens;

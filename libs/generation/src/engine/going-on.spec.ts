@@ -1,6 +1,7 @@
 /** Texts that go on elsewhere, begin as others do, or rest beside more urgent ones: they are what they would have been. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { engineOf, GREEDY, type Loaded, loadModel, Outcome, play, prompts, requestOf } from '../testing/texts.js';
+import { Row } from './row.js';
 
 let loaded: Loaded;
 beforeAll(async () => {
@@ -24,6 +25,29 @@ test('texts that go on in another engine are what they would have been, sampled 
   for (const n of prompts().keys()) expect([...emitted(n), ...rest.idsOf(n)]).toEqual(whole.idsOf(n));
 });
 
+test('all of an answer that came with its prompt is processed one by one, as it was made, however long it is', () => {
+  const request = requestOf(1, new Uint32Array(70), { emitted: new Uint32Array(3000), maxTokens: 4000 });
+  const slot = { place: 0, tokens: new Uint32Array(4070), length: 64, prompt: 70, verified: false, scope: 'a' };
+  const row = new Row(request, { ...slot, reserved: 4070, used: 1 });
+  expect([row.leftOfPrompt, row.left]).toEqual([6, 3006]);
+});
+
+test('a prompt that made way for others in its middle counts what it found when it was first begun, and not its own', async () => {
+  const text = Uint32Array.from(prompts().flatMap((prompt) => [...prompt]));
+  const engine = engineOf(loaded, 4);
+  const outcome = new Outcome();
+  engine.start(requestOf(1, text.subarray(0, 70), { maxTokens: 40 }));
+  await play(engine, outcome, (step) => {
+    // Beside the first one, prompts are processed a chunk in a step.
+    if (step === 2) engine.start(requestOf(2, text.subarray(0, 230), { rank: 3, owner: 'b', maxTokens: 2 }));
+    if (step === 4) engine.start(requestOf(3, text.subarray(100, 120), { rank: 1, owner: 'b', maxTokens: 2 }));
+  });
+  expect([...outcome.finished.keys()]).toEqual([3, 2, 1]);
+  expect(outcome.savings.get(2)?.cachedTokens).toBe(64);
+  expect(engine.stats.prefixTokens).toBeGreaterThan(64);
+  await engine.release();
+});
+
 test('texts that begin as others do take whole chunks of them over, and are what they are without', async () => {
   const long = Uint32Array.from(
     prompts()
@@ -40,7 +64,7 @@ test('texts that begin as others do take whole chunks of them over, and are what
     await play(engine, outcomes[n]!);
     await engine.release();
   }
-  expect(outcomes.map(({ finished }) => finished.get(2)?.cachedTokens)).toEqual([0, 128]);
+  expect(outcomes.map(({ savings }) => savings.get(2)?.cachedTokens)).toEqual([0, 128]);
   expect(outcomes[1].idsOf(2)).toEqual(outcomes[0].idsOf(2));
 });
 

@@ -1,4 +1,5 @@
 /** A text that is being generated: what is known of it, and its row of the cache. */
+import type { Savings } from '@shoal/contracts';
 import type { Slot } from '../kv/slots.js';
 import { History } from '../sampling/penalties.js';
 import { predictionOf } from '../speculation/prompt-lookup.js';
@@ -12,20 +13,10 @@ const LATEST = 0.2;
 /** Tokens after which another proposal is made where they were not worthwhile. */
 const RETRY = 32;
 
-/**
- * Tokens of an answer that came with its prompt are processed one by one, as they were when they were made, so that it goes on as
- * it would have gone on there. Where there are more, those before them are processed as a prompt is.
- */
-const REPLAYED = 512;
-
-type Ending = Pick<Finish, 'reason' | 'stopId'>;
-
 export class Row {
   readonly request: GenerationRequest;
   readonly slot: Slot;
   readonly history: History;
-  /** Tokens that came with the cache. */
-  readonly cachedTokens: number;
   /** Where proposals are looked for beside the text itself. */
   readonly prediction: Uint32Array | null;
   /** Tokens that are known: the prompt and those of the answer. The last ones may not be in the cache yet. */
@@ -33,19 +24,20 @@ export class Row {
   /** How likely the prompt's tokens were that were processed in this row, where that is wanted and was not told yet. */
   readonly promptTokens: RequestToken[] = [];
   /** Nothing more follows. */
-  ending: Ending | undefined;
-  accepted = 0;
-  rejected = 0;
+  ending: Finish | undefined;
+  #savings: Savings;
   /** Proposed tokens that were right, of each pass lately. */
   #hits = WORTHWHILE;
   /** Tokens of the answer at the last proposal. */
   #proposedAt = 0;
 
-  constructor(request: GenerationRequest, slot: Slot) {
+  /** `savings`: from when its prompt was begun here before; default: what is in the slot was made for others. */
+  constructor(request: GenerationRequest, slot: Slot, savings?: Savings) {
     this.request = request;
     this.slot = slot;
     this.history = new History(request);
-    this.cachedTokens = slot.length;
+    const cachedTokens = Math.min(slot.length, request.prompt.length);
+    this.#savings = savings ?? { cachedTokens, accepted: 0, rejected: 0 };
     this.prediction = predictionOf(request.prompt, request.prediction);
     this.known = request.prompt.length + request.emitted.length;
     if (request.emitted.length === request.maxTokens) this.ending = { reason: 'length', stopId: null };
@@ -61,10 +53,16 @@ export class Row {
     return this.known - this.slot.length;
   }
 
-  /** Tokens of the prompt, and of an answer that came with it, that are processed in chunks and are not in the cache. */
+  /**
+   * Tokens of the prompt that are not in the cache. Those of an answer that came with it are processed one by one, as they were
+   * when they were made, so that it goes on as it would have gone on there.
+   */
   get leftOfPrompt(): number {
-    const { prompt, emitted } = this.request;
-    return prompt.length + Math.max(0, emitted.length - REPLAYED) - this.slot.length;
+    return this.request.prompt.length - this.slot.length;
+  }
+
+  get savings(): Savings {
+    return this.#savings;
   }
 
   /** What a pass takes: known tokens that are not in the cache, at most so many. */
@@ -85,21 +83,27 @@ export class Row {
   /** The tokens that a pass verifies: behind the known ones, unknown as they are. */
   propose(tokens: Uint32Array): void {
     this.slot.tokens.set(tokens, this.known);
+    this.slot.verified = true;
     this.#proposedAt = this.made;
   }
 
-  /** Of the proposed tokens so many were right. */
+  /** Of the proposed tokens so many were right. Where they came from elsewhere than a prediction, that is nobody else's business. */
   verified(proposed: number, right: number): void {
-    if (proposed === 0) return;
-    this.accepted += right;
-    this.rejected += proposed - right;
+    const { cachedTokens, accepted, rejected } = this.#savings;
+    if (this.prediction !== null) {
+      this.#savings = { cachedTokens, accepted: accepted + right, rejected: rejected + proposed - right };
+    }
     this.#hits += (right - this.#hits) * LATEST;
   }
+}
 
-  finish(ending: Ending): Finish {
-    const { cachedTokens, accepted, rejected } = this;
-    return { ...ending, cachedTokens, accepted, rejected };
-  }
+/**
+ * Whether a text may be proposed what follows. A pass over several of its tokens rounds otherwise than one over each, by some
+ * hundredths of a log probability: a greedy text may part at a near-tie, but a sampled one would nearly always, so it has
+ * proposals only where it came with a prediction.
+ */
+export function takesProposals({ sampling, prediction }: GenerationRequest): boolean {
+  return sampling.temperature === 0 || prediction !== null;
 }
 
 /** Those that are known when it begins. */

@@ -16,22 +16,10 @@ const BESIDE = 4;
 /** Texts at once for which to verify proposals pays: a pass over more tokens of more texts takes as much longer. */
 const VERIFYING = 2;
 
-/** Where the logits of all of them are wanted: with a vocabulary of 256,000 they are a megabyte each. */
-const CHUNK_OF_LOGITS = 32;
-
 /** The part of a request that tells when it is its turn. */
 export interface Turn {
   readonly order: number;
   readonly alone: boolean;
-}
-
-/** A prompt that is being processed. */
-export interface Prefill {
-  /** Tokens that are in the cache, and those that are not yet. */
-  readonly past: number;
-  readonly left: number;
-  /** Whether the logits after each token are wanted. */
-  readonly everyToken: boolean;
 }
 
 export interface Step {
@@ -49,10 +37,9 @@ export function planStep(decoding: number, next: Turn | undefined): Step {
   return { decode, verify: decode && decoding <= VERIFYING, budget: decode ? BUSY_CHUNK : IDLE_CHUNK };
 }
 
-/** Tokens of a prompt's next chunk: to where the next one begins. */
-export function chunkOf({ past, left, everyToken }: Prefill): number {
-  const size = everyToken ? CHUNK_OF_LOGITS : CHUNK;
-  return Math.min(left, size - (past % size));
+/** Tokens of the next chunk of a prompt, of which `past` are in the cache and `left` are not: to where the next one begins. */
+export function chunkOf(past: number, left: number): number {
+  return Math.min(left, CHUNK - (past % CHUNK));
 }
 
 /** A text that could go on. */
@@ -85,6 +72,16 @@ export function nextInTurn<One extends Turn>(waiting: readonly One[]): One | und
   let next: One | undefined;
   for (const one of waiting) if (next === undefined || one.order < next.order) next = one;
   return next;
+}
+
+/** Runs of rows next to each other for which `test` says the same. */
+export function neighbours<Row>(rows: readonly Row[], test: (row: Row) => boolean): Row[][] {
+  const runs: Row[][] = [];
+  rows.forEach((row, n) => {
+    if (n > 0 && test(row) === test(rows[n - 1]!)) runs.at(-1)!.push(row);
+    else runs.push([row]);
+  });
+  return runs;
 }
 
 /** Which rows are to be exchanged so that those in `places` come to be rows 0 to n - 1: each hole with a row from behind. */

@@ -1,7 +1,7 @@
 /** Who has which row, and what is in it: against a cache that only remembers what it was told. */
 import { describe, expect, test } from 'vitest';
 import type { KvCache } from './cache.js';
-import { CHUNK, type Slot, Slots } from './slots.js';
+import { CHUNK, type Claim, type Slot, Slots } from './slots.js';
 
 const CAPACITY = 300;
 
@@ -33,50 +33,76 @@ function slotsOf(rows: number, budget = rows * CAPACITY) {
 }
 
 const tokens = (...ids: number[]) => Uint32Array.from(ids);
+/** 0, 1, 2, ... */
+const count = (length: number) => Uint32Array.from({ length }, (_, n) => n);
 
-/** A text with all of its tokens in the cache but the last one. */
-function fill(slots: Slots, ids: Uint32Array, { owner = 'a', reserve = 50 } = {}): Slot {
-  const slot = slots.claim({ tokens: ids, reserve, owner, reuse: ids.length - 1 })!;
+/** A prompt, `answer` of whose tokens are those of an answer that came with it. */
+function claimOf(ids: Uint32Array, { answer = 0, ...more }: Partial<Claim> & { readonly answer?: number } = {}): Claim {
+  const prompt = ids.length - answer;
+  return { tokens: ids, prompt, proposals: false, reserve: 9, scope: 'a', reuse: ids.length - 1, ...more };
+}
+
+/** A text with all of its tokens in the cache. */
+function fill(slots: Slots, ids: Uint32Array, more: Parameters<typeof claimOf>[1] = {}): Slot {
+  const slot = slots.claim(claimOf(ids, { reserve: 50, ...more }))!;
   slots.extend(slot, ids.length - slot.length);
   return slot;
 }
 
 describe('a text', () => {
-  test('that goes on takes the row that it had', () => {
+  test('that goes on takes the row that it had, answer and all', () => {
     const { slots, cache } = slotsOf(3);
-    slots.release(fill(slots, tokens(1, 2, 3)));
-    const slot = slots.claim({ tokens: tokens(1, 2, 3, 4, 5), reserve: 9, owner: 'a', reuse: 4 })!;
+    slots.release(fill(slots, tokens(1, 2, 3), { answer: 1 }));
+    const slot = slots.claim(claimOf(tokens(1, 2, 3, 4, 5), { answer: 3 }))!;
     expect(slot).toMatchObject({ place: 0, length: 3, reserved: 9 });
     expect(cache.copies).toEqual([]);
   });
 
   test('that only begins alike gets a copy, of a text that is running too', () => {
     const { slots, cache } = slotsOf(3);
-    const text = Uint32Array.from({ length: 2 * CHUNK + 9 }, (_, n) => n);
-    fill(slots, text);
-    const other = Uint32Array.from(text, (id, n) => (n < 2 * CHUNK + 5 ? id : 999));
-    const slot = slots.claim({ tokens: other, reserve: 200, owner: 'a', reuse: other.length - 1 })!;
+    fill(slots, count(2 * CHUNK + 9));
+    const other = Uint32Array.from(count(2 * CHUNK + 9), (id, n) => (n < 2 * CHUNK + 5 ? id : 999));
+    const slot = slots.claim(claimOf(other, { reserve: 200 }))!;
     // Whole chunks of it.
     expect(slot).toMatchObject({ place: 1, length: 2 * CHUNK });
     expect(cache.copies).toEqual([[0, 1, 2 * CHUNK]]);
     expect(slot.tokens.subarray(0, other.length)).toEqual(other);
   });
 
-  test('begins with nothing of another owner, nor with more than it may', () => {
-    const { slots } = slotsOf(3);
-    fill(slots, tokens(1, 2, 3, 4));
-    expect(slots.claim({ tokens: tokens(1, 2, 3), reserve: 9, owner: 'b', reuse: 2 })).toMatchObject({ length: 0 });
-    expect(slots.claim({ tokens: tokens(1, 2, 3), reserve: 9, owner: 'a', reuse: 0 })).toMatchObject({ length: 0 });
+  test('that goes on with what was an answer takes the row, of which whole chunks of the prompt stay', () => {
+    const { slots, cache } = slotsOf(3);
+    slots.release(fill(slots, count(3 * CHUNK), { answer: CHUNK + 5 }));
+    const slot = slots.claim(claimOf(count(3 * CHUNK + 9)))!;
+    expect(slot).toMatchObject({ place: 0, length: CHUNK, prompt: 3 * CHUNK + 9 });
+    expect(cache.copies).toEqual([]);
+  });
+
+  test('takes no answer whose proposals were verified, where it would have none itself', () => {
+    const { slots } = slotsOf(4);
+    const donor = fill(slots, count(CHUNK + 20), { answer: 10 });
+    donor.verified = true;
+    const rest = { answer: 10, reserve: 80 };
+    expect(slots.claim(claimOf(count(CHUNK + 20), rest))).toMatchObject({ length: CHUNK, verified: false });
+    const alike = slots.claim(claimOf(count(CHUNK + 20), { ...rest, proposals: true }));
+    expect(alike).toMatchObject({ length: CHUNK + 19, verified: true });
+  });
+
+  test('begins with nothing of another scope, nor with more than it may', () => {
+    const { slots } = slotsOf(4);
+    fill(slots, count(CHUNK + 9));
+    expect(slots.claim(claimOf(count(CHUNK + 9), { scope: 'b' }))).toMatchObject({ length: 0 });
+    expect(slots.claim(claimOf(count(CHUNK + 9), { reuse: 0 }))).toMatchObject({ length: 0 });
+    expect(slots.claim(claimOf(count(CHUNK + 9)))).toMatchObject({ length: CHUNK });
   });
 
   test('takes the row that was used longest ago, and none that is in use', () => {
     const { slots } = slotsOf(3);
     const [a, b, c] = [tokens(1, 1), tokens(2, 2), tokens(3, 3)].map((ids) => fill(slots, ids)) as [Slot, Slot, Slot];
-    expect(slots.claim({ tokens: tokens(4), reserve: 9, owner: 'a', reuse: 0 })).toBeUndefined();
+    expect(slots.claim(claimOf(tokens(4), { reserve: 9 }))).toBeUndefined();
     slots.release(b);
     slots.release(a);
-    expect(slots.claim({ tokens: tokens(4), reserve: 9, owner: 'a', reuse: 0 })).toBe(b);
-    expect(slots.claim({ tokens: tokens(5), reserve: 9, owner: 'a', reuse: 0 })).toBe(a);
+    expect(slots.claim(claimOf(tokens(4), { reserve: 9 }))).toBe(b);
+    expect(slots.claim(claimOf(tokens(5), { reserve: 9 }))).toBe(a);
     expect(c.length).toBe(2);
   });
 });
@@ -95,8 +121,8 @@ describe('memory', () => {
   test('that texts may come to need is kept for them', () => {
     const { slots } = slotsOf(4, 100);
     fill(slots, tokens(1), { reserve: 60 });
-    expect(slots.claim({ tokens: tokens(2), reserve: 50, owner: 'a', reuse: 0 })).toBeUndefined();
-    expect(slots.claim({ tokens: tokens(2), reserve: 40, owner: 'a', reuse: 0 })).toBeDefined();
+    expect(slots.claim(claimOf(tokens(2), { reserve: 50 }))).toBeUndefined();
+    expect(slots.claim(claimOf(tokens(2), { reserve: 40 }))).toBeDefined();
   });
 
   test('that a text left behind where it moved from is given back', () => {

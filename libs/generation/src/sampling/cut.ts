@@ -90,7 +90,8 @@ function reaching(sums: Float64Array, size: number, weight: number): number {
   return i + 1;
 }
 
-function after(sums: Float64Array, size: number, weight: number): number {
+/** How many of the list's tokens have sums up to `weight`: the place of the one that `weight` falls on. */
+export function after(sums: Float64Array, size: number, weight: number): number {
   let i = 0;
   while (i < size && sums[i]! <= weight) i++;
   return i;

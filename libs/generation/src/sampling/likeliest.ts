@@ -12,6 +12,10 @@ export class Likeliest {
     this.values = new Float64Array(limit);
   }
 
+  get full(): boolean {
+    return this.size === this.#limit;
+  }
+
   clear(): void {
     this.size = 0;
   }

@@ -157,6 +157,32 @@ describe('Sampler', () => {
     }
   });
 
+  it.each<[string, Partial<Sampling>]>([
+    ['no limits', {}],
+    ['top_k', { topK: 1000 }],
+    ['top_p', { topP: 0.9 }],
+    ['min_p', { minP: 0.1 }],
+    ['all limits', { topK: 1400, topP: 0.95, minP: 0.06 }],
+    ['penalties', { repetitionPenalty: 1.5 }],
+  ])('draws from flat distributions the token that probabilities added up in order say: %s', (_, limits) => {
+    const vocabulary = 1700;
+    const [flat, sampling] = [randomLogits(vocabulary, 1, 12), { temperature: 1.5, ...limits }];
+    const past = { emitted: 'repetitionPenalty' in limits ? [1, 2, 600, 1699] : [] };
+    const [sampler, history, candidates] = [new Sampler(vocabulary), historyOf(sampling, past), candidatesOf(flat)];
+    const p = exactly(flat, sampling, past);
+    // The likeliest ones first, then the others by id.
+    const likeliest = [...p.keys()].sort((a, b) => p[b]! - p[a]! || a - b).slice(0, 64);
+    const order = [...likeliest, ...[...p.keys()].filter((id) => !likeliest.includes(id))];
+    let sum = 0;
+    const drawn = order.flatMap((id) => {
+      const [from, weight] = [sum, p[id]!];
+      sum += weight;
+      return weight > 0 ? [[id, sampler.choose(candidates, history, from + weight / 2)] as const] : [];
+    });
+    expect(drawn.length).toBeGreaterThan(500);
+    expect(drawn.filter(([id, token]) => id !== token)).toEqual([]);
+  });
+
   it('asks for whole logits at the default settings only where the draw is beyond the candidates', () => {
     const sampler = new Sampler(5000);
     const { ids, values, logSumExp } = candidatesOf(randomLogits(5000, 3, 4));

@@ -10,17 +10,15 @@
 import { ShoalError } from '@shoal/contracts';
 import type { Sampling } from '../types.js';
 import { CANDIDATES, type Candidates } from './candidates.js';
-import { cumulate, cutOf, draw, type Interval, NOTHING } from './cut.js';
+import { after, cumulate, cutOf, draw, type Interval, NOTHING } from './cut.js';
 import { Likeliest } from './likeliest.js';
 import type { History } from './penalties.js';
-import { Prefixes } from './prefixes.js';
+import { Weights } from './weights.js';
 
 /** Below, the likeliest token is taken (as in vLLM). */
 const GREEDY = 1e-5;
 /** How wrong a sum of 32-bit floats over a vocabulary may be, relative to it. */
 const ROUNDING = 2e-5;
-/** In units of the temperature: tokens that are so much less likely than the likeliest are never drawn. */
-const NEGLIGIBLE = 45;
 
 /** Whether `choose` reads `logSumExp`. */
 export function needsLogSumExp({ temperature, topK }: Sampling): boolean {
@@ -33,11 +31,11 @@ export class Sampler {
   readonly #list = new Likeliest(CANDIDATES);
   /** Sums of the list's weights; a weight is a probability relative to the likeliest token's. */
   readonly #sums = new Float64Array(CANDIDATES);
-  readonly #prefixes: Prefixes;
+  readonly #weights: Weights;
 
   constructor(vocabulary: number) {
     this.#vocabulary = vocabulary;
-    this.#prefixes = new Prefixes(vocabulary);
+    this.#weights = new Weights(vocabulary);
   }
 
   /**
@@ -128,26 +126,25 @@ export class Sampler {
     return Number.isFinite(bounds.high) ? { low: known + bounds.low, high: known + bounds.high } : undefined;
   }
 
+  /** The list may be full of the likeliest already. */
   #fromLogits(logits: Float32Array, history: History, u: number): number {
     const { temperature, topK, topP, minP } = history.sampling;
-    const list = this.#list;
-    const prefixes = this.#prefixes;
-    prefixes.load(logits, history, list);
+    const [list, sums, weights] = [this.#list, this.#sums, this.#weights];
+    weights.load(logits, history, list);
     if (temperature < GREEDY) return list.ids[0]!;
-    const listed = cumulate(list, temperature, this.#sums);
-    const total = prefixes.weigh(temperature, list.values[0]!, NEGLIGIBLE);
-    let kept = topK > list.size ? prefixes.find(topK, Number.POSITIVE_INFINITY) : { last: undefined, weight: total };
-    const others = Math.max(0, kept.weight - listed);
+    const listed = cumulate(list, temperature, sums);
+    let others = weights.weigh(temperature, list);
+    if (topK > list.size) others = weights.keep(topK - list.size, Number.POSITIVE_INFINITY);
     // A top_k beyond the list is in `others`: exactly known, so there is always a cut.
-    const cut = cutOf(
-      list,
-      this.#sums,
-      { low: others, high: others },
-      { topK: topK > list.size ? 0 : topK, topP, minP },
-    )!;
-    if (cut.closed) return list.ids[draw(this.#sums, cut, u)!]!;
-    if (topP < 1) kept = prefixes.find(Number.POSITIVE_INFINITY, topP * (listed + others));
-    return prefixes.draw(list, this.#sums, kept.last, minP, u);
+    const rest = { topK: topK > list.size ? 0 : topK, topP, minP };
+    const cut = cutOf(list, sums, { low: others, high: others }, rest)!;
+    if (cut.closed) return list.ids[draw(sums, cut, u)!]!;
+    if (topP < 1) others = weights.keep(Number.POSITIVE_INFINITY, topP * (listed + others) - listed);
+    if (minP > 0) others = weights.drop(minP);
+    const target = u * (listed + others);
+    const place = after(sums, list.size, target);
+    if (place < list.size) return list.ids[place]!;
+    return weights.draw(target - listed) ?? list.ids[list.size - 1]!;
   }
 }
 

@@ -1,6 +1,7 @@
 /** What tests of the engine share: small language models with the answers of their checkpoints, requests, and a crowd of texts. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Savings } from '@shoal/contracts';
 import { type DecoderInfo, readDecoderInfo } from '@shoal/models';
 import { openRuntime, type Session } from '@shoal/onnxruntime';
 import { Engine } from '../engine/engine.js';
@@ -52,6 +53,7 @@ export function requestOf(id: number, prompt: Uint32Array, more: Partial<Generat
       rank: 2,
       alone: false,
       owner: 'a',
+      cacheScope: 'a',
       prediction: null,
     },
     ...more,
@@ -63,6 +65,7 @@ export class Outcome {
   readonly tokens = new Map<number, NewToken[]>();
   readonly prompts = new Map<number, NewToken[]>();
   readonly finished = new Map<number, Finish>();
+  readonly savings = new Map<number, Savings>();
   readonly failed = new Map<number, string>();
 
   idsOf(request: number): number[] {
@@ -75,7 +78,8 @@ export async function play(engine: Engine, outcome: Outcome, between: (step: num
   for (let step = 0; ; step++) {
     between(step);
     if (engine.idle) return;
-    const { prompts, tokens, ended } = await engine.step();
+    const { saved, prompts, tokens, ended } = await engine.step();
+    for (const { request, ...savings } of saved) outcome.savings.set(request, savings);
     for (const [to, packed] of [
       [outcome.prompts, prompts],
       [outcome.tokens, tokens],

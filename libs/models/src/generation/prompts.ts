@@ -1,4 +1,5 @@
 /** From a text, token ids or a conversation to the tokens of a prompt. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Conversation, ShoalError, type TextGenerationInput } from '@shoal/contracts';
 import type { Element } from '../tasks/request.js';
 import { type ChatTemplate, chatTemplate } from '../text/chat-template.js';
@@ -36,19 +37,43 @@ export async function encodePrompts(
     prompts.map(({ path, value }) => ({ path, input: value })),
     generator.vocabulary,
   );
-  const encoded = await encodeGroups(prompts, limits, (prompt) => encodePrompt(tokenizer, generator, prompt, limits));
+  const inTurn = takeTurns();
+  const encoded = await encodeGroups(prompts, limits, async (prompt) => {
+    const rendered = await renderPrompt(generator, prompt, inTurn);
+    return encodePrompt(tokenizer, prompt.path, rendered, limits);
+  });
   return encoded.map(({ ids }) => ids);
+}
+
+type Rendered = Exclude<TextGenerationInput, Conversation> | { readonly rendered: string };
+
+async function renderPrompt(generator: GeneratorDetails, { path, value }: Prompt, inTurn: InTurn): Promise<Rendered> {
+  if (typeof value !== 'object' || 'tokens' in value) return value;
+  return { rendered: await inTurn(() => render(generator, value, path)) };
+}
+
+type InTurn = <T>(work: () => T) => Promise<T>;
+
+/** Templates take the thread: each conversation of a request has a turn of the event loop, so that others get on between. */
+function takeTurns(): InTurn {
+  let next = Promise.resolve();
+  return async (work) => {
+    const mine = next;
+    next = mine.then(() => turn());
+    await mine;
+    return work();
+  };
 }
 
 async function encodePrompt(
   tokenizer: TextTokenizer,
-  generator: GeneratorDetails,
-  { path, value }: Prompt,
+  path: string,
+  value: Rendered,
   limits: PromptLimits,
 ): Promise<Ids> {
   if (typeof value === 'object' && 'tokens' in value) return cut(Uint32Array.from(value.tokens), 0, limits);
   const chat = typeof value === 'object';
-  const text = chat ? render(generator, value, path) : value;
+  const text = chat ? value.rendered : value;
   const ids = await encodeText(tokenizer, text, !chat, limits).catch((error: unknown) => {
     throw untokenisable(path, error);
   });
