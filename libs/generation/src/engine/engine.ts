@@ -159,7 +159,8 @@ export class Engine {
   async #decode(going: readonly Row[], verify: boolean): Promise<void> {
     for (const [to, from] of compaction(going.map(({ slot }) => slot.place))) this.#slots.swap(to, from);
     const rows = [...going].sort((a, b) => a.slot.place - b.slot.place);
-    const proposed = rows.map((row) => (verify ? this.#propose(row) : 0));
+    const proposing = verify && rows.every(takesProposals);
+    const proposed = rows.map((row) => (proposing ? this.#propose(row) : 0));
     const taken = rows.map((row, n) => {
       const count = 1 + proposed[n]!;
       // What follows is known of a text that came with a part of its answer.
@@ -172,15 +173,10 @@ export class Engine {
     });
   }
 
-  /**
-   * How many tokens are proposed to follow a text. A pass over several of its tokens rounds otherwise than one over each, by
-   * some hundredths of a log probability: a greedy text may part at a near-tie, but a sampled one would nearly always, so it has
-   * proposals only where it came with a prediction.
-   */
+  /** How many tokens are proposed to follow a text. */
   #propose(row: Row): number {
     const { slot, known, request, made, prediction } = row;
     const count = Math.min(PROPOSED, request.maxTokens - made - 1);
-    if (request.sampling.temperature > 0 && prediction === null) return 0;
     if (
       this.#options.propose === undefined ||
       this.#decoding.takesLengths ||
@@ -320,6 +316,15 @@ export class Engine {
 function passOf({ slot, request }: Row) {
   const { topLogprobs, promptLogprobs, sampling } = request;
   return { past: slot.length, logSumExp: topLogprobs !== null || promptLogprobs || needsLogSumExp(sampling) };
+}
+
+/**
+ * Whether a text may be in a pass over several tokens of a text, itself or another. Such a pass rounds all that it is over
+ * otherwise than one over a token each, by some hundredths of a log probability: a greedy text may part at a near-tie, but a
+ * sampled one would nearly always, so it takes them only where it came with a prediction.
+ */
+function takesProposals({ request, prediction }: Row): boolean {
+  return request.sampling.temperature === 0 || prediction !== null;
 }
 
 function nextIsAlone(waiting: readonly GenerationRequest[]): boolean {

@@ -1,6 +1,11 @@
-/** Texts that go on elsewhere, begin as others do, or rest beside more urgent ones: they are what they would have been. */
+/**
+ * Texts that go on elsewhere, begin as others do, rest beside more urgent ones, or have another beside them whose proposals are
+ * verified: they are what they would have been.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lookUp } from '../speculation/prompt-lookup.js';
 import { engineOf, GREEDY, type Loaded, loadModel, Outcome, play, prompts, requestOf } from '../testing/texts.js';
+import { Engine } from './engine.js';
 
 let loaded: Loaded;
 beforeAll(async () => {
@@ -69,4 +74,29 @@ test('texts of a lower rank rest while their owner has others, and those of anot
   expect(grown.slice(0, 3).filter((count) => count > 1)).toHaveLength(1);
   expect(made()).toEqual([40, 40, 40, 40]);
   await engine.release();
+});
+
+test('sampled texts are what they are alone beside a greedy one that repeats itself, for which much could be proposed', async () => {
+  const { session, info } = loaded;
+  const context = info.maxContext;
+  const options = { rows: 2, context, budget: 2 * context, now: () => performance.now(), propose: lookUp };
+  const sampled = (n: number) =>
+    requestOf(n, prompts()[n]!, { sampling: { ...GREEDY, temperature: 0.9, seed: n }, maxTokens: 100, owner: 'b' });
+  const greedy = requestOf(9, prompts()[1]!, { maxTokens: 200 });
+  for (const n of [2, 3, 4]) {
+    const texts: number[][] = [];
+    let proposed = 0;
+    for (const others of [[], [greedy]]) {
+      const engine = new Engine(session, info, options);
+      const outcome = new Outcome();
+      for (const request of [...others, sampled(n)]) engine.start(request);
+      await play(engine, outcome);
+      await engine.release();
+      texts.push(outcome.idsOf(n));
+      proposed = engine.stats.accepted;
+    }
+    expect(texts[1]).toEqual(texts[0]);
+    // Once it is alone.
+    expect(proposed).toBeGreaterThan(0);
+  }
 });
