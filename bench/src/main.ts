@@ -2,6 +2,7 @@
 import type { BenchOptions, Part } from '@shoal/tools/bench-options';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
+import { generationBackgroundBench } from './generation/generation-background.js';
 import { generationBench } from './generation/generation-bench.js';
 import { generationMixedBench } from './generation/generation-mixed.js';
 import { limitsBench } from './limits-bench.js';
@@ -24,6 +25,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     decode: () => decodeBench(options),
     generation: () => generationBench(options),
     'generation-mixed': async () => [await generationMixedBench(options)],
+    'generation-background': async () => [await generationBackgroundBench(options)],
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
   };
