@@ -1,7 +1,7 @@
 /** Texts go on where workers, an API replica and Redis do not. */
 import { expect, onTestFinished } from 'vitest';
 import { inParallel, readMetric } from '../support/fleet.js';
-import { openClient, partingOf, whole } from '../support/texts.js';
+import { openClient, partingOf, WITH_ALTERNATIVES, whole } from '../support/texts.js';
 import { countersOf, openRig, type Rig } from './rig.js';
 import { scenario, sized } from './scenario.js';
 import { type ReadAnswer, readAnew, readKept, requestOf } from './texts.js';
@@ -32,7 +32,7 @@ scenario(`texts streamed, ${ROUNDS} × worker SIGKILL and SIGTERM, API SIGKILL, 
   const rig = await openRig({ model: 'wordnet-lm', env: { SHOAL_GENERATION_THREADS: '1' } });
   const apis = [await rig.startApi(), await rig.startApi()];
   const workers = [await rig.startWorker(), await rig.startWorker()];
-  const requests = Array.from({ length: TEXTS }, (_, n) => requestOf(n, TOKENS));
+  const requests = Array.from({ length: TEXTS }, (_, n) => ({ ...requestOf(n, TOKENS), ...WITH_ALTERNATIVES }));
   const client = openClient(apis[0]!.url);
   const undisturbed = await inParallel(READERS, requests, (request) => whole(client, request));
   expect(undisturbed.filter(({ tokens }) => tokens.length !== TOKENS)).toEqual([]);

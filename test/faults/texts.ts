@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { readEvents } from '../support/server-sent-events.js';
-import { type Answer, openClient, readReference, type TextRequest, WITH_ALTERNATIVES } from '../support/texts.js';
+import { type Answer, openClient, readReference, type TextRequest } from '../support/texts.js';
 
 const PROMPTS = readReference('wordnet-lm').map(({ prompt }) => prompt);
 const RETRY_MS = 50;
@@ -23,7 +23,7 @@ export function requestOf(n: number, tokens: number): TextRequest {
   const own = { ignore_eos: true };
   return {
     ...{ model: 'wordnet-lm', messages: [{ role: 'user', content: prompt }], max_completion_tokens: tokens },
-    ...{ ...sampling, ...WITH_ALTERNATIVES, ...own },
+    ...{ ...sampling, ...own },
   };
 }
 
