@@ -11,6 +11,7 @@ export const PARTS = /** @type {const} */ ([
   'generation',
   'generation-mixed',
   'generation-background',
+  'generation-reuse',
   'scale',
   'limits',
 ]);

@@ -5,6 +5,7 @@ import { encoderBench } from './encoder-bench.js';
 import { generationBackgroundBench } from './generation/generation-background.js';
 import { generationBench } from './generation/generation-bench.js';
 import { generationMixedBench } from './generation/generation-mixed.js';
+import { generationReuseBench } from './generation/generation-reuse.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -26,6 +27,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     generation: () => generationBench(options),
     'generation-mixed': async () => [await generationMixedBench(options)],
     'generation-background': async () => [await generationBackgroundBench(options)],
+    'generation-reuse': () => generationReuseBench(options),
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
   };
