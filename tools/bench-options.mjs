@@ -11,6 +11,8 @@ export const PARTS = /** @type {const} */ ([
   'generation',
   'generation-mixed',
   'generation-redis',
+  'generation-background',
+  'generation-reuse',
   'scale',
   'limits',
 ]);
@@ -21,7 +23,8 @@ const HELP = `Measures Shoal beside its peers and prints ratios; docs/benchmarks
 
 npm run bench -- [--only <parts>] [--rounds <n>] [--quick]
 
-  --only <parts>         of ${PARTS.join(', ')}; several with commas (default: encoder,queue,decode)
+  --only <parts>         several with commas (default: encoder,queue,decode) of
+                         ${PARTS.join(', ')}
   --rounds <n>           of each measurement (default: 5)
   --quick                a quarter of the load
   --worker <NAME=value>  a variable for the workers; may be given several times

@@ -2,9 +2,11 @@
 import type { BenchOptions, Part } from '@shoal/tools/bench-options';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
+import { generationBackgroundBench } from './generation/generation-background.js';
 import { generationBench } from './generation/generation-bench.js';
 import { generationMixedBench } from './generation/generation-mixed.js';
 import { generationRedisBench } from './generation/generation-redis.js';
+import { generationReuseBench } from './generation/generation-reuse.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -26,6 +28,8 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     generation: () => generationBench(options),
     'generation-mixed': async () => [await generationMixedBench(options)],
     'generation-redis': async () => [await generationRedisBench(options)],
+    'generation-background': async () => [await generationBackgroundBench(options)],
+    'generation-reuse': () => generationReuseBench(options),
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
   };

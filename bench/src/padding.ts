@@ -1,4 +1,5 @@
 /** Requirement D: how much of what a model computes is padding, before and after length sorting. */
+import { readSums } from './worker-metrics.js';
 
 /** Counters of a worker. */
 export interface TokenCounts {
@@ -12,18 +13,17 @@ export interface BatchLimits {
   readonly maxBatchTokens: number;
 }
 
-/** Sums over all models from the worker's Prometheus metrics. */
+/** Sums over all models. */
 export async function readCounts(metricsUrl: string): Promise<TokenCounts> {
-  const text = await (await fetch(metricsUrl)).text();
-  const sum = (name: string) =>
-    text
-      .split('\n')
-      .filter((line) => line.startsWith(`${name}{`))
-      .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' '))), 0);
+  const sums = await readSums(metricsUrl, [
+    'shoal_tokens_total',
+    'shoal_padding_tokens_total',
+    'shoal_executions_total',
+  ]);
   return {
-    tokens: sum('shoal_tokens_total'),
-    padding: sum('shoal_padding_tokens_total'),
-    batches: sum('shoal_executions_total'),
+    tokens: sums.shoal_tokens_total,
+    padding: sums.shoal_padding_tokens_total,
+    batches: sums.shoal_executions_total,
   };
 }
 

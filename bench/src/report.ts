@@ -42,6 +42,15 @@ export function ratioRow(
   return target === undefined ? row : { ...row, target };
 }
 
+/** Of latencies, which have no CPU time: one ratio a round. */
+export function latencyRow(requirement: string, what: string, ratios: readonly number[], target: number): RatioRow {
+  return { requirement, what, speed: spread(ratios), cpu: spread([Number.NaN]), target };
+}
+
+export function figureRow(requirement: string, what: string, values: readonly number[], unit: string): FigureRow {
+  return { requirement, what, value: spread(values), unit };
+}
+
 export function rateRow(requirement: string, what: string, measures: readonly Measure[], unit = 'items/s'): FigureRow {
   return { requirement, what, value: spread(measures.map(({ rate }) => rate)), unit };
 }
@@ -77,6 +86,7 @@ function figureCells({ requirement, what, value, unit }: FigureRow): string[] {
 }
 
 function shown({ median, lowest, highest }: Spread): string {
+  if (Number.isNaN(median)) return '–';
   return `${number(median)} (${number(lowest)} to ${number(highest)})`;
 }
 

@@ -1,9 +1,10 @@
 /** Texts go on where workers, an API replica and Redis do not. */
 import { expect, onTestFinished } from 'vitest';
 import { inParallel, readMetric } from '../support/fleet.js';
+import { openClient, partingOf, WITH_ALTERNATIVES, whole } from '../support/texts.js';
 import { countersOf, openRig, type Rig } from './rig.js';
 import { scenario, sized } from './scenario.js';
-import { type Answer, type ReadAnswer, readAnew, readKept, requestOf, whole } from './texts.js';
+import { type ReadAnswer, readAnew, readKept, requestOf } from './texts.js';
 
 const TEXTS = sized(100, 40);
 const TOKENS = 120;
@@ -22,14 +23,6 @@ async function isBusy({ metricsUrl }: Worker): Promise<void> {
     .toBeGreaterThan(0);
 }
 
-/** Where two answers part: how near the two likeliest tokens were, by the undisturbed one; null where they do not part. */
-function partingOf(undisturbed: Answer, { tokens, text }: Answer): number | null {
-  const at = undisturbed.tokens.findIndex(({ token }, n) => token !== tokens[n]?.token);
-  if (at < 0) return text === undisturbed.text && tokens.length === undisturbed.tokens.length ? null : Number.NaN;
-  const [first, second] = undisturbed.tokens[at]!.top_logprobs;
-  return first!.logprob - second!.logprob;
-}
-
 function percentile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1]!;
 }
@@ -39,8 +32,9 @@ scenario(`texts streamed, ${ROUNDS} × worker SIGKILL and SIGTERM, API SIGKILL, 
   const rig = await openRig({ model: 'wordnet-lm', env: { SHOAL_GENERATION_THREADS: '1' } });
   const apis = [await rig.startApi(), await rig.startApi()];
   const workers = [await rig.startWorker(), await rig.startWorker()];
-  const requests = Array.from({ length: TEXTS }, (_, n) => requestOf(n, TOKENS));
-  const undisturbed = await inParallel(READERS, requests, (request) => whole(apis[0]!.url, request));
+  const requests = Array.from({ length: TEXTS }, (_, n) => ({ ...requestOf(n, TOKENS), ...WITH_ALTERNATIVES }));
+  const client = openClient(apis[0]!.url);
+  const undisturbed = await inParallel(READERS, requests, (request) => whole(client, request));
   expect(undisturbed.filter(({ tokens }) => tokens.length !== TOKENS)).toEqual([]);
 
   let over = false;

@@ -116,3 +116,13 @@ export async function countersOf(rig: Pick<Rig, 'redis' | 'tag'>): Promise<Recor
     outstanding,
   };
 }
+
+/** What may stand without a time to live when nothing is left to do (docs/redis.md): all else must go. */
+const LASTING =
+  /^(shoal:queues|\{shoal:[^}]+\}:(state|limits|coldstarts|speeds|working|chunks:(meta|id|pc|events|marker)))$/;
+
+export async function keysWithoutExpiry({ redis }: Pick<Rig, 'redis'>): Promise<string[]> {
+  const keys = await redis.keys('*');
+  const lives = await Promise.all(keys.map((key) => redis.pttl(key)));
+  return keys.filter((key, n) => lives[n] === -1 && !LASTING.test(key));
+}

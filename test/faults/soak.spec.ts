@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { Load } from './load.js';
-import { countersOf, openRig, type Rig } from './rig.js';
+import { countersOf, keysWithoutExpiry, openRig, type Rig } from './rig.js';
 import { scenario } from './scenario.js';
 import { Usage } from './usage.js';
 
@@ -11,15 +11,6 @@ const MEASURE_S = 15;
 const RETENTION_S = 20;
 const MAX_GROWTH = 0.02;
 const TEXTS = ['a large fish', 'a musical instrument with strings', 'a feeling of great joy', 'the act of buying'];
-
-/** What may stand without a time to live when nothing is left to do (docs/redis.md): all else must go. */
-const LASTING = /^(shoal:queues|\{shoal:[^}]+\}:(state|limits|chunks:(meta|id|pc|events|marker)))$/;
-
-async function keysWithoutExpiry({ redis }: Rig): Promise<string[]> {
-  const keys = await redis.keys('*');
-  const lives = await Promise.all(keys.map((key) => redis.pttl(key)));
-  return keys.filter((key, n) => lives[n] === -1 && !LASTING.test(key));
-}
 
 /** Jobs per second that the fleet completes when there is always work. */
 async function measureCapacity(rig: Rig, url: string): Promise<number> {

@@ -1,24 +1,14 @@
 /** Requests for texts of the bundled model, and readers of their answers that outlive whatever is done to the servers. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import OpenAI from 'openai';
-import { ROOT } from '../support/processes.js';
 import { readEvents } from '../support/server-sent-events.js';
+import { type Answer, openClient, readReference, type TextRequest } from '../support/texts.js';
 
-const REFERENCE = join(ROOT, 'test/fixtures/wordnet-lm/reference.json');
+const PROMPTS = readReference('wordnet-lm').map(({ prompt }) => prompt);
 const RETRY_MS = 50;
-/** The nearest alternatives that answers tell of each token. */
-const ALTERNATIVES = 2;
 
 type Chunk = OpenAI.ChatCompletionChunk;
 type TokenLogprob = OpenAI.ChatCompletionTokenLogprob;
-
-export interface Answer {
-  readonly text: string;
-  readonly finish: string | null;
-  readonly tokens: readonly TokenLogprob[];
-}
 
 /** An answer, and how long its reader waited for anything new at most, in seconds. */
 export interface ReadAnswer extends Answer {
@@ -26,29 +16,15 @@ export interface ReadAnswer extends Answer {
   readonly connections: number;
 }
 
-export type TextRequest = Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'stream'>;
-
 /** Request `n`: by turns greedy and sampled, of the reference's prompts by turns. */
 export function requestOf(n: number, tokens: number): TextRequest {
-  const { greedy } = JSON.parse(readFileSync(REFERENCE, 'utf8')) as { greedy: { prompt: string }[] };
-  const { prompt } = greedy[n % greedy.length]!;
+  const prompt = PROMPTS[n % PROMPTS.length]!;
   const sampling = n % 2 === 0 ? { temperature: 0 } : { temperature: 0.8, top_p: 0.95, seed: n };
   const own = { ignore_eos: true };
   return {
     ...{ model: 'wordnet-lm', messages: [{ role: 'user', content: prompt }], max_completion_tokens: tokens },
-    ...{ ...sampling, logprobs: true, top_logprobs: ALTERNATIVES, ...own },
+    ...{ ...sampling, ...own },
   };
-}
-
-export function openClient(url: string): OpenAI {
-  return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
-}
-
-/** Not as it grows. */
-export async function whole(url: string, request: TextRequest): Promise<Answer> {
-  const { choices } = await openClient(url).chat.completions.create(request);
-  const { message, finish_reason: finish, logprobs } = choices[0]!;
-  return { text: message.content ?? '', finish, tokens: logprobs?.content ?? [] };
 }
 
 /** By OpenAI's client: a stream that was cut off is asked for anew, at the next replica. */

@@ -4,36 +4,32 @@
  * 70 % of that, for latency.
  */
 import { availableParallelism } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { GenerationEngine } from '@shoal/generation';
 import { type Measure, measure } from '../measure.js';
 import { SMOL, TINY } from '../random-llama.js';
-import { type FigureRow, rateRow, ratioRow, type Section } from '../report.js';
-import { spread } from '../rounds.js';
+import { figureRow, rateRow, ratioRow, type Section } from '../report.js';
 import { percentile, seededRandom } from '../statistics.js';
 import { openEngine, requestOf } from './engine-generator.js';
 import type { GenerationOptions } from './generation-bench.js';
 import { makeGenerationModels } from './generation-models.js';
+import {
+  asTheyCome,
+  type Latencies,
+  LOAD,
+  type MixedRequest,
+  REQUESTS,
+  randomIds,
+  requestsOf,
+  TokenClock,
+  tokensOf,
+} from './mixed-load.js';
 
-const REQUESTS = 300;
 const ROWS = 32;
-const LOAD = 0.7;
 /** Times the rate of static batches. */
 const SATURATING = 4;
 /** A round takes minutes, and many requests even it out. */
 const MOST_ROUNDS = 1;
 const TARGET = 1.8;
-
-interface Request {
-  readonly prompt: Uint32Array;
-  readonly tokens: number;
-}
-
-/** In ms: from the request to its first token, and between tokens. */
-interface Latencies {
-  readonly first: number[];
-  readonly between: number[];
-}
 
 export async function generationMixedBench({ rounds, scale, say }: GenerationOptions): Promise<Section> {
   const [size, shape] = scale < 1 ? (['tiny', TINY] as const) : (['smol', SMOL] as const);
@@ -46,8 +42,9 @@ export async function generationMixedBench({ rounds, scale, say }: GenerationOpt
     const random = seededRandom(8);
     for (let round = 0; round < Math.min(rounds, MOST_ROUNDS); round++) {
       const run = new Runner(engine);
+      const start = (request: MixedRequest, latencies: Latencies) => run.run(request, latencies);
       const fresh = () => requestsOf(Math.round(REQUESTS * scale), shape.vocabulary, random);
-      const counted = (requests: readonly Request[], task: () => Promise<unknown>) =>
+      const counted = (requests: readonly MixedRequest[], task: () => Promise<unknown>) =>
         measure(tokensOf(requests), [], task);
       const wanted = fresh();
       const batches = await counted(wanted, () => inBatches(run, wanted));
@@ -59,11 +56,11 @@ export async function generationMixedBench({ rounds, scale, say }: GenerationOpt
       }));
       const before = engine.stats();
       const continuous = await counted(again, () =>
-        asTheyCome(run, again, (SATURATING * batches.rate) / meanTokens, random),
+        asTheyCome(start, again, (SATURATING * batches.rate) / meanTokens, random),
       );
       const after = engine.stats();
       const calm = fresh();
-      const latencies = await asTheyCome(run, calm, (LOAD * continuous.rate) / meanTokens, random);
+      const latencies = await asTheyCome(start, calm, (LOAD * continuous.rate) / meanTokens, random);
       results.batches.push(batches);
       results.continuous.push(continuous);
       first50.push(percentile(latencies.first, 0.5));
@@ -75,9 +72,8 @@ export async function generationMixedBench({ rounds, scale, say }: GenerationOpt
   } finally {
     await engine.close();
   }
-  const row = (what: string, values: readonly number[], unit: string): FigureRow => {
-    return { requirement: 'G', what: `mixed lengths, ${what}`, value: spread(values), unit };
-  };
+  const row = (what: string, values: readonly number[], unit: string) =>
+    figureRow('G', `mixed lengths, ${what}`, values, unit);
   const atLoad = `at ${100 * LOAD} % load`;
   return {
     ratios: [
@@ -108,19 +104,13 @@ class Runner {
     this.#engine = engine;
   }
 
-  run({ prompt, tokens }: Request, { first, between }: Latencies): Promise<void> {
-    const started = performance.now();
-    let last: number | undefined;
+  run({ prompt, tokens }: MixedRequest, latencies: Latencies): Promise<void> {
+    const clock = new TokenClock(latencies);
     return new Promise((resolve, reject) => {
       this.#engine.start(requestOf(this.#next++, prompt, tokens), {
         saved: () => {},
         prompt: () => {},
-        tokens: () => {
-          const now = performance.now();
-          if (last === undefined) first.push(now - started);
-          else between.push(now - last);
-          last = now;
-        },
+        tokens: () => clock.came(),
         ended: () => resolve(),
         failed: reject,
       });
@@ -128,43 +118,8 @@ class Runner {
   }
 }
 
-async function inBatches(runner: Runner, requests: readonly Request[]): Promise<void> {
+async function inBatches(runner: Runner, requests: readonly MixedRequest[]): Promise<void> {
   for (let n = 0; n < requests.length; n += ROWS) {
     await Promise.all(requests.slice(n, n + ROWS).map((request) => runner.run(request, { first: [], between: [] })));
   }
-}
-
-/** Open loop: `rate` requests come per second on average, whether or not those before have ended. */
-async function asTheyCome(
-  runner: Runner,
-  requests: readonly Request[],
-  rate: number,
-  random: () => number,
-): Promise<Latencies> {
-  const latencies: Latencies = { first: [], between: [] };
-  const running: Promise<void>[] = [];
-  let due = performance.now();
-  for (const request of requests) {
-    due += (-1000 * Math.log(1 - random())) / rate;
-    await sleep(Math.max(0, due - performance.now()));
-    running.push(runner.run(request, latencies));
-  }
-  await Promise.all(running);
-  return latencies;
-}
-
-function requestsOf(count: number, vocabulary: number, random: () => number): Request[] {
-  const between = (least: number, most: number) => least + Math.floor(random() * (most - least + 1));
-  return Array.from({ length: count }, () => ({
-    prompt: randomIds(between(16, 1024), vocabulary, random),
-    tokens: between(8, 256),
-  }));
-}
-
-function randomIds(length: number, vocabulary: number, random: () => number): Uint32Array {
-  return Uint32Array.from({ length }, () => 300 + Math.floor(random() * (vocabulary - 300)));
-}
-
-function tokensOf(requests: readonly Request[]): number {
-  return requests.reduce((sum, { tokens }) => sum + tokens, 0);
 }

@@ -20,8 +20,10 @@ test('nothing is proposed where nothing was before, nor more than is asked for',
   expect(found(ids(1))).toEqual([]);
   expect(found(ids(1, 2, 3, 4, 5))).toEqual([]);
   expect(found(ids(1, 2, 1, 2), null, 0)).toEqual([]);
-  // A text that repeats itself: as far as it goes.
+  // A text that repeats itself: as far as it goes, and from where it goes on the longest.
   expect(found(ids(1, 1, 1))).toEqual([1]);
+  expect(found(ids(1, 1, 1, 1))).toEqual([1]);
+  expect(found(ids(1, 2, 1, 2, 1, 2, 1, 2))).toEqual([1, 2, 1]);
 });
 
 test('a prediction is followed from the first token on, and again where the answer comes back to it', () => {

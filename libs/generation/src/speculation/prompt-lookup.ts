@@ -34,14 +34,20 @@ export function predictionOf(prompt: Uint32Array, prediction: Uint32Array | null
   return whole;
 }
 
-/** What follows the last place where `latest` stands in `text`, if anything does: the nearest is most alike. */
+/**
+ * What follows the last place where `latest` stands in `text`: the nearest is most alike. One near the end is followed by few
+ * tokens, as in a text that goes round in circles: the last that is followed by `count` is better.
+ */
 function follow(text: Uint32Array, latest: Uint32Array, count: number): Uint32Array {
   const [first] = latest;
+  let longest = NONE;
   for (let at = text.lastIndexOf(first!, text.length - latest.length - 1); at >= 0; ) {
     if (latest.every((token, n) => text[at + n] === token)) {
-      return text.slice(at + latest.length, at + latest.length + count);
+      const found = text.slice(at + latest.length, at + latest.length + count);
+      if (found.length === count) return found;
+      if (found.length > longest.length) longest = found;
     }
     at = at === 0 ? -1 : text.lastIndexOf(first!, at - 1);
   }
-  return NONE;
+  return longest;
 }
