@@ -165,6 +165,7 @@ class Texts {
         { ...requestOf(id, prompt, tokens), owner: `${id}`, ...more },
         {
           prompt: () => {},
+          saved: () => {},
           tokens: (some) => made.push(...some.map((token) => token.id)),
           ended: resolve,
           failed: reject,
