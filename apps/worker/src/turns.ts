@@ -1,5 +1,8 @@
 /** Whose turn it is at a generator's rows, and who makes way for it. Pure functions over what waits and what runs. */
-import { type ClaimedItem, type Place, PROVEN_TOKENS } from '@shoal/queue';
+import type { ClaimedItem, Place } from '@shoal/queue';
+
+/** Tokens after which a row makes way in any case: what is urgent waits for no more. */
+const LONGEST_STAY = 256;
 
 type Turn = Pick<ClaimedItem, 'tenant' | 'rank' | 'strikes' | 'written'> & { readonly lock: Pick<Place, 'tag'> };
 
@@ -77,11 +80,11 @@ function whoMakesWay<Row extends Running>(
 }
 
 /**
- * Wherever a text goes on it first goes through what there is of it. So it stays until it has made as many tokens here, or so many
- * that this pays: however often it makes way, it gets on.
+ * Wherever a text goes on it first goes through what there is of it, a token a step. So it stays until it has made as many tokens
+ * here, within limits: however often it makes way, it gets on, and half of what is done for it is new.
  */
 function canLeave({ item, answer }: Running): boolean {
-  return answer.length - item.written >= Math.max(1, Math.min(item.written, PROVEN_TOKENS));
+  return answer.length - item.written >= Math.max(1, Math.min(item.written, LONGEST_STAY));
 }
 
 function isSuspect({ item }: Waiting): boolean {
