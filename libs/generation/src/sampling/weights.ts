@@ -7,12 +7,11 @@ import type { History } from './penalties.js';
 
 /** In units of the temperature: tokens that are so much less likely than the likeliest are never drawn. */
 const NEGLIGIBLE = 45;
-/** Powers of e in steps of 1/128: with three terms of its series an exponential is right to ten digits, five times as fast. */
+/** Powers of e in steps of 1/128: with three terms of its series an exponential is right to nine digits, several times as fast. */
 const STEPS = 128;
 const POWERS = Float64Array.from({ length: NEGLIGIBLE * STEPS + 1 }, (_, n) => Math.exp(-n / STEPS));
-/** Tokens are sorted into buckets by how much less likely they are than the likeliest, 32 to a unit; only one bucket is sorted. */
-const BUCKETS = 1024;
-const PER_UNIT = 32;
+/** Tokens are sorted into buckets by how much less likely they are than the likeliest; only one bucket is sorted. */
+const BUCKETS = 4096;
 /** Tokens whose weights are added up, so that a draw skips most of them. */
 const BLOCK = 512;
 
@@ -26,9 +25,9 @@ export class Weights {
   readonly #bucketOf: Uint16Array;
   /** Tokens of one bucket. */
   readonly #bucket: Uint32Array;
-  /** From differences of logits to units of the temperature; and the likeliest token's logit. */
-  #scale = 1;
+  /** The likeliest token's logit, and by how much less the least likely one has that can be drawn. */
   #top = 0;
+  #range = 0;
 
   constructor(vocabulary: number) {
     this.#values = new Float64Array(vocabulary);
@@ -61,18 +60,20 @@ export class Weights {
   weigh(temperature: number, list: Likeliest): number {
     const [values, weights] = [this.#values, this.#weights];
     const [scale, top] = [1 / temperature, list.values[0]!];
-    this.#scale = scale;
-    this.#top = top;
+    let deepest = 0;
     for (let id = 0; id < values.length; id++) {
       const below = (top - values[id]!) * scale;
       if (below < NEGLIGIBLE) {
-        const step = Math.floor(below * STEPS);
+        if (below > deepest) deepest = below;
+        const step = (below * STEPS) | 0;
         const rest = below - step / STEPS;
         weights[id] = POWERS[step]! * (1 - rest * (1 - rest * (0.5 - rest / 6)));
       } else {
         weights[id] = 0;
       }
     }
+    this.#top = top;
+    this.#range = deepest * temperature;
     for (let n = 0; n < list.size; n++) weights[list.ids[n]!] = 0;
     return this.#sum();
   }
@@ -81,10 +82,11 @@ export class Weights {
   keep(count: number, weight: number): number {
     const [values, weights, bucketOf] = [this.#values, this.#weights, this.#bucketOf];
     const [counts, masses] = [this.#counts.fill(0), this.#masses.fill(0)];
-    const [top, scale] = [this.#top, this.#scale * PER_UNIT];
+    const top = this.#top;
+    const scale = BUCKETS / (this.#range || 1);
     for (let id = 0; id < weights.length; id++) {
       if (weights[id] === 0) continue;
-      const bucket = Math.min(Math.floor((top - values[id]!) * scale), BUCKETS - 1);
+      const bucket = Math.min(((top - values[id]!) * scale) | 0, BUCKETS - 1);
       bucketOf[id] = bucket;
       counts[bucket]!++;
       masses[bucket]! += weights[id]!;
