@@ -3,6 +3,7 @@ import {
   type Arrivals,
   addArrivals,
   arrivalRateAt,
+  type BatchShape,
   coldStartSeconds,
   type FleetSpeed,
   learnFleetSpeed,
@@ -42,10 +43,10 @@ export function queueLength(target: number): SignalKind {
 }
 
 /** Tokens that wait ÷ what a replica does in `seconds`. */
-export function backlog(seconds: number): SignalKind {
+export function backlog(seconds: number, rate: number = REPLICA_RATE): SignalKind {
   return {
     name: `backlog, T = ${seconds} s`,
-    open: () => ({ read: ({ waitingTokens }) => waitingTokens / (REPLICA_RATE * seconds) }),
+    open: () => ({ read: ({ waitingTokens }) => waitingTokens / (rate * seconds) }),
   };
 }
 
@@ -56,11 +57,11 @@ export const shoal: SignalKind = {
 };
 
 /** The autoscaling number, where the speed is learned from the batches that run; `first`: what is believed at the start. */
-export function shoalLearning(first: number | null): SignalKind {
+export function shoalLearning(first: number | null, shape: BatchShape = BATCH): SignalKind {
   const believed = first === null ? 'unknown' : `${first.toLocaleString('en')} tok/s`;
   return {
     name: `Shoal, speed learned, at first ${believed}`,
-    open: (random) => new ShoalSignal({ rate: first, random }),
+    open: (random) => new ShoalSignal({ rate: first, random, shape }),
   };
 }
 
@@ -102,14 +103,22 @@ class ShoalSignal implements Signal {
   readonly #coldStartSeconds = coldStartSeconds(Array.from({ length: 20 }, () => COLD_START_SECONDS));
 
   readonly #trials: boolean;
+  readonly #shape: BatchShape;
   readonly #speeds = new Map<number, FleetSpeed>();
 
   constructor({
     rate,
     random = null,
     trials = true,
-  }: { rate: number | null; random?: Random | null; trials?: boolean }) {
+    shape = BATCH,
+  }: {
+    rate: number | null;
+    random?: Random | null;
+    trials?: boolean;
+    shape?: BatchShape;
+  }) {
     this.#rate = rate;
+    this.#shape = shape;
     this.#random = random;
     this.#trials = trials;
   }
@@ -133,7 +142,7 @@ class ShoalSignal implements Signal {
   }
 
   #learn({ t, replicas, batches }: Step, random: Random): void {
-    while (this.#evidence.length < replicas) this.#evidence.push(new RateEvidence(BATCH));
+    while (this.#evidence.length < replicas) this.#evidence.push(new RateEvidence(this.#shape));
     for (const [n, { rows, length, seconds }] of batches.entries()) {
       const jittered = seconds * (1 + JITTER * (2 * random() - 1));
       this.#evidence[n % replicas]!.add(new Array<number>(rows).fill(length), jittered);

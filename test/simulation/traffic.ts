@@ -3,11 +3,12 @@ import { binomial, type Random } from './random.js';
 
 export const DURATION_SECONDS = 5400;
 
-export interface Traffic {
+export interface Traffic<Job = number> {
   readonly name: string;
   /** Mean arrivals at second `t`. */
   readonly jobsPerSecond: (t: number) => number;
-  readonly tokensOf: (random: Random, t: number) => number;
+  /** Of one job: what it takes. */
+  readonly tokensOf: (random: Random, t: number) => Job;
 }
 
 /** A tenth of the jobs are long: 467 tokens in the mean. */
@@ -56,8 +57,8 @@ export const INTERRUPTED: Traffic = {
   tokensOf: mixed,
 };
 
-/** The tokens of each job that arrives in second `t`: as many as a quarter of the trials, of which the mean is the rate. */
-export function arrivalsAt({ jobsPerSecond, tokensOf }: Traffic, random: Random, t: number): number[] {
+/** What each job that arrives in second `t` takes: as many as a quarter of the trials, of which the mean is the rate. */
+export function arrivalsAt<Job>({ jobsPerSecond, tokensOf }: Traffic<Job>, random: Random, t: number): Job[] {
   const rate = jobsPerSecond(t);
   if (rate === 0) return [];
   const trials = Math.floor(rate * 4) + 1;
