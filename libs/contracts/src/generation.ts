@@ -176,6 +176,6 @@ export interface GeneratedAnswer {
   readonly stop_reason: string | number | null;
   /** Of the prompt, those that were not computed again; and all of the answer. */
   readonly tokens: { readonly cached: number; readonly completion: number };
-  readonly logprobs?: readonly ShownToken[];
-  readonly prompt_logprobs?: readonly ShownToken[];
+  readonly logprobs?: Iterable<ShownToken>;
+  readonly prompt_logprobs?: Iterable<ShownToken>;
 }

@@ -94,6 +94,8 @@ export interface JobProgress {
   readonly record: JobRecord;
   readonly parts: readonly JobPart[];
   readonly pieces: readonly JobPiece[];
+  /** There was more than one look holds: the next one comes at once. */
+  readonly more: boolean;
   /** Nothing comes after it: the job has ended, and all of its parts and pieces were given. */
   readonly last: boolean;
 }

@@ -79,10 +79,20 @@ export class JobsService {
     return this.tracer ? submitTraced(this.tracer, jobs, submit) : submit(jobs);
   }
 
-  /** The job as its caller sees it; where it is large, as a stream and when it is the tenant's turn. */
-  async answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
+  /** The job as its caller sees it. */
+  answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
+    return this.answerAs(permit, reply, read, (record) => viewOf(record, this.presenterOf(record)));
+  }
+
+  /** What `show` makes of the record; where it is large, as a stream and when it is the tenant's turn. */
+  async answerAs<Shown>(
+    permit: Permit,
+    reply: FastifyReply,
+    read: () => Promise<JobRecord>,
+    show: (record: JobRecord) => Shown,
+  ): Promise<Shown | StreamableFile> {
     let record: JobRecord | null = await read();
-    if (!isLarge(record)) return viewOf(record, this.presenterOf(record));
+    if (!isLarge(record)) return show(record);
     const { id } = record;
     let end = permit.resultAtOnce();
     if (end === null) {
@@ -92,7 +102,7 @@ export class JobsService {
     }
     try {
       record ??= await this.store.get(permit.tenant.name, id);
-      return jsonStream(reply, viewOf(record, this.presenterOf(record)), end);
+      return jsonStream(reply, show(record), end);
     } catch (error) {
       end();
       throw error;

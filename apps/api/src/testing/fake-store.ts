@@ -94,7 +94,7 @@ export class FakeStore implements JobStore {
       seen += parts.length;
       const last = isTerminal(record.state);
       const results = last && !record.meta.array ? record.results : record.results.map(() => null);
-      yield { record: { ...record, results }, parts, pieces, last };
+      yield { record: { ...record, results }, parts, pieces, more: false, last };
       if (last) return;
       const moved = new Promise<void>((resolve) => this.#wakers.add(resolve));
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

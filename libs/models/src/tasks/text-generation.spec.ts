@@ -198,6 +198,24 @@ describe('an answer', () => {
       prompt_logprobs: [{ ...token, logprob: null, top: [] }],
     });
   });
+
+  test('with log probabilities of many tokens, and many answers that are long, are made as they are read', async () => {
+    const ids = new Uint32Array(40_000);
+    const likely = new Float32Array(40_000);
+    const logprobs = { values: likely, top: 1, topIds: ids, topValues: likely };
+    const long: GeneratedText = { ...(await answer('')), ids, text: 'x'.repeat(2 ** 17), logprobs };
+    const one = lm.present(await shape({ input: 'a', parameters: { logprobs: 1 } }), [{ output: long }]).output;
+    const read = (one as { logprobs: Iterable<unknown> }).logprobs;
+    const token = { id: 0, token: '<|endoftext|>', logprob: 0 };
+    expect(read).not.toBeInstanceOf(Array);
+    for (const first of read) {
+      expect(first).toEqual({ ...token, top: [token] });
+      break;
+    }
+    const two = lm.present(await shape({ input: 'a', parameters: { n: 2 } }), [{ output: long }, { output: long }]);
+    expect(two.output).not.toBeInstanceOf(Array);
+    expect([...(two.output as Iterable<unknown>)]).toHaveLength(2);
+  });
 });
 
 test('no forward pass answers a prompt', () => {

@@ -13,6 +13,8 @@ import { throwFaults } from '../faults.js';
 import { encodePrompts } from '../generation/prompts.js';
 import { promptLimits, settingsOf } from '../generation/settings.js';
 import { showAnswer } from '../generation/show-answer.js';
+import { LazyList } from '../lazy-list.js';
+import { isLargeOutput } from '../result-size.js';
 import { prefixOf } from '../text/prefix.js';
 import type { TokenTexts } from '../text/token-texts.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
@@ -84,10 +86,12 @@ function present(
   parameters: Parameters,
   outputs: readonly WireOutput[],
   tokens: TokenTexts | null,
-): GeneratedAnswer | readonly GeneratedAnswer[] {
+): GeneratedAnswer | Iterable<GeneratedAnswer> {
   const settings = parameters as Parameters & GenerationSettings;
-  const answers = outputs.map((output) => showAnswer(outputOfKind(output, 'generation'), settings, tokens));
-  return settings.n === 1 ? answers[0]! : answers;
+  const show = (n: number) => showAnswer(outputOfKind(outputs[n], 'generation'), settings, tokens);
+  if (settings.n === 1) return show(0);
+  const answers = LazyList.of(outputs.length, show);
+  return isLargeOutput(outputs) ? answers : [...answers];
 }
 
 export const textGeneration = { encode, present } satisfies TaskFace;
