@@ -44,6 +44,8 @@ describe('POST /v1/completions', () => {
     expect(choices.map(({ index }) => index)).toEqual(lengths.flatMap((_length, at) => [at * 2, at * 2 + 1]));
     expect(choices.map(({ text }) => text.slice(1, 5))).toEqual(lengths.flatMap(() => ['Fish', 'Whal']));
     expect(usage?.prompt_tokens).toBe(lengths.reduce((sum, length) => sum + length, 0));
+    // Of each prompt two, however many answers it has.
+    expect(usage?.prompt_tokens_details?.cached_tokens).toBe(2 * lengths.length);
   });
 
   test('tells log probabilities as lists side by side', async () => {

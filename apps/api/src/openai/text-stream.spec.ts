@@ -130,6 +130,18 @@ test('events are made when they are asked for', () => {
   expect(events.next().value).toContain(' Whales');
 });
 
+test('what a prompt had in the cache is what none of its answers had to compute', () => {
+  const cached = [2, 0].map((cachedTokens, n) => ({
+    ...PARTS[n]!,
+    result: { receipt, output: { ...ANSWERS[PARTS[n]!.index]!.whole, cachedTokens } },
+  }));
+  const [last] = read(CHAT, [{ ...END, parts: cached }]).slice(-2);
+  expect(JSON.parse(last!.data).usage).toMatchObject({
+    completion_tokens: 18,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
+});
+
 test('a job that ends without its answers tells an error, not an end', () => {
   const [error] = read(CHAT, [END]);
   expect(error?.data).toContain('internal_error');
