@@ -12,7 +12,7 @@ import {
   ShoalError,
 } from '@shoal/contracts';
 import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
-import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
+import type { Admitted, JobStore, NewJob, QueuePlace, Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
 import type { FastifyReply } from 'fastify';
 import { jsonStream } from '../http/json-stream.js';
@@ -80,8 +80,14 @@ export class JobsService {
   }
 
   /** The job as its caller sees it. */
-  answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
-    return this.answerAs(permit, reply, read, (record) => viewOf(record, this.presenterOf(record)));
+  async answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
+    let queue: JobView['queue'] = null;
+    const readBoth = async () => {
+      const record = await read();
+      if (record.state === 'queued') queue = placeView(await this.store.place(permit.tenant.name, record.id));
+      return record;
+    };
+    return this.answerAs(permit, reply, readBoth, (record) => viewOf(record, this.presenterOf(record), queue));
   }
 
   /** What `show` makes of the record; where it is large, as a stream and when it is the tenant's turn. */
@@ -193,6 +199,12 @@ async function inGroups<T, R>(entries: readonly T[], work: (entry: T) => Promise
     for (const result of await Promise.all(entries.slice(from, from + GROUP).map(work))) results.push(result);
   }
   return results;
+}
+
+function placeView(place: QueuePlace | null): JobView['queue'] {
+  if (place === null) return null;
+  const { position, startsAt } = place;
+  return { position, expected_start_at: startsAt === null ? null : new Date(startsAt).toISOString() };
 }
 
 function outcomeOf(admitted: Admitted | Error | undefined): Admitted | ShoalError {

@@ -22,6 +22,7 @@ import {
   type JobStore,
   type NewJob,
   type QueueDepth,
+  type QueuePlace,
   toJobError,
 } from '@shoal/queue';
 import { fakeAnswer } from './fake-generator.js';
@@ -57,6 +58,14 @@ export class FakeStore implements JobStore {
     const record = this.#records.get(id);
     if (record?.tenant !== tenant) throw new ShoalError('job_not_found', 'there is no such job');
     return record;
+  }
+
+  async place(tenant: string, id: string): Promise<QueuePlace | null> {
+    const { state } = await this.get(tenant, id);
+    if (state !== 'queued') return null;
+    const waiting = [...this.#records.values()].filter((record) => record.state === 'queued');
+    const position = waiting.findIndex((record) => record.id === id) + 1;
+    return { position, startsAt: position === 1 ? NOW + 2500 : null };
   }
 
   async wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord> {
