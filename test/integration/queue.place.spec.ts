@@ -38,11 +38,12 @@ test('an array stands where its first items do, many of which may be one unit of
 
 test('what comes of a better priority goes before a job, as it does when workers fetch', async () => {
   const bench = await openBench({ redisUrl });
-  const [low] = await submitMany(bench, 1, { priority: 'low' });
-  const [few] = await submitMany(bench, 2, { priority: 'high' });
-  // For less than 4,096 tokens nothing is sent back.
+  const items = { lengths: [260], answers: undefined };
+  const [low] = await submitMany(bench, 1, { priority: 'low', ...items });
+  const [few] = await submitMany(bench, 2, { priority: 'high', ...items });
+  // For less than 4,096 tokens no such chunk is sent back.
   expect(await positionsOf(bench, [low!, few!])).toEqual([1, 1]);
-  await submitMany(bench, 18, { priority: 'high' });
+  await submitMany(bench, 18, { priority: 'high', ...items });
   expect(await positionsOf(bench, [low!])).toEqual([21]);
   const { claims } = bench.startHolder((taken) => ({ items: taken < 20 ? 1 : 0, tokens: 999 }));
   const taken = await claims.next(20);
