@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { GenerationSettings, JobRecord, PromptItem } from '@shoal/contracts';
 import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { describe, expect, test } from 'vitest';
@@ -128,6 +130,30 @@ test('events are made when they are asked for', () => {
   const events = stream.next({ ...END, pieces: PIECES, parts: PARTS });
   expect(events.next().value).toContain(' Fish');
   expect(events.next().value).toContain(' Whales');
+});
+
+test('an answer that was told is not kept for what comes after it', async () => {
+  const stream = new TextStream({
+    face: CHAT,
+    record: recordOf(),
+    texts,
+    usage: true,
+    resumable: true,
+    position: null,
+  });
+  const tell = () => {
+    const output = { ...ANSWERS[1]!.whole };
+    const [event] = [...stream.next(look([], [{ ...PARTS[0]!, result: { receipt, output } }]))];
+    expect(event).toContain(' Whales');
+    return new WeakRef(output);
+  };
+  const told = tell();
+  // What a turn of the event loop has looked at is not collected within it.
+  await new Promise(setImmediate);
+  setFlagsFromString('--expose_gc');
+  runInNewContext('gc')();
+  expect(told.deref()).toBeUndefined();
+  expect([...stream.next({ ...END, parts: PARTS.slice(1) })].join('')).toContain('"completion_tokens":18');
 });
 
 test('what a prompt had in the cache is what none of its answers had to compute', () => {
