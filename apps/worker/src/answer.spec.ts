@@ -29,7 +29,7 @@ async function grow(answer: Answer, text: string, savings?: Savings): Promise<Te
   return answer.takePiece();
 }
 
-const outputOf = (answer: Answer) => answer.output({ reason: 'stop', stopId: null }, [], null);
+const outputOf = (answer: Answer) => answer.output({ reason: 'stop', stop: null }, [], null);
 
 it('has of its prompt what was spared where it was begun, and of its prediction what was spared in all places', async () => {
   const first = open();

@@ -37,7 +37,7 @@ export class Answer {
 
   /** Of all tokens so far. */
   get ids(): Uint32Array {
-    return Uint32Array.from(this.#tokens, ({ id }) => id);
+    return idsOf(this.#tokens);
   }
 
   get length(): number {
@@ -107,7 +107,7 @@ export class Answer {
     if (tokens.length === 0) return null;
     const piece = {
       from: this.#written,
-      ids: Uint32Array.from(tokens, ({ id }) => id),
+      ids: idsOf(tokens),
       text,
       ...(this.#top !== null && { logprobs: logprobsOf(tokens, this.#top) }),
       ...(this.#savings !== this.#writtenSavings && { savings: this.#savings }),
@@ -120,21 +120,27 @@ export class Answer {
 
   /** `promptIds`: the prompt is echoed. `ownStops`: stop tokens of the caller's. */
   output(finish: Finish, ownStops: readonly number[], promptIds: Uint32Array | null): GeneratedText {
-    const { reason, stopId } = finish;
-    const own = stopId !== null && ownStops.includes(stopId) ? stopId : null;
+    const { reason, stop } = finish;
+    const own = stop !== null && ownStops.includes(stop.id) ? stop.id : null;
+    // The token that ended it was made as well, though it says nothing; behind a stop string there is none.
+    const tokens = stop === null || this.stopped !== null ? this.#tokens : [...this.#tokens, stop];
     const top = this.#top;
     return {
       kind: 'generation',
-      ids: this.ids,
+      ids: idsOf(tokens),
       text: this.#shown,
       finish: this.stopped === null ? reason : 'stop',
       stopped: this.stopped ?? own,
       ...this.#savings,
-      ...(top !== null && { logprobs: logprobsOf(this.#tokens, top) }),
+      ...(top !== null && { logprobs: logprobsOf(tokens, top) }),
       ...(promptIds && { promptIds }),
       ...(promptIds && top !== null && { promptLogprobs: logprobsOf([UNKNOWN, ...this.#prompt], top) }),
     };
   }
+}
+
+function idsOf(tokens: readonly NewToken[]): Uint32Array {
+  return Uint32Array.from(tokens, ({ id }) => id);
 }
 
 function logprobsOf(tokens: readonly NewToken[], top: number): WireLogprobs {

@@ -36,7 +36,10 @@ export class GenerationReporter {
     this.#options.metrics.itemsInFlight.set(this.#labels, items);
   }
 
-  /** Tokens of an answer are there, the first ones so many ms after this worker took its item; what it is is told where it began. */
+  /**
+   * Tokens of an answer are there, the first ones so many ms after this worker took its item, or it has ended without one; what it
+   * is is told where it began.
+   */
   began(item: ClaimedItem, tokens: number, ms: number): void {
     const { generation, metrics } = this.#options;
     generation.generationTokens.inc(this.#labels, tokens);
@@ -44,7 +47,7 @@ export class GenerationReporter {
     metrics.queueDuration.observe(this.#labels, item.queuedMs / 1000);
     generation.promptTokens.inc(this.#labels, item.length);
     generation.requestPromptTokens.observe(this.#labels, item.length);
-    generation.timeToFirstToken.observe(this.#labels, (item.queuedMs + ms) / 1000);
+    if (tokens > 0) generation.timeToFirstToken.observe(this.#labels, (item.queuedMs + ms) / 1000);
   }
 
   /** So many tokens of an answer came, each so many ms after the one before. */

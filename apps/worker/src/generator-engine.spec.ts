@@ -11,7 +11,7 @@ const UNITS: StreamDecoder = {
   isSkipped: () => false,
   isByte: () => false,
 };
-const LENGTH: Finish = { reason: 'length', stopId: null };
+const LENGTH: Finish = { reason: 'length', stop: null };
 
 const tokensOf = (text: string): NewToken[] =>
   [...text].map((unit) => ({
@@ -30,11 +30,11 @@ const ITEM = {
   ...{ strikes: 0, attempts: 0, written: 0, queuedMs: 0 },
 } as unknown as ClaimedItem;
 
-/** A worker of `rows`, in which `start` plays the engine. */
+/** A worker of `rows`, in which `start` plays the engine. `tell`: what is counted, as `<name> <tokens>`. */
 function openEngine(
   start: (told: GenerationListener) => void,
   publisher: Partial<GeneratorEngineOptions['publisher']>,
-  { reader = new TextReader(() => UNITS), rows = 1 } = {},
+  { reader = new TextReader(() => UNITS), rows = 1, tell = (_what: string) => {} } = {},
 ): GeneratorEngine {
   return new GeneratorEngine({
     engine: {
@@ -62,9 +62,9 @@ function openEngine(
     rate: { add: () => undefined },
     reporter: {
       holds: () => undefined,
-      began: () => undefined,
-      grew: () => undefined,
-      ended: () => undefined,
+      began: (_item: ClaimedItem, tokens: number) => tell(`began ${tokens}`),
+      grew: (tokens: number) => tell(`grew ${tokens}`),
+      ended: (_item: ClaimedItem, _finish: Finish, tokens: number) => tell(`ended ${tokens}`),
     } as never,
   });
 }
@@ -121,4 +121,29 @@ it('has no room for what would only wait for a suspect, until that has got on', 
   await expect.poll(items).toBe(5);
   told!.ended(LENGTH);
   expect(await done).toEqual({ kind: 'done' });
+});
+
+it.each([
+  ['with its end', 'fish', '.', ['began 4', 'grew 1', 'ended 5']],
+  ['that is nothing but its end', '', '.', ['began 1', 'ended 1']],
+  ['without a token', '', '', ['began 0', 'ended 0']],
+])('counts an answer %s, and the token that ended it as one that was made', async (_, text, end, expected) => {
+  const published: Finished[] = [];
+  const told: string[] = [];
+  const start = (listener: GenerationListener) => {
+    if (text !== '') listener.tokens(tokensOf(text));
+    const [stop = null] = tokensOf(end);
+    listener.ended({ ...LENGTH, reason: stop ? 'stop' : 'length', stop });
+  };
+  const publish = async (finished: readonly Finished[]) => {
+    published.push(...finished);
+    return finished.map(() => 1 as const);
+  };
+  const tell = (what: string) => void told.push(what);
+  expect(await openEngine(start, { publish }, { tell }).take(ITEM)).toEqual({ kind: 'done' });
+  expect(told).toEqual(expected);
+  const ids = Uint32Array.from(tokensOf(text + end), ({ id }) => id);
+  expect(published).toMatchObject([
+    { used: ids.length, result: { output: { text, ids, finish: end ? 'stop' : 'length' } } },
+  ]);
 });

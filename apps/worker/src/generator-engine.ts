@@ -44,7 +44,7 @@ export interface GeneratorEngineOptions extends RequestContext {
 }
 
 /** A stop string ended it: the engine knows nothing of text. */
-const STOPPED: Finish = { reason: 'stop', stopId: null };
+const STOPPED: Finish = { reason: 'stop', stop: null };
 
 export class GeneratorEngine implements Engine {
   readonly #options: GeneratorEngineOptions;
@@ -205,22 +205,28 @@ export class GeneratorEngine implements Engine {
 
   #grow(row: Row, tokens: readonly NewToken[]): void {
     if (row.over || row.finish !== null) return;
+    this.#count(row, tokens.length);
+    row.answer.add(tokens);
+    this.#touch(row);
+  }
+
+  /** Tells that so many tokens have come; none where an answer ends that has none. */
+  #count(row: Row, tokens: number): void {
     const { reporter, now } = this.#options;
     const at = now();
     if (row.grownAt === 0) {
       row.prefillMs = at - row.startedAt;
-      reporter.began(row.item, tokens.length, at - row.takenAt);
-    } else {
-      reporter.grew(tokens.length, (at - row.grownAt) / tokens.length);
+      reporter.began(row.item, tokens, at - row.takenAt);
+    } else if (tokens > 0) {
+      reporter.grew(tokens, (at - row.grownAt) / tokens);
     }
     row.grownAt = at;
-    row.answer.add(tokens);
-    this.#touch(row);
   }
 
   #finish(row: Row, finish: Finish | Error): void {
     if (row.over || row.finish !== null) return;
     if (row.id !== null) this.#running.delete(row.id);
+    if (!(finish instanceof Error)) this.#count(row, finish.stop === null ? 0 : 1);
     row.finish = finish;
     this.#touch(row);
     void this.#fill();
@@ -345,11 +351,10 @@ export class GeneratorEngine implements Engine {
     const { publisher, reporter } = this.#options;
     const verdicts = await publisher.publish(finished);
     rows.forEach((row, n) => {
+      const { result, used = row.answer.length } = finished[n]!;
       // Else the job had ended, or somebody else has the item.
-      if (verdicts[n] === 1) {
-        reporter.ended(row.item, row.finish!, row.answer.length, row.prefillMs, finished[n]!.result);
-      }
-      const afterMs = finished[n]!.result ? null : retryAfterMs(row.item.attempts, this.#options.random);
+      if (verdicts[n] === 1) reporter.ended(row.item, row.finish!, used, row.prefillMs, result);
+      const afterMs = result ? null : retryAfterMs(row.item.attempts, this.#options.random);
       this.#over(row, afterMs === null ? { kind: 'done' } : { kind: 'retry', afterMs });
     });
   }

@@ -60,15 +60,14 @@ export function resultOf(
     runningMs: now() - startedAt,
     attempts: item.attempts + 1,
   };
-  const used = answer.length;
   if (!(finish instanceof Error)) {
     const { stop_token_ids: ownStops, echo } = settingsOf(item);
     const output = answer.output(finish!, ownStops, echo ? promptOf(item).ids : null);
-    return { item, result: { receipt, output }, used };
+    return { item, result: { receipt, output }, used: output.ids.length };
   }
   const error = finish instanceof ShoalError ? finish : new ShoalError('inference_failed', FAILED, { cause: finish });
   if (error.retryable && retryAfterMs(item.attempts, () => 0) !== null) return { item };
-  return { item, result: { receipt, error: toJobError(error) }, used };
+  return { item, result: { receipt, error: toJobError(error) }, used: answer.length };
 }
 
 /** An item that has ended its process so many times, and is not run again. */

@@ -70,7 +70,9 @@ export const TextGenerationParameters = requestObject({
     .int()
     .min(0)
     .optional()
-    .describe('Tokens of the answer at most. As many as the context leaves room for where left out.'),
+    .describe(
+      'Tokens of the answer at most. As many as the context and the result of a job leave room for where left out.',
+    ),
   min_tokens: z.int().min(0).default(0).describe('No answer ends before it has so many tokens.'),
   n: z.int().min(1).max(MAX_CHOICES).default(1).describe('Answers to each prompt.'),
   temperature: z.number().min(0).max(2).default(1).describe('0: always the likeliest token.'),
@@ -176,6 +178,6 @@ export interface GeneratedAnswer {
   readonly stop_reason: string | number | null;
   /** Of the prompt, those that were not computed again; and all of the answer. */
   readonly tokens: { readonly cached: number; readonly completion: number };
-  readonly logprobs?: readonly ShownToken[];
-  readonly prompt_logprobs?: readonly ShownToken[];
+  readonly logprobs?: Iterable<ShownToken>;
+  readonly prompt_logprobs?: Iterable<ShownToken>;
 }

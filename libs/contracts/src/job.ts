@@ -137,6 +137,13 @@ export interface BatchReceipt {
 /** Why a micro-batch stopped growing: the device was idle, it was full (rows or tokens), or it had waited long enough. */
 export type CloseReason = 'idle' | 'size' | 'tokens' | 'delay' | 'alone';
 
+/** Where a job stands among those that wait for the same model. */
+export interface QueueView {
+  /** 1: it is next. */
+  readonly position: number;
+  readonly expected_start_at: string | null;
+}
+
 export interface JobView {
   readonly id: string;
   readonly object: 'job';
@@ -166,6 +173,8 @@ export interface JobView {
   readonly timings: { readonly queued_ms: number; readonly batching_ms: number; readonly running_ms: number } | null;
   readonly batches: readonly BatchReceipt[];
   readonly attempts: number;
+  /** Of a job that waits. */
+  readonly queue: QueueView | null;
   readonly links: { readonly self: string; readonly cancel: string; readonly events: string };
 }
 
@@ -173,4 +182,4 @@ export interface JobView {
 export type JobReceipt = Pick<JobView, 'id' | 'object' | 'status' | 'links'>;
 
 /** A job in a list or an event: results are left out, GET has them. */
-export type JobSummary = Omit<JobView, 'output' | 'errors' | 'timings' | 'batches' | 'attempts'>;
+export type JobSummary = Omit<JobView, 'output' | 'errors' | 'timings' | 'batches' | 'attempts' | 'queue'>;

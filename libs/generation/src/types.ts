@@ -60,6 +60,6 @@ export interface NewToken {
 /** How an answer came to its end. */
 export interface Finish {
   readonly reason: 'stop' | 'length';
-  /** Which of `stopIds` it was. */
-  readonly stopId: number | null;
+  /** The one of `stopIds` that was chosen. */
+  readonly stop: NewToken | null;
 }

@@ -82,7 +82,7 @@ function present(
     return outputs.length > 0 && outputs.length === rows.length ? showOne(parameters, outputs) : null;
   };
   if (!array) return { output: show(0), errors };
-  const list = new LazyList(elements.length, show);
+  const list = LazyList.of(elements.length, show);
   const large = isLargeOutput(results.map((row) => row?.output));
   return { output: large ? list : [...list], errors };
 }

@@ -6,7 +6,8 @@ import { wireBytes } from './tensors/join.js';
 const LARGE_BYTES = 64 * 1024;
 /** One class, score or entity beside its text. */
 const VALUE_BYTES = 16;
-/** A token and how likely it was. */
+/** A token's text, and a token with how likely it was. */
+const TOKEN_BYTES = 4;
 const LIKELY_BYTES = 64;
 
 /** True where showing the job's results takes memory and time that others would miss. */
@@ -38,8 +39,11 @@ function bytesOf(output: WireOutput): number {
       return output.scores.length * VALUE_BYTES;
     case 'entities':
       return output.entities.reduce((sum, { word }) => sum + VALUE_BYTES + word.length, 0);
-    case 'generation':
-      return output.text.length + likelyBytes(output.logprobs) + likelyBytes(output.promptLogprobs);
+    case 'generation': {
+      const { text, promptIds, logprobs, promptLogprobs } = output;
+      const echoed = TOKEN_BYTES * (promptIds?.length ?? 0);
+      return echoed + text.length + likelyBytes(logprobs) + likelyBytes(promptLogprobs);
+    }
     case 'score':
       return VALUE_BYTES + ('text' in output ? String(output.text).length : 0);
   }

@@ -16,8 +16,11 @@ export function receiptOf(id: string, status: JobView['status']): JobReceipt {
   return { id, object: 'job', status, links: linksOf(id) };
 }
 
-/** `presenter` is the one of the job's model and version; undefined where that version is no longer served. */
-export function viewOf(record: JobRecord, presenter: Presenter | undefined): JobView {
+/**
+ * `presenter` is the one of the job's model and version; undefined where that version is no longer served. `queue`: where it
+ * stands, while it waits.
+ */
+export function viewOf(record: JobRecord, presenter: Presenter | undefined, queue: JobView['queue'] = null): JobView {
   const shown = isTerminal(record.state) ? present(record, presenter) : NOTHING;
   const receipts = record.results.flatMap((result) => (result === null ? [] : [result.receipt]));
   return {
@@ -28,6 +31,7 @@ export function viewOf(record: JobRecord, presenter: Presenter | undefined): Job
     timings: timingsOf(receipts),
     batches: batchesOf(receipts),
     attempts: receipts.reduce((most, receipt) => Math.max(most, receipt.attempts), 0),
+    queue,
   };
 }
 

@@ -95,6 +95,8 @@ for i, id in ipairs(jobs.id) do
     end
     if jobs.subscribed[i] ~= '' then field(SUBSCRIBED, jobs.subscribed[i]) end
     if jobs.array[i] then field('parts', 1) end
+    field('turn', '')
+    local turn = n
     if jobs.answers[i] then field('place', rank .. ' ' .. exact(tenant.weight)) end
     if deadline > 0 then
       field('deadline', deadline)
@@ -103,6 +105,7 @@ for i, id in ipairs(jobs.id) do
     for s = 0, count - 1 do
       local at = slice + s + 1
       place(tenant, rank, slices.cost[at] / tenant.weight)
+      if s == 0 then fields[turn] = exact(out.tag[places]) .. ' ' .. rank .. ' ' .. exact(out.overtaken[places]) end
       field('in' .. s, ARGV[slices.items[at]])
       field('at' .. s, slices.first[at] .. ' ' .. slices.count[at])
       if jobs.answers[i] then field('charge' .. s, slices.answer[at]) end

@@ -105,11 +105,11 @@ export class Follower {
       const last = look !== undefined && record.endedAt !== null && !more;
       if (last) {
         const whole = record.meta.array ? record : await this.#reader.read(id);
-        yield whole && { record: whole, parts, pieces, last };
+        yield whole && { record: whole, parts, pieces, more, last };
         return;
       }
       const standing = standingOf(record);
-      if (parts.length > 0 || pieces.length > 0 || standing !== told) yield { record, parts, pieces, last };
+      if (parts.length > 0 || pieces.length > 0 || standing !== told) yield { record, parts, pieces, more, last };
       told = standing;
       if (more) inbox.move();
       await inbox.wait(lookAt - performance.now(), signal);

@@ -20,6 +20,8 @@ const IDLE_EVERY = 10;
 const FULL_SHARE = 0.75;
 /** Micro-batch until a worker has measured its own; a chunk is half of one. */
 const DEFAULT_BATCH_TOKENS = 2048;
+/** Seconds of work after which a look counts e times less in the rate: texts and arrays end in bursts. */
+const RATE_SECONDS = 30;
 /** Of an answer, until answers have ended here; lua/lib.lua has the same. */
 const DEFAULT_ANSWER_TOKENS = 256;
 
@@ -32,7 +34,7 @@ export interface QueueGauge {
   readonly jobs: number;
   /** Tokens of unfinished jobs. */
   readonly tokens: number;
-  /** Tokens per second that ended, over the last looks. */
+  /** Tokens per second that ended while there was work, over about the last half minute of it; 0 where none has. */
   readonly rate: number;
   /** Padded tokens of a micro-batch, as a worker of this queue measured; null while none has run. */
   readonly batchTokens: number | null;
@@ -71,7 +73,11 @@ interface Seen extends QueueGauge {
   /** Tokens that ended, ever, as of `at` in Unix ms. */
   readonly served: number;
   readonly at: number;
+  /** What the rate is made of: tokens that ended, and seconds in which there was work, both fading. */
+  readonly drained: { readonly tokens: number; readonly seconds: number };
 }
+
+const UNKNOWN = { tokens: 0, seconds: 0 };
 
 /** Bytes in use on one server, and those that count as all of it. */
 interface Memory {
@@ -198,19 +204,23 @@ export class Gauges {
     const { tokens, reserved, served, jobs, answer, completed, failed, cancelled, expired } = state;
     const at = this.#options.clock();
     const last = this.#queues.get(queue);
-    const sample = last && at > last.at ? ((served - last.served) / (at - last.at)) * 1000 : 0;
+    const seconds = last && last.jobs > 0 ? Math.max(0, at - last.at) / 1000 : 0;
+    const fading = Math.exp(-seconds / RATE_SECONDS);
+    const before = last?.drained ?? UNKNOWN;
+    const since = seconds > 0 ? Math.max(0, served - last!.served) : 0;
+    const drained = { tokens: before.tokens * fading + since, seconds: before.seconds * fading + seconds };
     this.#queues.set(queue, {
       server,
       jobs,
       tokens,
       reserved,
-      // Smoothed over about 2 s, so that one empty look between two micro-batches does not read as a standstill.
-      rate: last ? last.rate * 0.9 + sample * 0.1 : 0,
+      rate: drained.seconds > 0 ? drained.tokens / drained.seconds : 0,
       batchTokens: batchTokens === null ? null : Number(batchTokens),
       answerTokens: answer > 0 ? Math.max(1, Math.round(answer)) : DEFAULT_ANSWER_TOKENS,
       ended: { completed, failed, cancelled, expired },
       served,
       at,
+      drained,
     });
   }
 

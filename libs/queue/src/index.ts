@@ -21,6 +21,7 @@ export type {
   JobStore,
   NewJob,
   QueueDepth,
+  QueuePlace,
   Tenant,
 } from './types.js';
 export { openWebhookBackend, type WebhookBackend } from './webhooks/delivery.js';

@@ -10,6 +10,7 @@ import { Follower } from './follower.js';
 import { Gauges } from './gauges.js';
 import { listJobs } from './job-lists.js';
 import { formatJobId, type JobId, newUlid, QUEUES_KEY, queueTag } from './keys.js';
+import { readPlace } from './place.js';
 import { Producer } from './producer.js';
 import { knownId, Reader } from './reader.js';
 import { openFailFast, openSubscriber, type RedisClient, type RedisTarget } from './redis.js';
@@ -28,6 +29,7 @@ import type {
   JobStore,
   NewJob,
   QueueDepth,
+  QueuePlace,
 } from './types.js';
 import { Waiters } from './waiters.js';
 
@@ -140,6 +142,12 @@ class RedisJobStore implements OpenJobStore {
 
   async get(tenant: string, id: string): Promise<JobRecord> {
     return this.#read(tenant, this.#parse(id));
+  }
+
+  place(tenant: string, id: string): Promise<QueuePlace | null> {
+    const job = this.#parse(id);
+    const { rate } = this.#gauges.queue(job.queue);
+    return this.#try(() => readPlace(this.#redis, job, tenant, rate));
   }
 
   async wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord> {

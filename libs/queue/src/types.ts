@@ -94,8 +94,21 @@ export interface JobProgress {
   readonly record: JobRecord;
   readonly parts: readonly JobPart[];
   readonly pieces: readonly JobPiece[];
+  /** There was more than one look holds: the next one comes at once. */
+  readonly more: boolean;
   /** Nothing comes after it: the job has ended, and all of its parts and pieces were given. */
   readonly last: boolean;
+}
+
+/** Where a job that waits stands. */
+export interface QueuePlace {
+  /**
+   * Whose turn its first chunk has, as things stand: 1 is next. Exact to a quantum of the fair order: those that are closer to
+   * each other than that share a place.
+   */
+  readonly position: number;
+  /** When that is expected, in Unix ms by Redis's clock; null where nothing has ended lately to tell it from. */
+  readonly startsAt: number | null;
 }
 
 /** The API's side of the queue. Every method throws ShoalError; `redis_unavailable` within 2 s where Redis is away. */
@@ -107,6 +120,8 @@ export interface JobStore {
   submit(jobs: readonly NewJob[], options?: { readonly watch?: boolean }): Promise<(Admitted | Error)[]>;
   /** The record, or `job_not_found` where it is not there or not this tenant's. */
   get(tenant: string, id: string): Promise<JobRecord>;
+  /** Where the job stands among those that wait; null where it does not wait, or is not this tenant's. */
+  place(tenant: string, id: string): Promise<QueuePlace | null>;
   /** The record as soon as it is terminal, or as it stands after `ms` or when `signal` aborts. */
   wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord>;
   /**

@@ -53,7 +53,7 @@ export class JobEvents {
     this.#pieces = position.pieces;
   }
 
-  next({ record, parts, pieces }: Omit<JobProgress, 'last'>): StreamEvent[] {
+  next({ record, parts, pieces }: Pick<JobProgress, 'record' | 'parts' | 'pieces'>): StreamEvent[] {
     const events: StreamEvent[] = [];
     const status = (id: keyof typeof ID, stage: number, data: unknown, type = `job.${id}`) => {
       if (this.#stage >= stage) return;

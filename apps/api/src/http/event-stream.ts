@@ -1,6 +1,7 @@
 /** Server-sent events (WHATWG HTML, section 9.2): one open answer, written as fast as its reader reads. */
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { jsonPieces } from './json-pieces.js';
 
@@ -68,6 +69,8 @@ export class EventStream {
     // A reader that takes nothing for so long may connect again and go on where it was.
     const patience = setTimeout(() => this.#reply.raw.destroy(), PATIENCE_MS);
     await Promise.race([once(this.#body, 'drain'), this.#closed]).finally(() => clearTimeout(patience));
+    // Others have their turn, however fast this reader is.
+    await turn();
   }
 
   end(): void {

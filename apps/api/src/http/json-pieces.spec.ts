@@ -25,13 +25,13 @@ test('a list that is made as it is read is written as a list, no faster than it 
   let made = 0;
   const row = (n: number) => {
     made += 1;
-    return [n, new LazyList(3, (i) => i)];
+    return [n, LazyList.of(3, (i) => i)];
   };
-  const list = new LazyList(100_000, row);
+  const list = LazyList.of(100_000, row);
   const pieces = jsonPieces({ list });
   expect(pieces.next().value).toMatch(/^\{"list":\[\[0,\[0,1,2\]\],\[1,/);
   expect(made).toBeLessThan(5000);
-  expect(JSON.parse([...jsonPieces({ list: new LazyList(2, row) })].join(''))).toEqual({
+  expect(JSON.parse([...jsonPieces({ list: LazyList.of(2, row) })].join(''))).toEqual({
     list: [
       [0, [0, 1, 2]],
       [1, [0, 1, 2]],

@@ -44,6 +44,18 @@ describe('GET /v1/jobs/{id}', () => {
     });
   });
 
+  test('tells where a job that waits stands, and when it is expected to start', async () => {
+    api.store.immediate = false;
+    const first = await submit();
+    const second = await submit();
+    const queueOf = async ({ links }: typeof first) =>
+      JobSchema.parse(await (await api.request('GET', links.self)).json()).queue;
+    expect(await queueOf(first)).toEqual({ position: 1, expected_start_at: '2026-01-01T00:00:02.500Z' });
+    expect(await queueOf(second)).toEqual({ position: 2, expected_start_at: null });
+    api.store.finish(first.id);
+    expect([await queueOf(first), (await queueOf(second))?.position]).toEqual([null, 1]);
+  });
+
   test('with wait answers as soon as the job ends', async () => {
     api.store.immediate = false;
     const { id, links } = await submit();

@@ -12,7 +12,7 @@ import {
   ShoalError,
 } from '@shoal/contracts';
 import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
-import type { Admitted, JobStore, NewJob, Tenant } from '@shoal/queue';
+import type { Admitted, JobStore, NewJob, QueuePlace, Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
 import type { FastifyReply } from 'fastify';
 import { jsonStream } from '../http/json-stream.js';
@@ -79,10 +79,26 @@ export class JobsService {
     return this.tracer ? submitTraced(this.tracer, jobs, submit) : submit(jobs);
   }
 
-  /** The job as its caller sees it; where it is large, as a stream and when it is the tenant's turn. */
+  /** The job as its caller sees it. */
   async answer(permit: Permit, reply: FastifyReply, read: () => Promise<JobRecord>): Promise<JobView | StreamableFile> {
+    let queue: JobView['queue'] = null;
+    const readBoth = async () => {
+      const record = await read();
+      if (record.state === 'queued') queue = placeView(await this.store.place(permit.tenant.name, record.id));
+      return record;
+    };
+    return this.answerAs(permit, reply, readBoth, (record) => viewOf(record, this.presenterOf(record), queue));
+  }
+
+  /** What `show` makes of the record; where it is large, as a stream and when it is the tenant's turn. */
+  async answerAs<Shown>(
+    permit: Permit,
+    reply: FastifyReply,
+    read: () => Promise<JobRecord>,
+    show: (record: JobRecord) => Shown,
+  ): Promise<Shown | StreamableFile> {
     let record: JobRecord | null = await read();
-    if (!isLarge(record)) return viewOf(record, this.presenterOf(record));
+    if (!isLarge(record)) return show(record);
     const { id } = record;
     let end = permit.resultAtOnce();
     if (end === null) {
@@ -92,7 +108,7 @@ export class JobsService {
     }
     try {
       record ??= await this.store.get(permit.tenant.name, id);
-      return jsonStream(reply, viewOf(record, this.presenterOf(record)), end);
+      return jsonStream(reply, show(record), end);
     } catch (error) {
       end();
       throw error;
@@ -183,6 +199,12 @@ async function inGroups<T, R>(entries: readonly T[], work: (entry: T) => Promise
     for (const result of await Promise.all(entries.slice(from, from + GROUP).map(work))) results.push(result);
   }
   return results;
+}
+
+function placeView(place: QueuePlace | null): JobView['queue'] {
+  if (place === null) return null;
+  const { position, startsAt } = place;
+  return { position, expected_start_at: startsAt === null ? null : new Date(startsAt).toISOString() };
 }
 
 function outcomeOf(admitted: Admitted | Error | undefined): Admitted | ShoalError {

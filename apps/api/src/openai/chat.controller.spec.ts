@@ -82,7 +82,11 @@ describe('POST /v1/chat/completions', () => {
       [1, ' Whal'],
       [2, ' Crab'],
     ]);
-    expect(usage).toMatchObject({ prompt_tokens: 5, completion_tokens: 27 });
+    expect(usage).toMatchObject({
+      prompt_tokens: 5,
+      completion_tokens: 27,
+      prompt_tokens_details: { cached_tokens: 2 },
+    });
   });
 
   test('tells log probabilities with the bytes of each token, also where it is half a character', async () => {

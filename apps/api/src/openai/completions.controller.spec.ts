@@ -44,6 +44,8 @@ describe('POST /v1/completions', () => {
     expect(choices.map(({ index }) => index)).toEqual(lengths.flatMap((_length, at) => [at * 2, at * 2 + 1]));
     expect(choices.map(({ text }) => text.slice(1, 5))).toEqual(lengths.flatMap(() => ['Fish', 'Whal']));
     expect(usage?.prompt_tokens).toBe(lengths.reduce((sum, length) => sum + length, 0));
+    // Of each prompt two, however many answers it has.
+    expect(usage?.prompt_tokens_details?.cached_tokens).toBe(2 * lengths.length);
   });
 
   test('tells log probabilities as lists side by side', async () => {
@@ -187,21 +189,45 @@ describe('an answer that is to be kept', () => {
   });
 });
 
+describe('an answer that is not to be kept', () => {
+  test('leaves nothing where it fails', async () => {
+    await start();
+    api.store.immediate = false;
+    api.store.onWait = () => api.store.finish(api.store.ids()[0]!, new ShoalError('inference_failed', 'no number'));
+    expect((await api.request('POST', '/v1/completions', ASK)).status).toBe(500);
+    await expect.poll(() => api.store.states()).toEqual([]);
+  });
+
+  test('leaves nothing where its caller hangs up', async () => {
+    await start();
+    api.store.immediate = false;
+    const hangUp = new AbortController();
+    api.store.onWait = () => hangUp.abort();
+    const body = JSON.stringify(ASK);
+    const headers = { 'content-type': 'application/json' };
+    const call = fetch(`${api.url}/v1/completions`, { method: 'POST', body, headers, signal: hangUp.signal });
+    await expect(call).rejects.toThrow('abort');
+    await expect.poll(() => api.store.cancelled).toHaveLength(1);
+    await expect.poll(() => api.store.states()).toEqual([]);
+  });
+});
+
 describe('an answer that takes too long', () => {
-  test('is cancelled and answered 504, but where it is to be kept', async () => {
+  // Only who asked for it to be kept has an id to ask for it: what others left would count for their tenant, for nothing.
+  test('is answered 504 and leaves nothing, but where it is to be kept goes on', async () => {
     await start({ generationTimeoutMs: 20 });
     api.store.immediate = false;
     const locations: (string | null)[] = [];
-    for (const [store, state] of [
-      [false, 'cancelled'],
-      [true, 'queued'],
+    for (const [store, states] of [
+      [false, []],
+      [true, ['queued']],
     ] as const) {
       const response = await api.request('POST', '/v1/completions', { ...ASK, store });
       expect([response.status, OpenAiErrorSchema.parse(await response.json()).error.code]).toEqual([
         504,
         'wait_timeout',
       ]);
-      expect(api.store.states().at(-1)).toBe(state);
+      await expect.poll(() => api.store.states()).toEqual(states);
       locations.push(response.headers.get('location'));
     }
     expect(locations).toEqual([null, expect.stringMatching(/^\/v1\/completions\/cmpl-base/)]);

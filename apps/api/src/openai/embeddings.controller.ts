@@ -7,9 +7,6 @@ import { jsonStream } from '../http/json-stream.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
 import { type EmbeddingsResponse, EmbeddingsService } from './embeddings.service.js';
 
-/** Embeddings that are written at once. */
-const FEW = 16;
-
 @Controller('v1/embeddings')
 export class EmbeddingsController {
   constructor(
@@ -30,7 +27,7 @@ export class EmbeddingsController {
     const response = await this.held.untilHangUp(reply, 'result', (signal) =>
       this.embeddings.embed({ permit, signal, trace }, body),
     );
-    if (response.data.length <= FEW) return response;
+    if (Array.isArray(response.data)) return response;
     return jsonStream(reply, response, permit.resultAtOnce() ?? (await permit.result()));
   }
 }

@@ -7,7 +7,7 @@ import {
   type Task,
   type WireOutput,
 } from '@shoal/contracts';
-import { shortestArray } from '@shoal/models';
+import { LazyList, shortestArray } from '@shoal/models';
 import type { Catalog } from '../models/catalog.js';
 import type { Call, JobRuns } from './job-runs.js';
 import { translated } from './translate.js';
@@ -16,14 +16,17 @@ const TASK: Task = 'feature-extraction';
 
 /** Inputs of one job: with vectors of 4,096 values, the most that the result of one job may hold. */
 const JOB_INPUTS = 500;
+/** Embeddings that are made and written at once. */
+const FEW = 16;
 
 export interface EmbeddingsResponse {
   readonly object: 'list';
-  readonly data: readonly {
+  /** An array where they are few. */
+  readonly data: Iterable<{
     readonly object: 'embedding';
     readonly index: number;
     readonly embedding: string | readonly number[];
-  }[];
+  }>;
   readonly model: string;
   readonly usage: { readonly prompt_tokens: number; readonly total_tokens: number };
 }
@@ -81,7 +84,12 @@ function vectorOf(output: WireOutput | undefined): Float32Array {
 
 function shape({ encoding_format }: EmbeddingsRequest, vectors: readonly Float32Array[]) {
   const encode = encoding_format === 'base64' ? toBase64 : (vector: Float32Array) => shortestArray(vector);
-  return vectors.map((vector, index) => ({ object: 'embedding' as const, index, embedding: encode(vector) }));
+  const data = LazyList.of(vectors.length, (index) => ({
+    object: 'embedding' as const,
+    index,
+    embedding: encode(vectors[index]!),
+  }));
+  return vectors.length > FEW ? data : [...data];
 }
 
 /** Little-endian float32, as every machine that Node runs on keeps them. */

@@ -132,6 +132,16 @@ describe('reranking texts, as clients of text-embeddings-inference do', () => {
   });
 });
 
+test('a call that takes too long is answered 504, and leaves no job behind', async () => {
+  await start({ callTimeoutMs: 10 });
+  api.store.immediate = false;
+  const response = await api.request('POST', '/v1/rerank', { query: 'q', documents: ['a', 'b'] });
+  expect(response.status).toBe(504);
+  expect(await response.text()).toContain('wait_timeout');
+  await expect.poll(() => api.store.states()).toEqual([]);
+  expect(api.store.cancelled).toHaveLength(1);
+});
+
 test('every path of it asks for a key where keys are configured', async () => {
   await start({ keys: [{ tenant: { name: 'acme', weight: 1 }, digest: digestOf('key') }] });
   for (const path of ['/v1/rerank', '/v2/rerank', '/rerank']) {

@@ -1,13 +1,13 @@
 /** Calls for generated texts: answered when they are whole or as they grow, and kept ones read again, on any replica. */
+import { StreamableFile } from '@nestjs/common';
 import { type GeneratedText, type JobRecord, ShoalError } from '@shoal/contracts';
-import { isLarge, type TokenTexts } from '@shoal/models';
-import { type JobProgress, parseJobId } from '@shoal/queue';
+import { LazyList, type TokenTexts } from '@shoal/models';
+import { parseJobId } from '@shoal/queue';
 import type { ApiMetrics } from '@shoal/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { EventStream } from '../http/event-stream.js';
 import type { FailureLog } from '../http/failure-log.js';
 import type { HeldRequests } from '../http/held-requests.js';
-import { jsonStream } from '../http/json-stream.js';
 import type { Permit } from '../http/permit.js';
 import { toShoalError } from '../http/problem.js';
 import type { Catalog } from '../models/catalog.js';
@@ -49,17 +49,21 @@ export class TextCalls {
   async create(face: TextFace, asked: TextRequest, exchange: Exchange): Promise<void> {
     if (asked.unknown > 0) this.metrics.unknownFields.inc({ route: face.path }, asked.unknown);
     if (asked.stream) return this.createStream(face, asked, exchange);
+    const { kept, job: body } = asked;
     const { permit, request, reply } = exchange;
-    const record = await this.held.untilHangUp(reply, 'result', async (signal) => {
-      const call = { permit, signal, trace: request.span?.traceparent };
-      const translate = this.translate(asked);
-      if (!asked.kept) return (await this.runs.run(call, [asked.job], translate))[0]!;
-      const job = await this.runs.begin(call, asked.job, translate, { kept: true, watch: true });
-      // Also where the answer is not ready in time.
-      reply.header('Location', `${face.path}/${face.prefix}${job}`);
-      return this.runs.read(call, job);
-    });
-    await this.send(face, record, exchange);
+    const call = { permit, trace: request.span?.traceparent };
+    const job = await this.runs.begin(call, body, this.translate(asked), { kept, watch: true });
+    // Also where the answer is not ready in time.
+    if (kept) reply.header('Location', `${face.path}/${face.prefix}${job}`);
+    try {
+      await this.send(face, exchange, () =>
+        this.held.untilHangUp(reply, 'result', (signal) =>
+          kept ? this.runs.read({ permit, signal }, job) : this.runs.end({ permit, signal }, job),
+        ),
+      );
+    } finally {
+      if (!kept) this.runs.erase(call, job);
+    }
   }
 
   /** A kept answer: whole as soon as it is there, or as it grows, from what the reader had last. */
@@ -74,8 +78,9 @@ export class TextCalls {
       );
       return;
     }
-    const record = await this.held.untilStop(reply, 'result', (signal) => this.runs.read({ permit, signal }, job));
-    await this.send(face, record, exchange);
+    await this.send(face, exchange, () =>
+      this.held.untilStop(reply, 'result', (signal) => this.runs.read({ permit, signal }, job)),
+    );
   }
 
   async remove(face: TextFace, id: string, { tenant }: Permit): Promise<Removed> {
@@ -87,7 +92,7 @@ export class TextCalls {
     const { permit, request, reply } = exchange;
     const { kept, usage } = asked;
     const stream = async (signal: AbortSignal) => {
-      const call = { permit, signal, trace: request.span?.traceparent };
+      const call = { permit, trace: request.span?.traceparent };
       const job = await this.runs.begin(call, asked.job, this.translate(asked), { kept, watch: false });
       if (kept) reply.header('Location', `${face.path}/${face.prefix}${job}`);
       try {
@@ -111,55 +116,48 @@ export class TextCalls {
     const looks = this.runs.jobs.store.follow(permit.tenant.name, job, { parts: 0, pieces: 0 }, signal);
     try {
       // Before the head is sent: whatever is wrong is still an answer of its own.
-      const first = await looks.next();
+      let look = await looks.next();
       // The server stops, or the caller has gone: a stream that ends without a word would look whole.
-      if (first.done || signal.aborted) reply.hijack().raw.destroy();
-      else
-        await this.writeLooks(face, first.value, looks, { usage, kept, position }, { permit, request, reply }, signal);
+      if (look.done || signal.aborted) {
+        reply.hijack().raw.destroy();
+        return;
+      }
+      const { record } = look.value;
+      requireText(record);
+      const events = new TextStream({ face, record, texts: this.textsOf(record), usage, resumable: kept, position });
+      const stream = new EventStream(reply, signal, { reconnects: false });
+      try {
+        for (; !look.done; look = await looks.next()) {
+          for (const text of events.next(look.value)) await stream.write(text);
+        }
+      } catch (thrown) {
+        const error = toShoalError(thrown);
+        this.failures.write(error, request);
+        await stream.write(events.fail(error));
+      } finally {
+        stream.end();
+      }
     } finally {
       await looks.return();
     }
   }
 
-  private async writeLooks(
-    face: TextFace,
-    first: JobProgress,
-    looks: AsyncGenerator<JobProgress, void>,
-    { usage, kept, position }: StreamRequest,
-    { request, reply }: Exchange,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { record } = first;
-    requireText(record);
-    const events = new TextStream({ face, record, texts: this.textsOf(record), usage, resumable: kept, position });
-    const stream = new EventStream(reply, signal, { reconnects: false });
-    try {
-      await stream.write(events.next(first));
-      for await (const look of looks) await stream.write(events.next(look));
-    } catch (thrown) {
-      const error = toShoalError(thrown);
-      this.failures.write(error, request);
-      await stream.write(events.fail(error));
-    } finally {
-      stream.end();
-    }
+  /** The whole answer; its job may be erased when this has resolved. */
+  private async send(face: TextFace, { permit, reply }: Exchange, read: () => Promise<JobRecord>): Promise<void> {
+    const answer = await this.runs.jobs.answerAs(permit, reply, read, (record) => this.whole(face, record));
+    reply.type('application/json; charset=utf-8').send(answer instanceof StreamableFile ? answer.getStream() : answer);
   }
 
-  private async send(face: TextFace, record: JobRecord, { permit, reply }: Exchange): Promise<void> {
+  private whole(face: TextFace, record: JobRecord): object {
     requireText(record);
     const answers = record.results.map((result) => result?.output as GeneratedText);
     const texts = this.textsOf(record);
-    const answer = {
+    const settings = settingsOf(record.meta);
+    return {
       ...headOf(face, record, 'whole'),
-      choices: answers.map((each, index) => face.choice(index, each, texts, settingsOf(record.meta))),
+      choices: LazyList.of(answers.length, (index) => face.choice(index, answers[index]!, texts, settings)),
       usage: usageOf(record, answers),
     };
-    if (!isLarge(record)) {
-      reply.send(answer);
-      return;
-    }
-    const end = permit.resultAtOnce() ?? (await permit.result());
-    reply.type('application/json; charset=utf-8').send(jsonStream(reply, answer, end).getStream());
   }
 
   private translate({ rename }: TextRequest): Translate {

@@ -69,20 +69,54 @@ export function likelyOf({ ids, logprobs }: Pick<Growth, 'ids' | 'logprobs'>): L
   return logprobs === undefined ? null : { ids, logprobs };
 }
 
-export function usageOf({ tokens, meta }: JobRecord, answers: readonly GeneratedText[]): TextUsage {
-  // Every answer is an item with the tokens of its prompt; a prompt counts once.
-  const promptTokens = (meta.inputTokens ?? tokens) / settingsOf(meta).n;
-  const sum = (count: (answer: GeneratedText) => number) => answers.reduce((total, answer) => total + count(answer), 0);
-  const made = sum(({ ids }) => ids.length);
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: made,
-    total_tokens: promptTokens + made,
-    prompt_tokens_details: { cached_tokens: sum(({ cachedTokens }) => cachedTokens) },
-    completion_tokens_details: {
-      reasoning_tokens: 0,
-      accepted_prediction_tokens: sum(({ accepted }) => accepted),
-      rejected_prediction_tokens: sum(({ rejected }) => rejected),
-    },
-  };
+/** What the answers of a job took, which is all that is kept of them. */
+export class UsageCount {
+  /** How many there are. */
+  answers = 0;
+  #completion = 0;
+  #accepted = 0;
+  #rejected = 0;
+  /** By prompt: the least of its answers, for what one of them had to compute was not cached, though it was for the others. */
+  readonly #cached = new Map<number, number>();
+  readonly #record: JobRecord;
+
+  constructor(record: JobRecord) {
+    this.#record = record;
+  }
+
+  add(index: number, { ids, cachedTokens, accepted, rejected }: GeneratedText): void {
+    const prompt = Math.floor(index / this.#choices);
+    this.answers += 1;
+    this.#completion += ids.length;
+    this.#accepted += accepted;
+    this.#rejected += rejected;
+    this.#cached.set(prompt, Math.min(cachedTokens, this.#cached.get(prompt) ?? cachedTokens));
+  }
+
+  total(): TextUsage {
+    const { tokens, meta } = this.#record;
+    // Every answer is an item with the tokens of its prompt; a prompt counts once.
+    const prompt_tokens = (meta.inputTokens ?? tokens) / this.#choices;
+    return {
+      prompt_tokens,
+      completion_tokens: this.#completion,
+      total_tokens: prompt_tokens + this.#completion,
+      prompt_tokens_details: { cached_tokens: [...this.#cached.values()].reduce((sum, cached) => sum + cached, 0) },
+      completion_tokens_details: {
+        reasoning_tokens: 0,
+        accepted_prediction_tokens: this.#accepted,
+        rejected_prediction_tokens: this.#rejected,
+      },
+    };
+  }
+
+  get #choices(): number {
+    return settingsOf(this.#record.meta).n;
+  }
+}
+
+export function usageOf(record: JobRecord, answers: readonly GeneratedText[]): TextUsage {
+  const usage = new UsageCount(record);
+  for (const [index, answer] of answers.entries()) usage.add(index, answer);
+  return usage.total();
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { GenerationSettings, JobRecord, PromptItem } from '@shoal/contracts';
 import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { describe, expect, test } from 'vitest';
@@ -31,9 +33,15 @@ const PARTS: JobPart[] = [1, 0].map((index, n) => ({
   index,
   result: { receipt, output: ANSWERS[index]!.whole },
 }));
-const END = { record: recordOf(), parts: [], pieces: [], last: true };
+const END = { record: recordOf(), parts: [], pieces: [], more: false, last: true };
 
-const look = (pieces: JobPiece[], parts: JobPart[] = []): JobProgress => ({ ...END, pieces, parts, last: false });
+const look = (pieces: JobPiece[], parts: JobPart[] = []): JobProgress => ({
+  ...END,
+  pieces,
+  parts,
+  more: true,
+  last: false,
+});
 /** A look at each piece, then the answers in the order in which they ended. */
 const ONE_BY_ONE = [
   ...PIECES.slice(0, 6).map((piece) => look([piece])),
@@ -48,7 +56,7 @@ const PARTS_FIRST = [look([], PARTS.slice(0, 1)), look(PIECES.slice(0, 2)), look
 function read(face: TextFace, looks: readonly JobProgress[], lastEventId?: string): TextEvent[] {
   const position = readTextPosition(lastEventId);
   const stream = new TextStream({ face, record: recordOf(), texts, usage: true, resumable: true, position });
-  return textEvents(looks.map((each) => stream.next(each)).join(''));
+  return textEvents(looks.flatMap((each) => [...stream.next(each)]).join(''));
 }
 
 /** What a reader makes of the events: each answer's text, and how it ended. */
@@ -103,6 +111,61 @@ test('a job that is no array ends with all of its answers', () => {
   const results = ANSWERS.map(({ whole }) => ({ receipt, output: whole }));
   const events = read(CHAT, [look(PIECES.slice(0, 3)), { ...END, record: recordOf({ meta, results }) }]);
   expect(made(events).map(({ text }) => text)).toEqual(ANSWERS.map(({ whole }) => whole.text));
+});
+
+test('nothing is held back for a position that nobody was given', () => {
+  const [told] = made(read(CHAT, [{ ...look(PIECES.slice(0, 1)), more: false }], '0.9'));
+  expect(told?.text).toBe(' Fish');
+});
+
+test('events are made when they are asked for', () => {
+  const stream = new TextStream({
+    face: CHAT,
+    record: recordOf(),
+    texts,
+    usage: true,
+    resumable: true,
+    position: null,
+  });
+  const events = stream.next({ ...END, pieces: PIECES, parts: PARTS });
+  expect(events.next().value).toContain(' Fish');
+  expect(events.next().value).toContain(' Whales');
+});
+
+test('an answer that was told is not kept for what comes after it', async () => {
+  const stream = new TextStream({
+    face: CHAT,
+    record: recordOf(),
+    texts,
+    usage: true,
+    resumable: true,
+    position: null,
+  });
+  const tell = () => {
+    const output = { ...ANSWERS[1]!.whole };
+    const [event] = [...stream.next(look([], [{ ...PARTS[0]!, result: { receipt, output } }]))];
+    expect(event).toContain(' Whales');
+    return new WeakRef(output);
+  };
+  const told = tell();
+  // What a turn of the event loop has looked at is not collected within it.
+  await new Promise(setImmediate);
+  setFlagsFromString('--expose_gc');
+  runInNewContext('gc')();
+  expect(told.deref()).toBeUndefined();
+  expect([...stream.next({ ...END, parts: PARTS.slice(1) })].join('')).toContain('"completion_tokens":18');
+});
+
+test('what a prompt had in the cache is what none of its answers had to compute', () => {
+  const cached = [2, 0].map((cachedTokens, n) => ({
+    ...PARTS[n]!,
+    result: { receipt, output: { ...ANSWERS[PARTS[n]!.index]!.whole, cachedTokens } },
+  }));
+  const [last] = read(CHAT, [{ ...END, parts: cached }]).slice(-2);
+  expect(JSON.parse(last!.data).usage).toMatchObject({
+    completion_tokens: 18,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
 });
 
 test('a job that ends without its answers tells an error, not an end', () => {

@@ -9,7 +9,7 @@ import type { TokenTexts } from '@shoal/models';
 import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { faultOf } from './job-runs.js';
 import { openAiErrorOf } from './openai-error.js';
-import { headOf, type TextFace, usageOf } from './text-face.js';
+import { headOf, type TextFace, UsageCount } from './text-face.js';
 import { formatPosition, type TextPosition } from './text-position.js';
 import { charactersOf, likelyFrom } from './token-texts.js';
 
@@ -45,7 +45,7 @@ export class TextStream {
   readonly #before: string;
   readonly #after: string;
   readonly #told = new Map<number, Told>();
-  readonly #answers: GeneratedText[] = [];
+  readonly #usage: UsageCount;
   /** Indices of answers that are told, to their last character. */
   readonly #ended = new Set<number>();
   /** What the reader has not had, held back until all that it had was seen. */
@@ -61,14 +61,15 @@ export class TextStream {
   constructor(options: TextStreamOptions) {
     this.#options = options;
     this.#had = options.position ?? NOTHING;
+    this.#usage = new UsageCount(options.record);
     const head = JSON.stringify(headOf(options.face, options.record, 'chunk'));
     this.#before = `${head.slice(0, -1)},"choices":[`;
     this.#after = `]${options.usage ? ',"usage":null' : ''}}\n\n`;
     this.#opened = options.position !== null;
   }
 
-  /** The events that a look brings, as they are written. */
-  next({ record, parts, pieces, last }: JobProgress): string {
+  /** The events that a look brings, as they are written; each is made when it is asked for. */
+  *next({ record, parts, pieces, more, last }: JobProgress): Generator<string, void> {
     for (const piece of pieces) {
       if (piece.seq > this.#had.pieces) this.#newPieces.push(piece);
       else this.#count(piece);
@@ -78,13 +79,14 @@ export class TextStream {
       else this.#answerOf(part);
       if (part.seq <= this.#had.parts + Number(this.#had.rest)) this.#ended.add(part.index);
     }
-    if (!last && !this.#hasSeenAllHad()) return '';
-    let text = '';
-    for (const piece of this.#newPieces) text += this.#grow(piece);
-    for (const part of this.#newParts) text += this.#end(part);
+    // What is not there behind the last of all was never told: nothing is held back for it.
+    if (more && !this.#hasSeenAllHad()) return;
+    const [newPieces, newParts] = [this.#newPieces, this.#newParts];
     this.#newPieces = [];
     this.#newParts = [];
-    return last && !this.#over ? text + this.#close(record) : text;
+    for (const piece of newPieces) yield this.#grow(piece);
+    for (const part of newParts) yield this.#end(part);
+    if (last && !this.#over) yield this.#close(record);
   }
 
   /** Tells why there is no more. */
@@ -123,12 +125,12 @@ export class TextStream {
   }
 
   /** Undefined where it failed. */
-  #answerOf({ seq, result }: JobPart): GeneratedText | undefined {
+  #answerOf({ seq, index, result }: JobPart): GeneratedText | undefined {
     this.#parts = seq;
     if (result.error) return undefined;
     const answer = result.output;
     if (answer?.kind !== 'generation') throw new Error('a text-generation job has an output that is no text');
-    this.#answers.push(answer);
+    this.#usage.add(index, answer);
     return answer;
   }
 
@@ -145,12 +147,12 @@ export class TextStream {
 
   #close(record: JobRecord): string {
     if (record.error) return this.fail(faultOf(record.error));
-    if (this.#answers.length < record.total) {
+    if (this.#usage.answers < record.total) {
       return this.fail(new ShoalError('internal_error', 'The answer ended without its whole text.'));
     }
     this.#over = true;
     if (!this.#options.usage) return DONE;
-    const usage = JSON.stringify(usageOf(record, this.#answers));
+    const usage = JSON.stringify(this.#usage.total());
     return `data: ${this.#before}],"usage":${usage}}\n\n${DONE}`;
   }
 

@@ -1,6 +1,9 @@
-/** Log probabilities of tokens as OpenAI tells them: to chat as a list of tokens, to legacy completions as lists side by side. */
+/**
+ * Log probabilities of tokens as OpenAI tells them: to chat as a list of tokens, to legacy completions as lists side by side. The
+ * lists are made as they are read, for they are a hundred times what is stored.
+ */
 import type { WireLogprobs } from '@shoal/contracts';
-import { shortest, type TokenTexts } from '@shoal/models';
+import { LazyList, shortest, type TokenTexts } from '@shoal/models';
 
 /** What is told of a token that is all but impossible: JSON has no infinity. */
 const VERY_UNLIKELY = -9999;
@@ -13,17 +16,17 @@ export interface TokenLogprob {
 }
 
 export interface ChatLogprobs {
-  readonly content: readonly (TokenLogprob & { readonly top_logprobs: readonly TokenLogprob[] })[];
+  readonly content: Iterable<TokenLogprob & { readonly top_logprobs: readonly TokenLogprob[] }>;
   readonly refusal: null;
 }
 
 export interface CompletionLogprobs {
-  readonly tokens: readonly string[];
+  readonly tokens: Iterable<string>;
   /** Null for the first token of an echoed prompt. */
-  readonly token_logprobs: readonly (number | null)[];
-  readonly top_logprobs: readonly (Readonly<Record<string, number>> | null)[];
+  readonly token_logprobs: Iterable<number | null>;
+  readonly top_logprobs: Iterable<Readonly<Record<string, number>> | null>;
   /** Where each token begins, in characters (code points) of the text. */
-  readonly text_offset: readonly number[];
+  readonly text_offset: Iterable<number>;
 }
 
 /** Tokens and how likely they were, the alternatives included. */
@@ -37,8 +40,8 @@ export function chatLogprobs(texts: TokenTexts, { ids, logprobs }: LikelyTokens)
     const bytes = texts.bytesOf(id);
     return { token: lossy.decode(bytes), logprob: numberOf(value), bytes: [...bytes] };
   };
-  const content = Array.from(ids, (id, n) => ({
-    ...told(id, logprobs.values[n]!),
+  const content = LazyList.of(ids.length, (n) => ({
+    ...told(ids[n]!, logprobs.values[n]!),
     top_logprobs: Array.from(topIds(logprobs, n), (top, k) => told(top, logprobs.topValues[n * logprobs.top + k]!)),
   }));
   return { content, refusal: null };
@@ -50,19 +53,13 @@ export function completionLogprobs(
   { ids, logprobs }: LikelyTokens,
   offset: number,
 ): CompletionLogprobs {
-  let at = offset;
-  const text_offset = Array.from(ids, (id) => {
-    const here = at;
-    at += charactersOf(texts.bytesOf(id));
-    return here;
-  });
   return {
-    tokens: Array.from(ids, (id) => nameOf(texts, id)),
-    token_logprobs: Array.from(ids, (_, n) => {
+    tokens: LazyList.of(ids.length, (n) => nameOf(texts, ids[n]!)),
+    token_logprobs: LazyList.of(ids.length, (n) => {
       const value = logprobs.values[n]!;
       return Number.isNaN(value) ? null : numberOf(value);
     }),
-    top_logprobs: Array.from(ids, (id, n) => {
+    top_logprobs: LazyList.of(ids.length, (n) => {
       const value = logprobs.values[n]!;
       if (Number.isNaN(value)) return null;
       // As OpenAI: the token itself is there whether or not it is among the likeliest.
@@ -70,20 +67,33 @@ export function completionLogprobs(
         nameOf(texts, top),
         numberOf(logprobs.topValues[n * logprobs.top + k]!),
       ]);
-      return Object.fromEntries([...tops, [nameOf(texts, id), numberOf(value)]]);
+      return Object.fromEntries([...tops, [nameOf(texts, ids[n]!), numberOf(value)]]);
     }),
-    text_offset,
+    text_offset: new LazyList(function* () {
+      let at = offset;
+      for (const id of ids) {
+        yield at;
+        at += charactersOf(texts.bytesOf(id));
+      }
+    }),
   };
 }
 
-/** One list behind the other. */
+/** The lists of one behind those of the other. */
 export function joined(first: CompletionLogprobs, second: CompletionLogprobs): CompletionLogprobs {
   return {
-    tokens: [...first.tokens, ...second.tokens],
-    token_logprobs: [...first.token_logprobs, ...second.token_logprobs],
-    top_logprobs: [...first.top_logprobs, ...second.top_logprobs],
-    text_offset: [...first.text_offset, ...second.text_offset],
+    tokens: behind(first.tokens, second.tokens),
+    token_logprobs: behind(first.token_logprobs, second.token_logprobs),
+    top_logprobs: behind(first.top_logprobs, second.top_logprobs),
+    text_offset: behind(first.text_offset, second.text_offset),
   };
+}
+
+function behind<T>(first: Iterable<T>, second: Iterable<T>): LazyList<T> {
+  return new LazyList(function* () {
+    yield* first;
+    yield* second;
+  });
 }
 
 /** What follows the first `from` tokens. */

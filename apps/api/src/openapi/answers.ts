@@ -106,6 +106,20 @@ export const JobSchema = z.strictObject({
     )
     .describe('The micro-batches that the items ran in.'),
   attempts: Count.describe('How often the item that was tried most was tried.'),
+  queue: z
+    .strictObject({
+      position: z
+        .int()
+        .min(1)
+        .describe(
+          'Whose turn the beginning of the job has in the fair order, as things stand: 1 is next. Counted are units of work: one answer to be generated, else up to 64 items that travel together, of one job or several. Jobs of higher priority and of callers with less under way may still come before it.',
+        ),
+      expected_start_at: Time.nullable().describe(
+        'When that is, if work goes on as fast as in the last half minute of it; null where nothing has ended to tell it from.',
+      ),
+    })
+    .nullable()
+    .describe('Where the job stands among those that wait for its model; null once it has started.'),
 }) satisfies z.ZodType<JobView>;
 
 export const ListSchema = z.literal('list').describe('What this is.');

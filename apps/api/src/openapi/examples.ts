@@ -38,6 +38,7 @@ const JOB: JobView = {
   timings: { queued_ms: 14, batching_ms: 0.878, running_ms: 3.806 },
   batches: [{ size: 1, padded_share: 0, closed_by: 'idle', items: 1 }],
   attempts: 1,
+  queue: null,
 };
 
 const EVENTS_URL: EventsUrlView = {

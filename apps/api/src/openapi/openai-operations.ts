@@ -48,7 +48,7 @@ export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: 
         tag: 'OpenAI',
         summary: 'Embed texts or token arrays, as OpenAI does',
         description:
-          'Up to 2,048 inputs. The answer comes when all of them are ready; what was queued for it is cancelled when the caller hangs up.',
+          'Up to 2,048 inputs. The answer comes when all of them are ready; nothing of the call is left when it is answered, or when the caller hangs up.',
         body: { schemas: ['EmbeddingsRequest'], examples: embeddings },
         answers: { 200: { description: 'One embedding per input, in order.', schemas: ['Embeddings'] } },
         errors: CALL_ERRORS,

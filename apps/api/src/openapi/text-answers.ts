@@ -42,10 +42,14 @@ const CompletionLogprobs = z.strictObject({
 const Usage = z
   .strictObject({
     prompt_tokens: Count.describe('Tokens of all prompts, each counted once.'),
-    completion_tokens: Count.describe('Tokens of all answers.'),
+    completion_tokens: Count.describe(
+      'Tokens of all answers, with the one that ended each of them where it was the model that did.',
+    ),
     total_tokens: Count.describe('Both.'),
     prompt_tokens_details: z
-      .strictObject({ cached_tokens: Count.describe('Tokens of prompts that were not computed again.') })
+      .strictObject({
+        cached_tokens: Count.describe('Of each prompt, the tokens that none of its answers had to compute.'),
+      })
       .describe('Of the prompts.'),
     completion_tokens_details: z
       .strictObject({

@@ -22,6 +22,7 @@ import {
   type JobStore,
   type NewJob,
   type QueueDepth,
+  type QueuePlace,
   toJobError,
 } from '@shoal/queue';
 import { fakeAnswer } from './fake-generator.js';
@@ -59,6 +60,14 @@ export class FakeStore implements JobStore {
     return record;
   }
 
+  async place(tenant: string, id: string): Promise<QueuePlace | null> {
+    const { state } = await this.get(tenant, id);
+    if (state !== 'queued') return null;
+    const waiting = [...this.#records.values()].filter((record) => record.state === 'queued');
+    const position = waiting.findIndex((record) => record.id === id) + 1;
+    return { position, startsAt: position === 1 ? NOW + 2500 : null };
+  }
+
   async wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord> {
     const record = await this.get(tenant, id);
     this.onWait();
@@ -94,7 +103,7 @@ export class FakeStore implements JobStore {
       seen += parts.length;
       const last = isTerminal(record.state);
       const results = last && !record.meta.array ? record.results : record.results.map(() => null);
-      yield { record: { ...record, results }, parts, pieces, last };
+      yield { record: { ...record, results }, parts, pieces, more: false, last };
       if (last) return;
       const moved = new Promise<void>((resolve) => this.#wakers.add(resolve));
       const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

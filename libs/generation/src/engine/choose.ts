@@ -17,13 +17,14 @@ export function chooseNext(sampler: Sampler, row: Row, candidates: Candidates): 
   const { stopIds, maxTokens, topLogprobs, sampling, choice } = row.request;
   const token = sampler.choose(candidates, row.history, uniform(sampling.seed, row.made, choice));
   if (token === 'logits') throw new ShoalError('internal_error', 'The pass gave no logits');
+  const chosen = topLogprobs === null ? withoutLogprobs(token) : withLogprobs(token, topLogprobs, candidates);
   if (stopIds.includes(token)) {
-    row.ending = { reason: 'stop', stopId: token };
+    row.ending = { reason: 'stop', stop: chosen };
     return undefined;
   }
   row.append(token);
-  if (row.made === maxTokens) row.ending = { reason: 'length', stopId: null };
-  return topLogprobs === null ? withoutLogprobs(token) : withLogprobs(token, topLogprobs, candidates);
+  if (row.made === maxTokens) row.ending = { reason: 'length', stop: null };
+  return chosen;
 }
 
 function withoutLogprobs(id: number): NewToken {

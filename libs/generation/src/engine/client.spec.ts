@@ -58,7 +58,7 @@ describe('an engine', () => {
     ]);
     expect(a.tokens).toHaveLength(5);
     expect(a.prompt).toEqual([]);
-    expect(a.finish).toEqual({ reason: 'length', stopId: null });
+    expect(a.finish).toEqual({ reason: 'length', stop: null });
     expect(a.saved).toEqual([{ cachedTokens: 0, accepted: 0, rejected: 0 }]);
     expect(b.tokens).toHaveLength(7);
     expect(b.prompt.map(({ id }) => id)).toEqual([...OTHER.subarray(1)]);

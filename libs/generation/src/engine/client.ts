@@ -30,7 +30,7 @@ export interface GenerationListener {
   readonly saved: (savings: Savings) => void;
   /** How likely the prompt's tokens from the second on were, in parts; only where it was asked. */
   readonly prompt: (tokens: readonly NewToken[]) => void;
-  /** New tokens of the answer. One that ended it, as one of `stopIds`, is not among them. */
+  /** New tokens of the answer. One that ended it, as one of `stopIds`, is told with its end. */
   readonly tokens: (tokens: readonly NewToken[]) => void;
   readonly ended: (finish: Finish) => void;
   readonly failed: (error: ShoalError) => void;

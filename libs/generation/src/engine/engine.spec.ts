@@ -65,7 +65,7 @@ describe('greedy texts', () => {
     for (const [n, prompt] of prompts().entries()) engine.start(requestOf(n, prompt));
     await play(engine, outcome);
     await expectSame(outcome, all());
-    expect(outcome.finished.get(3)).toMatchObject({ reason: 'length', stopId: null });
+    expect(outcome.finished.get(3)).toMatchObject({ reason: 'length', stop: null });
     await engine.release();
   });
 
@@ -138,17 +138,20 @@ describe('greedy texts', () => {
     await engine.release();
   });
 
-  test('end with a stop token, which is not theirs, once they have as many tokens as are asked for', async () => {
+  test('end with a stop token, which is told with their end, once they have as many tokens as are asked for', async () => {
     const engine = engineOf(loaded, 2);
     const outcome = new Outcome();
     const stop = alone[0]![5]!;
     const before = alone[0]!.indexOf(stop);
-    engine.start(requestOf(1, prompts()[0]!, { stopIds: [stop] }));
+    engine.start(requestOf(1, prompts()[0]!, { stopIds: [stop], topLogprobs: 2 }));
     engine.start(requestOf(2, prompts()[0]!, { stopIds: [stop], minTokens: TOKENS }));
     engine.start(requestOf(3, prompts()[0]!, { maxTokens: 0 }));
     await play(engine, outcome);
     expect(outcome.idsOf(1)).toEqual(alone[0]!.slice(0, before));
-    expect(outcome.finished.get(1)).toMatchObject({ reason: 'stop', stopId: stop });
+    expect(outcome.finished.get(1)).toMatchObject({
+      reason: 'stop',
+      stop: { id: stop, logprob: expect.closeTo(outcome.finished.get(1)!.stop!.topValues[0]!) },
+    });
     expect(outcome.idsOf(2)).toHaveLength(TOKENS);
     expect(outcome.idsOf(2)).not.toContain(stop);
     expect(outcome.finished.get(3)).toMatchObject({ reason: 'length' });

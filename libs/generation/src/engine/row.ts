@@ -40,7 +40,7 @@ export class Row {
     this.#savings = savings ?? { cachedTokens, accepted: 0, rejected: 0 };
     this.prediction = predictionOf(request.prompt, request.prediction);
     this.known = request.prompt.length + request.emitted.length;
-    if (request.emitted.length === request.maxTokens) this.ending = { reason: 'length', stopId: null };
+    if (request.emitted.length === request.maxTokens) this.ending = { reason: 'length', stop: null };
   }
 
   /** Of the answer. */

@@ -1,10 +1,14 @@
 /** A generated text as callers see it. */
 import type { GeneratedAnswer, GeneratedText, GenerationSettings, ShownToken, WireLogprobs } from '@shoal/contracts';
+import { LazyList } from '../lazy-list.js';
 import { shortest } from '../numbers/shortest.js';
 import type { TokenTexts } from '../text/token-texts.js';
 
 /** What is told of a token that is all but impossible, as OpenAI does: JSON has no infinity. */
 const VERY_UNLIKELY = -9999;
+
+/** Tokens and alternatives that are shown at once; longer lists are made as they are read, at a hundred times what is stored. */
+const EAGER_TOKENS = 1024;
 
 /** `tokens`: null where there is no tokenizer, and with it no text of single tokens. */
 export function showAnswer(
@@ -30,8 +34,9 @@ function showLogprobs(ids: Uint32Array, { values, top, topIds, topValues }: Wire
     token: tokens === null ? '' : lossy.decode(tokens.bytesOf(id)),
     logprob: Number.isNaN(value) ? null : Number.isFinite(value) ? shortest(value) : VERY_UNLIKELY,
   });
-  return Array.from(ids, (id, n): ShownToken => {
+  const list = LazyList.of(ids.length, (n): ShownToken => {
     const places = Number.isNaN(values[n]) ? [] : Array.from({ length: top }, (_, k) => n * top + k);
-    return { ...show(id, values[n]!), top: places.map((at) => show(topIds[at]!, topValues[at]!)) };
+    return { ...show(ids[n]!, values[n]!), top: places.map((at) => show(topIds[at]!, topValues[at]!)) };
   });
+  return values.length + topValues.length > EAGER_TOKENS ? list : [...list];
 }

@@ -108,7 +108,7 @@ function present(_model: Model, _parameters: Parameters, outputs: readonly WireO
   const { values, dims } = outputOfKind(outputs[0], 'vector');
   if (dims.length === 1) return shortestArray(values);
   const width = dims[1]!;
-  const list = new LazyList(dims[0]!, (i) => shortestArray(values, i * width, (i + 1) * width));
+  const list = LazyList.of(dims[0]!, (i) => shortestArray(values, i * width, (i + 1) * width));
   return isLargeOutput(outputs) ? list : [...list];
 }
 

@@ -139,11 +139,26 @@ describe('parameters', () => {
     const many = await failure({ input: Array.from({ length: 8 }, () => 'a'), parameters: { n: 126 } });
     expect([many.code, faultsOf(many)]).toEqual(['invalid_request', ['parameters.n']]);
     const parameters = { logprobs: 20, n: 100 };
-    const large = await failure({ input: ['a', 'b'], parameters });
+    const large = await failure({ input: ['a', 'b'], parameters: { ...parameters, max_tokens: 200 } });
     expect(large.code).toBe('result_too_large');
     const { resultBytes } = await lm.encode({ input: ['a', 'b'], parameters: { ...parameters, max_tokens: 64 } });
     expect(resultBytes).toBeLessThan(MAX_RESULT_BYTES);
     expect(resultBytes).toBeGreaterThan(200 * 64 * 2 * 20 * 8);
+  });
+
+  test('that say nothing of the length of many answers get them as long as a result has room for', async () => {
+    const lengths = async (parameters: object) => {
+      const { resultBytes, answers, parameters: settings } = await lm.encode({ input: ['a', 'b'], parameters });
+      expect(resultBytes).toBeLessThanOrEqual(MAX_RESULT_BYTES);
+      expect(Math.max(...answers!)).toBeLessThanOrEqual(Number(settings.max_tokens));
+      return Number(settings.max_tokens);
+    };
+    expect(await lengths({ n: 100 })).toBe(CONTEXT);
+    const many = await lengths({ n: 100, logprobs: 20 });
+    expect(many).toBeLessThan(200);
+    expect(many).toBeGreaterThan(100);
+    const few = await failure({ input: ['a', 'b'], parameters: { n: 100, logprobs: 20, min_tokens: 200 } });
+    expect(few.code).toBe('result_too_large');
   });
 });
 
@@ -197,6 +212,24 @@ describe('an answer', () => {
       logprobs: [{ ...token, logprob: -9999, top: [{ ...token, logprob: -0.1 }] }],
       prompt_logprobs: [{ ...token, logprob: null, top: [] }],
     });
+  });
+
+  test('with log probabilities of many tokens, and many answers that are long, are made as they are read', async () => {
+    const ids = new Uint32Array(40_000);
+    const likely = new Float32Array(40_000);
+    const logprobs = { values: likely, top: 1, topIds: ids, topValues: likely };
+    const long: GeneratedText = { ...(await answer('')), ids, text: 'x'.repeat(2 ** 17), logprobs };
+    const one = lm.present(await shape({ input: 'a', parameters: { logprobs: 1 } }), [{ output: long }]).output;
+    const read = (one as { logprobs: Iterable<unknown> }).logprobs;
+    const token = { id: 0, token: '<|endoftext|>', logprob: 0 };
+    expect(read).not.toBeInstanceOf(Array);
+    for (const first of read) {
+      expect(first).toEqual({ ...token, top: [token] });
+      break;
+    }
+    const two = lm.present(await shape({ input: 'a', parameters: { n: 2 } }), [{ output: long }, { output: long }]);
+    expect(two.output).not.toBeInstanceOf(Array);
+    expect([...(two.output as Iterable<unknown>)]).toHaveLength(2);
   });
 });
 

@@ -3,6 +3,7 @@ import {
   type GeneratedAnswer,
   type GenerationSettings,
   MAX_ITEMS,
+  MAX_RESULT_BYTES,
   type PromptItem,
   ShoalError,
   TextGenerationInput,
@@ -13,6 +14,8 @@ import { throwFaults } from '../faults.js';
 import { encodePrompts } from '../generation/prompts.js';
 import { promptLimits, settingsOf } from '../generation/settings.js';
 import { showAnswer } from '../generation/show-answer.js';
+import { LazyList } from '../lazy-list.js';
+import { isLargeOutput } from '../result-size.js';
 import { prefixOf } from '../text/prefix.js';
 import type { TokenTexts } from '../text/token-texts.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
@@ -41,12 +44,13 @@ async function encode(
       { path: 'parameters.n', message: `one job has at most ${MAX_ITEMS} answers, not ${elements.length * n}` },
     ]);
   }
-  const settings = settingsOf(parameters, generator, random);
+  const asked = settingsOf(parameters, generator, random);
   const prompts = await encodePrompts(tokenizer, generator, elements, promptLimits(parameters, generator));
   const prediction = await predicted(tokenizer, parameters.prediction, generator);
   const items = prompts.flatMap((ids) =>
     Array.from({ length: n }, (_, choice): PromptItem => ({ kind: 'prompt', ids, choice, ...prediction })),
   );
+  const settings = parameters.max_tokens === undefined ? withRoom(asked, items) : asked;
   const answers = items.map(({ ids }) => Math.min(settings.max_tokens, generator.maxContext - ids.length));
   return {
     parameters: { ...settings },
@@ -73,9 +77,24 @@ async function predicted(
   return { prediction: unknown < 0 ? ids : ids.slice(0, unknown) };
 }
 
-function answerBytes({ logprobs, echo }: GenerationSettings, prompt: number, answer: number): number {
-  const likely = logprobs === null ? 0 : 4 + logprobs * 8;
-  return OVERHEAD_BYTES + COPIES * answer * (TOKEN_BYTES + likely) + (echo ? prompt * (4 + likely) : 0);
+/** Answers that nobody has limited are as long as the result of one job has room for, not refused for what they could take. */
+function withRoom(settings: GenerationSettings, items: readonly PromptItem[]): GenerationSettings {
+  const left = items.reduce((sum, { ids }) => sum - answerBytes(settings, ids.length, 0), MAX_RESULT_BYTES);
+  const room = Math.floor(left / (items.length * COPIES * tokenBytes(settings)));
+  return { ...settings, max_tokens: Math.min(settings.max_tokens, Math.max(room, settings.min_tokens, 1)) };
+}
+
+function answerBytes(settings: GenerationSettings, prompt: number, answer: number): number {
+  const echoed = settings.echo ? prompt * (4 + likelyBytes(settings)) : 0;
+  return OVERHEAD_BYTES + COPIES * answer * tokenBytes(settings) + echoed;
+}
+
+function tokenBytes(settings: GenerationSettings): number {
+  return TOKEN_BYTES + likelyBytes(settings);
+}
+
+function likelyBytes({ logprobs }: GenerationSettings): number {
+  return logprobs === null ? 0 : 4 + logprobs * 8;
 }
 
 /** One answer, or a list of them where a prompt has several. */
@@ -84,10 +103,12 @@ function present(
   parameters: Parameters,
   outputs: readonly WireOutput[],
   tokens: TokenTexts | null,
-): GeneratedAnswer | readonly GeneratedAnswer[] {
+): GeneratedAnswer | Iterable<GeneratedAnswer> {
   const settings = parameters as Parameters & GenerationSettings;
-  const answers = outputs.map((output) => showAnswer(outputOfKind(output, 'generation'), settings, tokens));
-  return settings.n === 1 ? answers[0]! : answers;
+  const show = (n: number) => showAnswer(outputOfKind(outputs[n], 'generation'), settings, tokens);
+  if (settings.n === 1) return show(0);
+  const answers = LazyList.of(outputs.length, show);
+  return isLargeOutput(outputs) ? answers : [...answers];
 }
 
 export const textGeneration = { encode, present } satisfies TaskFace;

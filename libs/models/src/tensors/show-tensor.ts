@@ -32,7 +32,7 @@ function nest(dims: readonly number[], value: (index: number) => unknown): unkno
     if (level === dims.length) return value(from);
     const stride = elementCount(dims.slice(level + 1));
     const length = dims[level]!;
-    const list = new LazyList(length, (i) => descend(level + 1, from + i * stride));
+    const list = LazyList.of(length, (i) => descend(level + 1, from + i * stride));
     return length * stride > EAGER_VALUES ? list : [...list];
   };
   return descend(0, 0);
