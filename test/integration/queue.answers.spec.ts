@@ -152,17 +152,6 @@ test('what was written of one answer is read without those beside it, in as many
   const reads = async () => /cmdstat_xrange:calls=(\d+)/.exec(await bench.redis.info('commandstats'))?.[1];
   expect(await publisher.written(own!)).toEqual(Array.from({ length: 600 }, (_, n) => pieceOf(n, n + 1)));
   expect(Number(await reads())).toBeLessThan(610);
-  // A log that an earlier version has begun.
-  const old = await bench.submit([1, 2], { answers: [9, 9] });
-  const items = (await claims.next(2)).map(({ item }) => item);
-  for (const token of [0, 1]) await publisher.write(items.map((item) => written(item, token)));
-  const log = await bench.redis.xrangeBuffer(textKey(bench, old), '-', '+');
-  await bench.redis.del(textKey(bench, old));
-  for (const [seq, fields] of log) await bench.redis.xadd(textKey(bench, old), seq, ...fields.slice(0, 4));
-  await bench.redis.hdel(bench.recordKey(old), 'last0', 'last1');
-  await publisher.write([written(items[0]!, 2)]);
-  expect(await publisher.written(items[0]!)).toEqual([0, 1, 2].map((token) => pieceOf(token, token + 1)));
-  expect(await publisher.written(items[1]!)).toEqual([0, 1].map((token) => pieceOf(token, token + 1)));
 });
 
 test('an answer that is returned before its first token has ended no process; a worker that lost it takes nothing back', async () => {

@@ -1,5 +1,6 @@
+import { Worker } from 'bullmq';
 import { Redis } from 'ioredis';
-import { expect, inject, onTestFinished, test } from 'vitest';
+import { expect, inject, onTestFinished, test, vi } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
 import { NOTHING_LEFT, openBench } from '../support/queue-harness.js';
 import { double, outcomes } from '../support/scripted-model.js';
@@ -92,6 +93,16 @@ test('a Redis that has reached maxmemory is worked empty, item by item', async (
   // What was tried above, and what a worker tells of itself at its start.
   const [, refused] = /errorstat_OOM:count=(\d+)/.exec(await redis.info('errorstats'))!;
   expect(Number(refused)).toBeLessThan(5);
+});
+
+test('work is found though BullMQ waits for it for ever', async () => {
+  const prototype = Worker.prototype as unknown as { waitForJob(): Promise<number> };
+  const waits = vi.spyOn(prototype, 'waitForJob').mockReturnValue(new Promise(() => {}));
+  onTestFinished(() => waits.mockRestore());
+  const bench = await openBench({ redisUrl });
+  await bench.startWorker({ run: double });
+  await expect.poll(() => waits.mock.calls.length).toBeGreaterThan(0);
+  for (const n of [1, 2]) expect(outcomes(await bench.end(await bench.submit(n)))).toEqual([2 * n]);
 });
 
 test('a worker whom Redis refuses asks less and less often, and works again when it may', async () => {

@@ -146,7 +146,11 @@ export class GeneratorEngine implements Engine {
           this.#options.reporter.preempted();
           this.#return(row);
         }
-        for (const row of starts) this.#waiting.delete(row);
+        for (const row of starts) {
+          row.unproven = true;
+          this.#waiting.delete(row);
+          this.#begun.add(row);
+        }
         await this.#begin(starts);
       }
     } finally {
@@ -164,16 +168,12 @@ export class GeneratorEngine implements Engine {
     }
     const begun = rows.filter((_, n) => verdicts[n] === 1);
     for (const row of rows) if (!begun.includes(row)) this.#over(row, { kind: 'done' });
-    for (const row of begun) {
-      row.unproven = true;
-      if (!row.over) this.#begun.add(row);
-    }
     if (this.#draining) return this.#giveBack(begun, { kind: 'returned' });
     for (const row of begun) if (!row.over) this.#start(row);
   }
 
   /** Rows whose items go on elsewhere, or later: they are not what a later end of their worker is blamed on. */
-  async #giveBack(rows: readonly Row[], outcome: Outcome): Promise<void> {
+  async #giveBack(rows: readonly Row[], outcome: Outcome | unknown): Promise<void> {
     const unproven = rows.filter((row) => !row.over && row.unproven);
     try {
       if (unproven.length > 0) await this.#options.publisher.unbegin(unproven.map(({ item }) => item));
@@ -282,10 +282,9 @@ export class GeneratorEngine implements Engine {
     const ended = new Set(rows.filter(({ finish }) => finish !== null));
     try {
       await this.#read(rows, ended);
-      await this.#publish(
-        rows.filter((row) => !row.over && this.#isDue(row)),
-        ended,
-      );
+      const due = rows.filter((row) => !row.over && this.#isDue(row));
+      // What Redis refuses is no fault of a text: they are claimed anew without a strike.
+      await this.#publish(due, ended).catch((error: unknown) => this.#giveBack(due, error));
     } catch (error) {
       for (const row of rows) this.#over(row, error);
     } finally {
@@ -333,7 +332,7 @@ export class GeneratorEngine implements Engine {
       else if (verdict <= 0) this.#over(row, { kind: 'done' });
       row.followed = verdict === 2;
       row.writtenAt = now();
-      if (row.answer.written - row.item.written >= PROVEN_TOKENS) row.unproven = false;
+      if (verdict > 0 && row.answer.written - row.item.written >= PROVEN_TOKENS) row.unproven = false;
     });
     await this.#giveBack(misplaced, { kind: 'retry', afterMs: LOG_RETRY_MS });
     await this.#end(rows.filter((row) => !row.over && ended.has(row)));

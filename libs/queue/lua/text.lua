@@ -39,7 +39,7 @@ local function write(id, i, packed)
   if to > made then
     if from ~= made then return -2 end
     local seq = tonumber(r[5] or 0) + 1
-    redis.call('XADD', text_of(id), seq .. '-0', 'n', n, 'piece', packed, 'before', r[9] or (made > 0 and r[5] or 0))
+    redis.call('XADD', text_of(id), seq .. '-0', 'n', n, 'piece', packed, 'before', r[9] or 0)
     redis.call('HSET', key, 'pieces', seq, 'last' .. n, seq, 'made' .. n, to, 'logged', tonumber(r[7] or 0) + #packed + ENTRY_BYTES)
     if followed then
       heads[#heads + 1], bodies[#bodies + 1] = id .. ' ' .. seq .. ' ' .. n .. ' ' .. #packed, packed

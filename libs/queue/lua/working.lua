@@ -10,4 +10,5 @@
 local now, key = now_ms(), TAG .. ':working'
 redis.call('ZADD', key, now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', key, '-inf', now - ARGV[2])
+redis.call('PEXPIRE', key, ARGV[2])
 return { now, redis.call('ZCARD', key), redis.call('HGET', TAG .. ':limits', 'replicaRate'), redis.call('HGETALL', TAG .. ':speeds') }

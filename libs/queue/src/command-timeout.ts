@@ -9,18 +9,17 @@ const LATE = 'Command timed out';
 
 /** A command that is not answered within `ms` is rejected, see `isLate`; whether it took effect is unknown. */
 export function limitCommands(redis: Redis, ms: number): void {
-  // One that is sent again after a reconnect goes on with the time that it has.
-  const timed = new WeakSet<Command>();
+  // One that is sent again after a reconnect goes on with the time that it has, unless it was answered meanwhile: then it has a
+  // promise anew (commands of a pipeline that a cluster has sent elsewhere).
+  const timed = new WeakMap<Command, Promise<unknown>>();
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (command, stream) => {
-    if (!timed.has(command)) {
-      timed.add(command);
+    const { promise } = command;
+    if (timed.get(command) !== promise) {
+      timed.set(command, promise);
       const timer = setTimeout(() => setImmediate(() => reject(command)), ms);
-      const settled = () => {
-        clearTimeout(timer);
-        timed.delete(command);
-      };
-      command.promise.then(settled, settled);
+      const settled = () => clearTimeout(timer);
+      promise.then(settled, settled);
     }
     return send(command, stream);
   };

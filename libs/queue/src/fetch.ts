@@ -3,6 +3,7 @@
  * whether it has room. BullMQ still does the rest: locks, the fair order, chunks that wait to be tried again, and those of
  * workers that died.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Job, Worker } from 'bullmq';
 import type { Chunk } from './chunks.js';
 import type { ChunkLock } from './engine.js';
@@ -14,6 +15,11 @@ import { type Settlement, settle } from './settle.js';
 const STALLED_CHECK_MS = 2000;
 /** A frozen worker may have taken the wake-up of another: idle ones look by themselves every second. */
 const DRAIN_DELAY_SECONDS = 1;
+/**
+ * A fetch that waits for work is given up after so long. BullMQ sees to one that takes two seconds, by connecting anew, which
+ * after a failover of a cluster may never end.
+ */
+const WAIT_MS = 10_000;
 
 /** A chunk that this worker holds, and nobody else as long as its lock is not lost. */
 export interface FetchedChunk {
@@ -34,6 +40,10 @@ export class Fetcher {
   readonly #locks: Locks;
   readonly #onError: (error: Error) => void;
   #fetches = 0;
+  /** A fetch was given up and has not ended: until then BullMQ waits for nothing, and looks are taken in turns. */
+  #givenUp = false;
+  /** What came of one that was given up. */
+  #late: FetchedChunk[] = [];
 
   constructor({ redis, queue, onError }: FetcherOptions) {
     allowWhenFull(redis);
@@ -110,9 +120,33 @@ export class Fetcher {
   }
 
   async #next(block: boolean): Promise<FetchedChunk | null> {
+    const late = this.#late.shift();
+    if (late) return late;
+    if (!block) return this.#look();
+    if (!this.#givenUp) return this.#wait();
+    await pause(DRAIN_DELAY_SECONDS * 1000);
+    return this.#look();
+  }
+
+  async #look(block = false): Promise<FetchedChunk | null> {
     const token = `${this.#worker.id}:${this.#fetches++}`;
     const job = await this.#worker.getNextJob(token, { block });
     return job ? this.#hold(job, token) : null;
+  }
+
+  async #wait(): Promise<FetchedChunk | null> {
+    const found = this.#look(true);
+    const inTime = new AbortController();
+    const late = pause(WAIT_MS, 'late' as const, { signal: inTime.signal }).catch(() => null);
+    const first = await Promise.race([found, late]).finally(() => inTime.abort());
+    if (first !== 'late') return first;
+    this.#givenUp = true;
+    const ended = (chunk: FetchedChunk | null) => {
+      this.#givenUp = false;
+      if (chunk) this.#late.push(chunk);
+    };
+    found.then(ended, () => ended(null));
+    return null;
   }
 
   #hold(job: Job<Chunk>, token: string): FetchedChunk {

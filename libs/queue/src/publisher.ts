@@ -70,7 +70,7 @@ export class Publisher {
     return spread(runs, verdicts, items.length);
   }
 
-  /** Items that began and are returned before anything of them was written: they have not ended this process. */
+  /** Items that began and go on elsewhere, or later, before they had got on far enough: they have not ended this process. */
   async unbegin(items: readonly ClaimedItem[]): Promise<void> {
     const { redis, queue } = this.#options;
     const runs = findRuns(items, () => true);
