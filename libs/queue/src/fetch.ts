@@ -16,8 +16,8 @@ const STALLED_CHECK_MS = 2000;
 /** A frozen worker may have taken the wake-up of another: idle ones look by themselves every second. */
 const DRAIN_DELAY_SECONDS = 1;
 /**
- * A fetch that waits for work is given up after so long. BullMQ sees to one that takes two seconds, by connecting anew, which
- * after a failover of a cluster may never end.
+ * A fetch that waits for work is given up after so long. BullMQ looks after one that takes two seconds, by connecting anew; where
+ * a cluster fails over meanwhile, and so fails ioredis' ready check, its `connect` never settles, and nor does the fetch.
  */
 const WAIT_MS = 10_000;
 
