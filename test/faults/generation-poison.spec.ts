@@ -10,8 +10,8 @@ const TOKENS = 100;
 const FATAL = 4000;
 const POISON = 5;
 const STRIKES = 3;
-/** Seconds from a death on until its texts are fetched again, and in which its suspects run one after the other. */
-const MAX_RECOVERY_S = 15 + 10;
+/** Seconds for each death. */
+const MAX_RECOVERY_S = 15;
 
 function startPoisoned(rig: Rig, at: number) {
   const env = { ...rig.env, SHOAL_POISON: String(FATAL), SHOAL_POISON_AT: String(at) };

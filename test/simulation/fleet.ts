@@ -3,6 +3,7 @@
  * What a replica's micro-batches look like follows from its load: an idle device starts with what is there, and while a
  * batch runs the next forms.
  */
+import { waitOf } from './waits.js';
 
 /** Tokens a second of one replica, with full batches. */
 export const REPLICA_RATE = 20_000;
@@ -78,13 +79,7 @@ export class Fleet {
 
   /** Seconds that the share `p` of the served jobs waited no longer than. */
   wait(p: number): number {
-    const total = this.#waits.reduce((sum, count) => sum + (count ?? 0), 0);
-    let before = 0;
-    for (const [seconds, count = 0] of this.#waits.entries()) {
-      before += count;
-      if (before > p * total) return seconds;
-    }
-    return 0;
+    return waitOf(this.#waits, p);
   }
 
   /** How many jobs ended, by their length. */

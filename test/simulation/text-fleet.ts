@@ -5,6 +5,7 @@
  * begin with prompt and answer again.
  */
 import type { BatchRun, Step } from './fleet.js';
+import { waitOf } from './waits.js';
 
 const ROWS = 64;
 const CONTEXT = 2048;
@@ -101,13 +102,7 @@ export class TextFleet {
 
   /** Seconds in which the share `p` of the texts had their first token. */
   wait(p: number): number {
-    const total = this.#waits.reduce((sum, count) => sum + (count ?? 0), 0);
-    let before = 0;
-    for (const [seconds, count = 0] of this.#waits.entries()) {
-      before += count;
-      if (before > p * total) return seconds;
-    }
-    return 0;
+    return waitOf(this.#waits, p);
   }
 
   #jobOf(text: Text, t: number): Job {

@@ -8,7 +8,7 @@ import { type TextEvent, textEvents } from '../testing/text-events.js';
 import { CHAT } from './chat-face.js';
 import { COMPLETION } from './completion-face.js';
 import type { TextFace } from './text-face.js';
-import { readTextPosition } from './text-position.js';
+import { readTextPosition, type TextPosition } from './text-position.js';
 import { TextStream } from './text-stream.js';
 
 const SETTINGS = {
@@ -53,9 +53,12 @@ const ONE_BY_ONE = [
 const AT_ONCE = [{ ...END, pieces: PIECES, parts: PARTS }];
 const PARTS_FIRST = [look([], PARTS.slice(0, 1)), look(PIECES.slice(0, 2)), look(PIECES.slice(2), PARTS.slice(1)), END];
 
+function streamOf(face: TextFace, position: TextPosition | null): TextStream {
+  return new TextStream({ face, record: recordOf(), texts, usage: true, resumable: true, position });
+}
+
 function read(face: TextFace, looks: readonly JobProgress[], lastEventId?: string): TextEvent[] {
-  const position = readTextPosition(lastEventId);
-  const stream = new TextStream({ face, record: recordOf(), texts, usage: true, resumable: true, position });
+  const stream = streamOf(face, readTextPosition(lastEventId));
   return textEvents(looks.flatMap((each) => [...stream.next(each)]).join(''));
 }
 
@@ -119,28 +122,14 @@ test('nothing is held back for a position that nobody was given', () => {
 });
 
 test('events are made when they are asked for', () => {
-  const stream = new TextStream({
-    face: CHAT,
-    record: recordOf(),
-    texts,
-    usage: true,
-    resumable: true,
-    position: null,
-  });
+  const stream = streamOf(CHAT, null);
   const events = stream.next({ ...END, pieces: PIECES, parts: PARTS });
   expect(events.next().value).toContain(' Fish');
   expect(events.next().value).toContain(' Whales');
 });
 
 test('an answer that was told is not kept for what comes after it', async () => {
-  const stream = new TextStream({
-    face: CHAT,
-    record: recordOf(),
-    texts,
-    usage: true,
-    resumable: true,
-    position: null,
-  });
+  const stream = streamOf(CHAT, null);
   const tell = () => {
     const output = { ...ANSWERS[1]!.whole };
     const [event] = [...stream.next(look([], [{ ...PARTS[0]!, result: { receipt, output } }]))];
