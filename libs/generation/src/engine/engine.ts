@@ -160,7 +160,8 @@ export class Engine {
 
   /** The texts that are in the next pass. */
   #goingOn(): Row[] {
-    const going = new Set(goingOn(this.#rows().map(({ request }) => request)));
+    const running = this.#running.map(({ request }) => request);
+    const going = new Set(goingOn(running, this.#prefill?.request));
     return this.#running.filter(({ request }) => going.has(request));
   }
 

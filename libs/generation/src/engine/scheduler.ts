@@ -6,11 +6,13 @@
 import { CHUNK } from '../kv/slots.js';
 
 /**
- * Tokens of prompts in a step, beside texts that wait for their next token, and without them. Of 135 million parameters and 8
- * texts, 64 make a step four times as long; 128 would process prompts by 6 % faster, 32 by 14 % slower.
+ * Beside so many texts that wait for their next token, one chunk of prompts is in a step. Prompts that come as fast as they are
+ * processed then fill twice as many rows as one chunk would: of 135 million parameters and 8 texts it makes a step four times as
+ * long, beside 32 texts two of them double it.
  */
-export const BUSY_CHUNK = CHUNK;
-export const IDLE_CHUNK = 4 * CHUNK;
+const TEXTS_PER_CHUNK = 16;
+/** Tokens of prompts in a step that nobody waits for. */
+export const IDLE_PROMPTS = 4 * CHUNK;
 /** Of a better rank so many texts let one of a worse go on beside them: a pass takes about a fifth longer for it. */
 const BESIDE = 4;
 /** Texts at once for which to verify proposals pays: a pass over more tokens of more texts takes as much longer. */
@@ -34,7 +36,12 @@ export interface Step {
 /** `next`: whose prompt is processed, if any is. While that is of a suspect, nobody else is in a pass. */
 export function planStep(decoding: number, next: Turn | undefined): Step {
   const decode = decoding > 0 && !(next?.alone ?? false);
-  return { decode, verify: decode && decoding <= VERIFYING, budget: decode ? BUSY_CHUNK : IDLE_CHUNK };
+  return { decode, verify: decode && decoding <= VERIFYING, budget: decode ? promptsBeside(decoding) : IDLE_PROMPTS };
+}
+
+/** Tokens of prompts in a step beside so many texts. */
+export function promptsBeside(texts: number): number {
+  return Math.min(IDLE_PROMPTS, CHUNK * Math.ceil(texts / TEXTS_PER_CHUNK));
 }
 
 /** Tokens of the next chunk of a prompt, of which `past` are in the cache and `left` are not: to where the next one begins. */
@@ -48,12 +55,16 @@ export interface Ranked extends Turn {
   readonly rank: number;
 }
 
-/** Those of `rows` that go on in this step: of each owner those of its best rank, and a few of the others, first ones first. */
-export function goingOn<Row extends Ranked>(rows: readonly Row[]): Row[] {
+/**
+ * Those of `rows` that go on in this step: of each owner those of its best rank, and a few of the others, first ones first. None
+ * of the others while a prompt of a better rank is processed, `prompt`: that its text begins soon is what it has its rank for.
+ */
+export function goingOn<Row extends Ranked>(rows: readonly Row[], prompt?: Ranked): Row[] {
   const best = bestRanks(rows);
   const going = rows.filter(({ owner, rank }) => rank === best.get(owner));
   const resting = rows.filter(({ owner, rank }) => rank > best.get(owner)!).sort((a, b) => a.order - b.order);
-  return [...going, ...resting.slice(0, Math.max(1, Math.floor(going.length / BESIDE)))];
+  const some = [...going, ...resting.slice(0, Math.max(1, Math.floor(going.length / BESIDE)))];
+  return prompt === undefined ? some : some.filter((row) => !waitsForOthers(row, [prompt]));
 }
 
 /** Whether the prompt of `next` waits for texts of its owner that have a better rank. */
