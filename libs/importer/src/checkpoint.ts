@@ -3,8 +3,9 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
-import { Matrix } from './matrix.js';
+import { Matrix, type StoredMatrix } from './matrix.js';
 import { toFloat32 } from './numbers.js';
+import { readQuantised } from './quantised/read.js';
 import { readSafetensors, type StoredTensor } from './safetensors.js';
 
 const SINGLE = 'model.safetensors';
@@ -16,22 +17,16 @@ const Index = z.object({ weight_map: z.record(z.string(), z.string()) });
 /** Files that hold code as well as weights: loading one can run anything. */
 const PICKLES = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pt', 'model.pth', 'model.ckpt'];
 
-/** A matrix in a form of its own, such as blocks of integers. */
-export interface StoredMatrix {
-  /** Of the matrix: [rows, columns]. */
-  readonly shape: readonly [number, number];
-  readonly matrix: Matrix;
-  /** What its weights are, for people: `GPTQ int4, groups of 128`. */
-  readonly origin: string;
-}
-
 /** Tensors by name, with a note of which were asked for. */
 export class Checkpoint {
   readonly #tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>;
+  readonly #spare: ReadonlySet<string>;
   readonly #asked = new Set<string>();
 
-  constructor(tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>) {
+  /** `spare` are tensors that change nothing where nobody asks for them. */
+  constructor(tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>, spare: ReadonlySet<string> = new Set()) {
     this.#tensors = tensors;
+    this.#spare = spare;
   }
 
   has(name: string): boolean {
@@ -54,7 +49,7 @@ export class Checkpoint {
 
   /** Tensors that nobody has asked for: what an architecture does not know would be lost silently. */
   get unused(): readonly string[] {
-    return this.names.filter((name) => !this.#asked.has(name));
+    return this.names.filter((name) => !this.#asked.has(name) && !this.#spare.has(name));
   }
 
   /** Says that a tensor is left out on purpose, so that it does not count as unused. */
@@ -103,10 +98,19 @@ function allFinite(values: Float32Array): boolean {
   return sum === 0;
 }
 
-/** Opens the weights of `folder`. @throws ShoalError `model_invalid` with what is missing or wrong */
-export function openCheckpoint(folder: string): Checkpoint {
-  if (fileIn(folder, SINGLE)) return new Checkpoint(readSafetensors(join(folder, SINGLE)));
-  if (fileIn(folder, INDEX)) return new Checkpoint(readShards(folder));
+/**
+ * Opens the weights of `folder`; `config` is its config.json, which says how they are quantised.
+ *
+ * @throws ShoalError `model_invalid` with what is missing, wrong or not supported
+ */
+export function openCheckpoint(folder: string, config?: unknown): Checkpoint {
+  const { tensors, spare } = readQuantised(openTensors(folder), config);
+  return new Checkpoint(tensors, spare);
+}
+
+function openTensors(folder: string): ReadonlyMap<string, StoredTensor> {
+  if (fileIn(folder, SINGLE)) return readSafetensors(join(folder, SINGLE));
+  if (fileIn(folder, INDEX)) return readShards(folder);
   const pickle = PICKLES.find((name) => lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined);
   throw invalid(
     pickle === undefined

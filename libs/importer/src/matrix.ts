@@ -55,6 +55,15 @@ export class Matrix {
   }
 }
 
+/** A matrix of a checkpoint that has it in a form of its own, such as blocks of integers. */
+export interface StoredMatrix {
+  /** Of the matrix: [rows, columns]. */
+  readonly shape: readonly [number, number];
+  readonly matrix: Matrix;
+  /** What its weights are, for people: `GPTQ int4, groups of 128`. */
+  readonly origin: string;
+}
+
 /** One above the other: the rows of a packed projection. All have the same number of columns. */
 export function stackRows(parts: readonly Matrix[]): Matrix {
   const columns = parts[0]?.columns ?? 0;

@@ -30,7 +30,7 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
-    checkpoint: openCheckpoint(folder),
+    checkpoint: openCheckpoint(folder, config),
     precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.

@@ -90,7 +90,7 @@ function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspe
   const named = Named.parse(config);
   const architecture = named.architectures?.[0] ?? named.model_type ?? '';
   refuseWithoutTokenizer(names);
-  const checkpoint = openCheckpoint(folder);
+  const checkpoint = openCheckpoint(folder, config);
   const sharded = !names.includes('model.safetensors');
   const files = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
   const bytes = files.reduce((sum, name) => sum + lstatSync(join(folder, name)).size, 0);
