@@ -31,7 +31,6 @@ const Fields = z.object({
   layer_types: z.array(z.enum(['full_attention', 'sliding_attention'])).nullish(),
   eos_token_id: tokenIds,
   ...rotaryFields,
-  quantization_config: absent,
   auto_map: absent,
   partial_rotary_factor: only(1),
   rope_interleaved: only(false),

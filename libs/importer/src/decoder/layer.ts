@@ -109,10 +109,15 @@ function gain(g: GraphBuilder, name: string, values: Float32Array): Value {
   return g.constant(name, 'float32', [values.length], dataOf(values));
 }
 
-/** Several projections of the same input as one product, side by side. */
-function packed({ g, precision }: Stack, x: Value, name: string, parts: readonly Linear[]): Value {
+/** Several projections of the same input as one product, side by side; each by itself where some came in blocks of another form. */
+function packed(stack: Stack, x: Value, name: string, parts: readonly Linear[]): Value {
+  const { g, precision } = stack;
   const biases = parts.flatMap(({ bias }) => (bias === undefined ? [] : [...bias]));
   const weight = stackRows(parts.map((part) => part.weight));
+  if (weight.kept === undefined && parts.some((part) => precision.keeps?.(part.weight))) {
+    const products = parts.map((part) => linear(stack, x, part));
+    return g.op('Concat', products, { axis: -1 });
+  }
   return precision.linear(g, x, name, weight, biases.length === 0 ? undefined : Float32Array.from(biases));
 }
 
