@@ -48,6 +48,19 @@ export function stackRows(parts: readonly Matrix[]): Matrix {
   });
 }
 
+/** `order[n]` is which row comes to stand at `n`; rows behind the order's end stay where they are. */
+export function reorderRows(matrix: Matrix, order: Int32Array): Matrix {
+  const { rows, columns } = matrix;
+  return new Matrix(rows, columns, () => {
+    const from = matrix.read();
+    const to = from.slice();
+    for (let at = 0; at < order.length; at++) {
+      to.set(from.subarray(order[at]! * columns, (order[at]! + 1) * columns), at * columns);
+    }
+    return to;
+  });
+}
+
 /** Tile edge in elements: both sides of a tile fit into the first-level cache. */
 const TILE = 32;
 

@@ -1,6 +1,8 @@
 /** Mistral: Llama without biases, whose layers may all see no more than a window of tokens. */
 import { readDecoderConfig } from '../decoder/config.js';
 import { buildDecoder } from '../decoder/graph.js';
+import { readRotary } from '../decoder/rotary-config.js';
+import { LLAMA } from '../decoder/traits.js';
 import type { Architecture } from './types.js';
 
 /** transformers' default; null is no window. */
@@ -12,13 +14,12 @@ export const mistral: Readonly<Record<string, Architecture>> = {
     build(request) {
       const config = readDecoderConfig(request);
       const { sliding_window: window = WINDOW } = config.fields;
+      const { rotary, maxContext } = readRotary(config.fields, config.headDim);
       return buildDecoder(request, config, {
+        ...LLAMA,
         name: 'mistral',
-        qkvBias: false,
-        outputBias: false,
-        mlpBias: false,
-        headNorms: false,
-        windowOf: () => window ?? undefined,
+        maxContext,
+        layer: () => ({ window: window ?? undefined, rotary }),
       });
     },
   },

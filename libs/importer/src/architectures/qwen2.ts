@@ -1,6 +1,8 @@
 /** Qwen2 and Qwen2.5: Llama with biases for queries, keys and values; the upper layers may see a window of tokens. */
 import { readDecoderConfig, windowByType } from '../decoder/config.js';
 import { buildDecoder } from '../decoder/graph.js';
+import { readRotary } from '../decoder/rotary-config.js';
+import { LLAMA } from '../decoder/traits.js';
 import type { Architecture } from './types.js';
 
 export const qwen2: Readonly<Record<string, Architecture>> = {
@@ -8,13 +10,14 @@ export const qwen2: Readonly<Record<string, Architecture>> = {
     task: 'text-generation',
     build(request) {
       const config = readDecoderConfig(request);
+      const { rotary, maxContext } = readRotary(config.fields, config.headDim);
+      const window = windowByType(config.fields);
       return buildDecoder(request, config, {
+        ...LLAMA,
         name: 'qwen2',
+        maxContext,
+        layer: (n) => ({ window: window(n), rotary }),
         qkvBias: true,
-        outputBias: false,
-        mlpBias: false,
-        headNorms: false,
-        windowOf: windowByType(config.fields),
       });
     },
   },

@@ -1,6 +1,8 @@
 /** Qwen3: Qwen2 with a norm for each head of queries and keys, and without biases unless they are asked for. */
-import { readDecoderConfig, windowByType } from '../decoder/config.js';
+import { type DecoderConfig, readDecoderConfig, windowByType } from '../decoder/config.js';
 import { buildDecoder } from '../decoder/graph.js';
+import { readRotary } from '../decoder/rotary-config.js';
+import { LLAMA, type Traits } from '../decoder/traits.js';
 import type { Architecture } from './types.js';
 
 export const qwen3: Readonly<Record<string, Architecture>> = {
@@ -8,15 +10,22 @@ export const qwen3: Readonly<Record<string, Architecture>> = {
     task: 'text-generation',
     build(request) {
       const config = readDecoderConfig(request);
-      const bias = config.fields.attention_bias ?? false;
-      return buildDecoder(request, config, {
-        name: 'qwen3',
-        qkvBias: bias,
-        outputBias: bias,
-        mlpBias: false,
-        headNorms: true,
-        windowOf: windowByType(config.fields),
-      });
+      return buildDecoder(request, config, traitsOf(config));
     },
   },
 };
+
+function traitsOf({ fields, headDim }: DecoderConfig): Traits {
+  const { rotary, maxContext } = readRotary(fields, headDim);
+  const window = windowByType(fields);
+  const bias = fields.attention_bias ?? false;
+  return {
+    ...LLAMA,
+    name: 'qwen3',
+    maxContext,
+    layer: (n) => ({ window: window(n), rotary }),
+    qkvBias: bias,
+    outputBias: bias,
+    queryKeyNorms: 'heads',
+  };
+}

@@ -4,13 +4,19 @@ import { z } from 'zod';
 import { invalid } from '../invalid.js';
 import { bert } from './bert.js';
 import { distilbert } from './distilbert.js';
+import { gemma2 } from './gemma2.js';
+import { gemma3 } from './gemma3.js';
+import { granite } from './granite.js';
 import { llama } from './llama.js';
 import { mistral } from './mistral.js';
 import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
+import { olmo2 } from './olmo2.js';
+import { phi3 } from './phi3.js';
 import { qwen2 } from './qwen2.js';
 import { qwen3 } from './qwen3.js';
 import { roberta } from './roberta.js';
+import { smollm3 } from './smollm3.js';
 import type { Architecture, BuildRequest } from './types.js';
 
 /** By the name of transformers' class, as `architectures` of config.json has it. */
@@ -24,6 +30,12 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   ...mistral,
   ...qwen2,
   ...qwen3,
+  ...gemma2,
+  ...gemma3,
+  ...phi3,
+  ...olmo2,
+  ...granite,
+  ...smollm3,
 };
 
 /** Where config.json names no class: the one that a model type nearly always means. */
@@ -32,6 +44,13 @@ const BY_MODEL_TYPE: Readonly<Record<string, string>> = {
   mistral: 'MistralForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
   qwen3: 'Qwen3ForCausalLM',
+  gemma2: 'Gemma2ForCausalLM',
+  gemma3_text: 'Gemma3ForCausalLM',
+  gemma3: 'Gemma3ForConditionalGeneration',
+  phi3: 'Phi3ForCausalLM',
+  olmo2: 'Olmo2ForCausalLM',
+  granite: 'GraniteForCausalLM',
+  smollm3: 'SmolLM3ForCausalLM',
 };
 
 const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });

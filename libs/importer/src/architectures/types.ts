@@ -16,6 +16,8 @@ export interface BuildRequest {
 
 export interface Architecture {
   readonly task: Task;
+  /** What people who import it should know, in words. */
+  readonly note?: string;
   /** @throws ShoalError `model_invalid` naming the field of config.json, or the tensor, that cannot be imported */
   build(request: BuildRequest): Model;
 }

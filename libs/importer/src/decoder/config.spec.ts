@@ -9,6 +9,7 @@ import { architectureOf, buildModel } from '../architectures/table.js';
 import { Checkpoint, openCheckpoint } from '../checkpoint.js';
 import { float32 } from '../precision/float32.js';
 import { readSafetensors, type StoredTensor } from '../safetensors.js';
+import { OLD_SPELLINGS } from '../testing/decoders.js';
 import { readRotary } from './rotary-config.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));
@@ -39,6 +40,13 @@ describe('rotary embedding', () => {
     ['llama-yarn', { rope_scaling: { type: 'yarn', factor: 4, original_max_position_embeddings: 48 } }],
   ])('%s is the same graph in the old spelling', (name, old) => {
     const graph = serialiseModel(build(name, { rope_parameters: undefined, ...old }));
+    expect(Buffer.compare(graph, serialiseModel(build(name)))).toBe(0);
+  });
+
+  test.each(OLD_SPELLINGS)('%s is the same graph with the config.json of hubs', (name) => {
+    const hub = JSON.parse(readFileSync(`${FIXTURES}/${name}/config.hub.json`, 'utf8')) as Json;
+    const checkpoint = openCheckpoint(`${FIXTURES}/${name}`);
+    const graph = serialiseModel(buildModel({ config: hub, checkpoint, precision: float32 }));
     expect(Buffer.compare(graph, serialiseModel(build(name)))).toBe(0);
   });
 
@@ -84,7 +92,7 @@ test('what ends a text comes from generation_config.json, else from config.json'
 
 test.each<[field: string, name: string, changes: Json]>([
   ['hidden_size', 'llama', { hidden_size: undefined }],
-  ['head_dim', 'llama', { head_dim: 12 }],
+  ['head_dim', 'llama', { head_dim: 13 }],
   ['num_key_value_heads', 'llama', { num_key_value_heads: 4 }],
   ['hidden_act', 'llama', { hidden_act: 'xielu' }],
   ['quantization_config', 'llama', { quantization_config: { quant_method: 'gptq' } }],

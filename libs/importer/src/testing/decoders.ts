@@ -19,7 +19,13 @@ export interface Loaded {
 /** Checkpoints of the family, with PyTorch's answers beside them. */
 export const DECODERS = [
   ...['llama', 'llama-tied', 'llama-bias', 'llama-linear', 'llama-dynamic', 'llama-yarn', 'llama-llama3'],
-  ...['mistral', 'qwen2', 'qwen3'],
+  ...['mistral', 'qwen2', 'qwen3', 'gemma2', 'gemma3', 'gemma3-linear', 'gemma3-conditional'],
+  ...['phi3', 'phi3-partial', 'phi3-longrope', 'olmo2', 'granite', 'smollm3', 'smollm3-layers'],
+];
+
+/** Those that have their config.json in the spelling of older versions of transformers too, as `config.hub.json`. */
+export const OLD_SPELLINGS = [
+  ...['gemma2', 'gemma3', 'gemma3-linear', 'phi3', 'phi3-longrope', 'olmo2', 'granite', 'smollm3'],
 ];
 
 /** A text, the logits after it, and how PyTorch goes on greedily. */
