@@ -2,6 +2,7 @@
 import type { Model } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from '../invalid.js';
+import { ORIGINS_KEY, originsOf } from '../origins.js';
 import { bert } from './bert.js';
 import { distilbert } from './distilbert.js';
 import { gemma2 } from './gemma2.js';
@@ -78,8 +79,11 @@ const SHOWN = 5;
  */
 export function buildModel(request: BuildRequest): Model {
   const model = architectureOf(request.config).build(request);
-  const { unused } = request.checkpoint;
-  if (unused.length === 0) return request.precision.finish?.(model) ?? model;
+  const { checkpoint, precision } = request;
+  const { unused } = checkpoint;
+  const origins = originsOf(checkpoint, precision);
+  if (origins.length > 0) model.metadata.set(ORIGINS_KEY, origins.join('\n'));
+  if (unused.length === 0) return precision.finish?.(model) ?? model;
   const more = unused.length > SHOWN ? ` and ${unused.length - SHOWN} more` : '';
   throw invalid(
     `the checkpoint has tensors that this architecture does not use: ${unused.slice(0, SHOWN).join(', ')}${more}`,

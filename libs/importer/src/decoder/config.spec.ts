@@ -95,7 +95,6 @@ test.each<[field: string, name: string, changes: Json]>([
   ['head_dim', 'llama', { head_dim: 13 }],
   ['num_key_value_heads', 'llama', { num_key_value_heads: 4 }],
   ['hidden_act', 'llama', { hidden_act: 'xielu' }],
-  ['quantization_config', 'llama', { quantization_config: { quant_method: 'gptq' } }],
   ['auto_map', 'llama', { auto_map: { AutoModel: 'modeling.Model' } }],
   ['partial_rotary_factor', 'llama', { partial_rotary_factor: 0.5 }],
   ['rope_parameters.rope_type', 'llama', { rope_parameters: { rope_type: 'longrope' } }],

@@ -34,7 +34,6 @@ const Fields = z.object({
   layer_types: z.array(z.enum(LAYER_TYPES)).nullish(),
   eos_token_id: tokenIds,
   ...rotaryFields,
-  quantization_config: absent,
   auto_map: absent,
   rope_interleaved: only(false),
   attn_logit_softcapping: absent,

@@ -1,10 +1,10 @@
 /** One layer of a decoder: attention, and the gated feed-forward network. Values are [batch, sequence, width]. */
 import { dataOf, float, type GraphBuilder, type Value } from '@shoal/onnx';
-import { reorderRows, stackRows } from '../matrix.js';
+import { stackRows } from '../matrix.js';
 import type { Precision } from '../precision/types.js';
 import type { Linear, Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
-import { pairedOrder, reorder } from './pairs.js';
+import { type HeadOrder, pairedLinear, pairedVector } from './pairs.js';
 import type { RotaryTables } from './rotary.js';
 import type { Rotary } from './rotary-config.js';
 import type { LayerNorms, Traits } from './traits.js';
@@ -86,13 +86,13 @@ function attention(stack: Stack, x: Value, layer: number): Value {
   const { rotary } = traits.layer(layer);
   const prefix = `layers.${layer}.self_attn`;
   const [wide, narrow] = [heads * headDim, kvHeads * headDim];
+  const order: HeadOrder = { headDim, rotated: 2 * (rotary?.frequencies.length ?? 0) };
+  const project = (name: string, outputs: number, turned: number) =>
+    pairedLinear(weights.linear(`${prefix}.${name}`, hidden, outputs, traits.qkvBias), order, turned);
   const parts = traits.packed
-    ? [weights.linear(`${prefix}.qkv_proj`, hidden, wide + 2 * narrow, traits.qkvBias)]
-    : ['q_proj', 'k_proj', 'v_proj'].map((name, n) =>
-        weights.linear(`${prefix}.${name}`, hidden, n === 0 ? wide : narrow, traits.qkvBias),
-      );
-  const order = (count: number) => pairedOrder(count, headDim, 2 * (rotary?.frequencies.length ?? 0));
-  const product = packed(stack, x, `${prefix}.qkv_proj`, parts, order(heads + kvHeads));
+    ? [project('qkv_proj', wide + 2 * narrow, wide + narrow)]
+    : [project('q_proj', wide, wide), project('k_proj', narrow, narrow), project('v_proj', narrow, 0)];
+  const product = packed(stack, x, `${prefix}.qkv_proj`, parts);
   const qkv = rotate(stack, queryKeyNorms(stack, product, prefix, order), rotary);
   const attended = cutHeads(stack, stack.attend(padHeads(stack, qkv), layer));
   return linear(stack, attended, weights.linear(`${prefix}.o_proj`, wide, hidden, traits.outputBias));
@@ -153,13 +153,17 @@ function gain({ g, weights }: Stack, name: string, values: Float32Array): Value 
   return g.constant(weights.name(name), 'float32', [values.length], dataOf(values));
 }
 
-/** Several projections of the same input as one product, side by side; `order` is that of its rows (`reorderRows`). */
-function packed(stack: Stack, x: Value, name: string, parts: readonly Linear[], order?: Int32Array): Value {
+/** Several projections of the same input as one product, side by side; each by itself where some came in blocks of another form. */
+function packed(stack: Stack, x: Value, name: string, parts: readonly Linear[]): Value {
   const { g, precision, weights } = stack;
+  if (parts.length === 1) return linear(stack, x, parts[0]!);
   const biases = parts.flatMap(({ bias }) => (bias === undefined ? [] : [...bias]));
-  const stacked = parts.length === 1 ? parts[0]!.weight : stackRows(parts.map((part) => part.weight));
-  const weight = order === undefined ? stacked : reorderRows(stacked, order);
-  const bias = biases.length === 0 ? undefined : reorder(Float32Array.from(biases), order);
+  const weight = stackRows(parts.map((part) => part.weight));
+  if (weight.kept === undefined && parts.some((part) => precision.keeps?.(part.weight))) {
+    const products = parts.map((part) => linear(stack, x, part));
+    return g.op('Concat', products, { axis: -1 });
+  }
+  const bias = biases.length === 0 ? undefined : Float32Array.from(biases);
   return precision.linear(g, x, weights.name(`${name}.weight`), weight, bias);
 }
 
@@ -172,7 +176,7 @@ function scale(g: GraphBuilder, x: Value, factor: number): Value {
 }
 
 /** Queries and keys by gains of their own, in the order of the pairs; values stay. */
-function queryKeyNorms(stack: Stack, qkv: Value, prefix: string, order: (heads: number) => Int32Array): Value {
+function queryKeyNorms(stack: Stack, qkv: Value, prefix: string, order: HeadOrder): Value {
   const { g, config, traits } = stack;
   const { heads, kvHeads, headDim } = config;
   if (traits.queryKeyNorms === 'none') return qkv;
@@ -183,8 +187,7 @@ function queryKeyNorms(stack: Stack, qkv: Value, prefix: string, order: (heads: 
   const split = byHead ? g.op('Reshape', [qkv, g.ints([0, 0, all, headDim])]) : qkv;
   const [q = '', k = '', v = ''] = g.ops('Split', [split, g.ints(counts)], 3, { axis: 2 });
   const normed = (part: Value, name: string, count: number) => {
-    const gains = gainsOf(stack, name, count * headDim);
-    return normBy(stack, part, name, reorder(gains, order(count)));
+    return normBy(stack, part, name, pairedVector(gainsOf(stack, name, count * headDim), order));
   };
   const parts = [
     normed(q, `${prefix}.q_norm.weight`, byHead ? 1 : heads),

@@ -4,7 +4,8 @@ import { saveModel } from '@shoal/onnx';
 import { architectureOf, buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
-import { precisionOf } from '../precision/dtype.js';
+import { ORIGINS_KEY } from '../origins.js';
+import { KEPT, precisionOf } from '../precision/dtype.js';
 import { readJson } from './source-files.js';
 import { storeNarrow } from './store-narrow.js';
 
@@ -33,6 +34,6 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
     precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.
-  saveModel(dtype === 'fp32' ? storeNarrow(model) : model, path);
-  return [];
+  saveModel(dtype === 'fp32' || dtype.startsWith(KEPT) ? storeNarrow(model) : model, path);
+  return model.metadata.get(ORIGINS_KEY)?.split('\n') ?? [];
 }

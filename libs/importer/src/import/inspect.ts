@@ -8,6 +8,7 @@ import type { Architecture } from '../architectures/types.js';
 import { fileIn, openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
 import { invalid } from '../invalid.js';
+import { originsOf } from '../origins.js';
 import {
   explainNothing,
   refuseAdapter,
@@ -27,6 +28,8 @@ export interface FoundCheckpoint {
   readonly task: ImportTask;
   readonly parameters: number;
   readonly bytes: number;
+  /** What quantised matrices are, in words; empty where none is. */
+  readonly origins: readonly string[];
   /** What holds the weights, relative to the folder. */
   readonly files: readonly string[];
 }
@@ -91,7 +94,9 @@ function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspe
   const sharded = !names.includes('model.safetensors');
   const files = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
   const bytes = files.reduce((sum, name) => sum + lstatSync(join(folder, name)).size, 0);
-  return { found: { kind: 'checkpoint', architecture, task, parameters: checkpoint.parameters, bytes, files } };
+  const { parameters } = checkpoint;
+  const origins = originsOf(checkpoint);
+  return { found: { kind: 'checkpoint', architecture, task, parameters, bytes, origins, files } };
 }
 
 /** `openCheckpoint` has checked the index. */
