@@ -2,10 +2,9 @@
 import { z } from 'zod';
 import { activation } from '../config-fields.js';
 import { LAYER_TYPES, readFamilyConfig, windowOf } from '../decoder/config.js';
-import { buildDecoder } from '../decoder/graph.js';
+import { decoderFamily } from '../decoder/family.js';
 import { readRotary } from '../decoder/rotary-config.js';
 import { LLAMA } from '../decoder/traits.js';
-import type { Architecture } from './types.js';
 
 const cap = z.number().positive().nullable();
 
@@ -28,36 +27,30 @@ const DEFAULTS = {
   final_logit_softcapping: 30,
 };
 
-export const gemma2: Readonly<Record<string, Architecture>> = {
-  Gemma2ForCausalLM: {
-    task: 'text-generation',
-    build(request) {
-      const { config, own } = readFamilyConfig(request, { own: Own, defaults: DEFAULTS });
-      const { fields, headDim, hidden, layers } = config;
-      const { rotary, maxContext } = readRotary(fields, headDim);
-      const types = fields.layer_types ?? Array.from({ length: layers }, (_, n) => LAYER_TYPES[n % 2 === 0 ? 1 : 0]);
-      const window = windowOf(types, fields.sliding_window);
-      const bias = fields.attention_bias ?? false;
-      return buildDecoder(
-        request,
-        { ...config, activation: own.hidden_activation },
-        {
-          ...LLAMA,
-          ...GEMMA,
-          name: 'gemma2',
-          maxContext,
-          layer: (n) => ({ window: window(n), rotary }),
-          qkvBias: bias,
-          outputBias: bias,
-          attentionScale: own.query_pre_attn_scalar ** -0.5,
-          attentionCap: own.attn_logit_softcapping ?? undefined,
-          logitCap: own.final_logit_softcapping ?? undefined,
-          embeddingScale: Math.sqrt(hidden),
-        },
-      );
+export const gemma2 = decoderFamily({ name: 'Gemma2' }, (request) => {
+  const { config, own } = readFamilyConfig(request, { own: Own, defaults: DEFAULTS });
+  const { fields, headDim, hidden, layers } = config;
+  const { rotary, maxContext } = readRotary(fields, headDim);
+  const types = fields.layer_types ?? Array.from({ length: layers }, (_, n) => LAYER_TYPES[n % 2 === 0 ? 1 : 0]);
+  const window = windowOf(types, fields.sliding_window);
+  const bias = fields.attention_bias ?? false;
+  return {
+    config: { ...config, activation: own.hidden_activation },
+    traits: {
+      ...LLAMA,
+      ...GEMMA,
+      name: 'gemma2',
+      maxContext,
+      layer: (n) => ({ window: window(n), rotary }),
+      qkvBias: bias,
+      outputBias: bias,
+      attentionScale: own.query_pre_attn_scalar ** -0.5,
+      attentionCap: own.attn_logit_softcapping ?? undefined,
+      logitCap: own.final_logit_softcapping ?? undefined,
+      embeddingScale: Math.sqrt(hidden),
     },
-  },
-};
+  };
+});
 
 /** What all of the family have. */
 export const GEMMA = {

@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { activation, readConfig, size } from '../config-fields.js';
 import { type DecoderConfig, type LayerType, readFamilyConfig, windowOf } from '../decoder/config.js';
-import { buildDecoder } from '../decoder/graph.js';
+import { decoderFamily } from '../decoder/family.js';
 import { RotaryParameters, readRotary } from '../decoder/rotary-config.js';
 import { LLAMA, type Traits } from '../decoder/traits.js';
 import { GEMMA } from './gemma2.js';
-import type { Architecture, BuildRequest } from './types.js';
+import type { Architecture } from './types.js';
 
 const theta = z.number().positive();
 const cap = z.number().positive().nullish();
@@ -18,6 +18,7 @@ const Own = z.object({
   query_pre_attn_scalar: z.number().positive(),
   attn_logit_softcapping: cap,
   final_logit_softcapping: cap,
+  use_bidirectional_attention: z.boolean().nullish(),
   sliding_window_pattern: size.nullish(),
   _sliding_window_pattern: size.nullish(),
   rope_parameters: z
@@ -56,23 +57,26 @@ const WithImages = z.object({
   quantization_config: z.unknown().optional(),
 });
 
+const textFamily = decoderFamily(
+  { name: 'Gemma3', trunk: 'Gemma3TextModel', classifier: 'Gemma3TextForSequenceClassification' },
+  (request) => {
+    const { config, own } = readFamilyConfig(request, { own: Own, defaults: DEFAULTS });
+    return { config: { ...config, activation: own.hidden_activation }, traits: traitsOf(config, own) };
+  },
+);
+
 export const gemma3: Readonly<Record<string, Architecture>> = {
-  Gemma3ForCausalLM: { task: 'text-generation', build },
+  ...textFamily,
   Gemma3ForConditionalGeneration: {
     task: 'text-generation',
     note: 'the part for texts alone is taken: images cannot be given to it',
     build(request) {
       const { text_config: text, ...outer } = readConfig(WithImages, request.config);
       const given = Object.fromEntries(Object.entries(outer).filter(([, value]) => value !== undefined));
-      return build({ ...request, config: { ...text, ...given } });
+      return textFamily.Gemma3ForCausalLM!.build({ ...request, config: { ...text, ...given } });
     },
   },
 };
-
-function build(request: BuildRequest) {
-  const { config, own } = readFamilyConfig(request, { own: Own, defaults: DEFAULTS });
-  return buildDecoder(request, { ...config, activation: own.hidden_activation }, traitsOf(config, own));
-}
 
 function traitsOf({ fields, layers, headDim, hidden }: DecoderConfig, own: z.output<typeof Own>): Traits {
   const rotaryOf = (type: LayerType) =>
@@ -102,6 +106,7 @@ function traitsOf({ fields, layers, headDim, hidden }: DecoderConfig, own: z.out
     maxContext: all.maxContext,
     layer: (n) => ({ window: window(n), rotary: (types[n] === 'full_attention' ? all : near).rotary }),
     queryKeyNorms: 'heads',
+    bidirectional: own.use_bidirectional_attention ?? false,
     qkvBias: bias,
     outputBias: bias,
     attentionScale: own.query_pre_attn_scalar ** -0.5,

@@ -78,7 +78,9 @@ const SHOWN = 5;
  *   the architecture does not know are errors too, since what they do would be lost
  */
 export function buildModel(request: BuildRequest): Model {
-  const model = architectureOf(request.config).build(request);
+  const architecture = architectureOf(request.config);
+  const build = (request.judge === undefined ? undefined : architecture.buildJudge) ?? architecture.build;
+  const model = build(request);
   const { checkpoint, precision } = request;
   const { unused } = checkpoint;
   const origins = originsOf(checkpoint, precision);

@@ -34,11 +34,12 @@ import type { Traits } from './traits.js';
  * Where the trunk is. Models for texts and images have it beside a part for images, and saved it in two ways
  * (transformers before and since 4.52).
  */
-const TRUNKS = ['language_model.model', 'model.language_model', 'model'];
-const HEADS = ['language_model.lm_head.weight', 'lm_head.weight'];
+export const TRUNKS = ['language_model.model', 'model.language_model', 'model'];
+const HEAD_NAMES = ['language_model.lm_head.weight', 'lm_head.weight'];
+export const HEADS = [/^(language_model\.)?lm_head\./];
 
 /** Frequencies that old versions of transformers saved, which follow from config.json; and the part for images. */
-const NOT_READ = [
+export const NOT_READ = [
   /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/,
   /^(model\.)?(vision_tower|multi_modal_projector)\./,
 ];
@@ -47,6 +48,11 @@ const NOT_READ = [
 export function buildDecoder({ checkpoint, precision }: BuildRequest, config: DecoderConfig, traits: Traits): Model {
   const { hidden, vocabulary, kvHeads } = config;
   const { maxContext } = traits;
+  if (traits.bidirectional) {
+    throw invalid(
+      'config.json: use_bidirectional_attention is true: such a model makes embeddings, and generates no text',
+    );
+  }
   const g = new GraphBuilder({ name: traits.name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
   const whole = new Weights(checkpoint);
   const weights = whole.root(...TRUNKS);
@@ -134,8 +140,12 @@ interface Head {
 }
 
 /** The matrix that turns a token's state into logits: the embedding where they are tied, as `table` is then stored once. */
-function headOf({ weights, config: { tied, vocabulary, hidden } }: Stack, checkpoint: Checkpoint, table: Matrix): Head {
-  const name = HEADS.find((candidate) => checkpoint.has(candidate)) ?? 'lm_head.weight';
+export function headOf(
+  { weights, config: { tied, vocabulary, hidden } }: Stack,
+  checkpoint: Checkpoint,
+  table: Matrix,
+): Head {
+  const name = HEAD_NAMES.find((candidate) => checkpoint.has(candidate)) ?? 'lm_head.weight';
   if (!tied) return { name, weight: checkpoint.matrix(name, vocabulary, hidden) };
   if (checkpoint.has(name)) {
     const own = checkpoint.matrix(name, vocabulary, hidden).read();

@@ -39,6 +39,8 @@ export interface Traits {
   /** Bounds the products to ± cap, as cap * tanh(product / cap); undefined: no bound. */
   readonly attentionCap: number | undefined;
   readonly logitCap: number | undefined;
+  /** Whether tokens see those behind them too, as in models that make embeddings only. */
+  readonly bidirectional: boolean;
   /** What the embedding is multiplied by. */
   readonly embeddingScale: number;
   /** What each part of a layer is multiplied by before it is added. */
@@ -59,6 +61,7 @@ export const LLAMA: Omit<Traits, 'name' | 'maxContext' | 'layer'> = {
   attentionScale: undefined,
   attentionCap: undefined,
   logitCap: undefined,
+  bidirectional: false,
   embeddingScale: 1,
   residualScale: 1,
   logitDivisor: 1,
