@@ -64,8 +64,23 @@ export function architectureOf(config: unknown): Architecture {
   if (name === undefined) throw invalid('config.json: architectures must name the class of the model');
   const found = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (found !== undefined) return found;
-  const [shown, known] = [JSON.stringify(name.slice(0, 100)), Object.keys(ARCHITECTURES).join(', ')];
-  throw invalid(`config.json: the architecture ${shown} is not supported; supported are ${known}`);
+  const [shown, known] = [JSON.stringify(name.slice(0, 100)), families().join(', ')];
+  throw invalid(`config.json: the architecture ${shown} is not supported; supported are ${known}. ${adviceFor(name)}`);
+}
+
+/** Classes without what they are for: `BertForMaskedLM` is one of Bert's. */
+function families(): readonly string[] {
+  return [...new Set(Object.keys(ARCHITECTURES).map((name) => name.replace(/(For[A-Z]\w*|(Text)?Model)$/, '')))];
+}
+
+function adviceFor(name: string): string {
+  if (/(ForCausalLM|LMHeadModel|ForConditionalGeneration)$/.test(name)) {
+    return 'Models that generate text are built from checkpoints of these alone, and not taken from ONNX';
+  }
+  return (
+    'Others can be taken as ONNX: export the model (optimum-cli export onnx --model folder exported), see to it that there is a ' +
+    'tokenizer.json, and import that folder'
+  );
 }
 
 /** As many names as a reader can take in at once. */

@@ -101,6 +101,22 @@ test.each<[field: string, name: string, changes: Json]>([
   ['rope_parameters.factor', 'llama', { rope_parameters: { rope_type: 'linear' } }],
   ['full_attention', 'llama', { rope_parameters: { full_attention: { rope_type: 'default' } } }],
   ['layer_types', 'qwen3', { layer_types: ['full_attention'] }],
+  ['no_rope_layers', 'llama', { no_rope_layers: [1, 0] }],
+  ['embedding_multiplier', 'llama', { embedding_multiplier: 12 }],
+  ['attn_logit_softcapping', 'mistral', { attn_logit_softcapping: 50 }],
+  ['use_bidirectional_attention', 'gemma3', { use_bidirectional_attention: true }],
+  ['rope_parameters', 'gemma3', { rope_parameters: { rope_type: 'default' } }],
+  ['sliding_window', 'gemma2', { sliding_window: null }],
+  ['query_pre_attn_scalar', 'gemma2', { query_pre_attn_scalar: 0 }],
+  [
+    'rope_parameters.long_factor',
+    'phi3-longrope',
+    { rope_parameters: { rope_type: 'longrope', short_factor: [1, 1, 1, 1, 1, 1, 1, 1] } },
+  ],
+  ['partial_rotary_factor', 'phi3', { rope_parameters: { partial_rotary_factor: 0.1 } }],
+  ['no_rope_layers', 'smollm3', { no_rope_layers: [1, 0] }],
+  ['residual_multiplier', 'granite', { residual_multiplier: 'much' }],
+  ['text_config', 'gemma3-conditional', { text_config: 7 }],
   ['layer_types', 'qwen3', { layer_types: ['linear_attention', 'full_attention'] }],
   ['sliding_window', 'qwen2', { use_sliding_window: true, sliding_window: null }],
   ['vocab_size', 'llama', { vocab_size: 1e12 }],
@@ -110,7 +126,8 @@ test.each<[field: string, name: string, changes: Json]>([
 
 test('an architecture that is not known is named, with those that are', () => {
   const message = fault(() => architectureOf({ architectures: ['GrokForCausalLM'] }));
-  expect(message).toMatch(/"GrokForCausalLM" is not supported; supported are .*LlamaForCausalLM/);
+  expect(message).toMatch(/"GrokForCausalLM" is not supported; supported are Bert, .*Llama.*alone/);
+  expect(fault(() => architectureOf({ architectures: ['T5EncoderModel'] }))).toMatch(/export the model \(optimum-cli/);
   expect(fault(() => architectureOf({ architectures: ['constructor'] }))).toContain('not supported');
   expect(fault(() => architectureOf('llama'))).toContain('architectures');
   expect(architectureOf({ model_type: 'llama' })).toBe(architectureOf({ architectures: ['LlamaForCausalLM'] }));

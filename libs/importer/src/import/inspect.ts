@@ -75,7 +75,7 @@ export function inspect(folder: string): Inspected {
     return { found, shoal: own, notes: [...notes, ...leftAside(exported)] };
   } catch (error) {
     // The architecture may be one that only another tool can export.
-    const unknown = error instanceof ShoalError && /^config\.json: architectures: /.test(error.message);
+    const unknown = error instanceof ShoalError && /^config\.json: the architecture /.test(error.message);
     if (!unknown || exported.length === 0) throw error;
     return { ...inspectExports(folder, exported), shoal, notes: [error.message] };
   }
