@@ -128,7 +128,7 @@ function cachedAttention(g: GraphBuilder, config: DecoderConfig, traits: Traits)
   return { windows, attend };
 }
 
-function boundLogits(g: GraphBuilder, product: Value, { logitDivisor, logitCap: cap }: Traits): Value {
+export function boundLogits(g: GraphBuilder, product: Value, { logitDivisor, logitCap: cap }: Traits): Value {
   const logits = logitDivisor === 1 ? product : g.op('Div', [product, g.scalar(logitDivisor)]);
   if (cap === undefined) return logits;
   return g.op('Mul', [g.op('Tanh', [g.op('Div', [logits, g.scalar(cap)])]), g.scalar(cap)]);

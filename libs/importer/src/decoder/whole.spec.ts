@@ -2,11 +2,11 @@
 import { serialiseModel } from '@shoal/onnx';
 import { openRuntime, type Runtime, type Session, type Tensor } from '@shoal/onnxruntime';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { buildModel } from '../architectures/table.js';
+import { architectureOf, buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { purposeOf } from '../import/purpose.js';
 import { precisionOf } from '../precision/dtype.js';
-import { checkpoint, configOf, difference, type Json, pathOf, readJson } from '../testing/decoders.js';
+import { checkpoint, configOf, DECODERS, difference, type Json, pathOf, readJson } from '../testing/decoders.js';
 
 /** The answers were written with six decimals. */
 const TOLERANCE = 1e-5;
@@ -136,6 +136,53 @@ describe.each([
     expect(together).toBeLessThan(dtype === 'fp16' ? 2 ** -8 : SAME);
     await session.release();
   });
+});
+
+/** Their frequencies depend on how long a text is. */
+const BY_LENGTH = ['llama-dynamic', 'phi3-longrope'];
+
+test.each(DECODERS.filter((name) => !BY_LENGTH.includes(name)))(
+  '%s has the logits of PyTorch without a cache too',
+  async (name) => {
+    const folder = pathOf(checkpoint(name));
+    const answers = readJson<{ cases: readonly { input_ids: readonly number[]; last_logits: readonly number[] }[] }>(
+      checkpoint(name, 'expected.json'),
+    ).cases;
+    for (const [yes, no] of [
+      [5, null],
+      [7, 200],
+    ] as const) {
+      const opened = openCheckpoint(folder);
+      const config = configOf(name);
+      const buildJudge = architectureOf(config).buildJudge;
+      // Of the part of a model for texts and images nobody makes a judge.
+      if (buildJudge === undefined) return;
+      const model = buildJudge({
+        config,
+        checkpoint: opened,
+        precision: precisionOf('fp32', 'encoder'),
+        judge: { yes, no },
+      });
+      expect(opened.unused).toEqual([]);
+      const session = await runtime.createSession(serialiseModel(model));
+      const cases = answers.map(({ input_ids, last_logits: of }) => ({
+        input_ids,
+        values: [of[yes]! - (no === null ? 0 : of[no]!)],
+      }));
+      const { fromPyTorch, together } = await differences(session, cases, asIs);
+      expect(fromPyTorch).toBeLessThan(TOLERANCE);
+      expect(together).toBeLessThan(SAME);
+      await session.release();
+    }
+  },
+);
+
+test.each(BY_LENGTH)('%s is refused where it is to make embeddings', (name) => {
+  const config = { ...configOf(name), architectures: [architectureOf(configOf(name)).trunk!] };
+  const opened = openCheckpoint(pathOf(checkpoint(name)));
+  expect(() => buildModel({ config, checkpoint: opened, precision: precisionOf('fp32', 'encoder') })).toThrow(
+    'supported for text-generation only',
+  );
 });
 
 test('tokens see no further back than the window of their layer', async () => {

@@ -9,11 +9,10 @@ import { classesOf, readConfig, type WithLabels, withLabels } from '../config-fi
 import { EncoderGraph, INT32 } from '../encoder/graph.js';
 import { finish } from '../encoder/heads.js';
 import { invalid } from '../invalid.js';
-import { Matrix } from '../matrix.js';
 import type { Precision } from '../precision/types.js';
 import { Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
-import { HEADS, headOf, NOT_READ, TRUNKS } from './graph.js';
+import { boundLogits, HEADS, headOf, NOT_READ, TRUNKS } from './graph.js';
 import { layers, paddedHead, type Stack } from './layer.js';
 import { rotaryReader } from './rotary.js';
 import type { Traits } from './traits.js';
@@ -55,14 +54,11 @@ export function buildWhole(request: BuildRequest, config: DecoderConfig, traits:
     return finish(e, 'none', tokens, hidden);
   }
   if (head === 'judge') {
-    const { yes, no } = judgeOf(request, vocabulary);
     const { name, weight } = headOf(stack, checkpoint, table);
-    return finish(
-      e,
-      'texts',
-      e.classify(e.last(tokens, hidden), { name, weight: odds(weight, yes, no), bias: undefined }),
-      1,
-    );
+    const judge = judgeOf(request, vocabulary);
+    const two = weight.pickRows(judge.length, (row) => judge[row]!);
+    const logits = e.classify(e.last(tokens, hidden), { name, weight: two, bias: undefined });
+    return finish(e, 'texts', difference(e, boundLogits(g, logits, traits), judge.length), 1);
   }
   whole.ignore(...HEADS);
   const { pad_token_id: pad, ...labels } = readConfig(withLabels, request.config);
@@ -71,23 +67,20 @@ export function buildWhole(request: BuildRequest, config: DecoderConfig, traits:
   return finish(e, 'texts', scores, classes);
 }
 
-function judgeOf({ judge }: BuildRequest, vocabulary: number) {
+/** The token for yes, and the one for no where there is one. */
+function judgeOf({ judge }: BuildRequest, vocabulary: number): readonly number[] {
   if (judge === undefined) throw invalid('which tokens stand for yes and for no is not known');
-  const over = [judge.yes, judge.no].find((id) => id !== null && id >= vocabulary);
-  if (over !== undefined)
-    throw invalid(`the token ${over}, which stands for yes or no, is not among the ${vocabulary} of vocab_size`);
-  return judge;
+  const ids = judge.no === null ? [judge.yes] : [judge.yes, judge.no];
+  const over = ids.find((id) => id >= vocabulary);
+  if (over === undefined) return ids;
+  throw invalid(`the token ${over}, which stands for yes or no, is not among the ${vocabulary} of vocab_size`);
 }
 
-/** One row, whose product with a token's state is the logit of `yes` less that of `no`. */
-function odds(head: Matrix, yes: number, no: number | null): Matrix {
-  const { columns } = head;
-  return new Matrix(1, columns, () => {
-    const all = head.read();
-    const row = (id: number) => all.subarray(id * columns, (id + 1) * columns);
-    const against = no === null ? undefined : row(no);
-    return row(yes).map((value, n) => value - (against?.[n] ?? 0));
-  });
+/** [batch, 1]: the first of the logits less the second, where there is one. */
+function difference({ g }: EncoderGraph, logits: Value, count: number): Value {
+  if (count === 1) return logits;
+  const [yes = '', no = ''] = g.ops('Split', [logits, g.ints([1, 1])], 2, { axis: 1 });
+  return g.op('Sub', [yes, no]);
 }
 
 /** Some precisions multiply [tokens, width] only. */

@@ -27,6 +27,10 @@ export interface Purpose {
 
 const Modules = z.array(z.object({ path: z.string(), type: z.string() }));
 const LogitScore = z.object({ true_token_id: z.int().min(0), false_token_id: z.int().min(0).nullish() });
+const TokenizerSettings = z.object({
+  add_eos_token: z.boolean().nullish(),
+  eos_token: z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)]).nullish(),
+});
 const Vocabulary = z.object({
   added_tokens: z.array(z.object({ id: z.int().min(0), content: z.string() })).default([]),
   model: z.object({ vocab: z.record(z.string(), z.int().min(0)) }),
@@ -54,6 +58,7 @@ export function purposeOf(folder: string, shoal: ShoalJson = readShoal(folder)):
     return { config, architecture, task: 'rerank', judge, template: templateOf(shoal, config), notes };
   }
   if (modules.some(({ type }) => type.endsWith('.Pooling')) || shoal.task === 'feature-extraction') {
+    refuseWithoutEnd(folder);
     const asTrunk = { ...(config as object), architectures: [trunk] };
     return { config: asTrunk, architecture: architectureOf(asTrunk), task: 'feature-extraction', notes };
   }
@@ -61,6 +66,24 @@ export function purposeOf(folder: string, shoal: ShoalJson = readShoal(folder)):
   const hint =
     'generates text as it is imported here; to rank documents, put {"task": "rerank"} into a shoal.json in the folder';
   return { config, architecture, task, notes: [...notes, hint] };
+}
+
+/**
+ * Embeddings are mostly taken from a token that the tokenizer puts at the end. transformers adds it where
+ * tokenizer_config.json asks for it, also where tokenizer.json does not.
+ *
+ * @throws ShoalError `model_invalid`
+ */
+function refuseWithoutEnd(folder: string): void {
+  const settings = TokenizerSettings.safeParse(readJson(folder, 'tokenizer_config.json') ?? {}).data;
+  if (settings?.add_eos_token !== true || settings.eos_token == null) return;
+  const { eos_token: name } = settings;
+  const { post_processor: adds } = z.looseObject({}).parse(readJson(folder, 'tokenizer.json') ?? {});
+  if (JSON.stringify(adds ?? null).includes(JSON.stringify(name))) return;
+  throw invalid(
+    `tokenizer_config.json: add_eos_token is true, but tokenizer.json adds no ${name}: save the tokenizer anew ` +
+      "(AutoTokenizer.from_pretrained('folder').save_pretrained('folder'))",
+  );
 }
 
 function modulesOf(folder: string): z.output<typeof Modules> {
