@@ -1,11 +1,12 @@
 /** One variant of a model: from the folder to an ONNX file. Runs in a thread of its own (`build-thread.ts`). */
 import { join } from 'node:path';
 import { saveModel } from '@shoal/onnx';
-import { architectureOf, buildModel } from '../architectures/table.js';
+import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
 import { ORIGINS_KEY } from '../origins.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
+import { purposeOf } from './purpose.js';
 import { readJson } from './source-files.js';
 import { storeNarrow } from './store-narrow.js';
 
@@ -26,12 +27,13 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
     saveModel(model, path);
     return changes;
   }
-  const config = readJson(folder, 'config.json');
+  const { config, task, judge } = purposeOf(folder);
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
     checkpoint: openCheckpoint(folder),
-    precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
+    precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
+    judge,
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.
   saveModel(dtype === 'fp32' || dtype.startsWith(KEPT) ? storeNarrow(model) : model, path);
