@@ -36,6 +36,7 @@ export const RotaryParameters = z.strictObject({
   partial_rotary_factor: part.nullish(),
   short_factor: z.array(ratio).nullish(),
   long_factor: z.array(ratio).nullish(),
+  divisors: z.array(ratio).nullish(),
 });
 export type RotaryParameters = z.output<typeof RotaryParameters>;
 
@@ -130,6 +131,17 @@ function rotaryOf(
         rotary: of(plain.map((frequency) => llama3(frequency, original, factor, low, high))),
         maxContext: context,
       };
+    }
+    // Not of transformers: GGUF files have what llama3 comes to as a list.
+    case 'divided': {
+      const divide = (frequency: number, i: number) => frequency / divisors[i]!;
+      const divisors = parameters.divisors ?? [];
+      if (divisors.length !== plain.length) {
+        throw invalid(
+          `config.json: ${where}.divisors must be a list of ${plain.length} numbers, one for each pair that is turned`,
+        );
+      }
+      return { rotary: of(plain.map(divide)), maxContext: context };
     }
     case 'longrope':
       if (!longrope) break;

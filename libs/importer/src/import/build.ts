@@ -4,6 +4,7 @@ import { saveModel } from '@shoal/onnx';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
+import { openGguf } from '../gguf/open.js';
 import { ORIGINS_KEY } from '../origins.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
 import { purposeOf } from './purpose.js';
@@ -13,6 +14,8 @@ import { storeNarrow } from './store-narrow.js';
 export interface BuildOrder {
   /** Where the checkpoint or the ONNX file lies. */
   readonly folder: string;
+  /** The GGUF file that `folder` was unpacked from and that has the weights. */
+  readonly gguf?: string | undefined;
   /** Of an ONNX file to take as it is, relative to `folder`; undefined where the graph is built from the checkpoint. */
   readonly exported: string | undefined;
   readonly dtype: string;
@@ -21,7 +24,7 @@ export interface BuildOrder {
 }
 
 /** Returns what a reader should know of it, in words. @throws ShoalError `model_invalid`, `invalid_request` */
-export function buildVariant({ folder, exported, dtype, path }: BuildOrder): readonly string[] {
+export function buildVariant({ folder, gguf, exported, dtype, path }: BuildOrder): readonly string[] {
   if (exported !== undefined) {
     const { model, changes } = takeExport(join(folder, exported), dtype === 'fp16');
     saveModel(model, path);
@@ -31,7 +34,7 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
-    checkpoint: openCheckpoint(folder),
+    checkpoint: gguf === undefined ? openCheckpoint(folder) : openGguf(gguf),
     precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
     judge,
   });

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Architecture } from '../architectures/types.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
+import { openGguf } from '../gguf/open.js';
 import { invalid } from '../invalid.js';
 import { originsOf } from '../origins.js';
 import { purposeOf } from './purpose.js';
@@ -31,8 +32,10 @@ export interface FoundCheckpoint {
   readonly bytes: number;
   /** What quantised matrices are, in words; empty where none is. */
   readonly origins: readonly string[];
-  /** What holds the weights, relative to the folder. */
+  /** What holds the weights, relative to the folder; of a GGUF file, none. */
   readonly files: readonly string[];
+  /** The GGUF file that holds the weights, where one does. */
+  readonly gguf: string | undefined;
 }
 
 /** Graphs of another tool, taken as they are. */
@@ -52,14 +55,18 @@ export interface Inspected {
 const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });
 const SHARDS = 'model.safetensors.index.json';
 
-/** @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported */
-export function inspect(folder: string): Inspected {
+/**
+ * `folder` holds all of it or, of a GGUF file, what was unpacked of `gguf`.
+ *
+ * @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported
+ */
+export function inspect(folder: string, gguf?: string): Inspected {
   refuseFile(folder);
   const names = namesIn(folder);
   refuseAdapter(names);
   const shoal = readShoal(folder);
   const exported = onnxFilesIn(folder);
-  const checkpoint = names.includes('model.safetensors') || names.includes(SHARDS);
+  const checkpoint = gguf !== undefined || names.includes('model.safetensors') || names.includes(SHARDS);
   if (!checkpoint && exported.length === 0) {
     // Says it better where the weights are pickled.
     if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
@@ -70,7 +77,7 @@ export function inspect(folder: string): Inspected {
     return { ...inspectExports(folder, exported), shoal, notes: [] };
   }
   try {
-    const { found, notes, template } = inspectCheckpoint(folder, names, shoal);
+    const { found, notes, template } = inspectCheckpoint(folder, names, shoal, gguf);
     const own = template === undefined ? shoal : { ...shoal, pair_template: template };
     return { found, shoal: own, notes: [...notes, ...leftAside(exported)] };
   } catch (error) {
@@ -90,18 +97,27 @@ function inspectCheckpoint(
   folder: string,
   names: readonly string[],
   shoal: ShoalJson,
+  gguf: string | undefined,
 ): Pick<Inspected, 'found' | 'notes'> & { readonly template: string | undefined } {
   const { config, task, template, notes } = purposeOf(folder, shoal);
   const named = Named.parse(config);
   const architecture = named.architectures?.[0] ?? named.model_type ?? '';
   refuseWithoutTokenizer(names);
-  const checkpoint = openCheckpoint(folder);
-  const sharded = !names.includes('model.safetensors');
-  const files = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
-  const bytes = files.reduce((sum, name) => sum + lstatSync(join(folder, name)).size, 0);
+  const checkpoint = gguf === undefined ? openCheckpoint(folder) : openGguf(gguf);
+  const files = gguf === undefined ? weightFiles(folder, names) : [];
+  const bytes = [...files.map((name) => join(folder, name)), ...(gguf === undefined ? [] : [gguf])].reduce(
+    (sum, path) => sum + lstatSync(path).size,
+    0,
+  );
   const { parameters } = checkpoint;
   const origins = originsOf(checkpoint);
-  return { found: { kind: 'checkpoint', architecture, task, parameters, bytes, origins, files }, notes, template };
+  const found = { kind: 'checkpoint', architecture, task, parameters, bytes, origins, files, gguf } as const;
+  return { found, notes, template };
+}
+
+function weightFiles(folder: string, names: readonly string[]): readonly string[] {
+  if (names.includes('model.safetensors')) return ['model.safetensors'];
+  return [SHARDS, ...shardsOf(readJson(folder, SHARDS))];
 }
 
 /** `openCheckpoint` has checked the index. */
