@@ -68,7 +68,9 @@ function scaled(
     ...{ name, block, bytes, scaled: { bits, part, split } },
     dequantise(data) {
       const { levels, scales } = split(data);
-      return Float32Array.from(levels, (level, i) => level * scales[Math.floor(i / part)]!);
+      const out = new Float32Array(levels.length);
+      for (let i = 0; i < out.length; i++) out[i] = levels[i]! * scales[Math.floor(i / part)]!;
+      return out;
     },
   };
 }

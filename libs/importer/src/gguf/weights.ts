@@ -119,16 +119,18 @@ function keptBlocks(name: string, rows: number, columns: number, form: ScaledFor
   const split = () => form.split(data.bytes());
   return {
     ...{ rows, columns, format },
-    data() {
-      const { levels } = split();
-      if (form.bits === 8) return Uint8Array.from(levels, (level) => level + 128);
-      return Uint8Array.from(
-        { length: levels.length / 2 },
-        (_, n) => (levels[2 * n]! + 8) | ((levels[2 * n + 1]! + 8) << 4),
-      );
-    },
+    data: () => packed(split().levels, form.bits),
     scales: () => finite(name, split().scales),
   };
+}
+
+/** Integers whose zero is the middle of the range; of two in a byte the low half comes first. */
+function packed(levels: Int8Array, bits: 4 | 8): Uint8Array {
+  const bytes = new Uint8Array((levels.length * bits) / 8);
+  for (let n = 0; n < bytes.length; n++) {
+    bytes[n] = bits === 8 ? levels[n]! + 128 : (levels[2 * n]! + 8) | ((levels[2 * n + 1]! + 8) << 4);
+  }
+  return bytes;
 }
 
 /** @throws ShoalError `model_invalid` naming the first tensor of a form that cannot be imported */
