@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import tokenizers from 'tokenizers';
 import { Checkpoint } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 import { type ConfigSource, configOf, familyOf, type Json, refuseChanging } from './families.js';
@@ -37,6 +38,16 @@ export function unpackGguf(path: string, folder: string): void {
     },
   };
   for (const [name, json] of Object.entries(files)) writeFileSync(join(folder, name), `${JSON.stringify(json)}\n`);
+  tryTokenizer(join(folder, 'tokenizer.json'));
+}
+
+/** What is read when the model is served is read now. */
+function tryTokenizer(path: string): void {
+  try {
+    tokenizers.Tokenizer.fromFile(path);
+  } catch (error) {
+    throw invalid(`the tokenizer in the metadata cannot be used: ${(error as Error).message.slice(0, 500)}`, error);
+  }
 }
 
 /** The weights. @throws ShoalError `model_invalid` */
