@@ -59,6 +59,23 @@ async function load(name: string, dtype: string): Promise<Loaded> {
   return { session: await runtime.createSession(serialiseModel(model)), info: decoderInfoOf(model)! };
 }
 
+test.each(['llama-q4_0', 'llama-q3_k'])(
+  '%s in its own bits, activations as floats, has the logits of PyTorch',
+  async (name) => {
+    const { cases } = expectedOf(name);
+    const loaded = await load(name, 'kept-l0');
+    const logits = await logitsOf(
+      loaded,
+      cases.map(({ input_ids: ids }) => ({ ids, rotaryLength: ids.length })),
+      64,
+    );
+    for (const [n, { last_logits }] of cases.entries()) {
+      expect(difference(logits[n]!, last_logits)).toBeLessThan(TOLERANCE);
+    }
+    await loaded.session.release();
+  },
+);
+
 describe.each(NAMES)('%s', (name) => {
   const { tensors, cases, tokens } = expectedOf(name);
 

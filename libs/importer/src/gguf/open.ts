@@ -22,8 +22,8 @@ const MAX_FACTORS = 4096;
 /** Writes the small files of a model into `folder`. @throws ShoalError `model_invalid` with what is missing or not supported */
 export function unpackGguf(path: string, folder: string): void {
   const gguf = readGguf(path);
-  refuseForms(gguf.tensors);
-  const { config, metadata, vocabulary } = described(gguf);
+  const { config, metadata, vocabulary, ...model } = described(gguf);
+  checkpointOf(gguf, { config, ...model });
   const { texts, bos, eos, unknown, padding, ends } = vocabulary;
   const named = { bos_token: bos, eos_token: eos, unk_token: unknown, pad_token: padding };
   const tokens = Object.entries(named).flatMap(([name, id]) => (id === undefined ? [] : [[name, texts[id]] as const]));
@@ -53,10 +53,12 @@ function tryTokenizer(path: string): void {
 /** The weights. @throws ShoalError `model_invalid` */
 export function openGguf(path: string): Checkpoint {
   const gguf = readGguf(path);
-  refuseForms(gguf.tensors);
-  const { config, family } = described(gguf);
+  return checkpointOf(gguf, described(gguf));
+}
+
+function checkpointOf({ tensors }: Gguf, { config, family }: Pick<Described, 'config' | 'family'>): Checkpoint {
   const heads = { queries: Number(config.num_attention_heads), keys: Number(config.num_key_value_heads) };
-  return new Checkpoint(checkpointTensors(gguf.tensors, family, heads));
+  return new Checkpoint(checkpointTensors(tensors, family, heads));
 }
 
 interface Described extends Pick<ConfigSource, 'metadata' | 'family'> {
@@ -65,6 +67,7 @@ interface Described extends Pick<ConfigSource, 'metadata' | 'family'> {
 }
 
 function described({ metadata: values, tensors }: Gguf): Described {
+  refuseForms(tensors);
   const metadata = new Metadata(values);
   refuseParts(metadata);
   const architecture = needed(metadata.text(ARCHITECTURE), ARCHITECTURE);

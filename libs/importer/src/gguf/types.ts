@@ -77,9 +77,13 @@ function scaled(
 
 const HALVES = float16ToFloat32(Uint16Array.from({ length: 65_536 }, (_, bits) => bits));
 
-/** Reads the 16-bit float at a byte. */
+/** The 16-bit float at a byte. */
+export function bytesHalf(bytes: Uint8Array, at: number): number {
+  return HALVES[bytes[at]! | (bytes[at + 1]! << 8)]!;
+}
+
 function halfReader(bytes: Uint8Array): Half {
-  return (at) => HALVES[bytes[at]! | (bytes[at + 1]! << 8)]!;
+  return (at) => bytesHalf(bytes, at);
 }
 
 function view<T>(make: new (buffer: ArrayBufferLike, at: number, length: number) => T, width: number) {

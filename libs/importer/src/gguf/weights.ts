@@ -1,15 +1,14 @@
 /** The tensors of a GGUF file as those of a checkpoint: names, order of rows and gains of norms are Hugging Face's. */
-import { lazyData, type TensorData } from '@shoal/onnx';
+import { lazyData } from '@shoal/onnx';
 import type { StoredMatrix } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 import type { KeptBlocks } from '../kept-blocks.js';
 import { Matrix } from '../matrix.js';
-import type { BlockFormat } from '../precision/quantise-blocks.js';
 import type { SafetensorsType, StoredTensor } from '../safetensors.js';
 import type { GgufFamily } from './families.js';
 import type { GgufTensor } from './read.js';
 import { checkpointName } from './tensor-names.js';
-import type { ScaledForm } from './types.js';
+import { hasZeroPoints, splitZeroPoints } from './zero-points.js';
 
 /** Forms that checkpoints have too. */
 const FLOATS: ReadonlySet<string> = new Set<SafetensorsType>(['F32', 'F16', 'BF16']);
@@ -66,7 +65,7 @@ function matrix(
 ): StoredTensor | StoredMatrix {
   const [rows = 0, columns = 0] = shape;
   if (FLOATS.has(type.name) && order === undefined) return { type: type.name as SafetensorsType, shape, data };
-  const kept = type.scaled && keptBlocks(name, rows, columns, type.scaled, data);
+  const kept = keptBlocks(name, rows, columns, { type, data });
   const whole = new Matrix(rows, columns, () => numbersOf(name, { type, data }), kept);
   const stored = order === undefined ? whole : whole.pickRows(rows, order);
   // Floats whose rows are moved are no less floats.
@@ -113,14 +112,29 @@ function finite(name: string, values: Float32Array): Float32Array {
   throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
 }
 
-/** Levels and scales as MatMulNBits reads them. */
-function keptBlocks(name: string, rows: number, columns: number, form: ScaledForm, data: TensorData): KeptBlocks {
-  const format: BlockFormat = { bits: form.bits, block: form.part, symmetric: true };
-  const split = () => form.split(data.bytes());
+/** What MatMulNBits reads as it is: levels with scales, and zero points where there are such. Undefined for other forms. */
+function keptBlocks(
+  name: string,
+  rows: number,
+  columns: number,
+  { type, data }: Pick<GgufTensor, 'type' | 'data'>,
+): KeptBlocks | undefined {
+  const shape = { rows, columns };
+  if (type.scaled !== undefined) {
+    const { bits, part, split } = type.scaled;
+    return {
+      ...{ ...shape, format: { bits, block: part, symmetric: true } },
+      data: () => packed(split(data.bytes()).levels, bits),
+      scales: () => finite(name, split(data.bytes()).scales),
+    };
+  }
+  if (type.name !== 'Q4_1' || !hasZeroPoints(data.chunks())) return undefined;
+  const split = () => splitZeroPoints(data.bytes(), rows);
   return {
-    ...{ rows, columns, format },
-    data: () => packed(split().levels, form.bits),
+    ...{ ...shape, format: { bits: 4, block: 32, symmetric: false } },
+    data: () => split().data,
     scales: () => finite(name, split().scales),
+    zeroPoints: () => split().zeroPoints,
   };
 }
 
