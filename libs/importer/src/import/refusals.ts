@@ -45,7 +45,7 @@ export function explainNothing(folder: string, names: readonly string[]): Error 
   }
   const other = names.find((name) => name.endsWith('.safetensors'));
   const hint = other === undefined ? '' : ` (${other} is not the name of a whole model)`;
-  return invalid(`${folder} has neither ${WEIGHTS.join(' nor ')}, nor an ONNX file${hint}`);
+  return invalid(`${folder} has neither ${WEIGHTS.join(' nor ')}, nor an ONNX file, nor a GGUF file${hint}`);
 }
 
 /** @throws ShoalError `model_invalid` where the weights are not those of a whole model */

@@ -27,7 +27,7 @@ const CHECKPOINT = /\.(safetensors|onnx)$/i;
 export function openSource(path: string): Source {
   const gguf = ggufOf(path);
   if (gguf === undefined) return { path, folder: path, gguf, close() {} };
-  const folder = mkdtempSync(join(tmpdir(), 'shoal-gguf-'));
+  const folder = mkdtempSync(join(tmpdir(), `shoal-gguf-${process.pid}-`));
   const close = () => rmSync(folder, { recursive: true, force: true });
   try {
     unpackGguf(gguf, folder);
