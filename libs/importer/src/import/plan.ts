@@ -24,6 +24,8 @@ export interface Plan {
   readonly task: ImportTask | undefined;
   /** Files that the weights come from, relative to the folder. */
   readonly sources: readonly string[];
+  /** The GGUF file that the weights come from, where they do. */
+  readonly gguf?: string | undefined;
   /** Needed on disk at most. */
   readonly bytes: number;
 }
@@ -58,6 +60,7 @@ function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, 
     // Whether a classifier of texts ranks or classifies depends on its classes, which the loader counts.
     task: task ?? (found.task === 'text-classification' ? undefined : found.task),
     sources: found.files,
+    gguf: found.gguf,
     bytes: names.size * WIDEST * found.parameters,
   };
 }
@@ -107,7 +110,7 @@ function fileOf(dtype: string): string {
 export function describe({ found, notes }: Inspected, plan: Plan, folder: string, target: string): readonly string[] {
   const what =
     found.kind === 'checkpoint'
-      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of safetensors`
+      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of ${found.gguf === undefined ? 'safetensors' : 'GGUF'}`
       : `ONNX: ${found.files.map(({ path, dtype }) => `${path} (${dtype})`).join(', ')}`;
   const names = plan.variants.map(({ name, exported }) => (exported === undefined ? name : `${name} from ${exported}`));
   return [
