@@ -32,6 +32,8 @@ export interface FoundCheckpoint {
   readonly bytes: number;
   /** What quantised matrices are, in words; empty where none is. */
   readonly origins: readonly string[];
+  /** Whether there are matrices whose integers can be kept. */
+  readonly keepable: boolean;
   /** What holds the weights, relative to the folder; of a GGUF file, none. */
   readonly files: readonly string[];
   /** The GGUF file that holds the weights, where one does. */
@@ -111,7 +113,8 @@ function inspectCheckpoint(
   );
   const { parameters } = checkpoint;
   const origins = originsOf(checkpoint);
-  const found = { kind: 'checkpoint', architecture, task, parameters, bytes, origins, files, gguf } as const;
+  const keepable = checkpoint.quantised.some(({ matrix }) => matrix.kept !== undefined);
+  const found = { kind: 'checkpoint', architecture, task, parameters, bytes, origins, keepable, files, gguf } as const;
   return { found, notes, template };
 }
 

@@ -46,13 +46,13 @@ export function choose(folder: string, inspected: Inspected, dtypes: readonly st
 
 function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, dtypes: readonly string[]): Plan {
   const kind = found.task === 'text-generation' ? 'decoder' : 'encoder';
-  const standard = found.origins.length === 0 ? 'fp32' : KEPT;
+  const standard = found.keepable ? KEPT : 'fp32';
   const names = new Set((dtypes.length === 0 ? [standard] : dtypes).map((dtype) => precisionOf(dtype, kind).name));
   const kept = [...names].find((name) => name.startsWith(KEPT));
-  if (kept !== undefined && found.origins.length === 0) {
+  if (kept !== undefined && !found.keepable) {
     throw new ShoalError(
       'invalid_request',
-      `--dtype ${kept} is for quantised checkpoints, and this one is none: take fp32`,
+      `--dtype ${kept} is for weights that came as integers of 4 or 8 bits, and this model has none: take fp32`,
     );
   }
   return {

@@ -24,3 +24,26 @@ export function mutateBytes(bytes: Buffer, within: number, pick: (n: number) => 
   }
   return changed;
 }
+
+const ODD: readonly unknown[] = [
+  ...[0, 1, -1, 2, 3, 7, 8, 1.5, 2 ** 20, 2 ** 24, 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 60, 1e308, -0],
+  ...['', '..', '../../etc/passwd', '/etc/passwd', 'model.safetensors', '__proto__', 'F32', 'F64', 'I8', 'é\0'],
+  ...[null, true, false, [], {}, [1, 2], [[]], { a: 1 }, [2 ** 40, 2 ** 40], [0, 2 ** 53]],
+  ...['full_attention', 'dynamic', 'yarn', { rope_type: 'yarn', factor: 1e300 }, { rope_type: 'dynamic', factor: 1e9 }],
+];
+
+/** Changes one place of a JSON value, anywhere below. */
+export function mutateJson(json: unknown, pick: (n: number) => number): unknown {
+  const odd = () => ODD[pick(ODD.length)];
+  if (typeof json !== 'object' || json === null || pick(8) === 0) return odd();
+  const keys = Object.keys(json);
+  if (keys.length === 0) return odd();
+  const copy: Record<string, unknown> | unknown[] = Array.isArray(json) ? [...(json as unknown[])] : { ...json };
+  const key = keys[pick(keys.length)] as keyof typeof copy;
+  const kind = pick(6);
+  if (kind === 0) delete copy[key];
+  else if (kind === 1 && !Array.isArray(copy))
+    Object.defineProperty(copy, String(odd()), { value: copy[key], enumerable: true });
+  else (copy as Record<string, unknown>)[key as string] = mutateJson(copy[key], pick);
+  return copy;
+}
