@@ -36,8 +36,8 @@ export interface ImportContext {
   readonly cacheDir?: string;
   /** Tells a person what was found and what is done, a line at a time. */
   readonly say: (line: string) => void;
-  /** Bytes of the variant that is being written, a few times a second. */
-  readonly onProgress?: (variant: string, bytes: number) => void;
+  /** Bytes of the variant that have been written, and of how many, once that is known: a few times a second. */
+  readonly onProgress?: (variant: string, bytes: number, total: number | undefined) => void;
   /** Ends it; nothing is left of it. */
   readonly signal: AbortSignal;
 }
@@ -148,9 +148,12 @@ async function write(
   await copyFiles(folder, version, kept);
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);
-    const watch = setInterval(() => onProgress?.(name, sizeOf(join(version, 'onnx'), file)), PROGRESS_MS);
+    let total: number | undefined;
+    const watch = setInterval(() => onProgress?.(name, sizeOf(join(version, 'onnx'), file), total), PROGRESS_MS);
     try {
-      const changes = await runBuild({ folder, gguf, exported, dtype: name, path }, signal);
+      const changes = await runBuild({ folder, gguf, exported, dtype: name, path }, signal, (bytes) => {
+        total = bytes;
+      });
       say(`  ${name}: onnx/${file}, ${megabytes(sizeOf(join(version, 'onnx'), file))}`);
       for (const change of changes) say(`    ${change}`);
     } finally {

@@ -1,6 +1,6 @@
 /** One variant of a model: from the folder to an ONNX file. Runs in a thread of its own (`build-thread.ts`). */
 import { join } from 'node:path';
-import { saveModel } from '@shoal/onnx';
+import { type Model, saveModel } from '@shoal/onnx';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
@@ -23,12 +23,28 @@ export interface BuildOrder {
   readonly path: string;
 }
 
-/** Returns what a reader should know of it, in words. @throws ShoalError `model_invalid`, `invalid_request` */
-export function buildVariant({ folder, gguf, exported, dtype, path }: BuildOrder): readonly string[] {
+/**
+ * Returns what a reader should know of it, in words. `onSize` is told how many bytes will be written, before they are.
+ *
+ * @throws ShoalError `model_invalid`, `invalid_request`
+ */
+export function buildVariant(order: BuildOrder, onSize: (bytes: number) => void = () => {}): readonly string[] {
+  const { model, said } = variantOf(order);
+  onSize(weightBytes(model));
+  saveModel(model, order.path);
+  return said;
+}
+
+/** Of all weights together, those that are shared once. */
+function weightBytes({ graph }: Model): number {
+  const parts = new Set([...graph.initializers.values()].map(({ data }) => data));
+  return [...parts].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+function variantOf({ folder, gguf, exported, dtype }: BuildOrder): { model: Model; said: readonly string[] } {
   if (exported !== undefined) {
     const { model, changes } = takeExport(join(folder, exported), dtype === 'fp16');
-    saveModel(model, path);
-    return changes;
+    return { model, said: changes };
   }
   const { config, task, judge } = purposeOf(folder);
   const model = buildModel({
@@ -39,6 +55,6 @@ export function buildVariant({ folder, gguf, exported, dtype, path }: BuildOrder
     judge,
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.
-  saveModel(dtype === 'fp32' || dtype.startsWith(KEPT) ? storeNarrow(model) : model, path);
-  return model.metadata.get(ORIGINS_KEY)?.split('\n') ?? [];
+  const said = model.metadata.get(ORIGINS_KEY)?.split('\n') ?? [];
+  return { model: dtype === 'fp32' || dtype.startsWith(KEPT) ? storeNarrow(model) : model, said };
 }

@@ -34,6 +34,8 @@ export interface FoundCheckpoint {
   readonly origins: readonly string[];
   /** Whether there are matrices whose integers can be kept. */
   readonly keepable: boolean;
+  /** Weights in matrices that came as integers and become floats whatever is asked for. */
+  readonly loose: number;
   /** What holds the weights, relative to the folder; of a GGUF file, none. */
   readonly files: readonly string[];
   /** The GGUF file that holds the weights, where one does. */
@@ -114,7 +116,11 @@ function inspectCheckpoint(
   const { parameters } = checkpoint;
   const origins = originsOf(checkpoint);
   const keepable = checkpoint.quantised.some(({ matrix }) => matrix.kept !== undefined);
-  const found = { kind: 'checkpoint', architecture, task, parameters, bytes, origins, keepable, files, gguf } as const;
+  const loose = checkpoint.quantised
+    .filter(({ matrix }) => matrix.kept === undefined)
+    .reduce((sum, { shape: [rows, columns] }) => sum + rows * columns, 0);
+  const about = { kind: 'checkpoint', architecture, task, parameters, bytes } as const;
+  const found = { ...about, origins, keepable, loose, files, gguf };
   return { found, notes, template };
 }
 

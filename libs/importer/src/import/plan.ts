@@ -28,10 +28,9 @@ export interface Plan {
   readonly gguf?: string | undefined;
   /** Needed on disk at most. */
   readonly bytes: number;
+  /** Of the weights in 32 bits: the memory that comparing with fp32 takes; 0 where nothing is compared. */
+  readonly floatBytes: number;
 }
-
-/** Bytes of a weight at most. */
-const WIDEST = 4;
 
 /** @throws ShoalError `model_invalid` where the folder has no such dtype, `invalid_request` where there is none of that name */
 export function choose(folder: string, inspected: Inspected, dtypes: readonly string[]): Plan {
@@ -41,7 +40,7 @@ export function choose(folder: string, inspected: Inspected, dtypes: readonly st
   const sources = variants.flatMap(({ exported = '' }) => [exported, ...dataOf(folder, exported)]);
   // Halves become twice as large.
   const bytes = 2 * sources.reduce((sum, path) => sum + lstatSync(join(folder, path)).size, 0);
-  return { variants, task: shoal.task, sources: [...new Set(sources)], bytes };
+  return { variants, task: shoal.task, sources: [...new Set(sources)], bytes, floatBytes: 0 };
 }
 
 function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, dtypes: readonly string[]): Plan {
@@ -61,8 +60,27 @@ function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, 
     task: task ?? (found.task === 'text-classification' ? undefined : found.task),
     sources: found.files,
     gguf: found.gguf,
-    bytes: names.size * WIDEST * found.parameters,
+    bytes: [...names].reduce((sum, name) => sum + bytesOf(found, name), 0),
+    floatBytes: WHOLE * found.parameters,
   };
+}
+
+/** Of a weight that 32-bit floats hold, and 16-bit ones. */
+const [WHOLE, HALF] = [4, 2];
+/** Of a weight of 4 bits and of 8: with its part of a scale and a zero point, in blocks of 16. */
+const IN_BLOCKS = { int4: 0.8, int8: 1.32 };
+/** Of what is not weights, as tables of angles. */
+const BESIDE = 16 * 1024 * 1024;
+
+/** What a variant takes on disk at most. Weights that came in 16 bits stay in 16; scales that did may have to be widened. */
+function bytesOf({ parameters, bytes, origins, loose }: FoundCheckpoint, name: string): number {
+  const [base = ''] = name.split('-');
+  if (base === 'int4' || base === 'int8') {
+    return BESIDE + parameters * IN_BLOCKS[name.endsWith('-h8') || name.includes('-h8-') ? 'int8' : base];
+  }
+  if (base === KEPT) return BESIDE + 2 * bytes + WHOLE * loose;
+  if (base === 'fp16') return BESIDE + HALF * parameters;
+  return BESIDE + (origins.length === 0 ? Math.min(bytes, WHOLE * parameters) : WHOLE * parameters);
 }
 
 function chooseExports({ files }: FoundExport, dtypes: readonly string[]): PlannedVariant[] {
