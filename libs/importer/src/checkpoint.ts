@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
 import { Matrix, type StoredMatrix } from './matrix.js';
-import { toFloat32 } from './numbers.js';
+import { finiteFloats } from './numbers.js';
 import { readQuantised } from './quantised/read.js';
 import { readSafetensors, type StoredTensor } from './safetensors.js';
 
@@ -61,14 +61,14 @@ export class Checkpoint {
   matrix(name: string, rows: number, columns: number): Matrix {
     const tensor = this.#expect(name, [rows, columns]);
     if ('matrix' in tensor) return tensor.matrix;
-    return new Matrix(rows, columns, () => floats(tensor, name));
+    return new Matrix(rows, columns, () => finiteFloats(tensor, name));
   }
 
   /** A weight of one dimension: a bias, a norm. */
   vector(name: string, length: number): Float32Array {
     const tensor = this.#expect(name, [length]);
     if ('matrix' in tensor) throw new RangeError(`${name} is a matrix`);
-    return floats(tensor, name);
+    return finiteFloats(tensor, name);
   }
 
   #expect(name: string, shape: readonly number[]): StoredTensor | StoredMatrix {
@@ -80,22 +80,6 @@ export class Checkpoint {
     this.#asked.add(name);
     return tensor;
   }
-}
-
-function floats(tensor: StoredTensor, name: string): Float32Array {
-  const values = toFloat32(tensor);
-  if (values === undefined) {
-    throw invalid(`${name} is of type ${tensor.type}: only F32, F16, BF16 and F64 weights can be imported`);
-  }
-  if (!allFinite(values)) throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
-  return values;
-}
-
-function allFinite(values: Float32Array): boolean {
-  let sum = 0;
-  // Any number times 0 is 0, but for those: they leave NaN.
-  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
-  return sum === 0;
 }
 
 /**

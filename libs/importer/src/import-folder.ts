@@ -9,6 +9,7 @@ import { describeIssue, ModelName } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
 import { megabytes } from './import/megabytes.js';
+import { partsOf } from './import/open-weights.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
 import { openSource, type Source } from './import/source.js';
@@ -52,7 +53,7 @@ const PROGRESS_MS = 250;
  * the signal's reason
  */
 export async function importFolder(request: ImportRequest, context: ImportContext): Promise<string> {
-  const source = openSource(resolve(request.folder));
+  const source = openSource(resolve(request.folder), request.dtypes);
   try {
     return await importSource(source, request, context);
   } finally {
@@ -61,12 +62,12 @@ export async function importFolder(request: ImportRequest, context: ImportContex
 }
 
 async function importSource(
-  { folder, gguf, path: given }: Source,
+  { folder, weightsFile, path: given }: Source,
   request: ImportRequest,
   context: ImportContext,
 ): Promise<string> {
   const { say, signal } = context;
-  const found = inspect(folder, gguf);
+  const found = inspect(folder, weightsFile);
   const name = nameOf(request.name, given);
   const target = join(request.to, name, String(request.version));
   await refuseTaken(join(request.to, name), target, request.force);
@@ -140,7 +141,7 @@ async function write(
   { folder, given }: { readonly folder: string; readonly given: string },
   version: string,
   { found, shoal }: Inspected,
-  { variants, task, sources, gguf }: Plan,
+  { variants, task, sources, weightsFile }: Plan,
   { say, signal, onProgress }: ImportContext,
 ): Promise<void> {
   await mkdir(join(version, 'onnx'), { recursive: true });
@@ -151,7 +152,7 @@ async function write(
     let total: number | undefined;
     const watch = setInterval(() => onProgress?.(name, sizeOf(join(version, 'onnx'), file), total), PROGRESS_MS);
     try {
-      const changes = await runBuild({ folder, gguf, exported, dtype: name, path }, signal, (bytes) => {
+      const changes = await runBuild({ folder, weightsFile, exported, dtype: name, path }, signal, (bytes) => {
         total = bytes;
       });
       say(`  ${name}: onnx/${file}, ${megabytes(sizeOf(join(version, 'onnx'), file))}`);
@@ -168,9 +169,10 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  // What was unpacked of a GGUF file is no file of its own.
-  const files = gguf === undefined ? [...sources, ...kept].map((file) => join(folder, file)) : [gguf];
-  const root = gguf === undefined ? folder : dirname(gguf);
+  // What was unpacked is no file of its own.
+  const files =
+    weightsFile === undefined ? [...sources, ...kept].map((file) => join(folder, file)) : partsOf(weightsFile);
+  const root = weightsFile === undefined ? folder : dirname(weightsFile);
   await writeFile(join(version, 'source.json'), await recordOf({ root, given }, files, found, variants, signal));
 }
 

@@ -1,6 +1,7 @@
 /** Weights of two dimensions, read when they are written: one is in memory at a time. */
 import { lazyData, type TensorData } from '@shoal/onnx';
 import { dequantise, type KeptBlocks, pickKeptRows, stackKept } from './kept-blocks.js';
+import { transposed } from './transposed.js';
 
 export class Matrix {
   readonly rows: number;
@@ -36,7 +37,9 @@ export class Matrix {
 
   /** [columns, rows], as ONNX's MatMul multiplies. */
   get transposed(): TensorData {
-    this.#transposed ??= lazyData(4 * this.rows * this.columns, () => transpose(this.#read(), this.rows, this.columns));
+    this.#transposed ??= lazyData(4 * this.rows * this.columns, () =>
+      transposed(this.#read(), this.rows, this.columns),
+    );
     return this.#transposed;
   }
 
@@ -78,21 +81,4 @@ export function stackRows(parts: readonly Matrix[]): Matrix {
     return all;
   };
   return new Matrix(rows, columns, read, stackKept(parts.map(({ kept }) => kept)));
-}
-
-/** Tile edge in elements: both sides of a tile fit into the first-level cache. */
-const TILE = 32;
-
-function transpose(from: Float32Array, rows: number, columns: number): Float32Array {
-  const to = new Float32Array(from.length);
-  for (let top = 0; top < rows; top += TILE) {
-    const bottom = Math.min(rows, top + TILE);
-    for (let left = 0; left < columns; left += TILE) {
-      const right = Math.min(columns, left + TILE);
-      for (let row = top; row < bottom; row++) {
-        for (let column = left; column < right; column++) to[column * rows + row] = from[row * columns + column]!;
-      }
-    }
-  }
-  return to;
 }

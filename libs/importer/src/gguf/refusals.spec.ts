@@ -115,7 +115,7 @@ test('a folder with a GGUF file is taken with its licence and its shoal.json', (
   try {
     expect(readFileSync(join(source.folder, 'LICENSE'), 'utf8')).toBe('free');
     expect(readFileSync(join(source.folder, 'shoal.json'), 'utf8')).toContain('small');
-    expect(source.gguf).toBe(path);
+    expect(source.weightsFile).toBe(path);
   } finally {
     source.close();
   }

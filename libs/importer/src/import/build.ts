@@ -2,11 +2,10 @@
 import { join } from 'node:path';
 import { type Model, saveModel } from '@shoal/onnx';
 import { buildModel } from '../architectures/table.js';
-import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
-import { openGguf } from '../gguf/open.js';
 import { ORIGINS_KEY } from '../origins.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
+import { openWeights } from './open-weights.js';
 import { purposeOf } from './purpose.js';
 import { readJson } from './source-files.js';
 import { storeNarrow } from './store-narrow.js';
@@ -14,8 +13,8 @@ import { storeNarrow } from './store-narrow.js';
 export interface BuildOrder {
   /** Where the checkpoint or the ONNX file lies. */
   readonly folder: string;
-  /** The GGUF file that `folder` was unpacked from and that has the weights. */
-  readonly gguf?: string | undefined;
+  /** The GGUF or ONNX file that has the weights, where `folder` does not. */
+  readonly weightsFile?: string | undefined;
   /** Of an ONNX file to take as it is, relative to `folder`; undefined where the graph is built from the checkpoint. */
   readonly exported: string | undefined;
   readonly dtype: string;
@@ -41,7 +40,7 @@ function weightBytes({ graph }: Model): number {
   return [...parts].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
-function variantOf({ folder, gguf, exported, dtype }: BuildOrder): { model: Model; said: readonly string[] } {
+function variantOf({ folder, weightsFile, exported, dtype }: BuildOrder): { model: Model; said: readonly string[] } {
   if (exported !== undefined) {
     const { model, changes } = takeExport(join(folder, exported), dtype === 'fp16');
     return { model, said: changes };
@@ -50,7 +49,7 @@ function variantOf({ folder, gguf, exported, dtype }: BuildOrder): { model: Mode
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
-    checkpoint: gguf === undefined ? openCheckpoint(folder, config) : openGguf(gguf),
+    checkpoint: openWeights(folder, weightsFile, config),
     precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
     judge,
   });

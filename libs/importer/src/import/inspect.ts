@@ -6,9 +6,9 @@ import { z } from 'zod';
 import type { Architecture } from '../architectures/types.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
-import { openGguf } from '../gguf/open.js';
 import { invalid } from '../invalid.js';
 import { originsOf } from '../origins.js';
+import { openWeights, partsOf } from './open-weights.js';
 import { purposeOf } from './purpose.js';
 import {
   explainNothing,
@@ -36,10 +36,10 @@ export interface FoundCheckpoint {
   readonly keepable: boolean;
   /** Weights in matrices that came as integers and become floats whatever is asked for. */
   readonly loose: number;
-  /** What holds the weights, relative to the folder; of a GGUF file, none. */
+  /** What holds the weights, relative to the folder; none where `weightsFile` does. */
   readonly files: readonly string[];
-  /** The GGUF file that holds the weights, where one does. */
-  readonly gguf: string | undefined;
+  /** The GGUF or ONNX file that holds the weights, where one does. */
+  readonly weightsFile: string | undefined;
 }
 
 /** Graphs of another tool, taken as they are. */
@@ -60,17 +60,17 @@ const Named = z.object({ architectures: z.array(z.string()).nullish(), model_typ
 const SHARDS = 'model.safetensors.index.json';
 
 /**
- * `folder` holds all of it or, of a GGUF file, what was unpacked of `gguf`.
+ * `folder` holds all of it but, where one is given, the weights: those are in `weightsFile`.
  *
  * @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported
  */
-export function inspect(folder: string, gguf?: string): Inspected {
+export function inspect(folder: string, weightsFile?: string): Inspected {
   refuseFile(folder);
   const names = namesIn(folder);
   refuseAdapter(names);
   const shoal = readShoal(folder);
   const exported = onnxFilesIn(folder);
-  const checkpoint = gguf !== undefined || names.includes('model.safetensors') || names.includes(SHARDS);
+  const checkpoint = weightsFile !== undefined || names.includes('model.safetensors') || names.includes(SHARDS);
   if (!checkpoint && exported.length === 0) {
     // Says it better where the weights are pickled.
     if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
@@ -81,7 +81,7 @@ export function inspect(folder: string, gguf?: string): Inspected {
     return { ...inspectExports(folder, exported), shoal, notes: [] };
   }
   try {
-    const { found, notes, template } = inspectCheckpoint(folder, names, shoal, gguf);
+    const { found, notes, template } = inspectCheckpoint(folder, names, shoal, weightsFile);
     const own = template === undefined ? shoal : { ...shoal, pair_template: template };
     return { found, shoal: own, notes: [...notes, ...leftAside(exported)] };
   } catch (error) {
@@ -101,18 +101,16 @@ function inspectCheckpoint(
   folder: string,
   names: readonly string[],
   shoal: ShoalJson,
-  gguf: string | undefined,
+  weightsFile: string | undefined,
 ): Pick<Inspected, 'found' | 'notes'> & { readonly template: string | undefined } {
   const { config, task, template, notes } = purposeOf(folder, shoal);
   const named = Named.parse(config);
   const architecture = named.architectures?.[0] ?? named.model_type ?? '';
   refuseWithoutTokenizer(names);
-  const checkpoint = gguf === undefined ? openCheckpoint(folder, config) : openGguf(gguf);
-  const files = gguf === undefined ? weightFiles(folder, names) : [];
-  const bytes = [...files.map((name) => join(folder, name)), ...(gguf === undefined ? [] : [gguf])].reduce(
-    (sum, path) => sum + lstatSync(path).size,
-    0,
-  );
+  const checkpoint = openWeights(folder, weightsFile, config);
+  const files = weightsFile === undefined ? weightFiles(folder, names) : [];
+  const parts = weightsFile === undefined ? files.map((name) => join(folder, name)) : partsOf(weightsFile);
+  const bytes = parts.reduce((sum, path) => sum + lstatSync(path).size, 0);
   const { parameters } = checkpoint;
   const origins = originsOf(checkpoint);
   const keepable = checkpoint.quantised.some(({ matrix }) => matrix.kept !== undefined);
@@ -120,7 +118,7 @@ function inspectCheckpoint(
     .filter(({ matrix }) => matrix.kept === undefined)
     .reduce((sum, { shape: [rows, columns] }) => sum + rows * columns, 0);
   const about = { kind: 'checkpoint', architecture, task, parameters, bytes } as const;
-  const found = { ...about, origins, keepable, loose, files, gguf };
+  const found = { ...about, origins, keepable, loose, files, weightsFile };
   return { found, notes, template };
 }
 
@@ -140,8 +138,8 @@ function inspectExports(folder: string, exported: readonly string[]): Pick<Inspe
   if (files.length > 0) return { found: { kind: 'export', files } };
   if (parts.length > 0) {
     throw invalid(
-      `${parts.join(', ')}: parts of a model that generates text, which are not taken from ONNX yet: ` +
-        'import its checkpoint (model.safetensors)',
+      `${parts.join(', ')}: parts of a model, which are not taken from ONNX: import its checkpoint (model.safetensors) or, of one that ` +
+        'generates text, an export in one file (model.onnx)',
     );
   }
   const [only = '', ...more] = unknown;

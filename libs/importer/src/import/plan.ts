@@ -1,12 +1,14 @@
 /** What to make of what was found: which variants, under which names, from which files; and how to say it. */
 import { lstatSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
+import { basename, dirname, join, posix } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { loadModel, readSignature } from '@shoal/onnx';
+import { generatesText } from '../exports/open-decoder.js';
 import { invalid } from '../invalid.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
 import type { FoundCheckpoint, FoundExport, ImportTask, Inspected } from './inspect.js';
 import { megabytes } from './megabytes.js';
+import { GGUF } from './open-weights.js';
 
 export interface PlannedVariant {
   /** As `--dtype` has it. */
@@ -24,8 +26,8 @@ export interface Plan {
   readonly task: ImportTask | undefined;
   /** Files that the weights come from, relative to the folder. */
   readonly sources: readonly string[];
-  /** The GGUF file that the weights come from, where they do. */
-  readonly gguf?: string | undefined;
+  /** The GGUF or ONNX file that the weights come from, where they do. */
+  readonly weightsFile?: string | undefined;
   /** Needed on disk at most. */
   readonly bytes: number;
   /** Of the weights in 32 bits: the memory that comparing with fp32 takes; 0 where nothing is compared. */
@@ -59,7 +61,7 @@ function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, 
     // Whether a classifier of texts ranks or classifies depends on its classes, which the loader counts.
     task: task ?? (found.task === 'text-classification' ? undefined : found.task),
     sources: found.files,
-    gguf: found.gguf,
+    weightsFile: found.weightsFile,
     bytes: [...names].reduce((sum, name) => sum + bytesOf(found, name), 0),
     floatBytes: WHOLE * found.parameters,
   };
@@ -99,25 +101,16 @@ function chooseExports({ files }: FoundExport, dtypes: readonly string[]): Plann
   });
 }
 
-/**
- * Inputs that hold the keys and values of a layer, as the exporters of decoders call them: past_key_values.0.key, past.0.value,
- * past_key_0, past_conv.3. Time series have a past_values, which is none.
- */
-const CACHE = /^past(_(key_values|(key|value)(_self|_cross)?|conv|ssm|recurrent))?[._]\d+([._]\w+)*$/;
-
 /** Checks a file, and names those that it keeps weights in, relative to `folder`. */
 function dataOf(folder: string, exported: string): readonly string[] {
   const path = join(folder, exported);
   loadModel(path);
-  const { inputs, externalFiles } = readSignature(path);
-  const cache = inputs.find(({ name }) => CACHE.test(name));
-  if (cache !== undefined) {
+  if (generatesText(path)) {
     throw invalid(
-      `${exported} generates text (it takes ${cache.name}): such graphs are built from the checkpoint ` +
-        '(model.safetensors), and not taken from ONNX yet',
+      `${exported} generates text, and its architecture is not known: see docs/importing-models.md for those that are`,
     );
   }
-  return externalFiles.map((file) => posix.join(dirname(exported), file));
+  return readSignature(path).externalFiles.map((file) => posix.join(dirname(exported), file));
 }
 
 function fileOf(dtype: string): string {
@@ -128,7 +121,7 @@ function fileOf(dtype: string): string {
 export function describe({ found, notes }: Inspected, plan: Plan, folder: string, target: string): readonly string[] {
   const what =
     found.kind === 'checkpoint'
-      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of ${found.gguf === undefined ? 'safetensors' : 'GGUF'}`
+      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of ${formOf(found.weightsFile)}`
       : `ONNX: ${found.files.map(({ path, dtype }) => `${path} (${dtype})`).join(', ')}`;
   const names = plan.variants.map(({ name, exported }) => (exported === undefined ? name : `${name} from ${exported}`));
   return [
@@ -137,4 +130,9 @@ export function describe({ found, notes }: Inspected, plan: Plan, folder: string
     ...notes.map((note) => `  ${note}`),
     `Writing ${names.join(', ')} to ${target}`,
   ];
+}
+
+function formOf(weightsFile: string | undefined): string {
+  if (weightsFile === undefined) return 'safetensors';
+  return GGUF.test(weightsFile) ? 'GGUF' : `ONNX (${basename(weightsFile)})`;
 }

@@ -76,9 +76,14 @@ function variantOf(model: Model, variant: string, path: string): Model {
 }
 
 /** The same checkpoint in fp32, for comparing only. */
-async function buildReference(draft: string, folder: string, { gguf }: Plan, signal: AbortSignal): Promise<string> {
+async function buildReference(
+  draft: string,
+  folder: string,
+  { weightsFile }: Plan,
+  signal: AbortSignal,
+): Promise<string> {
   await mkdir(join(draft, '.reference'), { recursive: true });
   const path = join(draft, '.reference', 'model.onnx');
-  await runBuild({ folder, gguf, exported: undefined, dtype: 'fp32', path }, signal);
+  await runBuild({ folder, weightsFile, exported: undefined, dtype: 'fp32', path }, signal);
   return path;
 }

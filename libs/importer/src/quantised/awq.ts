@@ -7,10 +7,12 @@
  */
 import { z } from 'zod';
 import type { StoredMatrix } from '../matrix.js';
+import { finiteFloats } from '../numbers.js';
+import { transposed } from '../transposed.js';
 import { matrixOfGroups } from './groups.js';
 import { originOf } from './origin.js';
 import { REMEDY } from './remedy.js';
-import { type Parts, transposed, wordsOf } from './tensors.js';
+import { type Parts, wordsOf } from './tensors.js';
 
 export const AwqFields = z.object({
   bits: z.literal(4, { error: ({ input }) => `${JSON.stringify(input)} is not supported, only 4: ${REMEDY}` }),
@@ -47,7 +49,7 @@ export function awqMatrix(parts: Parts, settings: AwqSettings): StoredMatrix {
   const matrix = matrixOfGroups({
     ...{ rows: outputs, columns: inputs, bits: BITS, group },
     levels: () => pairs(byOutput(wordsOf(packed), inputs, packed.columns)),
-    scales: () => transposed(parts.floats('scales', scales), groups, outputs),
+    scales: () => transposed(finiteFloats(scales, `${parts.name}.scales`), groups, outputs),
     zeros: () => byOutput(wordsOf(zeros), groups, packed.columns),
   });
   return { shape: [outputs, inputs], matrix, origin: originOf('AWQ', matrix, BITS, group, inputs) };

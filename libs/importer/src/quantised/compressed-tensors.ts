@@ -12,6 +12,7 @@
 import { z } from 'zod';
 import { invalid } from '../invalid.js';
 import { Matrix, type StoredMatrix } from '../matrix.js';
+import { finiteFloats } from '../numbers.js';
 import type { StoredTensor } from '../safetensors.js';
 import { FLOAT8_E4M3 } from './float8.js';
 import { matrixOfGroups } from './groups.js';
@@ -136,7 +137,7 @@ function groupsOf(parts: Parts, rows: number, columns: number): number {
 }
 
 function scalesOf(parts: Parts, rows: number, groups: number): Float32Array {
-  const values = parts.floats(COMPRESSED_MARK, parts.find(COMPRESSED_MARK)!);
+  const values = finiteFloats(parts.find(COMPRESSED_MARK)!, `${parts.name}.${COMPRESSED_MARK}`);
   return values.length === 1 ? new Float32Array(rows * groups).fill(values[0]!) : values;
 }
 

@@ -10,10 +10,12 @@ import { z } from 'zod';
 import { only } from '../config-fields.js';
 import { invalid } from '../invalid.js';
 import type { StoredMatrix } from '../matrix.js';
+import { finiteFloats } from '../numbers.js';
+import { transposed } from '../transposed.js';
 import { matrixOfGroups } from './groups.js';
 import { originOf } from './origin.js';
 import { REMEDY } from './remedy.js';
-import { indexOf, type Parts, transposed, wordsOf } from './tensors.js';
+import { indexOf, type Parts, wordsOf } from './tensors.js';
 
 export const GptqFields = z.object({
   bits: z.literal([4, 8], {
@@ -54,7 +56,7 @@ export function gptqMatrix(parts: Parts, settings: GptqSettings): StoredMatrix {
     ...(groupOf && { groupOf }),
     // The words of one output, one behind the other, are the bytes that MatMulNBits reads.
     levels: () => new Uint8Array(transposed(wordsOf(packed), packed.rows, outputs).buffer),
-    scales: () => transposed(parts.floats('scales', scales), groups, outputs),
+    scales: () => transposed(finiteFloats(scales, `${parts.name}.scales`), groups, outputs),
     zeros: () => zerosOf(parts, wordsOf(zeros), { groups, outputs, bits, added }),
   });
   return { shape: [outputs, inputs], matrix, origin: originOf('GPTQ', matrix, bits, group, inputs) };

@@ -1,6 +1,5 @@
 /** The tensors that one quantised matrix consists of, checked before they are used. */
 import { invalid } from '../invalid.js';
-import { toFloat32 } from '../numbers.js';
 import type { SafetensorsType, StoredTensor } from '../safetensors.js';
 
 /** Of one matrix: what stands below its name in the checkpoint. */
@@ -48,15 +47,6 @@ export class Parts {
     if (shape.length !== expected.length || shape.some((dim, n) => dim !== expected[n]))
       throw this.shaped(suffix, shape, expected);
   }
-
-  /** @throws ShoalError `model_invalid` where it does not hold finite floats */
-  floats(suffix: string, tensor: StoredTensor): Float32Array {
-    const values = toFloat32(tensor);
-    if (values === undefined)
-      throw invalid(`${this.name}.${suffix} is of type ${tensor.type}: scales have to be floats`);
-    if (!values.every(Number.isFinite)) throw invalid(`${this.name}.${suffix} holds NaN or infinite numbers`);
-    return values;
-  }
 }
 
 /** Of a tensor of 32-bit integers, as they are stored: in memory. */
@@ -76,20 +66,4 @@ export function indexOf(parts: Parts, suffix: string, columns: number, groups: n
   const beyond = index.find((own) => own >= groups);
   if (beyond !== undefined) throw invalid(`${parts.name}.${suffix} names the group ${beyond | 0} of ${groups}`);
   return index;
-}
-
-/** [rows, columns] → [columns, rows], in tiles that caches hold. */
-export function transposed<T extends Uint32Array | Float32Array>(from: T, rows: number, columns: number): T {
-  const to = new (from.constructor as new (length: number) => T)(from.length);
-  const tile = 32;
-  for (let top = 0; top < rows; top += tile) {
-    const bottom = Math.min(rows, top + tile);
-    for (let left = 0; left < columns; left += tile) {
-      const right = Math.min(columns, left + tile);
-      for (let row = top; row < bottom; row++) {
-        for (let column = left; column < right; column++) to[column * rows + row] = from[row * columns + column]!;
-      }
-    }
-  }
-  return to;
 }
