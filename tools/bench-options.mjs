@@ -15,6 +15,7 @@ export const PARTS = /** @type {const} */ ([
   'generation-reuse',
   'scale',
   'limits',
+  'imports',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

@@ -2,14 +2,13 @@
  * Decoders: what it takes to import a checkpoint of 135 million parameters, and how fast the imported graph decodes with
  * 4-bit weights beside the graph that ONNX Runtime's own tools make, driven as directly as it can be.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '@shoal/importer';
 import { saveModel } from '@shoal/onnx';
 import type { DecodeOrder } from './decode-process.js';
+import { importOnce } from './import-once.js';
 import { type Measure, measure } from './measure.js';
 import { plainDecoder } from './plain-decoder.js';
 import { type Running, startProcess } from './processes.js';
@@ -117,22 +116,6 @@ async function importRounds(
       row(`largest resident set, at most ${IMPORT_MIB}`, mebibytes, 'MiB'),
     ],
   };
-}
-
-/** Resolves to the largest resident set in MiB. */
-async function importOnce(args: readonly string[]): Promise<number> {
-  const preload = new URL('peak-memory.js', import.meta.url).href;
-  const child = spawn(process.execPath, ['--import', preload, join(ROOT, 'apps/cli/bin/shoal.mjs'), ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors += text;
-  });
-  const [code] = (await once(child, 'close')) as [number | null];
-  const peak = /peak resident set in MiB: (\d+)/.exec(errors)?.[1];
-  if (code !== 0 || peak === undefined) throw new Error(`shoal import failed:\n${errors}`);
-  return Number(peak);
 }
 
 async function startDecoder(kind: 'shoal' | 'plain', model: string, size: string): Promise<Decoder> {

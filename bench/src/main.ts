@@ -7,6 +7,7 @@ import { generationBench } from './generation/generation-bench.js';
 import { generationMixedBench } from './generation/generation-mixed.js';
 import { generationRedisBench } from './generation/generation-redis.js';
 import { generationReuseBench } from './generation/generation-reuse.js';
+import { importsBench } from './imports-bench.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { queueBench } from './queue-bench.js';
@@ -32,6 +33,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     'generation-reuse': () => generationReuseBench(options),
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
+    imports: async () => [await importsBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

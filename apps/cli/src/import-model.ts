@@ -44,6 +44,7 @@ function say(line: string): void {
   console.log(line);
 }
 
-function showProgress(variant: string, bytes: number): void {
-  process.stderr.write(`${CLEAR}  ${variant}: ${(bytes / 1e6).toFixed(0)} MB written`);
+function showProgress(variant: string, bytes: number, total: number | undefined): void {
+  const of = total === undefined ? '' : ` of ${(total / 1e6).toFixed(0)}`;
+  process.stderr.write(`${CLEAR}  ${variant}: ${(bytes / 1e6).toFixed(0)}${of} MB written`);
 }

@@ -116,7 +116,7 @@ describe('is refused in words that help', () => {
     [['run', 'a', ...Array.from('abcde', (text) => `--stop=${text}`)], 'stop takes up to 4 texts.'],
     [['import'], "missing required argument 'folder'"],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],
-    [['import', 'a', '--dtype', 'fp32,'], 'It takes fp32, fp16, int8 or int4, or several: fp32,int8.'],
+    [['import', 'a', '--dtype', 'fp32,'], 'It takes fp32, fp16, int8, int4, kept, or several: fp32,int8.'],
     [['fetch-model'], "required option '--url <url>' not specified"],
     [['fetch-model', '--url=https://a/b', '--sha256=abc', '--to=m'], 'It takes 64 hexadecimal digits.'],
     [['fetch-model', '--url=https://a/b', hash], "required option '--to <folder>' not specified"],

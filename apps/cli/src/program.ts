@@ -67,12 +67,12 @@ export function createProgram(version: string, actions: Actions): Command {
   program
     .command('import')
     .description(
-      'make a model of a Hugging Face folder (safetensors) or of ONNX files: checked, tried, then put in place',
+      'make a model of a Hugging Face folder (safetensors), a GGUF file or ONNX files: checked, tried, then put in place',
     )
-    .argument('<folder>', 'what to import')
-    .option('--name <name>', "of the model (default: the folder's)")
+    .argument('<folder>', 'what to import: a folder, or a .gguf file')
+    .option('--name <name>', "of the model (default: the folder's or the file's)")
     .option('--version <n>', 'of the model', whole(1, 999_999_999), 1)
-    .option('--dtype <list>', 'fp32, fp16, int8 or int4; several make several variants: fp32,int8', listOf)
+    .option('--dtype <list>', 'fp32, fp16, int8, int4 or kept; several make several variants: fp32,int8', listOf)
     .option('--to <folder>', 'folder of models (default: SHOAL_MODELS_DIR)', (folder) => resolve(folder))
     .option('--force', 'replace a version that is there')
     .option('--report', "measure the variants side by side: quality on the folder's eval.jsonl, size, speed")
@@ -153,7 +153,7 @@ function whole(least: number, most: number): (value: string) => number {
 function listOf(value: string): string[] {
   const parts = value.split(',').map((part) => part.trim());
   if (!parts.includes('')) return parts;
-  throw new InvalidArgumentError('It takes fp32, fp16, int8 or int4, or several: fp32,int8.');
+  throw new InvalidArgumentError('It takes fp32, fp16, int8, int4, kept, or several: fp32,int8.');
 }
 
 /** Not checked while the line is read: what is wrong is shown then, and may hold a password. */

@@ -3,8 +3,9 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
-import { Matrix } from './matrix.js';
-import { toFloat32 } from './numbers.js';
+import { Matrix, type StoredMatrix } from './matrix.js';
+import { finiteFloats } from './numbers.js';
+import { readQuantised } from './quantised/read.js';
 import { readSafetensors, type StoredTensor } from './safetensors.js';
 
 const SINGLE = 'model.safetensors';
@@ -18,11 +19,14 @@ const PICKLES = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pt'
 
 /** Tensors by name, with a note of which were asked for. */
 export class Checkpoint {
-  readonly #tensors: ReadonlyMap<string, StoredTensor>;
+  readonly #tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>;
+  readonly #spare: ReadonlySet<string>;
   readonly #asked = new Set<string>();
 
-  constructor(tensors: ReadonlyMap<string, StoredTensor>) {
+  /** `spare` are tensors that change nothing where nobody asks for them. */
+  constructor(tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>, spare: ReadonlySet<string> = new Set()) {
     this.#tensors = tensors;
+    this.#spare = spare;
   }
 
   has(name: string): boolean {
@@ -38,9 +42,14 @@ export class Checkpoint {
     return [...this.#tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);
   }
 
+  /** Those that came in a form of their own. */
+  get quantised(): readonly StoredMatrix[] {
+    return [...this.#tensors.values()].filter((tensor) => 'matrix' in tensor);
+  }
+
   /** Tensors that nobody has asked for: what an architecture does not know would be lost silently. */
   get unused(): readonly string[] {
-    return this.names.filter((name) => !this.#asked.has(name));
+    return this.names.filter((name) => !this.#asked.has(name) && !this.#spare.has(name));
   }
 
   /** Says that a tensor is left out on purpose, so that it does not count as unused. */
@@ -51,15 +60,18 @@ export class Checkpoint {
   /** A weight of two dimensions as PyTorch stores it: [out, in] of a linear layer, [count, width] of an embedding. */
   matrix(name: string, rows: number, columns: number): Matrix {
     const tensor = this.#expect(name, [rows, columns]);
-    return new Matrix(rows, columns, () => floats(tensor, name));
+    if ('matrix' in tensor) return tensor.matrix;
+    return new Matrix(rows, columns, () => finiteFloats(tensor, name));
   }
 
   /** A weight of one dimension: a bias, a norm. */
   vector(name: string, length: number): Float32Array {
-    return floats(this.#expect(name, [length]), name);
+    const tensor = this.#expect(name, [length]);
+    if ('matrix' in tensor) throw new RangeError(`${name} is a matrix`);
+    return finiteFloats(tensor, name);
   }
 
-  #expect(name: string, shape: readonly number[]): StoredTensor {
+  #expect(name: string, shape: readonly number[]): StoredTensor | StoredMatrix {
     const tensor = this.#tensors.get(name);
     if (tensor === undefined) throw invalid(`the checkpoint has no tensor ${name}`);
     if (tensor.shape.length !== shape.length || tensor.shape.some((dim, n) => dim !== shape[n])) {
@@ -70,26 +82,19 @@ export class Checkpoint {
   }
 }
 
-function floats(tensor: StoredTensor, name: string): Float32Array {
-  const values = toFloat32(tensor);
-  if (values === undefined) {
-    throw invalid(`${name} is of type ${tensor.type}: only F32, F16, BF16 and F64 weights can be imported`);
-  }
-  if (!allFinite(values)) throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
-  return values;
+/**
+ * Opens the weights of `folder`; `config` is its config.json, which says how they are quantised.
+ *
+ * @throws ShoalError `model_invalid` with what is missing, wrong or not supported
+ */
+export function openCheckpoint(folder: string, config?: unknown): Checkpoint {
+  const { tensors, spare } = readQuantised(openTensors(folder), config);
+  return new Checkpoint(tensors, spare);
 }
 
-function allFinite(values: Float32Array): boolean {
-  let sum = 0;
-  // Any number times 0 is 0, but for those: they leave NaN.
-  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
-  return sum === 0;
-}
-
-/** Opens the weights of `folder`. @throws ShoalError `model_invalid` with what is missing or wrong */
-export function openCheckpoint(folder: string): Checkpoint {
-  if (fileIn(folder, SINGLE)) return new Checkpoint(readSafetensors(join(folder, SINGLE)));
-  if (fileIn(folder, INDEX)) return new Checkpoint(readShards(folder));
+function openTensors(folder: string): ReadonlyMap<string, StoredTensor> {
+  if (fileIn(folder, SINGLE)) return readSafetensors(join(folder, SINGLE));
+  if (fileIn(folder, INDEX)) return readShards(folder);
   const pickle = PICKLES.find((name) => lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined);
   throw invalid(
     pickle === undefined

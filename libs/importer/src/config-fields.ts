@@ -24,12 +24,17 @@ export function only<const T extends string | number | boolean>(...values: reado
 }
 
 /** A field that must not be there, or be empty. */
-export const absent = z
-  .unknown()
-  .refine((value) => value === null || (typeof value === 'object' && Object.keys(value).length === 0), {
-    error: ({ input }) => `${shown(input)} is not supported`,
-  })
-  .optional();
+export const absent = absentOr('');
+
+/** `remedy` is what to do where it is there. */
+function absentOr(remedy: string) {
+  return z
+    .unknown()
+    .refine((value) => value === null || (typeof value === 'object' && Object.keys(value).length === 0), {
+      error: ({ input }) => `${shown(input)} is not supported${remedy}`,
+    })
+    .optional();
+}
 
 /** By Hugging Face's names. */
 const ACTIVATIONS = ['gelu', 'gelu_new', 'gelu_fast', 'gelu_pytorch_tanh', 'relu', 'silu', 'swish'] as const;
@@ -45,12 +50,19 @@ export const common = {
   pad_token_id: z.int().min(0).nullish(),
   id2label: z.record(z.string(), z.string()).nullish(),
   num_labels: size.nullish(),
-  quantization_config: absent,
+  quantization_config: absentOr(': import the model that it was made from, with --dtype int8'),
   pruned_heads: absent,
   is_decoder: only(false),
   is_encoder_decoder: only(false),
   add_cross_attention: only(false),
 };
+
+/** Of a class that scores texts. */
+export const withLabels = z.object({
+  pad_token_id: common.pad_token_id,
+  id2label: common.id2label,
+  num_labels: common.num_labels,
+});
 
 export type WithLabels = Readonly<Pick<z.infer<z.ZodObject<typeof common>>, 'id2label' | 'num_labels'>>;
 

@@ -1,5 +1,6 @@
 /** From the number formats of checkpoints to 32-bit floats: exactly, but for 64-bit floats, which are rounded. */
 import { bfloat16ToFloat32, float16ToFloat32 } from '@shoal/onnx';
+import { invalid } from './invalid.js';
 import type { StoredTensor } from './safetensors.js';
 
 /** The numbers of a tensor of floats, in memory. Undefined for integers, which are no weights. */
@@ -20,4 +21,21 @@ export function toFloat32({ type, data }: StoredTensor): Float32Array | undefine
     default:
       return undefined;
   }
+}
+
+/** The numbers of a tensor called `name`. @throws ShoalError `model_invalid` where they are no floats, or not finite */
+export function finiteFloats(tensor: StoredTensor, name: string): Float32Array {
+  const values = toFloat32(tensor);
+  if (values === undefined) {
+    throw invalid(`${name} is of type ${tensor.type}: only F32, F16, BF16 and F64 weights can be imported`);
+  }
+  if (!allFinite(values)) throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
+  return values;
+}
+
+function allFinite(values: Float32Array): boolean {
+  let sum = 0;
+  // Any number times 0 is 0, but for those: they leave NaN.
+  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
+  return sum === 0;
 }

@@ -11,7 +11,19 @@ import { invalid } from './invalid.js';
 const MAX_HEADER_BYTES = 100_000_000;
 
 /** Bytes of an element of the types that weights come in; others are refused by name. */
-const ELEMENT_BYTES = { F32: 4, F16: 2, BF16: 2, F64: 8, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const;
+const ELEMENT_BYTES = {
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  F64: 8,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  F8_E4M3: 1,
+  BOOL: 1,
+} as const;
 
 export type SafetensorsType = keyof typeof ELEMENT_BYTES;
 

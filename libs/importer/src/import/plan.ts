@@ -1,11 +1,14 @@
 /** What to make of what was found: which variants, under which names, from which files; and how to say it. */
 import { lstatSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
+import { basename, dirname, join, posix } from 'node:path';
+import { ShoalError } from '@shoal/contracts';
 import { loadModel, readSignature } from '@shoal/onnx';
+import { generatesText } from '../exports/open-decoder.js';
 import { invalid } from '../invalid.js';
-import { precisionOf } from '../precision/dtype.js';
+import { KEPT, precisionOf } from '../precision/dtype.js';
 import type { FoundCheckpoint, FoundExport, ImportTask, Inspected } from './inspect.js';
 import { megabytes } from './megabytes.js';
+import { GGUF } from './open-weights.js';
 
 export interface PlannedVariant {
   /** As `--dtype` has it. */
@@ -23,12 +26,13 @@ export interface Plan {
   readonly task: ImportTask | undefined;
   /** Files that the weights come from, relative to the folder. */
   readonly sources: readonly string[];
+  /** The GGUF or ONNX file that the weights come from, where they do. */
+  readonly weightsFile?: string | undefined;
   /** Needed on disk at most. */
   readonly bytes: number;
+  /** Of the weights in 32 bits: the memory that comparing with fp32 takes; 0 where nothing is compared. */
+  readonly floatBytes: number;
 }
-
-/** Bytes of a weight at most. */
-const WIDEST = 4;
 
 /** @throws ShoalError `model_invalid` where the folder has no such dtype, `invalid_request` where there is none of that name */
 export function choose(folder: string, inspected: Inspected, dtypes: readonly string[]): Plan {
@@ -38,19 +42,47 @@ export function choose(folder: string, inspected: Inspected, dtypes: readonly st
   const sources = variants.flatMap(({ exported = '' }) => [exported, ...dataOf(folder, exported)]);
   // Halves become twice as large.
   const bytes = 2 * sources.reduce((sum, path) => sum + lstatSync(join(folder, path)).size, 0);
-  return { variants, task: shoal.task, sources: [...new Set(sources)], bytes };
+  return { variants, task: shoal.task, sources: [...new Set(sources)], bytes, floatBytes: 0 };
 }
 
 function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, dtypes: readonly string[]): Plan {
   const kind = found.task === 'text-generation' ? 'decoder' : 'encoder';
-  const names = new Set((dtypes.length === 0 ? ['fp32'] : dtypes).map((dtype) => precisionOf(dtype, kind).name));
+  const standard = found.keepable ? KEPT : 'fp32';
+  const names = new Set((dtypes.length === 0 ? [standard] : dtypes).map((dtype) => precisionOf(dtype, kind).name));
+  const kept = [...names].find((name) => name.startsWith(KEPT));
+  if (kept !== undefined && !found.keepable) {
+    throw new ShoalError(
+      'invalid_request',
+      `--dtype ${kept} is for weights that came as integers of 4 or 8 bits, and this model has none: take fp32`,
+    );
+  }
   return {
     variants: [...names].map((name) => ({ name, file: fileOf(name), exported: undefined })),
     // Whether a classifier of texts ranks or classifies depends on its classes, which the loader counts.
     task: task ?? (found.task === 'text-classification' ? undefined : found.task),
     sources: found.files,
-    bytes: names.size * WIDEST * found.parameters,
+    weightsFile: found.weightsFile,
+    bytes: [...names].reduce((sum, name) => sum + bytesOf(found, name), 0),
+    floatBytes: WHOLE * found.parameters,
   };
+}
+
+/** Of a weight that 32-bit floats hold, and 16-bit ones. */
+const [WHOLE, HALF] = [4, 2];
+/** Of a weight of 4 bits and of 8: with its part of a scale and a zero point, in blocks of 16. */
+const IN_BLOCKS = { int4: 0.8, int8: 1.32 };
+/** Of what is not weights, as tables of angles. */
+const BESIDE = 16 * 1024 * 1024;
+
+/** What a variant takes on disk at most. Weights that came in 16 bits stay in 16; scales that did may have to be widened. */
+function bytesOf({ parameters, bytes, origins, loose }: FoundCheckpoint, name: string): number {
+  const [base = ''] = name.split('-');
+  if (base === 'int4' || base === 'int8') {
+    return BESIDE + parameters * IN_BLOCKS[name.endsWith('-h8') || name.includes('-h8-') ? 'int8' : base];
+  }
+  if (base === KEPT) return BESIDE + 2 * bytes + WHOLE * loose;
+  if (base === 'fp16') return BESIDE + HALF * parameters;
+  return BESIDE + (origins.length === 0 ? Math.min(bytes, WHOLE * parameters) : WHOLE * parameters);
 }
 
 function chooseExports({ files }: FoundExport, dtypes: readonly string[]): PlannedVariant[] {
@@ -69,25 +101,16 @@ function chooseExports({ files }: FoundExport, dtypes: readonly string[]): Plann
   });
 }
 
-/**
- * Inputs that hold the keys and values of a layer, as the exporters of decoders call them: past_key_values.0.key, past.0.value,
- * past_key_0, past_conv.3. Time series have a past_values, which is none.
- */
-const CACHE = /^past(_(key_values|(key|value)(_self|_cross)?|conv|ssm|recurrent))?[._]\d+([._]\w+)*$/;
-
 /** Checks a file, and names those that it keeps weights in, relative to `folder`. */
 function dataOf(folder: string, exported: string): readonly string[] {
   const path = join(folder, exported);
   loadModel(path);
-  const { inputs, externalFiles } = readSignature(path);
-  const cache = inputs.find(({ name }) => CACHE.test(name));
-  if (cache !== undefined) {
+  if (generatesText(path)) {
     throw invalid(
-      `${exported} generates text (it takes ${cache.name}): such graphs are built from the checkpoint ` +
-        '(model.safetensors), and not taken from ONNX yet',
+      `${exported} generates text, and its architecture is not known: see docs/importing-models.md for those that are`,
     );
   }
-  return externalFiles.map((file) => posix.join(dirname(exported), file));
+  return readSignature(path).externalFiles.map((file) => posix.join(dirname(exported), file));
 }
 
 function fileOf(dtype: string): string {
@@ -98,12 +121,18 @@ function fileOf(dtype: string): string {
 export function describe({ found, notes }: Inspected, plan: Plan, folder: string, target: string): readonly string[] {
   const what =
     found.kind === 'checkpoint'
-      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of safetensors`
+      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of ${formOf(found.weightsFile)}`
       : `ONNX: ${found.files.map(({ path, dtype }) => `${path} (${dtype})`).join(', ')}`;
   const names = plan.variants.map(({ name, exported }) => (exported === undefined ? name : `${name} from ${exported}`));
   return [
     `Found ${what} in ${folder}`,
+    ...(found.kind === 'checkpoint' ? found.origins.map((origin) => `  ${origin}`) : []),
     ...notes.map((note) => `  ${note}`),
     `Writing ${names.join(', ')} to ${target}`,
   ];
+}
+
+function formOf(weightsFile: string | undefined): string {
+  if (weightsFile === undefined) return 'safetensors';
+  return GGUF.test(weightsFile) ? 'GGUF' : `ONNX (${basename(weightsFile)})`;
 }

@@ -5,10 +5,14 @@ import type { Joining } from '@shoal/contracts';
 import { type Model, openRepository } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { invalid } from '../invalid.js';
+import { megabytes } from './megabytes.js';
 import type { Plan, PlannedVariant } from './plan.js';
 import { runBuild } from './run-thread.js';
 import { tryGenerator } from './try-generator.js';
 import { compare, type Tried, tryModel, tryVariant } from './verify.js';
+
+/** Of weights in 32 bits that are made for comparing only: more would take minutes, and memory that serving does not. */
+const MAX_REFERENCE_BYTES = 4 * 2 ** 30;
 
 export interface Trial {
   readonly runtime: Runtime;
@@ -42,8 +46,9 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
   for (const variant of plan.variants.filter((candidate) => candidate !== whole)) {
     const own = await tried(pathOf(variant), variant.name);
     const { answers } = own;
-    if (reference === undefined && variant.exported === undefined) {
-      const path = await buildReference(draft, folder, trial.signal);
+    const compared = reference !== undefined || plan.floatBytes <= MAX_REFERENCE_BYTES;
+    if (reference === undefined && compared && variant.exported === undefined) {
+      const path = await buildReference(draft, folder, plan, trial.signal);
       const { runtime } = trial;
       reference = model.generator
         ? await tryGenerator(runtime, path)
@@ -51,7 +56,7 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
       await rm(path);
     }
     const alike = answers && reference ? compare(variant.name, answers, reference) : answers ? 'answers' : 'loads';
-    say(variant.name, alike, own);
+    say(variant.name, compared ? alike : `${alike}; not compared with fp32, of ${megabytes(plan.floatBytes)}`, own);
   }
   trial.say(`  serves ${model.task}`);
 }
@@ -71,9 +76,14 @@ function variantOf(model: Model, variant: string, path: string): Model {
 }
 
 /** The same checkpoint in fp32, for comparing only. */
-async function buildReference(draft: string, folder: string, signal: AbortSignal): Promise<string> {
+async function buildReference(
+  draft: string,
+  folder: string,
+  { weightsFile }: Plan,
+  signal: AbortSignal,
+): Promise<string> {
   await mkdir(join(draft, '.reference'), { recursive: true });
   const path = join(draft, '.reference', 'model.onnx');
-  await runBuild({ folder, exported: undefined, dtype: 'fp32', path }, signal);
+  await runBuild({ folder, weightsFile, exported: undefined, dtype: 'fp32', path }, signal);
   return path;
 }

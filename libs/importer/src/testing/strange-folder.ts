@@ -98,7 +98,7 @@ export function openStrangeFolder(): StrangeFolder {
       inspect(folder);
       const config = readJson(folder, 'config.json');
       const kind = architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder';
-      const checkpoint = openCheckpoint(folder);
+      const checkpoint = openCheckpoint(folder, config);
       const model = buildModel({ config, checkpoint, precision: precisionOf(dtype, kind) });
       const bytes = [...model.graph.initializers.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
       if (bytes > MAX_BYTES) throw new Error(`the model would need ${bytes} bytes`);
