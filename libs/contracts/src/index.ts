@@ -39,11 +39,15 @@ export {
   RequestedModel,
 } from './job.js';
 export {
+  formatSelector,
   Joining,
   Limits,
   type ListedModel,
   type ModelCard,
   ModelName,
+  ModelSelector,
+  parseSelector,
+  type SelectedModel,
   ShoalJson,
   TASKS,
   Task,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { digestOf } from '../http/tenant.js';
 import { ModelCardSchema } from '../openapi/openai-answers.js';
 import { fakeFace } from '../testing/fake-face.js';
-import { startTestApi, type TestApi } from '../testing/start.js';
+import { servedAlone, startTestApi, type TestApi } from '../testing/start.js';
 import { Catalog } from './catalog.js';
 
 let api: TestApi;
@@ -83,16 +83,10 @@ describe('the command line of a card', () => {
 });
 
 test('a folder that jobs cannot ask for says why', () => {
-  const catalog = new Catalog([fakeFace('embed', 'feature-extraction')], new Map([['lm', 'It generates text.']]));
-  expect(() => catalog.get('lm')).toThrow('It generates text.');
-  expect(() => catalog.get('lm2')).toThrow('No model of this name');
-});
-
-test('new jobs run on the newest version; an older one can still be shown', () => {
-  const faces = ['10', '9'].map((version) => fakeFace('embed', 'feature-extraction', version));
-  const catalog = new Catalog(faces);
-  expect(catalog.get('embed').model.version).toBe('10');
-  expect(catalog.find('embed', '9')?.model.version).toBe('9');
-  expect(catalog.find('embed', '8')).toBeUndefined();
-  expect(catalog.list()).toHaveLength(1);
+  const catalog = new Catalog({
+    versions: [servedAlone(fakeFace('embed', 'feature-extraction'))],
+    unserved: new Map([['lm', 'It generates text.']]),
+  });
+  expect(() => catalog.choose('lm', 0)).toThrow('It generates text.');
+  expect(() => catalog.choose('lm2', 0)).toThrow('No model of this name');
 });

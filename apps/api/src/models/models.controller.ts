@@ -29,7 +29,11 @@ export class ModelsController {
   @Get()
   list(@Query() query: unknown) {
     refuseQuery(query);
-    return { object: 'list', data: this.catalog.list().map(listed) };
+    const models = this.catalog.list().map((face) => listed(face, face.model.name));
+    return {
+      object: 'list',
+      data: [...models, ...this.catalog.aliases().map(({ alias, face }) => listed(face, alias))],
+    };
   }
 
   /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
@@ -38,13 +42,13 @@ export class ModelsController {
     refuseQuery(request.query);
     const { '*': name } = request.params as { readonly '*': string };
     const { publicUrl, keys } = this.settings;
-    const face = this.catalog.get(name);
+    const { face, model } = this.catalog.choose(name, 0);
     const origin = publicUrl ?? `${request.protocol}://${request.host}`;
-    return face.card(origin, await this.jobs.joiningOf(face.model), keys);
+    return face.card(origin, await this.jobs.joiningOf(model), keys);
   }
 }
 
-function listed({ model: { name: id, created, task, generator } }: ModelFace): ListedModel {
+function listed({ model: { created, task, generator } }: ModelFace, id: string): ListedModel {
   const context = generator && { max_model_len: generator.maxContext };
   return { id, object: 'model', created, owned_by: 'shoal', task, ...context };
 }

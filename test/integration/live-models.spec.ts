@@ -1,0 +1,160 @@
+/** Models that come and go while API and workers run: no restart, no job lost, none on another version than its own. */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JobView } from '@shoal/contracts';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { ROOT, startApi, startWorker } from '../support/processes.js';
+
+const redisUrl = inject('redisUrl');
+const POLL = { timeout: 60_000, interval: 100 };
+
+interface Rig {
+  /** Of models. */
+  readonly folder: string;
+  /** A name that no other test's queues have. */
+  readonly name: string;
+  readonly url: string;
+  readonly worker: Awaited<ReturnType<typeof startWorker>>;
+  /** Puts the version in place with one rename. */
+  add(version: string, name?: string): void;
+  submit(model: string, input?: unknown): Promise<Response>;
+  /** The job when it has ended. */
+  run(model: string, input?: unknown): Promise<JobView>;
+  loaded(): Promise<string[]>;
+}
+
+async function open(versions: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Rig> {
+  const root = mkdtempSync(join(tmpdir(), 'shoal-live-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
+  const folder = join(root, 'models');
+  mkdirSync(folder);
+  const own = `live-${process.pid}-${Math.floor(performance.now())}`;
+  const add = (version: string, name = own) => {
+    const draft = join(root, `draft-${name}-${version}`);
+    cpSync(join(ROOT, 'models/wordnet-topic/1'), draft, { recursive: true });
+    mkdirSync(join(folder, name), { recursive: true });
+    renameSync(draft, join(folder, name, version));
+  };
+  for (const version of versions) add(version);
+  const all = { SHOAL_MODELS_DIR: folder, SHOAL_CACHE_DIR: join(root, 'cache'), ...env };
+  const [api, worker] = await Promise.all([
+    startApi({ redisUrl, env: all }),
+    startWorker({ redisUrl, env: all }),
+  ]);
+  onTestFinished(async () => void (await Promise.all([api.stop(), worker.stop()])));
+  const submit = (model: string, input: unknown = 'a small knob') =>
+    fetch(`${api.url}/v1/jobs?wait=60`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model, input }),
+    });
+  return {
+    ...{ folder, name: own, url: api.url, worker, add, submit },
+    async run(model, input) {
+      const response = await submit(model, input);
+      expect([response.status, response.status < 300 ? '' : await response.clone().text()]).toEqual([200, '']);
+      return (await response.json()) as JobView;
+    },
+    async loaded() {
+      const metrics = await (await fetch(worker.metricsUrl)).text();
+      return [...metrics.matchAll(/^shoal_model_info\{model="([^"]+)",version="(\d+)",variant="([^"]+)"/gm)]
+        .map(([, name, version, variant]) => `${name}@${version}:${variant}`)
+        .sort();
+    },
+  };
+}
+
+test('a folder that appears is served without a restart, and one that goes is refused and leaves memory', async () => {
+  const rig = await open(['1']);
+  const other = `${rig.name}-new`;
+  expect((await rig.submit(other)).status).toBe(404);
+  rig.add('1', other);
+  await expect.poll(async () => (await rig.submit(other)).status, POLL).toBe(200);
+  expect(await rig.loaded()).toContain(`${other}@1:fp32`);
+  const done = await rig.run(other);
+
+  rmSync(join(rig.folder, other), { recursive: true });
+  await expect.poll(async () => (await rig.submit(other)).status, POLL).toBe(404);
+  await expect.poll(rig.loaded, POLL).toEqual([`${rig.name}@1:fp32`]);
+  // What it made is still shown.
+  const again = (await (await fetch(`${rig.url}/v1/jobs/${done.id}`)).json()) as JobView;
+  expect(again.output).toEqual(done.output);
+  expect((await rig.run(rig.name)).status).toBe('completed');
+});
+
+test('jobs that wait for a folder that goes are run by who has it loaded', async () => {
+  const rig = await open(['1']);
+  const input = Array.from({ length: 1000 }, (_, n) => `a small knob ${n}`);
+  const running = Array.from({ length: 8 }, () => rig.run(rig.name, input));
+  rmSync(join(rig.folder, rig.name), { recursive: true });
+  await expect.poll(async () => (await rig.submit(rig.name)).status, POLL).toBe(404);
+  for (const job of await Promise.all(running)) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
+  await expect.poll(rig.loaded, POLL).toEqual([]);
+});
+
+test('a folder is not taken before it is whole, and a broken one is told in words and hides no other', async () => {
+  const rig = await open(['1']);
+  const half = join(rig.folder, `${rig.name}-half`, '1');
+  cpSync(join(ROOT, 'models/wordnet-topic/1'), half, { recursive: true });
+  const graph = ['onnx/model.onnx', 'model.onnx'].map((file) => join(half, file)).find(exists)!;
+  const bytes = readFileSync(graph);
+  truncateSync(graph, Math.floor(bytes.length / 2));
+  await expect.poll(() => rig.worker.output(), POLL).toMatch(/"event":"model.skipped","folder":"live-\S+-half\/1","reason":"[^"]*model[^"]*"/);
+  expect((await rig.submit(`${rig.name}-half`)).status).toBe(404);
+  expect((await rig.run(rig.name)).status).toBe('completed');
+  writeFileSync(graph, bytes);
+  await expect.poll(async () => (await rig.submit(`${rig.name}-half`)).status, POLL).toBe(200);
+});
+
+function exists(path: string): boolean {
+  try {
+    return readFileSync(path).length > 0;
+  } catch {
+    return false;
+  }
+}
+
+test('a name, a version, a variant and an alias are told apart; a job stays with the version that it was accepted for', async () => {
+  const rig = await open(['1', '2']);
+  expect(await rig.loaded()).toEqual([`${rig.name}@2:fp32`]);
+  const versionOf = async (model: string) => (await rig.run(model)).version;
+  expect(await versionOf(rig.name)).toBe('2');
+  expect(await versionOf(`${rig.name}@1`)).toBe('1');
+  expect(await versionOf(`${rig.name}@2:fp32`)).toBe('2');
+  expect((await rig.submit(`${rig.name}@3`)).status).toBe(404);
+  expect((await rig.submit(`${rig.name}:int8`)).status).toBe(404);
+
+  const alias = `${rig.name}-prod`;
+  writeFileSync(join(rig.folder, 'models.json'), JSON.stringify({ aliases: { [alias]: `${rig.name}@1` } }));
+  await expect.poll(async () => (await rig.submit(alias)).status, POLL).toBe(200);
+  expect(await versionOf(alias)).toBe('1');
+  writeFileSync(
+    join(rig.folder, 'models.json'),
+    JSON.stringify({ aliases: { [alias]: { [`${rig.name}@1`]: 50, [`${rig.name}@2`]: 50 } } }),
+  );
+  await expect.poll(() => versionOf(alias), POLL).toBe('2');
+  const versions = new Set(await Promise.all(Array.from({ length: 40 }, () => versionOf(alias))));
+  expect([...versions].sort()).toEqual(['1', '2']);
+});
+
+test('a new version takes over under load: no job fails, none runs on another version than it was accepted for', async () => {
+  const rig = await open(['1'], { SHOAL_MODEL_KEEP: '1s' });
+  const done: JobView[] = [];
+  let swapping = true;
+  const caller = async () => {
+    while (swapping) done.push(await rig.run(rig.name));
+  };
+  const callers = Array.from({ length: 8 }, caller);
+  rig.add('2');
+  await expect.poll(rig.loaded, POLL).toEqual([`${rig.name}@2:fp32`]);
+  rmSync(join(rig.folder, rig.name, '1'), { recursive: true });
+  const before = done.length;
+  await expect.poll(() => done.length, POLL).toBeGreaterThan(before + 50);
+  swapping = false;
+  await Promise.all(callers);
+  expect(done.filter(({ status }) => status !== 'completed')).toEqual([]);
+  expect(new Set(done.map(({ version }) => version))).toEqual(new Set(['1', '2']));
+  // Its id names the queue that it was in: that of the version that it tells.
+  expect(done.filter(({ id, version }) => !id.startsWith(`${rig.name}.${version}.fp32.`))).toEqual([]);
+});
