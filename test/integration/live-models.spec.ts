@@ -1,10 +1,22 @@
 /** Models that come and go while API and workers run: no restart, no job lost, none on another version than its own. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { JobView } from '@shoal/contracts';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { ROOT, startApi, startWorker } from '../support/processes.js';
+import { foreignEnvironment, ROOT, startApi, startWorker } from '../support/processes.js';
 
 const redisUrl = inject('redisUrl');
 const POLL = { timeout: 60_000, interval: 100 };
@@ -22,6 +34,9 @@ interface Rig {
   /** The job when it has ended. */
   run(model: string, input?: unknown): Promise<JobView>;
   loaded(): Promise<string[]>;
+  startWorker(env?: Readonly<Record<string, string>>): ReturnType<typeof startWorker>;
+  /** `shoal models <args>`, as it prints. */
+  shoal(...args: string[]): Promise<string>;
 }
 
 async function open(versions: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Rig> {
@@ -38,10 +53,7 @@ async function open(versions: readonly string[], env: Readonly<Record<string, st
   };
   for (const version of versions) add(version);
   const all = { SHOAL_MODELS_DIR: folder, SHOAL_CACHE_DIR: join(root, 'cache'), ...env };
-  const [api, worker] = await Promise.all([
-    startApi({ redisUrl, env: all }),
-    startWorker({ redisUrl, env: all }),
-  ]);
+  const [api, worker] = await Promise.all([startApi({ redisUrl, env: all }), startWorker({ redisUrl, env: all })]);
   onTestFinished(async () => void (await Promise.all([api.stop(), worker.stop()])));
   const submit = (model: string, input: unknown = 'a small knob') =>
     fetch(`${api.url}/v1/jobs?wait=60`, {
@@ -61,6 +73,18 @@ async function open(versions: readonly string[], env: Readonly<Record<string, st
       return [...metrics.matchAll(/^shoal_model_info\{model="([^"]+)",version="(\d+)",variant="([^"]+)"/gm)]
         .map(([, name, version, variant]) => `${name}@${version}:${variant}`)
         .sort();
+    },
+    async startWorker(more = {}) {
+      const another = await startWorker({ redisUrl, env: { ...all, ...more } });
+      onTestFinished(async () => void (await another.stop()));
+      return another;
+    },
+    async shoal(...args) {
+      const { stdout } = await promisify(execFile)(process.execPath, ['apps/cli/dist/main.js', 'models', ...args], {
+        cwd: ROOT,
+        env: { ...foreignEnvironment(), SHOAL_MODELS_DIR: folder, PORT: new URL(api.url).port },
+      });
+      return stdout;
     },
   };
 }
@@ -100,7 +124,9 @@ test('a folder is not taken before it is whole, and a broken one is told in word
   const graph = ['onnx/model.onnx', 'model.onnx'].map((file) => join(half, file)).find(exists)!;
   const bytes = readFileSync(graph);
   truncateSync(graph, Math.floor(bytes.length / 2));
-  await expect.poll(() => rig.worker.output(), POLL).toMatch(/"event":"model.skipped","folder":"live-\S+-half\/1","reason":"[^"]*model[^"]*"/);
+  await expect
+    .poll(() => rig.worker.output(), POLL)
+    .toMatch(/"event":"model.skipped","folder":"live-\S+-half\/1","reason":"[^"]*model[^"]*"/);
   expect((await rig.submit(`${rig.name}-half`)).status).toBe(404);
   expect((await rig.run(rig.name)).status).toBe('completed');
   writeFileSync(graph, bytes);
@@ -157,4 +183,45 @@ test('a new version takes over under load: no job fails, none runs on another ve
   expect(new Set(done.map(({ version }) => version))).toEqual(new Set(['1', '2']));
   // Its id names the queue that it was in: that of the version that it tells.
   expect(done.filter(({ id, version }) => !id.startsWith(`${rig.name}.${version}.fp32.`))).toEqual([]);
+});
+
+test('shoal models unloads and loads while jobs run: none fails, memory is free, and the wish outlives the worker', async () => {
+  const rig = await open(['1']);
+  expect(await rig.shoal('ls')).toMatch(new RegExp(`^${rig.name}@1:fp32 +loaded +1 worker +text-classification\n$`));
+  const input = Array.from({ length: 1000 }, (_, n) => `a small knob ${n}`);
+  const running = Array.from({ length: 4 }, () => rig.run(rig.name, input));
+  await rig.shoal('unload', rig.name);
+  const refused = await rig.submit(rig.name);
+  expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining('model_unloaded')]);
+  for (const job of await Promise.all(running)) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
+  await expect.poll(rig.loaded, POLL).toEqual([]);
+  expect(await rig.shoal('show', rig.name)).toMatch(/unloaded +0 workers/);
+
+  const other = await rig.startWorker();
+  expect(other.ready.models).toEqual([]);
+  await rig.shoal('load', rig.name);
+  await expect.poll(rig.loaded, POLL).toEqual([`${rig.name}@1:fp32`]);
+  expect((await rig.run(rig.name)).status).toBe('completed');
+
+  await rig.shoal('rm', rig.name);
+  await expect.poll(async () => (await rig.submit(rig.name)).status, POLL).toBe(404);
+  await expect.poll(rig.loaded, POLL).toEqual([]);
+});
+
+test('models that have no room beside each other are loaded in turn, as jobs ask for them', async () => {
+  const rig = await open(['1']);
+  const names = [rig.name, `${rig.name}-b`, `${rig.name}-c`];
+  for (const name of names.slice(1)) rig.add('1', name);
+  await expect.poll(async () => (await rig.loaded()).length, POLL).toBe(3);
+  await rig.worker.stop();
+  // Room for two: weights are less than half of it, and all of them more.
+  const bytes = statSync(join(rig.folder, rig.name, '1/onnx/model.onnx')).size;
+  const bounded = await rig.startWorker({ SHOAL_MODEL_MEMORY: String(Math.floor(1.5 * bytes)) });
+  expect(bounded.ready.models).toHaveLength(1);
+  const jobs = await Promise.all(Array.from({ length: 6 }, (_, n) => rig.run(names[n % 3]!)));
+  expect(jobs.map(({ status, model }) => [status, model])).toEqual(
+    Array.from({ length: 6 }, (_, n) => ['completed', names[n % 3]!]),
+  );
+  const metrics = await (await fetch(bounded.metricsUrl)).text();
+  expect(metrics.match(/^shoal_model_info\{/gm)).toHaveLength(1);
 });

@@ -14,7 +14,13 @@ import { BulkController } from './jobs/bulk.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
 import { Catalog } from './models/catalog.js';
-import { CARD_SETTINGS, type CardSettings, ModelsController } from './models/models.controller.js';
+import {
+  ADMIN_SETTINGS,
+  type AdminSettings,
+  CARD_SETTINGS,
+  type CardSettings,
+  ModelsController,
+} from './models/models.controller.js';
 import { ChatController } from './openai/chat.controller.js';
 import { CompletionsController } from './openai/completions.controller.js';
 import { EmbeddingsController } from './openai/embeddings.controller.js';
@@ -33,6 +39,8 @@ export interface Parts {
   readonly webhooks: WebhookParts;
   /** The models that are served, as they come and go. */
   readonly catalog: Catalog;
+  /** Who may say which of them are loaded; left out: nobody. */
+  readonly admin?: AdminSettings;
   /** None: every request is the sole tenant's, and only this machine is served. */
   readonly keys: readonly ApiKey[];
   /** Where callers reach the API, without a slash at the end; left out: as each request says. */
@@ -57,6 +65,8 @@ export interface Parts {
   readonly tracer: Tracer | undefined;
 }
 
+const NO_ADMINS: AdminSettings = { admins: [], wish: async () => {} };
+
 @Module({})
 class AppModule {}
 
@@ -64,6 +74,7 @@ export function appModule({
   store,
   webhooks,
   catalog,
+  admin = NO_ADMINS,
   keys,
   publicUrl,
   retentionMs,
@@ -92,6 +103,7 @@ export function appModule({
     ],
     providers: [
       { provide: Catalog, useValue: catalog },
+      { provide: ADMIN_SETTINGS, useValue: admin },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
       { provide: HeldRequests, useFactory: () => new HeldRequests(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },

@@ -1,6 +1,6 @@
 /** The API process: configure, connect, listen, drain. */
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
-import { openJobStore, openWebhookStore } from '@shoal/queue';
+import { ModelBoard, openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
   createAutoscaleMetrics,
@@ -45,7 +45,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     onError: onRedisError,
   });
   const catalog = new Catalog();
-  const live = new LiveModels({ folder: config.SHOAL_MODELS_DIR, catalog, store, logger, clock: Date.now });
+  const board = ModelBoard.open(config.redis, onRedisError);
+  const live = new LiveModels({
+    ...{ folder: config.SHOAL_MODELS_DIR, catalog, store, board, logger },
+    clock: Date.now,
+    now: () => performance.now(),
+  });
   await live.start();
   processMetrics.watchRedis(() =>
     store.ping().then(
@@ -79,6 +84,10 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       clock: Date.now,
     },
     catalog,
+    admin: {
+      admins: config.SHOAL_API_KEYS.length > 0 ? config.SHOAL_ADMINS : undefined,
+      wish: (selector, wish) => live.wish(selector, wish),
+    },
     keys: config.SHOAL_API_KEYS,
     maxBodyBytes: config.SHOAL_MAX_BODY_BYTES,
     corsOrigins: config.SHOAL_CORS_ORIGINS,
@@ -110,6 +119,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     app.get(HeldRequests).end();
     await app.close();
     await live.stop();
+    await board.close();
     await store.close();
     webhooks.close();
     await tracer?.close();

@@ -48,6 +48,7 @@ export {
   ModelSelector,
   parseSelector,
   type SelectedModel,
+  type ServedModel,
   ShoalJson,
   TASKS,
   Task,

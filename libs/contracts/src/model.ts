@@ -122,6 +122,8 @@ export interface ModelCard extends ListedModel {
     readonly max_batch_size: number | null;
     readonly max_batch_tokens: number | null;
   };
+  /** Every version and variant that there is, newest version first. */
+  readonly served: readonly ServedModel[];
   /** Null where no worker has loaded the model yet. */
   readonly joining: Joining | null;
   readonly labels?: readonly string[];
@@ -134,6 +136,16 @@ export interface ModelCard extends ListedModel {
     /** The same in OpenAI's words, where it has some for the task. */
     readonly openai_curl?: string;
   };
+}
+
+/** One version and variant as it stands in all workers. */
+export interface ServedModel {
+  /** What asks for exactly this. */
+  readonly id: string;
+  /** `waiting`: it is loaded when a job asks for it; `unloaded`: it takes no jobs. */
+  readonly state: 'loaded' | 'waiting' | 'unloaded';
+  /** That have it loaded. */
+  readonly workers: number;
 }
 
 export interface TensorSpec {

@@ -2,6 +2,7 @@
 
 import { type JobRecord, Joining, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
+import { abandonQueue } from './abandon.js';
 import { checkRedis, untilConnected } from './check-redis.js';
 import { ChunkQueue } from './chunk-queue.js';
 import { type Demand, readDemand } from './demand.js';
@@ -63,6 +64,12 @@ export interface OpenJobStore extends JobStore {
    * waited for and listed as long as anything of them is left. Jobs of other queues answer `job_not_found`.
    */
   serve(queues: readonly ServedQueue[]): Promise<void>;
+  /** Names of all queues that have work, whoever serves them. */
+  busy(): Promise<readonly string[]>;
+  /** Those of these queues that a worker has served, ever. */
+  everServed(queues: readonly string[]): Promise<readonly string[]>;
+  /** Ends the unfinished jobs of a queue that nobody will serve again as failed, with `model_not_found`. */
+  abandon(queue: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -167,6 +174,24 @@ class RedisJobStore implements OpenJobStore {
     const chunks = new ChunkQueue(redis, queue);
     const shared = { redis, gauges: this.#gauges, schedule: this.#written, tenantCap, replication, clock };
     return { chunks, producer: new Producer({ ...shared, queue, chunks, queueCap: capTokens ?? queueCapTokens }) };
+  }
+
+  busy(): Promise<string[]> {
+    return this.#try(() => this.#schedule.busy());
+  }
+
+  everServed(queues: readonly string[]): Promise<string[]> {
+    return this.#try(async () => {
+      const told = await Promise.all(
+        queues.map((queue) => this.#redis.hexists(`${queueTag(queue)}:limits`, 'batchTokens')),
+      );
+      return queues.filter((_, n) => told[n] === 1);
+    });
+  }
+
+  abandon(queue: string): Promise<void> {
+    this.#schedule.announce(queue);
+    return this.#try(() => abandonQueue(this.#redis, queue));
   }
 
   submit(jobs: readonly NewJob[], { watch = false } = {}): Promise<(Admitted | ShoalError)[]> {

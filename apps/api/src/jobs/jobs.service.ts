@@ -126,7 +126,7 @@ export class JobsService {
 
   /** Undefined where the version that the job ran on has gone long since. */
   presenterOf({ meta }: JobRecord): Presenter | undefined {
-    return this.catalog.find(meta.model, meta.version);
+    return this.catalog.presenter(meta.model, meta.version);
   }
 
   summary(record: JobRecord): JobSummary {

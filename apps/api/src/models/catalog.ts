@@ -1,6 +1,15 @@
 /** The models that this process serves: what each name that callers use stands for, now. */
-import { formatSelector, nearestNames, parseSelector, ShoalError, type Task } from '@shoal/contracts';
-import { type Aliases, type Model, type ModelFace, NO_ALIASES, type Presenter } from '@shoal/models';
+import { formatSelector, nearestNames, parseSelector, type ServedModel, ShoalError, type Task } from '@shoal/contracts';
+import {
+  type Aliases,
+  isUnloaded,
+  type Model,
+  type ModelFace,
+  type ModelWishes,
+  NO_ALIASES,
+  type Presenter,
+  selects,
+} from '@shoal/models';
 
 /** Versions that are served no more and whose jobs are still shown: those that went last. */
 const MAX_GONE = 32;
@@ -19,6 +28,17 @@ export interface Offer {
   readonly unserved?: ReadonlyMap<string, string>;
 }
 
+/** How the offered models stand in all workers. */
+export interface Standing {
+  readonly wishes: ModelWishes;
+  /** Queue → workers that have its model loaded. */
+  readonly workers: ReadonlyMap<string, number>;
+  /** Queues of versions that no worker has ever loaded: as long as one was of another version, a name stands for that. */
+  readonly awaited: ReadonlySet<string>;
+}
+
+const UNKNOWN: Standing = { wishes: new Map(), workers: new Map(), awaited: new Set() };
+
 /** What one job runs on. */
 export interface Choice {
   readonly face: ModelFace;
@@ -36,6 +56,7 @@ export class Catalog {
   /** `<name>/<version>` → how its jobs are shown. */
   #shown: ReadonlyMap<string, ModelFace> = new Map();
   readonly #gone = new Map<string, ModelFace>();
+  #standing = UNKNOWN;
 
   constructor(offer: Offer = { versions: [] }) {
     this.update(offer);
@@ -56,9 +77,24 @@ export class Catalog {
     this.#shown = shown;
   }
 
+  note(standing: Standing): void {
+    this.#standing = standing;
+  }
+
+  /** Every version and variant of a model. */
+  served(name: string): ServedModel[] {
+    const { wishes, workers } = this.#standing;
+    const models = this.#byName.get(name)?.flatMap(({ variants }) => variants) ?? [];
+    return models.map((model) => {
+      const loaded = workers.get(model.queue) ?? 0;
+      const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : 'waiting';
+      return { id: formatSelector(model), state, workers: loaded };
+    });
+  }
+
   /** The version of every model that its name stands for, in the order of their names. */
   list(): ModelFace[] {
-    return [...this.#byName.keys()].sort().map((name) => this.#resolve(name)!.face);
+    return [...this.#byName.keys()].sort().map((name) => (this.#resolve(name) ?? this.#fitting(name)[0])!.face);
   }
 
   /** The names of the models of a task. */
@@ -69,7 +105,7 @@ export class Catalog {
   /** Further names, and the model that each stands for; of several the one with the largest share. */
   aliases(): { readonly alias: string; readonly face: ModelFace }[] {
     return [...this.#aliases].flatMap(([alias, shares]) => {
-      const largest = shares.flatMap((share) => ({ ...share, choice: this.#resolve(share.target) }));
+      const largest = shares.map((share) => ({ ...share, choice: this.#resolve(share.target) }));
       const face = largest.sort((a, b) => b.weight - a.weight).find(({ choice }) => choice)?.choice?.face;
       return face === undefined || this.#byName.has(alias) ? [] : [{ alias, face }];
     });
@@ -77,7 +113,7 @@ export class Catalog {
 
   /**
    * What a job that asks for `asked` runs on: an alias, or as ModelSelector. `draw`, from 0 to 1, decides where an alias stands
-   * for several by shares; shares of what is not served fall to the others. Throws `model_not_found`.
+   * for several by shares; shares of what is not served fall to the others. Throws `model_not_found`, `model_unloaded`.
    */
   choose(asked: string, draw: number): Choice {
     const shares = this.#aliases.get(asked);
@@ -87,18 +123,36 @@ export class Catalog {
     return { ...choice, selector: plain ? undefined : selectorOf(choice) };
   }
 
+  /** The same for a model that need not take jobs. Throws `model_not_found`. */
+  find(asked: string): Omit<Choice, 'selector'> {
+    const shares = this.#aliases.get(asked);
+    const targets = shares === undefined ? [asked] : shares.map(({ target }) => target);
+    const found = targets.flatMap((target) => this.#resolve(target) ?? this.#fitting(target).slice(0, 1))[0];
+    if (found === undefined) throw this.#notFound(asked);
+    return found;
+  }
+
   /** How jobs of a version are shown, as long as it is served and for a while after. */
-  find(name: string, version: string): (Presenter & Pick<ModelFace, 'tokens'>) | undefined {
+  presenter(name: string, version: string): (Presenter & Pick<ModelFace, 'tokens'>) | undefined {
     const key = `${name}/${version}`;
     return this.#shown.get(key) ?? this.#gone.get(key);
   }
 
+  /** Of each version the first variant that fits, and is one of those that count; newest version first. */
+  #fitting(selector: string, counts = (_: Model) => true): Omit<Choice, 'selector'>[] {
+    const versions = this.#byName.get(parseSelector(selector).name) ?? [];
+    return versions.flatMap(({ face, variants }) => {
+      const model = variants.find((own) => selects(selector, own) && counts(own));
+      return model === undefined ? [] : [{ face, model }];
+    });
+  }
+
   #resolve(selector: string): Omit<Choice, 'selector'> | undefined {
-    const { name, version, variant } = parseSelector(selector);
-    const versions = this.#byName.get(name) ?? [];
-    const chosen = version === undefined ? versions[0] : versions.find(({ face }) => face.model.version === version);
-    const model = variant === undefined ? chosen?.variants[0] : chosen?.variants.find((own) => own.variant === variant);
-    return chosen && model && { face: chosen.face, model };
+    const { wishes, awaited } = this.#standing;
+    const fitting = this.#fitting(selector, (model) => !isUnloaded(model, wishes));
+    // A variant that is named is loaded when it is asked for; nobody waits for it to be.
+    if (parseSelector(selector).variant !== undefined) return fitting[0];
+    return fitting.find(({ model }) => !awaited.has(model.queue)) ?? fitting[0];
   }
 
   #draw(shares: NonNullable<ReturnType<Aliases['get']>>, draw: number): Omit<Choice, 'selector'> | undefined {
@@ -115,6 +169,11 @@ export class Catalog {
   }
 
   #notFound(asked: string): ShoalError {
+    const targets = this.#aliases.get(asked)?.map(({ target }) => target) ?? [asked];
+    if (targets.some((target) => this.#fitting(target).length > 0)) {
+      const message = `This model is unloaded and takes no jobs; POST /v1/models/${targets[0]}/load makes it take them again.`;
+      return new ShoalError('model_unloaded', message, { faults: [{ path: 'model', message }] });
+    }
     const message = this.#unserved.get(asked) ?? this.#advise(asked);
     return new ShoalError('model_not_found', message, { faults: [{ path: 'model', message }] });
   }

@@ -1,8 +1,16 @@
-/** Follows the repository: its models are in the catalog, and their queues are served, as soon as they are whole. */
+/**
+ * Follows the repository and the workers: models are in the catalog, and their queues are served, as soon as their folders are
+ * whole; which workers have them, and what is wished, is told there as well.
+ */
 import { createModelFace, type Model, type Repository, type RepositoryWatch, watchRepository } from '@shoal/models';
-import type { OpenJobStore } from '@shoal/queue';
+import { type ModelBoard, type OpenJobStore, repeat, type Wish } from '@shoal/queue';
 import { type Logger, logRarely } from '@shoal/telemetry';
 import type { Catalog, ServedVersion } from './catalog.js';
+
+/** Between two exchanges with the board. */
+const TELL_MS = 1000;
+/** Jobs of a queue that no process serves fail after so long: one that restarts is back by then. */
+const ABANDON_MS = 30_000;
 
 /** What callers are told of a name that turns out not to be served, though there is a folder for it. */
 const BROKEN = 'This model cannot be loaded; the log of the server says why.';
@@ -10,9 +18,13 @@ const BROKEN = 'This model cannot be loaded; the log of the server says why.';
 export interface LiveModelsOptions {
   readonly folder: string;
   readonly catalog: Catalog;
-  readonly store: Pick<OpenJobStore, 'serve'>;
+  readonly store: Pick<OpenJobStore, 'serve' | 'everServed' | 'busy' | 'abandon'>;
+  readonly board: Pick<ModelBoard, 'exchange' | 'wish'>;
   readonly logger: Logger;
+  /** Unix ms. */
   readonly clock: () => number;
+  /** Ms of a clock that only goes forward. */
+  readonly now: () => number;
 }
 
 export class LiveModels {
@@ -21,6 +33,11 @@ export class LiveModels {
   /** By their first model, which is another object once the folder has changed; null where it cannot be served. */
   #versions = new Map<Model, ServedVersion | null>();
   #queues: ReadonlyMap<string, readonly string[]> = new Map();
+  /** Queues that a worker has served, ever. */
+  readonly #everServed = new Set<string>();
+  /** Queues with work that no process serves, since when. */
+  #orphans = new Map<string, number>();
+  #stopTelling: () => Promise<void> = async () => {};
 
   constructor(options: LiveModelsOptions) {
     this.#options = options;
@@ -40,11 +57,60 @@ export class LiveModels {
     });
     await this.#apply(watch.current);
     this.#watch = watch;
+    const onTrouble = logRarely(logger, 'models.untold', clock);
+    await this.#tell().catch(onTrouble);
+    this.#stopTelling = repeat(TELL_MS, () => this.#tell(), onTrouble);
     watch.start((repository) => this.#apply(repository));
   }
 
   async stop(): Promise<void> {
-    await this.#watch?.stop();
+    await Promise.all([this.#watch?.stop(), this.#stopTelling()]);
+  }
+
+  /** Rejects with `redis_unavailable`. */
+  async wish(selector: string, wish: Wish): Promise<void> {
+    await this.#options.board.wish(selector, wish);
+    await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    const { board, catalog } = this.#options;
+    const { wishes, processes } = await board.exchange({ role: 'api', queues: [...this.#queues.values()].flat() });
+    const workers = new Map<string, number>();
+    for (const { role, queues } of processes) {
+      if (role === 'worker') for (const queue of queues) workers.set(queue, (workers.get(queue) ?? 0) + 1);
+    }
+    catalog.note({ wishes, workers, awaited: await this.#awaited(workers) });
+    await this.#abandon(new Set(processes.flatMap(({ queues }) => queues)));
+  }
+
+  /** Queues of the first variants of versions that no worker has ever loaded: the newest is loaded soon, or fails to. */
+  async #awaited(workers: ReadonlyMap<string, number>): Promise<ReadonlySet<string>> {
+    for (const queue of workers.keys()) this.#everServed.add(queue);
+    const firsts = [...this.#versions.keys()].filter(({ name, queue }, _, all) => {
+      return !this.#everServed.has(queue) && all.some((other) => other.name === name && other.queue !== queue);
+    });
+    const awaited = new Set(firsts.map(({ queue }) => queue));
+    if (awaited.size === 0) return awaited;
+    for (const queue of await this.#options.store.everServed([...awaited])) {
+      this.#everServed.add(queue);
+      awaited.delete(queue);
+    }
+    return awaited;
+  }
+
+  /** Jobs whose model nobody has any more, neither in its folder nor in memory, fail instead of waiting for ever. */
+  async #abandon(served: ReadonlySet<string>): Promise<void> {
+    const { store, logger, now } = this.#options;
+    const at = now();
+    const orphans = (await store.busy()).filter((queue) => !served.has(queue));
+    this.#orphans = new Map(orphans.map((queue) => [queue, this.#orphans.get(queue) ?? at]));
+    for (const [queue, since] of this.#orphans) {
+      if (at - since < ABANDON_MS) continue;
+      this.#orphans.delete(queue);
+      logger.warn('queue.abandoned', { queue });
+      await store.abandon(queue);
+    }
   }
 
   async #apply({ models, aliases, problems }: Repository): Promise<void> {

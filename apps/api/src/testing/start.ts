@@ -26,7 +26,7 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-interface Options extends Partial<Pick<Parts, 'publicUrl' | 'trustedProxies'>>, Pick<Offer, 'unserved'> {
+interface Options extends Partial<Pick<Parts, 'publicUrl' | 'trustedProxies' | 'admin'>>, Pick<Offer, 'unserved'> {
   readonly faces?: readonly ModelFace[];
   readonly keys?: readonly ApiKey[];
   readonly callTimeoutMs?: number;

@@ -111,6 +111,8 @@ class Watch implements RepositoryWatch {
 
   /** Reads what has been the same for `steady` looks, this one included, and was read otherwise before. */
   async look(steady: number): Promise<void> {
+    // One that is away for a while has not lost its models.
+    await lstat(this.#root);
     const { folders, problems: found } = await findVersionFolders(this.#root);
     for (const folder of folders) {
       if (!this.#folders.has(folder.path)) this.#folders.set(folder.path, { ...unseen<readonly Model[]>([]), folder });
