@@ -31,6 +31,8 @@ interface Rig {
   /** Puts the version in place with one rename. */
   add(version: string, name?: string): void;
   submit(model: string, input?: unknown): Promise<Response>;
+  /** Accepts jobs of 1,000 items each; what they come to. */
+  accept(count: number): Promise<() => Promise<JobView[]>>;
   /** The job when it has ended. */
   run(model: string, input?: unknown): Promise<JobView>;
   loaded(): Promise<string[]>;
@@ -55,14 +57,22 @@ async function open(versions: readonly string[], env: Readonly<Record<string, st
   const all = { SHOAL_MODELS_DIR: folder, SHOAL_CACHE_DIR: join(root, 'cache'), ...env };
   const [api, worker] = await Promise.all([startApi({ redisUrl, env: all }), startWorker({ redisUrl, env: all })]);
   onTestFinished(async () => void (await Promise.all([api.stop(), worker.stop()])));
-  const submit = (model: string, input: unknown = 'a small knob') =>
-    fetch(`${api.url}/v1/jobs?wait=60`, {
+  const submit = (model: string, input: unknown = 'a small knob', wait = 60) =>
+    fetch(`${api.url}/v1/jobs?wait=${wait}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model, input }),
     });
   return {
     ...{ folder, name: own, url: api.url, worker, add, submit },
+    async accept(count) {
+      const input = Array.from({ length: 1000 }, (_, n) => `a small knob ${n}`);
+      const answers = await Promise.all(Array.from({ length: count }, () => submit(own, input, 0)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202));
+      const ids = await Promise.all(answers.map(async (answer) => ((await answer.json()) as JobView).id));
+      return () =>
+        Promise.all(ids.map(async (id) => (await (await fetch(`${api.url}/v1/jobs/${id}?wait=60`)).json()) as JobView));
+    },
     async run(model, input) {
       const response = await submit(model, input);
       expect([response.status, response.status < 300 ? '' : await response.clone().text()]).toEqual([200, '']);
@@ -109,11 +119,10 @@ test('a folder that appears is served without a restart, and one that goes is re
 
 test('jobs that wait for a folder that goes are run by who has it loaded', async () => {
   const rig = await open(['1']);
-  const input = Array.from({ length: 1000 }, (_, n) => `a small knob ${n}`);
-  const running = Array.from({ length: 8 }, () => rig.run(rig.name, input));
+  const ended = await rig.accept(8);
   rmSync(join(rig.folder, rig.name), { recursive: true });
   await expect.poll(async () => (await rig.submit(rig.name)).status, POLL).toBe(404);
-  for (const job of await Promise.all(running)) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
+  for (const job of await ended()) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
   await expect.poll(rig.loaded, POLL).toEqual([]);
 });
 
@@ -187,13 +196,13 @@ test('a new version takes over under load: no job fails, none runs on another ve
 
 test('shoal models unloads and loads while jobs run: none fails, memory is free, and the wish outlives the worker', async () => {
   const rig = await open(['1']);
-  expect(await rig.shoal('ls')).toMatch(new RegExp(`^${rig.name}@1:fp32 +loaded +1 worker +text-classification\n$`));
-  const input = Array.from({ length: 1000 }, (_, n) => `a small knob ${n}`);
-  const running = Array.from({ length: 4 }, () => rig.run(rig.name, input));
+  const line = new RegExp(`^${rig.name}@1:fp32 +loaded +1 worker +text-classification\\n$`);
+  await expect.poll(() => rig.shoal('ls'), POLL).toMatch(line);
+  const ended = await rig.accept(4);
   await rig.shoal('unload', rig.name);
   const refused = await rig.submit(rig.name);
   expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining('model_unloaded')]);
-  for (const job of await Promise.all(running)) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
+  for (const job of await ended()) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
   await expect.poll(rig.loaded, POLL).toEqual([]);
   expect(await rig.shoal('show', rig.name)).toMatch(/unloaded +0 workers/);
 

@@ -45,7 +45,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     onError: onRedisError,
   });
   const catalog = new Catalog();
-  const board = ModelBoard.open(config.redis, onRedisError);
+  const board = await ModelBoard.open(config.redis, onRedisError);
   const live = new LiveModels({
     ...{ folder: config.SHOAL_MODELS_DIR, catalog, store, board, logger },
     clock: Date.now,

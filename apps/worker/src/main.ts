@@ -72,7 +72,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     blamePort('SHOAL_METRICS_PORT', host, port),
   );
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
-  const board = ModelBoard.open(config.redis, onRedisError);
+  const board = await ModelBoard.open(config.redis, onRedisError);
   const models: ServedModels = new ServedModels({
     names: config.SHOAL_MODELS,
     load(model) {

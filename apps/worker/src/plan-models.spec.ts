@@ -12,7 +12,7 @@ const loadedOf = (...models: (Model | readonly [Model, Partial<LoadedModel>])[])
   new Map(
     models.map((entry) => {
       const [own, changes] = 'queue' in entry ? [entry, {}] : entry;
-      return [own.queue, { model: own, bytes: 10, loadedMs: 60_000, idleMs: 0, ...changes }] as const;
+      return [own.queue, { model: own, bytes: 10, loadedMs: 60_000, idleMs: 0, unwantedMs: 0, ...changes }] as const;
     }),
   );
 
@@ -48,10 +48,15 @@ describe('without a bound', () => {
   });
 
   test('one whose folder has gone, or that is to be unloaded, goes when its queue is empty', () => {
-    const gone = { models: [A2, A2_INT8, A1], loaded: loadedOf(A2, B) };
+    const idle = { idleMs: 3000, unwantedMs: 3000 };
+    const gone = { models: [A2, A2_INT8, A1], loaded: loadedOf(A2, [B, idle]) };
     expect(plan({ ...gone, busy: busy(B) }).unload).toEqual([]);
     expect(plan(gone).unload).toEqual([B.queue]);
-    const unwanted = { wishes: new Map([['b', 'unload']] as const), loaded: loadedOf(A2, B) };
+    // Others may not know of it yet.
+    for (const changes of [{ idleMs: 2999 }, { unwantedMs: 2999 }]) {
+      expect(plan({ ...gone, loaded: loadedOf(A2, [B, { ...idle, ...changes }]) }).unload).toEqual([]);
+    }
+    const unwanted = { wishes: new Map([['b', 'unload']] as const), loaded: loadedOf(A2, [B, idle]) };
     expect(plan({ ...unwanted, busy: busy(B) }).unload).toEqual([]);
     expect(plan(unwanted).unload).toEqual([B.queue]);
     // What was accepted before the wish was heard of everywhere.

@@ -9,6 +9,8 @@ export interface LoadedModel {
   /** Since it was loaded, in ms, and since it last had work. */
   readonly loadedMs: number;
   readonly idleMs: number;
+  /** Since its folder has gone, or it was to be unloaded; 0 where neither is so. */
+  readonly unwantedMs: number;
 }
 
 export interface Situation {
@@ -36,6 +38,8 @@ export interface Plan {
   readonly load: Model | undefined;
 }
 
+/** A model that is to go stays for this long: an API replica that has not heard of it may have accepted a job. */
+const LINGER_MS = 3000;
 /** Where models with work have no room beside each other, each has the memory for this long at least. */
 const TURN_MS = 10_000;
 
@@ -64,7 +68,9 @@ function isOver(queue: string, own: LoadedModel, situation: Situation, expected:
   // Its files are others now: what waits is for these.
   if (now !== undefined && now !== own.model) return true;
   if (situation.busy.has(queue)) return false;
-  if (now === undefined || isUnloaded(now, situation.wishes)) return true;
+  if (now === undefined || isUnloaded(now, situation.wishes)) {
+    return Math.min(own.idleMs, own.unwantedMs) >= LINGER_MS;
+  }
   return !expected.has(now) && own.idleMs >= situation.keepMs;
 }
 

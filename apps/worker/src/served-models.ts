@@ -3,7 +3,7 @@
  * loads or unloads what planModels says. One that is unloaded is drained: what runs ends and is published.
  */
 import { ShoalError } from '@shoal/contracts';
-import { expectedModels, type Model, NO_ALIASES, type Repository, weightBytes } from '@shoal/models';
+import { expectedModels, isUnloaded, type Model, NO_ALIASES, type Repository, weightBytes } from '@shoal/models';
 import { type ModelBoard, repeat } from '@shoal/queue';
 import type { Logger, WorkerMetrics } from '@shoal/telemetry';
 import type { ModelWorker } from './model-worker.js';
@@ -17,7 +17,7 @@ export interface ServedModelsOptions {
   /** Names of the models to serve; all where there are none. */
   readonly names: readonly string[];
   readonly load: (model: Model) => Promise<ModelWorker>;
-  readonly board: Pick<ModelBoard, 'exchange' | 'jobs' | 'state'>;
+  readonly board: Pick<ModelBoard, 'exchange' | 'work' | 'state'>;
   /** Bytes that loaded models may take together. */
   readonly memory: number;
   /** How long a model that is not expected to be asked for stays without work, in ms. */
@@ -37,7 +37,11 @@ interface Served {
   readonly started: Promise<void>;
   readonly bytes: number;
   readonly loadedAt: number;
+  /** When it last had work, and the tokens of its queue that had ended by then. */
   usedAt: number;
+  tokens: number;
+  /** Since when it is to go; undefined: it is not. */
+  unwantedAt: number | undefined;
 }
 
 export class ServedModels {
@@ -134,25 +138,36 @@ export class ServedModels {
     const { board, memory, keepMs, now } = this.#options;
     const { models, aliases } = this.#repository;
     const queues = new Set([...this.#served.keys(), ...models.map(({ queue }) => queue)]);
-    const jobs = await board.jobs([...queues]);
+    const work = await board.work([...queues]);
     // One whose server does not answer is not unloaded, nor loaded.
-    const busy = new Set([...queues].filter((queue) => (jobs.get(queue) ?? Number(this.#served.has(queue))) > 0));
+    const busy = new Set([...queues].filter((queue) => (work.get(queue)?.jobs ?? Number(this.#served.has(queue))) > 0));
     const at = now();
-    for (const [queue, served] of this.#served) if (busy.has(queue)) served.usedAt = at;
-    const loaded = new Map(
-      [...this.#served].map(([queue, { model, worker, bytes, loadedAt, usedAt }]): [string, LoadedModel] => {
-        return [queue, { model, bytes: bytes + worker.heldBytes, loadedMs: at - loadedAt, idleMs: at - usedAt }];
-      }),
-    );
+    const { wishes } = board.state;
+    const offered = new Set(models.filter((model) => !isUnloaded(model, wishes)));
+    const loaded = new Map<string, LoadedModel>();
+    for (const [queue, served] of this.#served) {
+      const { model, worker, bytes, loadedAt } = served;
+      const tokens = work.get(queue)?.tokens ?? served.tokens;
+      // What came and went since the last turn counts as well.
+      if (busy.has(queue) || tokens !== served.tokens) served.usedAt = at;
+      served.tokens = tokens;
+      served.unwantedAt = offered.has(model) ? undefined : (served.unwantedAt ?? at);
+      loaded.set(queue, {
+        ...{ model, bytes: bytes + worker.heldBytes, loadedMs: at - loadedAt, idleMs: at - served.usedAt },
+        unwantedMs: at - (served.unwantedAt ?? at),
+      });
+    }
     const { unload, load } = planModels({
-      ...{ models, aliases, wishes: board.state.wishes, loaded, busy, keepMs },
+      ...{ models, aliases, wishes, loaded, busy, keepMs },
       failed: new Set(this.#failed.keys()),
       limit: memory,
       bytesOf: (model) => this.#bytes.get(model) ?? 0,
     });
     await Promise.all(unload.map((queue) => this.#unload(queue)));
     if (load !== undefined) await this.#load(load);
-    return unload.length > 0 || load !== undefined;
+    const changed = unload.length > 0 || load !== undefined;
+    if (changed) await this.#tell().catch(() => undefined);
+    return changed;
   }
 
   async #load(model: Model): Promise<void> {
@@ -168,7 +183,9 @@ export class ServedModels {
         await this.#unload(model.queue);
         this.#fail(model, error);
       });
-      this.#served.set(model.queue, { model, worker, started, bytes: taken, loadedAt: at, usedAt: at });
+      this.#served.set(model.queue, {
+        ...{ model, worker, started, bytes: taken, loadedAt: at, usedAt: at, tokens: 0, unwantedAt: undefined },
+      });
     } catch (error) {
       this.#fail(model, error);
     }

@@ -6,7 +6,14 @@ export { type ClaimedItem, Dropped, type Engine, type Outcome, type Place, type 
 export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore, type ServedQueue } from './job-store.js';
 export { drawOf, newUlid, parseJobId, queueName, queueTag } from './keys.js';
-export { type BoardState, ModelBoard, type ProcessModels, type Wish, type Wishes } from './model-board.js';
+export {
+  type BoardState,
+  ModelBoard,
+  type ProcessModels,
+  type QueueWork,
+  type Wish,
+  type Wishes,
+} from './model-board.js';
 export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
 export type { RedisClient, RedisTarget } from './redis.js';
 export { repeat } from './repeat.js';

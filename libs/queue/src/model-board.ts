@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { formatSelector, parseSelector } from '@shoal/contracts';
+import { untilConnected } from './check-redis.js';
 import { MODELS_TAG, queueTag } from './keys.js';
 import { openFailFast, type RedisClient, type RedisTarget } from './redis.js';
 import { redisError } from './redis-errors.js';
@@ -11,6 +12,7 @@ import { script } from './scripts.js';
 
 /** A process that has not been heard of for this long counts as ended: ten turns of it. */
 const PATIENCE_MS = 10_000;
+const CONNECT_MS = 5000;
 
 export type Wish = 'load' | 'unload';
 /** By ModelSelector. */
@@ -21,6 +23,13 @@ export interface ProcessModels {
   readonly role: 'api' | 'worker';
   /** Of an API, those that it serves; of a worker, those that it has loaded. */
   readonly queues: readonly string[];
+}
+
+export interface QueueWork {
+  /** That have not ended. */
+  readonly jobs: number;
+  /** Tokens of all that ever ended. */
+  readonly tokens: number;
 }
 
 export interface BoardState {
@@ -40,9 +49,16 @@ export class ModelBoard {
   #version = '';
   #state = NOTHING;
 
-  /** `onError`: told of errors of the connection. */
-  static open(target: RedisTarget, onError: (error: Error) => void): ModelBoard {
-    return new ModelBoard(openFailFast(target, onError));
+  /** Connects. `onError`: told of errors of the connection. @throws ShoalError `redis_unavailable` where that takes over 5 s */
+  static async open(target: RedisTarget, onError: (error: Error) => void): Promise<ModelBoard> {
+    const redis = openFailFast(target, onError);
+    try {
+      await untilConnected(redis, CONNECT_MS);
+    } catch (error) {
+      redis.disconnect();
+      throw redisError(error);
+    }
+    return new ModelBoard(redis);
   }
 
   private constructor(redis: RedisClient) {
@@ -82,13 +98,17 @@ export class ModelBoard {
     });
   }
 
-  /** Unfinished jobs of each queue; of those whose server does not answer, nothing. */
-  async jobs(queues: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const counts = await Promise.allSettled(
-      queues.map((queue) => this.#redis.hget(`${queueTag(queue)}:state`, 'jobs')),
+  /** What is to be done and was done in each queue; of those whose server does not answer, nothing. */
+  async work(queues: readonly string[]): Promise<ReadonlyMap<string, QueueWork>> {
+    const states = await Promise.allSettled(
+      queues.map((queue) => this.#redis.hmget(`${queueTag(queue)}:state`, 'jobs', 'served')),
     );
     return new Map(
-      counts.flatMap((count, n) => (count.status === 'fulfilled' ? [[queues[n]!, Number(count.value)] as const] : [])),
+      states.flatMap((state, n) => {
+        if (state.status === 'rejected') return [];
+        const [jobs, tokens] = state.value.map(Number) as [number, number];
+        return [[queues[n]!, { jobs, tokens }] as const];
+      }),
     );
   }
 

@@ -3,9 +3,9 @@
  * whole; which workers have them, and what is wished, is told there as well.
  */
 import { createModelFace, type Model, type Repository, type RepositoryWatch, watchRepository } from '@shoal/models';
-import { type ModelBoard, type OpenJobStore, repeat, type Wish } from '@shoal/queue';
+import { type BoardState, type ModelBoard, type OpenJobStore, repeat, type Wish } from '@shoal/queue';
 import { type Logger, logRarely } from '@shoal/telemetry';
-import type { Catalog, ServedVersion } from './catalog.js';
+import type { Catalog, ServedVersion, Standing } from './catalog.js';
 
 /** Between two exchanges with the board. */
 const TELL_MS = 1000;
@@ -33,6 +33,7 @@ export class LiveModels {
   /** By their first model, which is another object once the folder has changed; null where it cannot be served. */
   #versions = new Map<Model, ServedVersion | null>();
   #queues: ReadonlyMap<string, readonly string[]> = new Map();
+  #board: BoardState = { wishes: new Map(), processes: [] };
   /** Queues that a worker has served, ever. */
   readonly #everServed = new Set<string>();
   /** Queues with work that no process serves, since when. */
@@ -75,13 +76,18 @@ export class LiveModels {
 
   async #tell(): Promise<void> {
     const { board, catalog } = this.#options;
-    const { wishes, processes } = await board.exchange({ role: 'api', queues: [...this.#queues.values()].flat() });
+    this.#board = await board.exchange({ role: 'api', queues: [...this.#queues.values()].flat() });
+    catalog.note(await this.#standing());
+    await this.#abandon(new Set(this.#board.processes.flatMap(({ queues }) => queues)));
+  }
+
+  async #standing(): Promise<Standing> {
+    const { wishes, processes } = this.#board;
     const workers = new Map<string, number>();
     for (const { role, queues } of processes) {
       if (role === 'worker') for (const queue of queues) workers.set(queue, (workers.get(queue) ?? 0) + 1);
     }
-    catalog.note({ wishes, workers, awaited: await this.#awaited(workers) });
-    await this.#abandon(new Set(processes.flatMap(({ queues }) => queues)));
+    return { wishes, workers, awaited: await this.#awaited(workers) };
   }
 
   /** Queues of the first variants of versions that no worker has ever loaded: the newest is loaded soon, or fails to. */
@@ -124,6 +130,10 @@ export class LiveModels {
       }),
     );
     await store.serve(models.map(({ queue, shoal }) => ({ name: queue, capTokens: shoal.limits?.max_queued_tokens })));
+    this.#versions = new Map(versions);
+    this.#queues = queuesOf(models);
+    // Before a version is offered: whether it takes the place of another at once.
+    const standing = await this.#standing();
     catalog.update({
       versions: versions.flatMap(([, version]) => version ?? []),
       aliases,
@@ -132,8 +142,7 @@ export class LiveModels {
         ...problems.map(({ folder }) => [folder.split('/', 1)[0]!, BROKEN] as const),
       ]),
     });
-    this.#versions = new Map(versions);
-    this.#queues = queuesOf(models);
+    catalog.note(standing);
     const come = versions.filter(([first]) => !before.has(first)).map(([first]) => pathOf(first));
     const gone = [...before.keys()].filter((first) => !this.#versions.has(first)).map(pathOf);
     if (this.#watch !== undefined && (come.length > 0 || gone.length > 0))
