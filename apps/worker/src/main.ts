@@ -24,6 +24,9 @@ import { loadGenerator } from './load-generator.js';
 import { loadModel } from './load-model.js';
 import { ServedModels } from './served-models.js';
 
+/** Of the process's memory, for models where nothing else is said. */
+const MODEL_SHARE = 0.9;
+
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const repository = await watchModels(config, logger);
   checkNames(config, repository.current);
@@ -80,11 +83,12 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       // Models that generate text share the cores and the memory of this process.
       const { generators } = models;
       const threads = config.SHOAL_GENERATION_THREADS ?? Math.max(1, Math.floor(availableParallelism() / generators));
-      const memoryLimit = Math.min(memoryOfProcess(), config.SHOAL_MODEL_MEMORY) / generators;
+      const memoryLimit =
+        Math.min(memoryOfProcess(), config.SHOAL_MODEL_MEMORY ?? Number.POSITIVE_INFINITY) / generators;
       return loadGenerator(model, { ...context, generation, threads, memoryLimit });
     },
     board,
-    memory: config.SHOAL_MODEL_MEMORY,
+    memory: modelMemoryOf(config),
     keepMs: config.SHOAL_MODEL_KEEP,
     logger,
     metrics,
@@ -115,6 +119,11 @@ async function watchModels({ SHOAL_MODELS_DIR }: Config, logger: Logger): Promis
     onProblem: ({ folder, message }) => logger.warn('model.skipped', { folder, reason: message }),
     onTrouble: logRarely(logger, 'models.unseen', Date.now),
   });
+}
+
+/** On other devices than the CPU models have memory of their own, whose size is not known. */
+function modelMemoryOf({ SHOAL_MODEL_MEMORY, SHOAL_DEVICE }: Config): number {
+  return SHOAL_MODEL_MEMORY ?? (SHOAL_DEVICE === 'cpu' ? MODEL_SHARE * memoryOfProcess() : Number.POSITIVE_INFINITY);
 }
 
 /** @throws ShoalError `model_not_found` where SHOAL_MODELS names what is not there: a slip would wait for ever */
