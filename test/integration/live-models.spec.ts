@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { JobView } from '@shoal/contracts';
+import { dataOf, GraphBuilder, serialiseModel } from '@shoal/onnx';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { foreignEnvironment, ROOT, startApi, startWorker } from '../support/processes.js';
 
@@ -204,7 +205,7 @@ test('shoal models unloads and loads while jobs run: none fails, memory is free,
   expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining('model_unloaded')]);
   for (const job of await ended()) expect([job.status, job.items.done]).toEqual(['completed', 1000]);
   await expect.poll(rig.loaded, POLL).toEqual([]);
-  expect(await rig.shoal('show', rig.name)).toMatch(/unloaded +0 workers/);
+  await expect.poll(() => rig.shoal('show', rig.name), POLL).toMatch(/unloaded +0 workers/);
 
   const other = await rig.startWorker();
   expect(other.ready.models).toEqual([]);
@@ -234,3 +235,42 @@ test('models that have no room beside each other are loaded in turn, as jobs ask
   const metrics = await (await fetch(bounded.metricsUrl)).text();
   expect(metrics.match(/^shoal_model_info\{/gm)).toHaveLength(1);
 });
+
+test('the memory of a model comes back when it is unloaded, and each time', async () => {
+  const rig = await open(['1']);
+  const name = `${rig.name}-large`;
+  const folder = join(rig.folder, name);
+  mkdirSync(join(rig.folder, '../draft'));
+  writeFileSync(join(rig.folder, '../draft/model.onnx'), largeGraph());
+  renameSync(join(rig.folder, '../draft'), folder);
+  const resident = () =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${rig.worker.pid}/status`, 'utf8'))![1]) * 1024;
+  const isLoaded = async () => (await rig.loaded()).includes(`${name}@1:fp32`);
+  await expect.poll(isLoaded, POLL).toBe(true);
+  const sizes: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const input = { x: [new Array(SIDE).fill(0)] };
+    expect((await rig.run(name, input)).status).toBe('completed');
+    const before = resident();
+    await rig.shoal('unload', name);
+    await expect.poll(isLoaded, POLL).toBe(false);
+    await expect.poll(() => before - resident(), POLL).toBeGreaterThan(0.9 * WEIGHTS);
+    sizes.push(resident());
+    await rig.shoal('load', name);
+    await expect.poll(isLoaded, POLL).toBe(true);
+  }
+  expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThan(WEIGHTS / 2);
+});
+
+const SIDE = 6000;
+/** Bytes. */
+const WEIGHTS = SIDE * SIDE * 4;
+
+/** One product with a matrix of 144 MB. */
+function largeGraph(): Uint8Array {
+  const g = new GraphBuilder({ name: 'large', opset: 17, irVersion: 8 });
+  const x = g.input('x', 'float32', ['rows', SIDE]);
+  const weights = g.constant('w', 'float32', [SIDE, SIDE], dataOf(new Float32Array(SIDE * SIDE).fill(1)));
+  g.output('y', g.op('MatMul', [x, weights]), 'float32', ['rows', SIDE]);
+  return serialiseModel(g.build());
+}
