@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { GenerationSettings, PromptItem } from '@shoal/contracts';
 import type { JobStore } from '@shoal/queue';
 import { createApiMetrics, createLogger } from '@shoal/telemetry';
-import { AllowList } from '@shoal/webhooks';
+import { AllowList } from '@shoal/network';
 import OpenAI from 'openai';
 import { Registry } from 'prom-client';
 import { expect, inject, onTestFinished, test } from 'vitest';

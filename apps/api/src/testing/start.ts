@@ -2,7 +2,8 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { MAX_BODY_BYTES } from '@shoal/contracts';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
-import { AllowList, SecretBox } from '@shoal/webhooks';
+import { AllowList } from '@shoal/network';
+import { SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { Parts } from '../app.module.js';
 import type { ApiKey } from '../http/tenant.js';
