@@ -16,7 +16,7 @@ const LONG = FULL.map(() => 64);
 
 /** Asks over HTTP for the need of the bench's queue, as the model `m`. */
 async function serve(bench: Bench, store: Pick<JobStore, 'demand'> = bench.store) {
-  const autoscale = new Autoscale({ store, queues: new Map([['m', [bench.queue]]]), delayObjectiveSeconds: 30 });
+  const autoscale = new Autoscale({ store, queues: () => new Map([['m', [bench.queue]]]), delayObjectiveSeconds: 30 });
   const route = autoscaleRoute(autoscale, { tokenDigest: undefined, host: '127.0.0.1' });
   const server = await servePrivately(new Registry(), () => true, '127.0.0.1', 0, route);
   onTestFinished(() => server.close());

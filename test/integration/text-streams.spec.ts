@@ -7,9 +7,11 @@ import { AllowList } from '@shoal/network';
 import OpenAI from 'openai';
 import { Registry } from 'prom-client';
 import { expect, inject, onTestFinished, test } from 'vitest';
+import { Catalog } from '../../apps/api/dist/models/catalog.js';
 import { createServer } from '../../apps/api/dist/server.js';
 import { fakeAnswer, fakeGenerator } from '../../apps/api/dist/testing/fake-generator.js';
 import { FakeWebhookStore } from '../../apps/api/dist/testing/fake-webhook-store.js';
+import { servedAlone } from '../../apps/api/dist/testing/start.js';
 import type { Claim } from '../support/claims.js';
 import { openBench } from '../support/queue-harness.js';
 import { resultOf } from '../support/scripted-model.js';
@@ -23,7 +25,7 @@ async function startReplica(store: JobStore, model: string): Promise<OpenAI> {
       ...{ store: new FakeWebhookStore(), box: null, allow: new AllowList([]), clock: Date.now },
       resolve: async () => [],
     },
-    faces: [fakeGenerator(model)],
+    catalog: new Catalog({ versions: [servedAlone(fakeGenerator(model))] }),
     ...{ keys: [], corsOrigins: [], maxBodyBytes: 2 ** 20, retentionMs: 60_000, clock: Date.now, tracer: undefined },
     ...{ callTimeoutMs: 60_000, generationTimeoutMs: 60_000 },
     metrics: createApiMetrics(new Registry()),

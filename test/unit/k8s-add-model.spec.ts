@@ -25,7 +25,13 @@ async function fetchedBy(command: readonly string[]): Promise<unknown> {
   const fetchModel = async (request: unknown) => {
     fetched = request;
   };
-  const program = createProgram('', { start: nothing, importModel: nothing, runModel: nothing, fetchModel });
+  const program = createProgram('', {
+    start: nothing,
+    importModel: nothing,
+    runModel: nothing,
+    manageModels: nothing,
+    fetchModel,
+  });
   await program.parseAsync(command, { from: 'user' });
   return fetched;
 }

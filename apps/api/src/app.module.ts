@@ -1,6 +1,5 @@
 /** What the API is made of: every object is built here, once, from what the process was given. */
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { ModelFace } from '@shoal/models';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
 import { EventUrls } from './events/event-urls.js';
@@ -15,7 +14,13 @@ import { BulkController } from './jobs/bulk.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
 import { Catalog } from './models/catalog.js';
-import { CARD_SETTINGS, type CardSettings, ModelsController } from './models/models.controller.js';
+import {
+  ADMIN_SETTINGS,
+  type AdminSettings,
+  CARD_SETTINGS,
+  type CardSettings,
+  ModelsController,
+} from './models/models.controller.js';
 import { ChatController } from './openai/chat.controller.js';
 import { CompletionsController } from './openai/completions.controller.js';
 import { EmbeddingsController } from './openai/embeddings.controller.js';
@@ -32,10 +37,10 @@ import { type WebhookParts, Webhooks } from './webhooks/webhooks.js';
 export interface Parts {
   readonly store: JobStore;
   readonly webhooks: WebhookParts;
-  /** One per version of a model, newer versions first. */
-  readonly faces: readonly ModelFace[];
-  /** Names of folders that jobs cannot ask for, and why. */
-  readonly unserved?: ReadonlyMap<string, string>;
+  /** The models that are served, as they come and go. */
+  readonly catalog: Catalog;
+  /** Who may say which of them are loaded; left out: nobody. */
+  readonly admin?: AdminSettings;
   /** None: every request is the sole tenant's, and only this machine is served. */
   readonly keys: readonly ApiKey[];
   /** Where callers reach the API, without a slash at the end; left out: as each request says. */
@@ -60,14 +65,16 @@ export interface Parts {
   readonly tracer: Tracer | undefined;
 }
 
+const NO_ADMINS: AdminSettings = { admins: [], wish: async () => {} };
+
 @Module({})
 class AppModule {}
 
 export function appModule({
   store,
   webhooks,
-  faces,
-  unserved,
+  catalog,
+  admin = NO_ADMINS,
   keys,
   publicUrl,
   retentionMs,
@@ -95,7 +102,8 @@ export function appModule({
       RootController,
     ],
     providers: [
-      { provide: Catalog, useFactory: () => new Catalog(faces, unserved) },
+      { provide: Catalog, useValue: catalog },
+      { provide: ADMIN_SETTINGS, useValue: admin },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
       { provide: HeldRequests, useFactory: () => new HeldRequests(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },
@@ -103,9 +111,8 @@ export function appModule({
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {
         provide: JobsService,
-        useFactory: (catalog: Catalog, hooks: Webhooks) =>
-          new JobsService(store, catalog, hooks, retentionMs, metrics, tracer),
-        inject: [Catalog, Webhooks],
+        useFactory: (hooks: Webhooks) => new JobsService(store, catalog, hooks, retentionMs, metrics, clock, tracer),
+        inject: [Webhooks],
       },
       {
         provide: JobRuns,
@@ -114,21 +121,21 @@ export function appModule({
       },
       {
         provide: EmbeddingsService,
-        useFactory: (runs: JobRuns, catalog: Catalog) => new EmbeddingsService(runs, catalog),
-        inject: [JobRuns, Catalog],
+        useFactory: (runs: JobRuns) => new EmbeddingsService(runs, catalog),
+        inject: [JobRuns],
       },
       {
         provide: RerankService,
-        useFactory: (runs: JobRuns, jobs: JobsService, catalog: Catalog) => new RerankService(runs, jobs, catalog),
-        inject: [JobRuns, JobsService, Catalog],
+        useFactory: (runs: JobRuns, jobs: JobsService) => new RerankService(runs, jobs, catalog),
+        inject: [JobRuns, JobsService],
       },
       {
         provide: TextCalls,
-        useFactory: (jobs: JobsService, catalog: Catalog, held: HeldRequests, failures: FailureLog) =>
+        useFactory: (jobs: JobsService, held: HeldRequests, failures: FailureLog) =>
           new TextCalls(new JobRuns(jobs, generationTimeoutMs, logger), catalog, held, metrics, failures),
-        inject: [JobsService, Catalog, HeldRequests, FailureLog],
+        inject: [JobsService, HeldRequests, FailureLog],
       },
-      { provide: Readiness, useFactory: (catalog: Catalog) => new Readiness(store, catalog), inject: [Catalog] },
+      { provide: Readiness, useFactory: () => new Readiness(store, catalog) },
     ],
   };
 }

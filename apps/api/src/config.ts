@@ -68,6 +68,8 @@ const Schema = z.object({
   ...redisVariables,
   SHOAL_MODELS_DIR: text().default('./models'),
   SHOAL_API_KEYS: ApiKeys.default([]),
+  /** Names of the tenants that may load and unload models; without keys everybody may. */
+  SHOAL_ADMINS: list().default([]),
   /** Where callers reach the API, for command lines in model cards; the webhooks process has the same. As requests say where left out. */
   SHOAL_PUBLIC_URL: url().optional(),
   /** Addresses and networks of proxies whose X-Forwarded-For, -Proto and -Host headers are believed: `10.0.0.0/8, loopback`. */

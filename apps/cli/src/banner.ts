@@ -1,4 +1,5 @@
 /** What a terminal shows once everything runs. */
+import { callApi } from './call-api.js';
 import type { Config } from './config.js';
 import { addressOf } from './processes.js';
 
@@ -20,25 +21,16 @@ Ctrl-C stops everything.
 }
 
 /** The example of a model's own card: the bundled one's, else the first one's. */
-async function firstCall({ SHOAL_API_KEYS: keys }: Config, address: string): Promise<string> {
-  const headers = keys === undefined ? {} : { authorization: `Bearer ${firstKey(keys)}` };
-  const read = async (path: string): Promise<unknown> => {
-    const response = await fetch(`${address}${path}`, { headers });
-    if (!response.ok) throw new Error(`${path} is answered ${response.status}`);
-    return response.json();
-  };
+async function firstCall(config: Config, address: string): Promise<string> {
   try {
-    const { data } = (await read('/v1/models')) as { readonly data: readonly { readonly id: string }[] };
+    const { data } = (await callApi(config, 'GET', '/v1/models')) as {
+      readonly data: readonly { readonly id: string }[];
+    };
     const { id } = data.find((model) => model.id === BUNDLED_MODEL) ?? data[0]!;
-    return ((await read(`/v1/models/${id}`)) as { readonly example: { readonly curl: string } }).example.curl;
+    return ((await callApi(config, 'GET', `/v1/models/${id}`)) as { readonly example: { readonly curl: string } })
+      .example.curl;
   } catch {
-    const key = keys === undefined ? '' : " -H 'authorization: Bearer <your key>'";
+    const key = config.SHOAL_API_KEYS === undefined ? '' : " -H 'authorization: Bearer <your key>'";
     return `curl -s '${address}/v1/models'${key}`;
   }
-}
-
-/** Of entries `tenant:key` or `tenant:key:weight`. */
-function firstKey(keys: string): string {
-  const entry = keys.split(/[,\n]/).find((line) => line.trim() !== '' && !line.trim().startsWith('#'));
-  return entry?.trim().split(':')[1] ?? '';
 }

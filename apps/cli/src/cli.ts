@@ -5,6 +5,7 @@ import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
 import { cacheDirOf, loadConfig } from './config.js';
 import { fetchModel } from './fetch-model.js';
+import { manageModels } from './models.js';
 import { type Actions, createProgram, runProgram } from './program.js';
 import { Interrupted } from './signals.js';
 import { start } from './start.js';
@@ -29,6 +30,7 @@ const ACTIONS: Actions = {
     const { runModel } = await import('./run-model.js');
     await runModel(request, loadConfig().SHOAL_MODELS_DIR);
   },
+  manageModels: (request) => manageModels(request, loadConfig()),
 };
 
 /** As a shell tells it of a process that writes to a pipe nobody reads from any more: 128 + SIGPIPE. */

@@ -35,6 +35,8 @@ const Schema = z.object({
   SHOAL_METRICS_PORT: port().optional(),
   SHOAL_DRAIN_TIMEOUT: text().default('7s'),
   SHOAL_API_KEYS: text().optional(),
+  /** Of `shoal models`, whose key is that of a tenant who may administer. */
+  SHOAL_ADMINS: text().optional(),
   SHOAL_LOG: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).default('pretty'),
 });
 

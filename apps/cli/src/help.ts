@@ -46,6 +46,13 @@ export const EXAMPLES = {
   Without an option for it, tokens are chosen as the model's generation_config.json says; where that says nothing, always
   the likeliest. --top-p, --top-k, --min-p and --seed stand for --temperature 1 then. In a conversation "/set" changes
   the same settings, Ctrl-C stops an answer, and a second one ends the program.`,
+  models: `Examples:
+  shoal models ls
+  shoal models unload wordnet-topic@1
+  shoal models rm wordnet-topic@1
+
+  They ask the API on this machine (PORT, SHOAL_HOST), but for rm, which deletes in SHOAL_MODELS_DIR. A folder that is put
+  there is served within seconds.`,
   fetchModel: `Example:
   shoal fetch-model --url https://example.com/bge-small-1.tar.gz --sha256 <hash> --to models/bge-small/1
 

@@ -14,6 +14,7 @@ async function read(...args: string[]) {
     fetchModel: note('fetch-model'),
     importModel: note('import'),
     runModel: note('run'),
+    manageModels: note('models'),
   });
   const write = (more: string) => {
     text += more;
@@ -43,6 +44,13 @@ test('import takes a folder, and what to make of it', async () => {
   const options = ['--name', 'm', '--version=2', '--dtype', 'fp32,int8', '--to', 'b', '--force', '--report'];
   const wanted = { name: 'm', version: 2, dtypes: ['fp32', 'int8'], to: resolve('b'), force: true, report: true };
   expect((await read('import', ...options, 'a/model')).asked).toEqual(['import', { ...request, ...wanted }]);
+});
+
+test('models takes what is to be done, and with which', async () => {
+  expect((await read('models', 'ls')).asked).toEqual(['models', { what: 'ls' }]);
+  expect((await read('models', 'unload', 'm@2')).asked).toEqual(['models', { what: 'unload', name: 'm@2' }]);
+  expect((await read('models', 'rm', 'm', '--all')).asked).toEqual(['models', { what: 'rm', name: 'm', all: true }]);
+  expect((await read('models', 'load')).code).toBe(1);
 });
 
 test('fetch-model takes an archive, its hash, a folder and a bound', async () => {

@@ -4,6 +4,7 @@ import { UserError } from '@shoal/tools/user-error';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
 import { ENVIRONMENT, EXAMPLES } from './help.js';
+import type { ModelsRequest } from './models.js';
 import type { RunRequest } from './run-model.js';
 import { type RunSettings, SETTINGS, withSetting } from './run-model-settings.js';
 
@@ -26,6 +27,7 @@ export interface Actions {
   fetchModel(request: FetchRequest): Promise<void>;
   importModel(options: ImportOptions): Promise<void>;
   runModel(request: RunRequest): Promise<void>;
+  manageModels(request: ModelsRequest): Promise<void>;
 }
 
 const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as const;
@@ -112,10 +114,48 @@ export function createProgram(version: string, actions: Actions): Command {
       actions.fetchModel({ url: webAddress(url), sha256, to, maxBytes: maxSize }),
     );
 
+  addModelCommands(program, actions);
   for (const command of program.commands) {
     command.helpOption('-h, --help', 'show this').showHelpAfterError(`See "shoal help ${command.name()}".`);
+    for (const part of command.commands) {
+      const help = `shoal ${command.name()} ${part.name()} --help`;
+      part.helpOption('-h, --help', 'show this').showHelpAfterError(`See "${help}".`);
+    }
   }
   return program;
+}
+
+/** Of one tree of its own: what is done with models that are served. */
+function addModelCommands(program: Command, actions: Actions): void {
+  const models = program
+    .command('models')
+    .description('which models are served and loaded; load, unload or remove one while everything runs')
+    .addHelpText('after', `\n${EXAMPLES.models}`);
+  models
+    .command('ls')
+    .description('every version and variant, and whether workers have it loaded')
+    .action(() => actions.manageModels({ what: 'ls' }));
+  models
+    .command('show')
+    .description("a model's card")
+    .argument('<model>', 'name, name@version or name:variant')
+    .action((name: string) => actions.manageModels({ what: 'show', name }));
+  models
+    .command('load')
+    .description('load it in every worker that may serve it, and let it take jobs')
+    .argument('<model>', 'name, name@version, name:variant or name@version:variant')
+    .action((name: string) => actions.manageModels({ what: 'load', name }));
+  models
+    .command('unload')
+    .description('refuse new jobs for it, end those that it has taken, and free its memory')
+    .argument('<model>', 'name, name@version, name:variant or name@version:variant')
+    .action((name: string) => actions.manageModels({ what: 'unload', name }));
+  models
+    .command('rm')
+    .description('delete the folder of a version; jobs that it has taken end first')
+    .argument('<model>', 'name@version, or name where it has one version')
+    .option('--all', 'every version')
+    .action((name: string, { all = false }: { all?: boolean }) => actions.manageModels({ what: 'rm', name, all }));
 }
 
 /** Reads the line and runs what it asks for. Commander shows its own help where that is asked for of a command it lacks. */

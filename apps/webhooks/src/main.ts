@@ -3,7 +3,6 @@ import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import type { JobRecord } from '@shoal/contracts';
-import { createPresenter, openRepository, type Presenter } from '@shoal/models';
 import { openWebhookBackend, waitForRedis } from '@shoal/queue';
 import {
   createLogger,
@@ -19,12 +18,14 @@ import { dnsResolve } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { DeliveriesProcessor } from './deliveries.processor.js';
+import { Presenters } from './presenters.js';
 import { Relay } from './relay.js';
 import { CLOSE_MS, waitAtMost } from './wait-at-most.js';
 import { webhooksModule } from './webhooks.module.js';
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
-  const presenterOf = await loadPresenters(config, logger);
+  const presenters = new Presenters(logger);
+  await presenters.start(config.SHOAL_MODELS_DIR, Date.now);
   await waitForRedis(config.redis, {
     role: 'webhooks',
     onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
@@ -49,7 +50,11 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   let processor: DeliveriesProcessor | undefined;
   const parts = {
     backend,
-    payloads: { records: backend, presenterOf, publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, '') },
+    payloads: {
+      records: backend,
+      presenterOf: (record: JobRecord) => presenters.of(record),
+      publicUrl: config.SHOAL_PUBLIC_URL.replace(/\/$/, ''),
+    },
     box: config.SHOAL_SECRET_KEY,
     sender: {
       resolve: dnsResolve(),
@@ -81,27 +86,11 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     ready = false;
     await Promise.all([waitAtMost(CLOSE_MS, relay.stop()), deliveries.stop()]);
     await waitAtMost(CLOSE_MS, app.close());
+    await presenters.stop();
     await tracer?.close();
     backend.close();
     await server.close();
   };
-}
-
-/** Outputs are shown as the API shows them; tokenizers are needed only for texts that are generated. */
-async function loadPresenters(config: Config, logger: Logger): Promise<(record: JobRecord) => Presenter | undefined> {
-  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
-  for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
-  const presenters = new Map<string, Presenter>();
-  for (const model of models) {
-    const folder = `${model.name}/${model.version}`;
-    if (presenters.has(folder)) continue;
-    try {
-      presenters.set(folder, await createPresenter(model));
-    } catch (error) {
-      logger.warn('model.skipped', { folder }, error);
-    }
-  }
-  return ({ meta }) => presenters.get(`${meta.model}/${meta.version}`);
 }
 
 await runProcess({

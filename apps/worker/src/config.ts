@@ -24,6 +24,10 @@ const Schema = z.object({
   SHOAL_MODELS_DIR: text().default('./models'),
   /** Names of the models to serve; all of the folder where left out. */
   SHOAL_MODELS: list().default([]),
+  /** Bytes that loaded models may take together: those used least recently are unloaded for others. */
+  SHOAL_MODEL_MEMORY: integer({ min: 1 }).optional(),
+  /** How long a model that only single jobs ask for stays loaded without work. */
+  SHOAL_MODEL_KEEP: duration({ min: 0, max: 7 * 24 * 3600_000 }).default(300_000),
   /** `cpu`, `cuda:0`, `tensorrt:0`, `webgpu` ... */
   SHOAL_DEVICE: text().default('cpu'),
   /** Of its execution provider, by ONNX Runtime's own names: `use_tf32=0`, `trt_fp16_enable=1,trt_engine_cache_enable=1`. */

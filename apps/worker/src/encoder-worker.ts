@@ -22,6 +22,8 @@ export interface EncoderWorkerOptions extends RedisTarget {
   /** Told of every error of the connections to Redis. */
   readonly onRedisError: (error: Error) => void;
   readonly random: () => number;
+  /** Called when the model is freed. */
+  readonly onStopped?: () => void;
 }
 
 export function encoderWorker(options: EncoderWorkerOptions): ModelWorker {

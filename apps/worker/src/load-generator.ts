@@ -36,15 +36,17 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
     },
   });
   const seconds = (performance.now() - started) / 1000;
-  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
-  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device: 'cpu', runtime: runtime.kind }, 1);
-  generation.rows.set({ model: name, version, variant }, engine.rows);
+  const labels = { model: name, version, variant };
+  const info = { ...labels, task: model.task, device: 'cpu', runtime: runtime.kind };
+  metrics.modelLoadDuration.set(labels, seconds);
+  metrics.modelInfo.set(info, 1);
+  generation.rows.set(labels, engine.rows);
   logger.info('model.loaded', {
     ...{ model: name, version, variant, seconds: Math.round(seconds * 100) / 100 },
     ...{ rows: engine.rows, context: engine.context, threads },
   });
   const reporter = new GenerationReporter({ model, metrics, generation, logger, tracer, clock: Date.now });
-  generation.watch(() => reporter.stands(engine.stats()));
+  const unwatch = generation.watch(() => reporter.stands(engine.stats()));
   return new ModelWorker({
     model,
     joining: null,
@@ -64,6 +66,15 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
         random: Math.random,
       }),
     ...config.redis,
+    heldBytes: () => engine.stats().cacheBytes,
     onRedisError,
+    onStopped: () => {
+      unwatch();
+      metrics.modelLoadDuration.remove(labels);
+      metrics.modelInfo.remove(info);
+      for (const gauge of [generation.rows, generation.running, generation.cacheBytes, metrics.itemsInFlight]) {
+        gauge.remove(labels);
+      }
+    },
   });
 }

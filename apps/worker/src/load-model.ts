@@ -73,8 +73,10 @@ async function prepare(
   };
   const { limits, measured } = await findLimits(runner, measuring);
   const seconds = (performance.now() - started) / 1000;
-  metrics.modelLoadDuration.set({ model: name, version, variant }, seconds);
-  metrics.modelInfo.set({ model: name, version, variant, task: model.task, device, runtime: runtime.kind }, 1);
+  const labels = { model: name, version, variant };
+  const info = { ...labels, task: model.task, device, runtime: runtime.kind };
+  metrics.modelLoadDuration.set(labels, seconds);
+  metrics.modelInfo.set(info, 1);
   logger.info('model.loaded', {
     model: name,
     version,
@@ -98,5 +100,10 @@ async function prepare(
     tracer,
     onRedisError,
     random: Math.random,
+    onStopped: () => {
+      metrics.modelLoadDuration.remove(labels);
+      metrics.modelInfo.remove(info);
+      metrics.itemsInFlight.remove(labels);
+    },
   });
 }

@@ -4,9 +4,9 @@ import { RunGate, systemClock } from '@shoal/batching';
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
 import { memoryOfProcess } from '@shoal/generation';
-import { type Model, openRepository } from '@shoal/models';
+import { type Repository, type RepositoryWatch, watchRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
-import { waitForRedis } from '@shoal/queue';
+import { ModelBoard, waitForRedis } from '@shoal/queue';
 import {
   createGenerationMetrics,
   createLogger,
@@ -22,10 +22,14 @@ import { Registry } from 'prom-client';
 import { type Config, loadConfig } from './config.js';
 import { loadGenerator } from './load-generator.js';
 import { loadModel } from './load-model.js';
-import type { ModelWorker } from './model-worker.js';
+import { ServedModels } from './served-models.js';
+
+/** Of the process's memory, for models where nothing else is said. */
+const MODEL_SHARE = 0.9;
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
-  const models = await chooseModels(config, logger);
+  const repository = await watchModels(config, logger);
+  checkNames(config, repository.current);
   await waitForRedis(config.redis, {
     role: 'worker',
     onWarning: (warning) => logger.error('redis.unsafe', {}, warning),
@@ -66,70 +70,71 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   });
   let ready = false;
   const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
-  const unserved: string[] = [];
-  const readiness = () => ({ ready: ready && workers.every(({ connected }) => connected), notes: unserved });
+  const readiness = () => ({ ready: ready && models.connected, notes: models.notes });
   const server = await servePrivately(registry, readiness, host, port).catch(
     blamePort('SHOAL_METRICS_PORT', host, port),
   );
-  const workers: ModelWorker[] = [];
   const context = { config, runtime, metrics, gate, logger, tracer, onRedisError };
-  // Models that generate text share the cores and the memory of this process.
-  const generators = Math.max(1, models.filter((model) => model.generator !== null).length);
-  const forText = {
-    ...{ ...context, generation, memoryLimit: memoryOfProcess() / generators },
-    threads: config.SHOAL_GENERATION_THREADS ?? Math.max(1, Math.floor(availableParallelism() / generators)),
-  };
-  let failure: unknown;
-  for (const model of models) {
-    try {
-      workers.push(await (model.generator === null ? loadModel(model, context) : loadGenerator(model, forText)));
-    } catch (error) {
-      // The others are served; jobs for this one wait for a worker that can load it.
-      failure ??= error;
-      const { name, version, variant } = model;
-      const path = `${name}/${version}/${variant}`;
-      unserved.push(`${path} is not served: it does not load`);
-      metrics.modelLoadFailures.set({ model: name, version, variant }, 1);
-      logger.error('model.load_failed', { model: path }, error);
-    }
-  }
-  if (workers.length === 0) throw failure;
-  processMetrics.watchRedis(() => workers.every(({ connected }) => connected));
-  // At once: of a Redis Cluster, the node of one model may be away.
-  await Promise.all(workers.map((worker) => worker.start()));
+  const board = await ModelBoard.open(config.redis, onRedisError);
+  const models: ServedModels = new ServedModels({
+    names: config.SHOAL_MODELS,
+    load(model) {
+      if (model.generator === null) return loadModel(model, context);
+      // Models that generate text share the cores and the memory of this process.
+      const { generators } = models;
+      const threads = config.SHOAL_GENERATION_THREADS ?? Math.max(1, Math.floor(availableParallelism() / generators));
+      const memoryLimit =
+        Math.min(memoryOfProcess(), config.SHOAL_MODEL_MEMORY ?? Number.POSITIVE_INFINITY) / generators;
+      return loadGenerator(model, { ...context, generation, threads, memoryLimit });
+    },
+    board,
+    memory: modelMemoryOf(config),
+    keepMs: config.SHOAL_MODEL_KEEP,
+    logger,
+    metrics,
+    resident: () => process.memoryUsage.rss(),
+    now: () => performance.now(),
+  });
+  await models.start(repository.current);
+  repository.start((changed) => models.follow(changed));
+  processMetrics.watchRedis(() => models.connected);
   ready = true;
-  const seconds = process.uptime();
-  await Promise.all(workers.map((worker) => worker.reportColdStart(seconds)));
+  await models.reportColdStart(process.uptime());
   logger.info('worker.ready', {
     metrics: `${httpOrigin(host, server.port)}/metrics`,
-    models: workers.map(({ name }) => name),
+    models: models.names,
   });
   return async () => {
     ready = false;
-    await Promise.all(workers.map((worker) => worker.stop()));
+    await Promise.all([repository.stop(), models.stop()]);
+    await board.close();
     await tracer?.close();
     await server.close();
   };
 }
 
-/** Every version and variant of the models asked for, so that jobs admitted before an upgrade still find a worker. */
-async function chooseModels(config: Config, logger: Logger): Promise<Model[]> {
-  const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
-  for (const { folder, message } of problems) logger.warn('model.skipped', { folder, reason: message });
-  const wanted = config.SHOAL_MODELS;
-  const chosen = wanted.length === 0 ? models : models.filter(({ name }) => wanted.includes(name));
+/** The repository, and what is wrong with it in the log. */
+async function watchModels({ SHOAL_MODELS_DIR }: Config, logger: Logger): Promise<RepositoryWatch> {
+  return await watchRepository(SHOAL_MODELS_DIR, {
+    onProblem: ({ folder, message }) => logger.warn('model.skipped', { folder, reason: message }),
+    onTrouble: logRarely(logger, 'models.unseen', Date.now),
+  });
+}
+
+/** On other devices than the CPU models have memory of their own, whose size is not known. */
+function modelMemoryOf({ SHOAL_MODEL_MEMORY, SHOAL_DEVICE }: Config): number {
+  return SHOAL_MODEL_MEMORY ?? (SHOAL_DEVICE === 'cpu' ? MODEL_SHARE * memoryOfProcess() : Number.POSITIVE_INFINITY);
+}
+
+/** @throws ShoalError `model_not_found` where SHOAL_MODELS names what is not there: a slip would wait for ever */
+function checkNames({ SHOAL_MODELS: wanted, SHOAL_MODELS_DIR }: Config, { models }: Repository): void {
   const missing = wanted.filter((name) => !models.some((model) => model.name === name));
-  if (missing.length > 0) {
-    const there = [...new Set(models.map(({ name }) => name))].join(', ') || 'none';
-    throw new ShoalError(
-      'model_not_found',
-      `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${config.SHOAL_MODELS_DIR}: ${there}`,
-    );
-  }
-  if (chosen.length === 0) {
-    throw new ShoalError('model_not_found', `there is no model that can be served in ${config.SHOAL_MODELS_DIR}`);
-  }
-  return [...chosen];
+  if (missing.length === 0) return;
+  const there = [...new Set(models.map(({ name }) => name))].join(', ') || 'none';
+  throw new ShoalError(
+    'model_not_found',
+    `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${SHOAL_MODELS_DIR}: ${there}`,
+  );
 }
 
 await runProcess({

@@ -24,8 +24,12 @@ export interface ModelWorkerOptions extends RedisTarget {
   readonly tokensPerSecond: number | null;
   /** What was proved of the model's rows; null where rows never meet others' values. */
   readonly joining: Joining | null;
+  /** Bytes that the model holds beside what it took to load it; none where left out. */
+  readonly heldBytes?: () => number;
   /** Told of every error of the connections to Redis. */
   readonly onRedisError: (error: Error) => void;
+  /** Called when the model is freed. */
+  readonly onStopped?: () => void;
 }
 
 export class ModelWorker {
@@ -62,6 +66,11 @@ export class ModelWorker {
     return this.#consumer.redis.status === 'ready';
   }
 
+  /** Bytes that the model holds beside what it took to load it. */
+  get heldBytes(): number {
+    return this.#options.heldBytes?.() ?? 0;
+  }
+
   async start(): Promise<void> {
     const { shape, hardware, joining, onRedisError } = this.#options;
     await this.#publisher.announceLimits(hardware, shape.maxBatchTokens);
@@ -82,5 +91,6 @@ export class ModelWorker {
     await this.#rate.stop();
     this.#consumer.close();
     await this.#engine.close();
+    this.#options.onStopped?.();
   }
 }

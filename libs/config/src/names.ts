@@ -6,6 +6,7 @@ import type { Environment, Problem } from './environment.js';
 export const VARIABLES = [
   'REDIS_URL',
   'PORT',
+  'SHOAL_ADMINS',
   'SHOAL_API_KEYS',
   'SHOAL_AUTOSCALE_TOKEN',
   'SHOAL_CACHE_DIR',
@@ -29,6 +30,8 @@ export const VARIABLES = [
   'SHOAL_METRICS_PORT',
   'SHOAL_MIN_REPLICAS',
   'SHOAL_MODELS',
+  'SHOAL_MODEL_KEEP',
+  'SHOAL_MODEL_MEMORY',
   'SHOAL_MODELS_DIR',
   'SHOAL_PREFIX_SHARING',
   'SHOAL_PUBLIC_URL',

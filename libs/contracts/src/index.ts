@@ -39,11 +39,16 @@ export {
   RequestedModel,
 } from './job.js';
 export {
+  formatSelector,
   Joining,
   Limits,
   type ListedModel,
   type ModelCard,
   ModelName,
+  ModelSelector,
+  parseSelector,
+  type SelectedModel,
+  type ServedModel,
   ShoalJson,
   TASKS,
   Task,

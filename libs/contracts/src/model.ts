@@ -18,6 +18,39 @@ export const ModelName = z
   .max(96)
   .regex(/^[a-z0-9][a-z0-9._-]*$/, 'use lower-case letters, digits, ".", "_" and "-", starting with a letter or digit');
 
+const VERSION = '[1-9][0-9]{0,8}';
+const VARIANT = '[a-z0-9][a-z0-9_-]*';
+
+/** `name`, `name@2`, `name:int8` or `name@2:int8`: a model, and where it is said one version and variant of it. */
+export const ModelSelector = z
+  .string()
+  .max(200)
+  .regex(
+    new RegExp(`^[a-z0-9][a-z0-9._-]*(@${VERSION})?(:${VARIANT})?$`),
+    'write name, name@2, name:int8 or name@2:int8',
+  );
+
+export interface SelectedModel {
+  readonly name: string;
+  /** Undefined: the newest. */
+  readonly version: string | undefined;
+  /** Undefined: the version's first. */
+  readonly variant: string | undefined;
+}
+
+const SELECTOR = new RegExp(`^(.+?)(?:@(${VERSION}))?(?::(${VARIANT}))?$`, 's');
+
+/** What a name as callers write it asks for; what has another form is a name that no model has. */
+export function parseSelector(text: string): SelectedModel {
+  const [, name = text, version, variant] = SELECTOR.exec(text) ?? [];
+  return { name, version, variant };
+}
+
+/** The name that asks for exactly this. */
+export function formatSelector({ name, version, variant }: SelectedModel): string {
+  return `${name}${version === undefined ? '' : `@${version}`}${variant === undefined ? '' : `:${variant}`}`;
+}
+
 export const Limits = z.strictObject({
   /** Most rows of one micro-batch. 1 for a model that cannot be batched. */
   max_batch_size: z.int().min(1).max(4096).optional(),
@@ -39,7 +72,7 @@ export const ShoalJson = z.strictObject({
   license: z.string().max(200).optional(),
   limits: Limits.optional(),
   /** variant name → ONNX file, relative to the folder. Left out: `onnx/model*.onnx` and `model*.onnx` are found. */
-  variants: z.record(z.string().regex(/^[a-z0-9][a-z0-9_-]*$/), z.string()).optional(),
+  variants: z.record(z.string().regex(new RegExp(`^${VARIANT}$`)), z.string()).optional(),
   default_variant: z.string().optional(),
   pooling: z.enum(['mean', 'cls', 'last']).optional(),
   normalize: z.boolean().optional(),
@@ -89,6 +122,8 @@ export interface ModelCard extends ListedModel {
     readonly max_batch_size: number | null;
     readonly max_batch_tokens: number | null;
   };
+  /** Every version and variant that there is, newest version first. */
+  readonly served: readonly ServedModel[];
   /** Null where no worker has loaded the model yet. */
   readonly joining: Joining | null;
   readonly labels?: readonly string[];
@@ -101,6 +136,16 @@ export interface ModelCard extends ListedModel {
     /** The same in OpenAI's words, where it has some for the task. */
     readonly openai_curl?: string;
   };
+}
+
+/** One version and variant as it stands in all workers. */
+export interface ServedModel {
+  /** What asks for exactly this. */
+  readonly id: string;
+  /** `waiting`: it is loaded when a job asks for it; `unloaded`: it takes no jobs. */
+  readonly state: 'loaded' | 'waiting' | 'unloaded';
+  /** That have it loaded. */
+  readonly workers: number;
 }
 
 export interface TensorSpec {

@@ -9,6 +9,8 @@ export interface JobMeta {
   readonly model: string;
   readonly version: string;
   readonly variant: string;
+  /** What asks for exactly this version and variant, where the job was submitted by another name than the model's own. */
+  readonly selector?: string;
   readonly task: Task;
   readonly priority: Priority;
   readonly parameters: Readonly<Record<string, unknown>>;

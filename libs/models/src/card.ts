@@ -14,7 +14,12 @@ const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
 const SHORT = { parameters: { max_tokens: 64 } };
 
 /** `origin` is where callers reach the API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
-export function modelCard(model: Model, origin: string, joining: Joining | null, keys: boolean): ModelCard {
+export function modelCard(
+  model: Model,
+  origin: string,
+  joining: Joining | null,
+  keys: boolean,
+): Omit<ModelCard, 'served'> {
   const { shoal, task, labels, dimensions, generator } = model;
   const request = { model: model.name, input: exampleInput(model), ...(generator && SHORT) };
   return {

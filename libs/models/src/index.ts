@@ -2,6 +2,7 @@ export { type FoundJoining, findJoining, type JoiningOptions } from './independe
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
 export { shortest, shortestArray } from './numbers/shortest.js';
+export { type Aliases, NO_ALIASES, type Share } from './repository/aliases.js';
 export {
   type DecoderInfo,
   decoderInfoOf,
@@ -10,7 +11,11 @@ export {
   writeDecoderInfo,
 } from './repository/decoder-info.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
-export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
+export { openRepository, type Repository } from './repository/repository.js';
+export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
+export type { ModelProblem } from './repository/version-folders.js';
+export { type RepositoryWatch, watchRepository } from './repository/watch.js';
+export { weightBytes } from './repository/weight-bytes.js';
 export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';

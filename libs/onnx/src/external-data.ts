@@ -54,11 +54,13 @@ export function externalFilesOf(folder: string): ExternalFiles {
   };
 }
 
-/** Reads nothing, and notes what is named: unchecked, as it stands in the file. */
-export function notedExternalFiles(locations: Set<string>): ExternalFiles {
+/** Reads nothing, and notes what is named, unchecked as it stands in the file, and how many bytes that must have at least. */
+export function notedExternalFiles(locations: Map<string, number>): ExternalFiles {
   return {
-    read(entries, expected) {
-      locations.add(entries.get('location') ?? '');
+    read(entries, expected, what) {
+      const location = entries.get('location') ?? '';
+      const end = numberOf(entries.get('offset') ?? '0', `the offset of ${what}`) + expected;
+      locations.set(location, Math.max(end, locations.get(location) ?? 0));
       const never = () => {
         throw new Error('this model was read for its signature');
       };

@@ -49,6 +49,7 @@ test('inputs, outputs, operator sets and producer are read; initializers are not
     outputs: [{ name: 'y', type: 'int64', shape: ['batch'] }],
     metadata: new Map(),
     externalFiles: [],
+    externalBytes: new Map(),
   });
 });
 
@@ -105,7 +106,7 @@ test('weights are skipped: a file of many megabytes costs a few reads', () => {
   const path = join(folder, 'large.onnx');
   writeFileSync(path, file);
   const reads = withFile(path, (source) => {
-    expect(decodeModel(new Reader(source), notedExternalFiles(new Set())).graph.initializers.size).toBe(4);
+    expect(decodeModel(new Reader(source), notedExternalFiles(new Map())).graph.initializers.size).toBe(4);
     return source.reads;
   });
   expect(reads).toBeLessThan(16);

@@ -25,6 +25,8 @@ export interface OnnxSignature {
   readonly metadata: ReadonlyMap<string, string>;
   /** Paths of external data files as the file gives them: unchecked, relative to its folder. */
   readonly externalFiles: readonly string[];
+  /** The bytes that each of them must have at least. */
+  readonly externalBytes: ReadonlyMap<string, number>;
 }
 
 /**
@@ -33,8 +35,8 @@ export interface OnnxSignature {
  * @throws ShoalError `model_invalid`, naming the file and what is wrong, for anything that is not a whole ONNX model
  */
 export function readSignature(path: string): OnnxSignature {
-  const externalFiles = new Set<string>();
-  const { irVersion, producer, opsets, metadata, graph } = readModel(path, notedExternalFiles(externalFiles));
+  const externalBytes = new Map<string, number>();
+  const { irVersion, producer, opsets, metadata, graph } = readModel(path, notedExternalFiles(externalBytes));
   const problem =
     opsets.size === 0 ? 'it imports no operator set' : graph.outputs.length === 0 ? 'its graph has no outputs' : null;
   if (problem !== null) throw invalid(`${path} is not a usable ONNX file: ${problem}`);
@@ -45,7 +47,8 @@ export function readSignature(path: string): OnnxSignature {
     inputs: graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map((info) => toValue(info, path)),
     outputs: graph.outputs.map((info) => toValue(info, path)),
     metadata,
-    externalFiles: [...externalFiles],
+    externalFiles: [...externalBytes.keys()],
+    externalBytes,
   };
 }
 

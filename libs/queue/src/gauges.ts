@@ -56,7 +56,6 @@ const NOTHING: QueueGauge = {
 export interface GaugesOptions {
   readonly redis: RedisClient;
   readonly schedule: Schedule;
-  readonly queues: readonly string[];
   /** Bytes that count as full where Redis has no `maxmemory`. */
   readonly memoryBudget: number;
   /** Share of the memory for jobs and results that one tenant may take. */
@@ -87,6 +86,8 @@ interface Memory {
 
 export class Gauges {
   readonly #options: GaugesOptions;
+  /** Names of the queues that are looked at. */
+  #names: readonly string[] = [];
   readonly #queues = new Map<string, Seen>();
   readonly #servers = new Map<string, Memory>();
   /** Bytes admitted since the last look, by queue. */
@@ -101,9 +102,19 @@ export class Gauges {
     this.#options = options;
   }
 
-  /** Looks at every queue, then keeps looking until `stop`. Rejects where the first look fails. */
-  async start(): Promise<void> {
-    await this.look(this.#options.queues);
+  /** Looks at every queue of `names`, and at others no more. Rejects where the first look at new ones fails. */
+  async watch(names: readonly string[]): Promise<void> {
+    const known = new Set(this.#names);
+    await this.look(names.filter((name) => !known.has(name)));
+    this.#names = names;
+    const wanted = new Set(names);
+    for (const name of this.#queues.keys()) {
+      if (!wanted.has(name)) this.#queues.delete(name);
+    }
+  }
+
+  /** Keeps looking until `stop`. */
+  start(): void {
     const again = () => {
       this.#timer = setTimeout(
         () =>
@@ -162,11 +173,12 @@ export class Gauges {
   }
 
   async #lookAgain(): Promise<void> {
-    const { redis, schedule, queues } = this.#options;
+    const { redis, schedule } = this.#options;
+    const queues = this.#names;
     const [busy, held] = await Promise.all([schedule.busy(), redis.hgetall(HELD_KEY)]);
     this.#held = new Map(Object.entries(held).map(([tenant, bytes]) => [tenant, Number(bytes)]));
     const turn = this.#looks++;
-    const idle = turn % IDLE_EVERY === 0 ? queues[(turn / IDLE_EVERY) % queues.length] : undefined;
+    const idle = turn % IDLE_EVERY === 0 && queues.length > 0 ? queues[(turn / IDLE_EVERY) % queues.length] : undefined;
     const known = new Set(queues);
     const ours = busy.filter((queue) => known.has(queue));
     const wanted = new Set([...ours, ...this.#busy, ...(idle === undefined ? [] : [idle])]);

@@ -4,8 +4,16 @@ export type { Demand } from './demand.js';
 export { DemandReports } from './demand-reports.js';
 export { type ClaimedItem, Dropped, type Engine, type Outcome, type Place, type Room } from './engine.js';
 export { toJobError } from './errors.js';
-export { type JobStoreOptions, type OpenJobStore, openJobStore } from './job-store.js';
-export { parseJobId, queueName, queueTag } from './keys.js';
+export { type JobStoreOptions, type OpenJobStore, openJobStore, type ServedQueue } from './job-store.js';
+export { drawOf, newUlid, parseJobId, queueName, queueTag } from './keys.js';
+export {
+  type BoardState,
+  ModelBoard,
+  type ProcessModels,
+  type QueueWork,
+  type Wish,
+  type Wishes,
+} from './model-board.js';
 export { type Finished, Publisher, type PublisherOptions, type Verdict } from './publisher.js';
 export type { RedisClient, RedisTarget } from './redis.js';
 export { repeat } from './repeat.js';

@@ -2,6 +2,7 @@
 
 import { type JobRecord, Joining, ShoalError } from '@shoal/contracts';
 import type { Redis } from 'ioredis';
+import { abandonQueue } from './abandon.js';
 import { checkRedis, untilConnected } from './check-redis.js';
 import { ChunkQueue } from './chunk-queue.js';
 import { type Demand, readDemand } from './demand.js';
@@ -34,11 +35,9 @@ import type {
 import { Waiters } from './waiters.js';
 
 export interface JobStoreOptions extends RedisTarget {
-  /** Every queue this store may see; jobs of others answer `job_not_found`. */
+  /** What is served to begin with, as `serve` takes it. */
   readonly queues: readonly string[];
   readonly tenantCapTokens: number;
-  /** Per queue, where a model sets its own; else `queueCapTokens`. */
-  readonly queueCaps?: Readonly<Record<string, number>>;
   readonly queueCapTokens: number;
   /** Bytes for jobs and results where Redis has no `maxmemory`. */
   readonly memoryBudget: number;
@@ -53,7 +52,26 @@ export interface JobStoreOptions extends RedisTarget {
 const NO_REPLICATION: Replication = { minReplicas: 0, timeoutMs: 0 };
 const cancelScript = queueScript<number>('cancel.lua');
 
-export type OpenJobStore = JobStore & { close(): Promise<void> };
+export interface ServedQueue {
+  readonly name: string;
+  /** Most tokens of all its unfinished jobs, where its model says so. */
+  readonly capTokens?: number | undefined;
+}
+
+export interface OpenJobStore extends JobStore {
+  /**
+   * From now on jobs of these queues can be submitted. Those that were served before and are not among them can be read,
+   * waited for and listed as long as anything of them is left. Jobs of other queues answer `job_not_found`.
+   */
+  serve(queues: readonly ServedQueue[]): Promise<void>;
+  /** Names of all queues that have work, whoever serves them. */
+  busy(): Promise<readonly string[]>;
+  /** Those of these queues that a worker has served, ever. */
+  everServed(queues: readonly string[]): Promise<readonly string[]>;
+  /** Ends the unfinished jobs of a queue that nobody will serve again as failed, with `model_not_found`. */
+  abandon(queue: string): Promise<void>;
+  close(): Promise<void>;
+}
 
 interface Connections {
   readonly redis: RedisClient;
@@ -76,14 +94,20 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
   try {
     await checkRedis(redis, options, { role: 'api', onWarning: onError });
     await Promise.all([writer, large].map((connection) => untilConnected(connection, 5000)));
-    await gauges.start();
-    if (options.queues.length > 0) await redis.sadd(QUEUES_KEY, ...options.queues);
-    await schedule.announceAll(options.queues);
+    const store = new RedisJobStore(options, connections, schedule, gauges);
+    await store.serve(options.queues.map((name) => ({ name })));
+    store.start();
+    return store;
   } catch (error) {
     for (const connection of Object.values(connections)) connection.disconnect();
     throw redisError(error);
   }
-  return new RedisJobStore(options, connections, schedule, gauges);
+}
+
+/** What a replica has for each queue that it serves. */
+interface QueueParts {
+  readonly chunks: ChunkQueue;
+  readonly producer: Producer;
 }
 
 class RedisJobStore implements OpenJobStore {
@@ -91,13 +115,14 @@ class RedisJobStore implements OpenJobStore {
   readonly #redis: RedisClient;
   readonly #connections: Connections;
   readonly #schedule: Schedule;
+  /** The same for what is submitted: announced on the connection that writes it. */
+  readonly #written: Schedule;
   readonly #gauges: Gauges;
   readonly #health: RedisHealth;
   readonly #waiters: Waiters;
   readonly #reader: Reader;
   readonly #follower: Follower;
-  readonly #chunks: ReadonlyMap<string, ChunkQueue>;
-  readonly #producers: ReadonlyMap<string, Producer>;
+  readonly #queues = new Map<string, QueueParts>();
   readonly #sweeper: Sweeper;
 
   constructor(options: JobStoreOptions, connections: Connections, schedule: Schedule, gauges: Gauges) {
@@ -106,36 +131,86 @@ class RedisJobStore implements OpenJobStore {
     this.#redis = redis;
     this.#connections = connections;
     this.#schedule = schedule;
+    this.#written = new Schedule(writer, options.clock);
     this.#gauges = gauges;
     this.#health = new RedisHealth(redis, options);
     this.#waiters = new Waiters(subscriber);
     this.#reader = new Reader(redis, large);
     this.#follower = new Follower(redis, this.#reader, this.#waiters);
-    const { clock, tenantCapTokens: tenantCap, replication = NO_REPLICATION } = options;
-    this.#chunks = new Map(options.queues.map((queue) => [queue, new ChunkQueue(writer, queue)]));
-    const shared = { redis: writer, gauges, schedule: new Schedule(writer, clock), tenantCap, replication, clock };
-    this.#producers = new Map(
-      [...this.#chunks].map(([queue, chunks]) => {
-        const queueCap = options.queueCaps?.[queue] ?? options.queueCapTokens;
-        return [queue, new Producer({ ...shared, queue, chunks, queueCap })];
-      }),
-    );
-    this.#sweeper = new Sweeper({ redis, schedule, gauges, chunks: this.#chunks, clock });
+    const chunksOf = (queue: string) => this.#queues.get(queue)?.chunks;
+    this.#sweeper = new Sweeper({ redis, schedule, gauges, chunksOf, clock: options.clock });
+  }
+
+  start(): void {
+    this.#gauges.start();
     this.#sweeper.start();
+  }
+
+  async serve(queues: readonly ServedQueue[]): Promise<void> {
+    const added = queues.filter(({ name }) => !this.#queues.has(name));
+    const names = added.map(({ name }) => name);
+    const served = new Set(queues.map(({ name }) => name));
+    await this.#try(async () => {
+      const left = await Promise.all([...this.#queues.keys()].filter((name) => !served.has(name)).map(this.#ifLeft));
+      await this.#gauges.watch([...served, ...left.flat()]);
+      if (names.length > 0) await this.#redis.sadd(QUEUES_KEY, ...names);
+      await this.#schedule.announceAll(names);
+    });
+    for (const queue of added) this.#queues.set(queue.name, this.#open(queue));
+  }
+
+  /** The name where anything of the queue is left; else it is known no more. */
+  readonly #ifLeft = async (queue: string): Promise<string[]> => {
+    if (await this.#schedule.has(queue)) return [queue];
+    const parts = this.#queues.get(queue);
+    this.#queues.delete(queue);
+    await parts?.chunks.close();
+    return [];
+  };
+
+  #open({ name: queue, capTokens }: ServedQueue): QueueParts {
+    const { clock, tenantCapTokens: tenantCap, queueCapTokens, replication = NO_REPLICATION } = this.#options;
+    const { writer: redis } = this.#connections;
+    const chunks = new ChunkQueue(redis, queue);
+    const shared = { redis, gauges: this.#gauges, schedule: this.#written, tenantCap, replication, clock };
+    return { chunks, producer: new Producer({ ...shared, queue, chunks, queueCap: capTokens ?? queueCapTokens }) };
+  }
+
+  busy(): Promise<string[]> {
+    return this.#try(() => this.#schedule.busy());
+  }
+
+  everServed(queues: readonly string[]): Promise<string[]> {
+    return this.#try(async () => {
+      const told = await Promise.all(
+        queues.map((queue) => this.#redis.hexists(`${queueTag(queue)}:limits`, 'batchTokens')),
+      );
+      return queues.filter((_, n) => told[n] === 1);
+    });
+  }
+
+  abandon(queue: string): Promise<void> {
+    this.#schedule.announce(queue);
+    return this.#try(() => abandonQueue(this.#redis, queue));
   }
 
   submit(jobs: readonly NewJob[], { watch = false } = {}): Promise<(Admitted | ShoalError)[]> {
     return Promise.all(
       jobs.map((job) => {
-        const id = formatJobId({ queue: job.queue, ulid: newUlid(this.#options.clock()) });
-        return watch ? this.#submitWatched(job, id) : this.#producers.get(job.queue)!.submit(job, id);
+        const id = formatJobId({ queue: job.queue, ulid: job.ulid ?? newUlid(this.#options.clock()) });
+        return watch ? this.#submitWatched(job, id) : this.#submit(job, id);
       }),
     );
   }
 
+  async #submit(job: NewJob, id: string): Promise<Admitted | ShoalError> {
+    const parts = this.#queues.get(job.queue);
+    return parts?.producer.submit(job, id) ?? new ShoalError('model_not_found', 'the model has just gone');
+  }
+
   async #submitWatched(job: NewJob, id: string): Promise<Admitted | ShoalError> {
     this.#waiters.watch(id);
-    const outcome = await this.#producers.get(job.queue)!.submit(job, id);
+    const outcome = await this.#submit(job, id);
     if (outcome instanceof ShoalError || outcome.id !== id) this.#waiters.endWatch(id);
     return outcome;
   }
@@ -192,12 +267,12 @@ class RedisJobStore implements OpenJobStore {
   }
 
   list(tenant: string, filter: JobFilter, signal?: AbortSignal): Promise<JobPage> {
-    const queues = this.#options.queues.filter((queue) => !filter.model || parseModel(queue) === filter.model);
+    const queues = [...this.#queues.keys()].filter((queue) => !filter.model || parseModel(queue) === filter.model);
     return this.#try(() => listJobs(this.#redis, queues, tenant, filter, signal));
   }
 
   depths(): QueueDepth[] {
-    return this.#options.queues.map((queue) => {
+    return [...this.#queues.keys()].map((queue) => {
       const { jobs, tokens, ended } = this.#gauges.queue(queue);
       return { queue, jobs, tokens, ended };
     });
@@ -219,12 +294,12 @@ class RedisJobStore implements OpenJobStore {
   async close(): Promise<void> {
     this.#gauges.stop();
     await this.#sweeper.stop();
-    await Promise.all([...this.#chunks.values()].map((chunks) => chunks.close()));
+    await Promise.all([...this.#queues.values()].map(({ chunks }) => chunks.close()));
     for (const connection of Object.values(this.#connections)) connection.disconnect();
   }
 
   #parse(id: string): JobId {
-    const job = knownId(id, this.#producers);
+    const job = knownId(id, this.#queues);
     if (!job) throw notFound();
     return job;
   }

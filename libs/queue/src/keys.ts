@@ -27,6 +27,9 @@ export const SWEEPER_KEY = 'shoal:queues:sweeper';
 /** Tenants by the bytes that they hold in all queues (held-totals.ts). */
 export const HELD_KEY = 'shoal:queues:held';
 
+/** What processes tell each other of models. */
+export const MODELS_TAG = '{shoal:models}';
+
 /** BullMQ's queue name; its keys start with the tag as prefix, so they share the queue's Cluster slot. */
 export const CHUNKS = 'chunks';
 
@@ -68,6 +71,17 @@ export function isUlid(text: string): boolean {
 
 export function formatJobId({ queue, ulid }: JobId): string {
   return `${queue}.${ulid}`;
+}
+
+/** Crockford's base 32, as ULIDs have it. */
+const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz';
+const DRAW_DIGITS = 8;
+
+/** A number in [0, 1) that is the job's own: made of the random end of its ULID, 40 bits of it. */
+export function drawOf(ulid: string): number {
+  let value = 0;
+  for (const digit of ulid.slice(-DRAW_DIGITS)) value = value * DIGITS.length + DIGITS.indexOf(digit);
+  return value / DIGITS.length ** DRAW_DIGITS;
 }
 
 const pool = new Uint32Array(1024);

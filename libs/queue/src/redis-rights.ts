@@ -3,7 +3,7 @@
  * transaction that is discarded: Redis judges each command as it is queued, by name, and runs none.
  */
 import type { Redis } from 'ioredis';
-import { ENDED_CHANNEL, QUEUES_KEY, queueTag, SCHEDULE_KEY } from './keys.js';
+import { ENDED_CHANNEL, MODELS_TAG, QUEUES_KEY, queueTag, SCHEDULE_KEY } from './keys.js';
 import { OUTBOX_CHANNEL } from './webhooks/keys.js';
 
 /** Whose rights: each process has less to do with Redis than all of them together. */
@@ -40,7 +40,11 @@ const NEEDS: Readonly<Record<Role, { readonly key: string; readonly channel: str
       ],
     ],
   },
-  worker: { key: `${QUEUE}:check`, channel: ENDED_CHANNEL, commands: [...EVERYBODY, 'xrange K - +', 'publish C x'] },
+  worker: {
+    key: `${QUEUE}:check`,
+    channel: ENDED_CHANNEL,
+    commands: [...EVERYBODY, 'xrange K - +', 'publish C x', `hset ${MODELS_TAG}:check x x`],
+  },
   webhooks: {
     key: `${WEBHOOKS}:check`,
     channel: OUTBOX_CHANNEL,

@@ -50,6 +50,11 @@ export class Schedule {
     if (queues.length > 0) await this.#redis.zadd(SCHEDULE_KEY, ...queues.flatMap((queue) => [-now, queue]));
   }
 
+  /** Whether anything of the queue is left, work or what came of it. */
+  async has(queue: string): Promise<boolean> {
+    return (await this.#redis.zscore(SCHEDULE_KEY, queue)) !== null;
+  }
+
   /** Queues that have work. */
   async busy(): Promise<string[]> {
     return this.#redis.zrangebyscore(SCHEDULE_KEY, '-inf', 0);

@@ -41,7 +41,7 @@ export interface SweeperOptions {
   readonly schedule: Schedule;
   readonly gauges: Gauges;
   /** Of the queues that this replica submits to. */
-  readonly chunks: ReadonlyMap<string, ChunkQueue>;
+  readonly chunksOf: (queue: string) => ChunkQueue | undefined;
   readonly clock: () => number;
 }
 
@@ -136,7 +136,7 @@ export class Sweeper {
   }
 
   #chunksOf(queue: string): ChunkQueue {
-    const known = this.#options.chunks.get(queue) ?? this.#foreign.get(queue);
+    const known = this.#options.chunksOf(queue) ?? this.#foreign.get(queue);
     if (known) return known;
     const chunks = new ChunkQueue(this.#options.redis, queue);
     this.#foreign.set(queue, chunks);

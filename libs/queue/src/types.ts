@@ -10,6 +10,8 @@ export interface Tenant {
 }
 
 export interface NewJob {
+  /** The last part of its id; drawn where left out. */
+  readonly ulid?: string;
   /** `<model>.<version>.<variant>.<shard>`, see keys.ts. */
   readonly queue: string;
   readonly tenant: Tenant;

@@ -17,7 +17,7 @@ export function createGenerationMetrics(registry: Registry) {
   const gauge = (name: string, help: string) => new Gauge({ name, help, labelNames: MODEL, registers });
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name, help, labelNames: MODEL, buckets, registers });
-  const watchers: (() => void)[] = [];
+  const watchers = new Set<() => void>();
   // The first of all: what the watchers set is read after it.
   const running = new Gauge({
     name: 'shoal_num_requests_running',
@@ -29,8 +29,11 @@ export function createGenerationMetrics(registry: Registry) {
     },
   });
   return {
-    /** Called before each reading, to set what an engine counts by itself. */
-    watch: (look: () => void) => void watchers.push(look),
+    /** Called before each reading, to set what an engine counts by itself, until the returned function is called. */
+    watch(look: () => void): () => void {
+      watchers.add(look);
+      return () => void watchers.delete(look);
+    },
     running,
     timeToFirstToken: histogram(
       'shoal_time_to_first_token_seconds',

@@ -30,10 +30,11 @@ async function serve(demands: Readonly<Record<string, Demand | Error>>, access =
         return demand;
       },
     },
-    queues: new Map([
-      ['embed', ['embed.2.fp32.0', 'embed.1.fp32.0']],
-      ['topic', ['topic.1.fp32.0']],
-    ]),
+    queues: () =>
+      new Map([
+        ['embed', ['embed.2.fp32.0', 'embed.1.fp32.0']],
+        ['topic', ['topic.1.fp32.0']],
+      ]),
     delayObjectiveSeconds: 60,
   });
   const route = autoscaleRoute(autoscale, access);

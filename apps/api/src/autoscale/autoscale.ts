@@ -6,8 +6,8 @@ import type { AutoscaleReading } from '@shoal/telemetry';
 
 export interface AutoscaleOptions {
   readonly store: Pick<JobStore, 'demand'>;
-  /** Every queue that is served, by the name of its model. */
-  readonly queues: ReadonlyMap<string, readonly string[]>;
+  /** Every queue that is served, by the name of its model, now. */
+  readonly queues: () => ReadonlyMap<string, readonly string[]>;
   /** How long a job may wait. */
   readonly delayObjectiveSeconds: number;
 }
@@ -44,7 +44,7 @@ export class Autoscale {
    * the cold start (the longest). Throws `model_not_found`, and `redis_unavailable` rather than an old number.
    */
   async readModel(model: string): Promise<ModelReading> {
-    const queues = this.#options.queues.get(model);
+    const queues = this.#options.queues().get(model);
     if (queues === undefined) throw new ShoalError('model_not_found', 'no model of this name is served here');
     const readings = await Promise.all(queues.map((queue) => this.#read(queue)));
     const rates = readings.flatMap(({ replicaRate }) => replicaRate ?? []);
@@ -64,7 +64,7 @@ export class Autoscale {
 
   /** Every queue by itself, for metrics. */
   readQueues(): Promise<readonly AutoscaleReading[]> {
-    return Promise.all([...this.#options.queues.values()].flat().map((queue) => this.#read(queue)));
+    return Promise.all([...this.#options.queues().values()].flat().map((queue) => this.#read(queue)));
   }
 
   async #read(queue: string): Promise<QueueReading> {

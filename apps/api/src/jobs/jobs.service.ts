@@ -12,7 +12,7 @@ import {
   ShoalError,
 } from '@shoal/contracts';
 import { type EncodedInput, isLarge, type Model, type Presenter, summaryOf, viewOf } from '@shoal/models';
-import type { Admitted, JobStore, NewJob, QueuePlace, Tenant } from '@shoal/queue';
+import { type Admitted, drawOf, type JobStore, type NewJob, newUlid, type QueuePlace, type Tenant } from '@shoal/queue';
 import type { ApiMetrics, Tracer } from '@shoal/telemetry';
 import type { FastifyReply } from 'fastify';
 import { jsonStream } from '../http/json-stream.js';
@@ -34,7 +34,10 @@ export interface Submission {
 /** One job that can run. */
 interface EncodedJob {
   readonly request: JobRequest;
+  /** What decides where shares of models do; the end of the job's id. */
+  readonly ulid: string;
   readonly model: Model;
+  readonly selector: string | undefined;
   readonly encoded: EncodedInput;
   readonly submission: Submission;
 }
@@ -49,6 +52,7 @@ export class JobsService {
     private readonly webhooks: Webhooks,
     private readonly retentionMs: number,
     private readonly metrics: ApiMetrics,
+    private readonly clock: () => number,
     private readonly tracer: Tracer | undefined,
   ) {}
 
@@ -115,9 +119,14 @@ export class JobsService {
     }
   }
 
-  /** Undefined where the version that the job ran on is no longer served. */
+  /** For jobs that have to run on the same: the name that asks for what `model` stands for, this time. */
+  pin(model: string): string {
+    return this.catalog.choose(model, drawOf(newUlid(this.clock()))).selector ?? model;
+  }
+
+  /** Undefined where the version that the job ran on has gone long since. */
   presenterOf({ meta }: JobRecord): Presenter | undefined {
-    return this.catalog.find(meta.model, meta.version);
+    return this.catalog.presenter(meta.model, meta.version);
   }
 
   summary(record: JobRecord): JobSummary {
@@ -143,8 +152,9 @@ export class JobsService {
     let model: Model | undefined;
     try {
       const request = parse(JobRequest, submission.body);
-      const face = this.catalog.get(request.model);
-      model = face.model;
+      const ulid = newUlid(this.clock());
+      const { face, selector, ...chosen } = this.catalog.choose(request.model, drawOf(ulid));
+      model = chosen.model;
       const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
       const encoded = await face.encode({
         input: request.input,
@@ -152,7 +162,7 @@ export class JobsService {
         ...(request.task && { task: request.task }),
       });
       stopTimer();
-      return { request, model, encoded, submission };
+      return { request, ulid, model, selector, encoded, submission };
     } catch (thrown) {
       return this.refusalOf(thrown, model);
     }
@@ -213,19 +223,21 @@ function outcomeOf(admitted: Admitted | Error | undefined): Admitted | ShoalErro
 
 function newJob(
   tenant: Tenant,
-  { request, model, encoded, submission }: EncodedJob,
+  { request, ulid, model, selector, encoded, submission }: EncodedJob,
   { webhook, webhookEvents }: PreparedWebhook,
   retentionMs: number,
 ): NewJob {
   const { deadline, retention } = request;
   const { idempotency, trace } = submission;
   return {
+    ulid,
     queue: model.queue,
     tenant,
     meta: {
       model: model.name,
       version: model.version,
       variant: model.variant,
+      ...(selector !== undefined && { selector }),
       task: encoded.task,
       priority: request.priority,
       parameters: encoded.parameters,

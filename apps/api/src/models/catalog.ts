@@ -1,27 +1,100 @@
-/** The models that this process serves, by name and version. */
-import { nearestNames, ShoalError, type Task } from '@shoal/contracts';
-import type { ModelFace } from '@shoal/models';
+/** The models that this process serves: what each name that callers use stands for, now. */
+import { formatSelector, nearestNames, parseSelector, type ServedModel, ShoalError, type Task } from '@shoal/contracts';
+import {
+  type Aliases,
+  isUnloaded,
+  type Model,
+  type ModelFace,
+  type ModelWishes,
+  NO_ALIASES,
+  type Presenter,
+  selects,
+} from '@shoal/models';
+
+/** Versions that are served no more and whose jobs are still shown: those that went last. */
+const MAX_GONE = 32;
+
+/** One version of a model: how its jobs are read, and the variants that they can run on, the default one first. */
+export interface ServedVersion {
+  readonly face: ModelFace;
+  readonly variants: readonly Model[];
+}
+
+export interface Offer {
+  /** By name, newer versions first, as the repository lists them. */
+  readonly versions: readonly ServedVersion[];
+  readonly aliases?: Aliases;
+  /** Names of folders that jobs cannot ask for, and why. */
+  readonly unserved?: ReadonlyMap<string, string>;
+}
+
+/** How the offered models stand in all workers. */
+export interface Standing {
+  readonly wishes: ModelWishes;
+  /** Queue → workers that have its model loaded. */
+  readonly workers: ReadonlyMap<string, number>;
+  /** Queues of versions that no worker has ever loaded: as long as one was of another version, a name stands for that. */
+  readonly awaited: ReadonlySet<string>;
+}
+
+const UNKNOWN: Standing = { wishes: new Map(), workers: new Map(), awaited: new Set() };
+
+/** What one job runs on. */
+export interface Choice {
+  readonly face: ModelFace;
+  /** Of the variant. */
+  readonly model: Model;
+  /** The name that asks for exactly this; undefined where the job asked for a model and got what its name stands for. */
+  readonly selector: string | undefined;
+}
 
 export class Catalog {
-  /** name → faces of its versions, newest first. */
-  readonly #byName = new Map<string, ModelFace[]>();
-  readonly #unserved: ReadonlyMap<string, string>;
+  /** name → its versions, newest first. */
+  #byName: ReadonlyMap<string, readonly ServedVersion[]> = new Map();
+  #aliases: Aliases = NO_ALIASES;
+  #unserved: ReadonlyMap<string, string> = new Map();
+  /** `<name>/<version>` → how its jobs are shown. */
+  #shown: ReadonlyMap<string, ModelFace> = new Map();
+  readonly #gone = new Map<string, ModelFace>();
+  #standing = UNKNOWN;
 
-  /**
-   * `faces`: one per version of a model, a newer version before an older one, as the repository lists them.
-   * `unserved`: names of folders that jobs cannot ask for, and why.
-   */
-  constructor(faces: readonly ModelFace[], unserved: ReadonlyMap<string, string> = new Map()) {
-    for (const face of faces) {
-      const { name } = face.model;
-      this.#byName.set(name, [...(this.#byName.get(name) ?? []), face]);
-    }
-    this.#unserved = unserved;
+  constructor(offer: Offer = { versions: [] }) {
+    this.update(offer);
   }
 
-  /** The newest version of every model, in the order of their names. */
+  update({ versions, aliases = NO_ALIASES, unserved = new Map() }: Offer): void {
+    const byName = new Map<string, ServedVersion[]>();
+    for (const version of versions) {
+      const { name } = version.face.model;
+      byName.set(name, [...(byName.get(name) ?? []), version]);
+    }
+    const shown = new Map(versions.map(({ face }) => [keyOf(face.model), face]));
+    for (const [key, face] of this.#shown) if (!shown.has(key)) this.#gone.set(key, face);
+    for (const key of [...this.#gone.keys()].slice(0, -MAX_GONE)) this.#gone.delete(key);
+    this.#byName = byName;
+    this.#aliases = aliases;
+    this.#unserved = unserved;
+    this.#shown = shown;
+  }
+
+  note(standing: Standing): void {
+    this.#standing = standing;
+  }
+
+  /** Every version and variant of a model. */
+  served(name: string): ServedModel[] {
+    const { wishes, workers } = this.#standing;
+    const models = this.#byName.get(name)?.flatMap(({ variants }) => variants) ?? [];
+    return models.map((model) => {
+      const loaded = workers.get(model.queue) ?? 0;
+      const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : 'waiting';
+      return { id: formatSelector(model), state, workers: loaded };
+    });
+  }
+
+  /** The version of every model that its name stands for, in the order of their names. */
   list(): ModelFace[] {
-    return [...this.#byName.keys()].sort().map((name) => this.get(name));
+    return [...this.#byName.keys()].sort().map((name) => (this.#resolve(name) ?? this.#fitting(name)[0])!.face);
   }
 
   /** The names of the models of a task. */
@@ -29,22 +102,107 @@ export class Catalog {
     return this.list().flatMap(({ model }) => (model.task === task ? [model.name] : []));
   }
 
-  /** The newest version of a model: what new jobs run on. */
-  get(name: string): ModelFace {
-    const face = this.#byName.get(name)?.[0];
-    if (face !== undefined) return face;
-    const message = this.#unserved.get(name) ?? this.#advise(name);
-    throw new ShoalError('model_not_found', message, { faults: [{ path: 'model', message }] });
+  /** Further names, and the model that each stands for; of several the one with the largest share. */
+  aliases(): { readonly alias: string; readonly face: ModelFace }[] {
+    return [...this.#aliases].flatMap(([alias, shares]) => {
+      const largest = shares.map((share) => ({ ...share, choice: this.#resolve(share.target) }));
+      const face = largest.sort((a, b) => b.weight - a.weight).find(({ choice }) => choice)?.choice?.face;
+      return face === undefined || this.#byName.has(alias) ? [] : [{ alias, face }];
+    });
   }
 
-  /** The version that a job ran on, as long as it is served. */
-  find(name: string, version: string): ModelFace | undefined {
-    return this.#byName.get(name)?.find((face) => face.model.version === version);
+  /**
+   * What a job that asks for `asked` runs on: an alias, or as ModelSelector. `draw`, from 0 to 1, decides where an alias stands
+   * for several by shares; shares of what is not served fall to the others. Throws `model_not_found`, `model_unloaded`.
+   */
+  choose(asked: string, draw: number): Choice {
+    const shares = this.#aliases.get(asked);
+    const choice = shares === undefined ? this.#resolve(asked) : this.#draw(shares, draw);
+    if (choice === undefined) throw this.#notFound(asked);
+    const plain = shares === undefined && asked === choice.face.model.name;
+    return { ...choice, selector: plain ? undefined : selectorOf(choice) };
   }
 
-  #advise(name: string): string {
-    const near = nearestNames(name, [...this.#byName.keys()].sort());
+  /** The same for a model that need not take jobs. Throws `model_not_found`. */
+  find(asked: string): Omit<Choice, 'selector'> {
+    const shares = this.#aliases.get(asked);
+    const targets = shares === undefined ? [asked] : shares.map(({ target }) => target);
+    const found = targets.flatMap((target) => this.#resolve(target) ?? this.#fitting(target).slice(0, 1))[0];
+    if (found === undefined) throw this.#notFound(asked);
+    return found;
+  }
+
+  /** How jobs of a version are shown, as long as it is served and for a while after. */
+  presenter(name: string, version: string): (Presenter & Pick<ModelFace, 'tokens'>) | undefined {
+    const key = `${name}/${version}`;
+    return this.#shown.get(key) ?? this.#gone.get(key);
+  }
+
+  /** Of each version the first variant that fits, and is one of those that count; newest version first. */
+  #fitting(selector: string, counts = (_: Model) => true): Omit<Choice, 'selector'>[] {
+    const versions = this.#byName.get(parseSelector(selector).name) ?? [];
+    return versions.flatMap(({ face, variants }) => {
+      const model = variants.find((own) => selects(selector, own) && counts(own));
+      return model === undefined ? [] : [{ face, model }];
+    });
+  }
+
+  #resolve(selector: string): Omit<Choice, 'selector'> | undefined {
+    const { wishes, awaited } = this.#standing;
+    const fitting = this.#fitting(selector, (model) => !isUnloaded(model, wishes));
+    // A variant that is named is loaded when it is asked for; nobody waits for it to be.
+    if (parseSelector(selector).variant !== undefined) return fitting[0];
+    return fitting.find(({ model }) => !awaited.has(model.queue)) ?? fitting[0];
+  }
+
+  #draw(shares: NonNullable<ReturnType<Aliases['get']>>, draw: number): Omit<Choice, 'selector'> | undefined {
+    const served = shares.flatMap(({ target, weight }) => {
+      const choice = this.#resolve(target);
+      return choice === undefined ? [] : [{ choice, weight }];
+    });
+    let left = draw * served.reduce((sum, { weight }) => sum + weight, 0);
+    for (const { choice, weight } of served) {
+      left -= weight;
+      if (left < 0) return choice;
+    }
+    return served.at(-1)?.choice;
+  }
+
+  #notFound(asked: string): ShoalError {
+    const targets = this.#aliases.get(asked)?.map(({ target }) => target) ?? [asked];
+    if (targets.some((target) => this.#fitting(target).length > 0)) {
+      const message = `This model is unloaded and takes no jobs; POST /v1/models/${targets[0]}/load makes it take them again.`;
+      return new ShoalError('model_unloaded', message, { faults: [{ path: 'model', message }] });
+    }
+    const message = this.#unserved.get(asked) ?? this.#advise(asked);
+    return new ShoalError('model_not_found', message, { faults: [{ path: 'model', message }] });
+  }
+
+  #advise(asked: string): string {
+    const { name } = parseSelector(asked);
+    const versions = this.#byName.get(name);
+    if (versions !== undefined) {
+      const all = versions.flatMap(({ variants }) => variants.map((model) => formatSelector(model)));
+      return `Of this model there are ${all.join(', ')}.`;
+    }
+    const shares = this.#aliases.get(name);
+    if (shares !== undefined) {
+      const targets = shares.map(({ target }) => target).join(', ');
+      return asked === name
+        ? `This name stands for ${targets}, which is not served.`
+        : `${name} is another name for ${targets}: ask for it alone, or for a version or variant of these.`;
+    }
+    const near = nearestNames(name, [...this.#byName.keys(), ...this.#aliases.keys()].sort());
     const guess = near.length > 0 ? ` Did you mean ${near.join(' or ')}?` : '';
     return `No model of this name is served.${guess} GET /v1/models lists those that are.`;
   }
+}
+
+function keyOf({ name, version }: Model): string {
+  return `${name}/${version}`;
+}
+
+function selectorOf({ face, model }: Omit<Choice, 'selector'>): string {
+  const { name, version, variant } = model;
+  return formatSelector({ name, version, variant: variant === face.model.variant ? undefined : variant });
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { digestOf } from '../http/tenant.js';
 import { ModelCardSchema } from '../openapi/openai-answers.js';
 import { fakeFace } from '../testing/fake-face.js';
-import { startTestApi, type TestApi } from '../testing/start.js';
+import { servedAlone, startTestApi, type TestApi } from '../testing/start.js';
 import { Catalog } from './catalog.js';
 
 let api: TestApi;
@@ -83,16 +83,54 @@ describe('the command line of a card', () => {
 });
 
 test('a folder that jobs cannot ask for says why', () => {
-  const catalog = new Catalog([fakeFace('embed', 'feature-extraction')], new Map([['lm', 'It generates text.']]));
-  expect(() => catalog.get('lm')).toThrow('It generates text.');
-  expect(() => catalog.get('lm2')).toThrow('No model of this name');
+  const catalog = new Catalog({
+    versions: [servedAlone(fakeFace('embed', 'feature-extraction'))],
+    unserved: new Map([['lm', 'It generates text.']]),
+  });
+  expect(() => catalog.choose('lm', 0)).toThrow('It generates text.');
+  expect(() => catalog.choose('lm2', 0)).toThrow('No model of this name');
 });
 
-test('new jobs run on the newest version; an older one can still be shown', () => {
-  const faces = ['10', '9'].map((version) => fakeFace('embed', 'feature-extraction', version));
-  const catalog = new Catalog(faces);
-  expect(catalog.get('embed').model.version).toBe('10');
-  expect(catalog.find('embed', '9')?.model.version).toBe('9');
-  expect(catalog.find('embed', '8')).toBeUndefined();
-  expect(catalog.list()).toHaveLength(1);
+describe('loading and unloading', () => {
+  const keys = ['acme', 'ops'].map((name) => ({ tenant: { name, weight: 1 }, digest: digestOf(`${name}-key`) }));
+
+  async function open(admins: readonly string[] | undefined) {
+    const wishes: string[][] = [];
+    const admin = { admins, wish: async (...wish: string[]) => void wishes.push(wish) };
+    const own = await startTestApi({ admin, ...(admins && { keys }) });
+    onTestFinished(() => own.close());
+    const post = async (path: string, key = 'ops') => {
+      const response = await own.request('POST', path, undefined, { authorization: `Bearer ${key}-key` });
+      const body = (await response.json()) as { error?: { code: string }; served?: unknown };
+      return [response.status, body.error?.code ?? body.served];
+    };
+    return { wishes, post };
+  }
+
+  test('leaves the wish for all workers, and is answered with how the model stands', async () => {
+    const { wishes, post } = await open(undefined);
+    const served = [{ id: 'embed@1:default', state: 'waiting', workers: 0 }];
+    expect(await post('/v1/models/embed/unload')).toEqual([202, served]);
+    expect(await post('/v1/models/embed@1:default/load')).toEqual([202, served]);
+    expect(wishes).toEqual([
+      ['embed', 'unload'],
+      ['embed@1:default', 'load'],
+    ]);
+  });
+
+  test('is for tenants that are named, where keys are needed', async () => {
+    const { wishes, post } = await open(['ops']);
+    expect(await post('/v1/models/embed/unload', 'acme')).toEqual([403, 'not_permitted']);
+    expect(await post('/v1/models/embed/unload', 'other')).toEqual([401, 'unauthorized']);
+    expect(wishes).toEqual([]);
+    expect((await post('/v1/models/embed/unload'))[0]).toBe(202);
+  });
+
+  test('is refused for what there is not', async () => {
+    const { wishes, post } = await open(undefined);
+    for (const name of ['none', 'embed@2', 'embed:int8']) {
+      expect(await post(`/v1/models/${name}/load`), name).toEqual([404, 'model_not_found']);
+    }
+    expect(wishes).toEqual([]);
+  });
 });

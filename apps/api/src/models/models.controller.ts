@@ -1,11 +1,24 @@
 /** `/v1/models`: what is served, as OpenAI lists it; one model's card adds task, limits and a request that runs. */
-import { Controller, Get, Inject, Query, Req } from '@nestjs/common';
-import type { ListedModel, ModelCard } from '@shoal/contracts';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
+import { type ListedModel, type ModelCard, parseSelector, ShoalError } from '@shoal/contracts';
 import type { ModelFace } from '@shoal/models';
+import type { Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
 import { refuseQuery } from '../http/no-query.js';
+import { CurrentTenant } from '../http/tenant.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Catalog } from './catalog.js';
+
+/** Injects AdminSettings. */
+export const ADMIN_SETTINGS = Symbol('admin settings');
+
+/** Who may say which models are loaded, and how that is left for workers. */
+export interface AdminSettings {
+  /** Names of tenants; undefined: whoever calls. */
+  readonly admins: readonly string[] | undefined;
+  /** Rejects with `redis_unavailable`. */
+  readonly wish: (selector: string, wish: 'load' | 'unload') => Promise<void>;
+}
 
 /** Injects CardSettings. */
 export const CARD_SETTINGS = Symbol('card settings');
@@ -24,12 +37,17 @@ export class ModelsController {
     @Inject(Catalog) private readonly catalog: Catalog,
     @Inject(JobsService) private readonly jobs: JobsService,
     @Inject(CARD_SETTINGS) private readonly settings: CardSettings,
+    @Inject(ADMIN_SETTINGS) private readonly admin: AdminSettings,
   ) {}
 
   @Get()
   list(@Query() query: unknown) {
     refuseQuery(query);
-    return { object: 'list', data: this.catalog.list().map(listed) };
+    const models = this.catalog.list().map((face) => listed(face, face.model.name));
+    return {
+      object: 'list',
+      data: [...models, ...this.catalog.aliases().map(({ alias, face }) => listed(face, alias))],
+    };
   }
 
   /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
@@ -37,14 +55,51 @@ export class ModelsController {
   async get(@Req() request: FastifyRequest): Promise<ModelCard> {
     refuseQuery(request.query);
     const { '*': name } = request.params as { readonly '*': string };
+    return await this.card(request, name);
+  }
+
+  @Post(':name/load')
+  @HttpCode(202)
+  async load(@CurrentTenant() tenant: Tenant, @Param('name') name: string, @Req() request: FastifyRequest) {
+    return await this.wish(tenant, name, 'load', request);
+  }
+
+  @Post(':name/unload')
+  @HttpCode(202)
+  async unload(@CurrentTenant() tenant: Tenant, @Param('name') name: string, @Req() request: FastifyRequest) {
+    return await this.wish(tenant, name, 'unload', request);
+  }
+
+  private async wish(
+    tenant: Tenant,
+    name: string,
+    wish: 'load' | 'unload',
+    request: FastifyRequest,
+  ): Promise<ModelCard> {
+    refuseQuery(request.query);
+    const { admins } = this.admin;
+    if (admins !== undefined && !admins.includes(tenant.name)) {
+      throw new ShoalError('not_permitted', 'Only tenants that SHOAL_ADMINS names may load and unload models.');
+    }
+    const { face } = this.catalog.find(name);
+    if (parseSelector(name).name !== face.model.name) {
+      const message = `${name} is another name for models: name the one that is meant`;
+      throw new ShoalError('invalid_request', message, { faults: [{ path: 'name', message }] });
+    }
+    await this.admin.wish(name, wish);
+    return await this.card(request, name);
+  }
+
+  private async card(request: FastifyRequest, name: string): Promise<ModelCard> {
     const { publicUrl, keys } = this.settings;
-    const face = this.catalog.get(name);
+    const { face, model } = this.catalog.find(name);
     const origin = publicUrl ?? `${request.protocol}://${request.host}`;
-    return face.card(origin, await this.jobs.joiningOf(face.model), keys);
+    const card = face.card(origin, await this.jobs.joiningOf(model), keys);
+    return { ...card, served: this.catalog.served(face.model.name) };
   }
 }
 
-function listed({ model: { name: id, created, task, generator } }: ModelFace): ListedModel {
+function listed({ model: { created, task, generator } }: ModelFace, id: string): ListedModel {
   const context = generator && { max_model_len: generator.maxContext };
   return { id, object: 'model', created, owned_by: 'shoal', task, ...context };
 }

@@ -38,7 +38,9 @@ export class EmbeddingsService {
   ) {}
 
   async embed(call: Call, body: unknown): Promise<EmbeddingsResponse> {
-    const request = parse(EmbeddingsRequest, body);
+    const asked = parse(EmbeddingsRequest, body);
+    // All vectors of one answer are of one model.
+    const request = isLong(asked) ? { ...asked, model: this.runs.jobs.pin(asked.model) } : asked;
     const records = await this.runs.run(call, jobsOf(request), (refusal, index) =>
       translated(refusal, TASK, this.catalog, (text) => inTheirTerms(text, index * JOB_INPUTS)),
     );
@@ -46,10 +48,14 @@ export class EmbeddingsService {
     return {
       object: 'list',
       data: shape(request, records.flatMap(vectorsOf)),
-      model: request.model,
+      model: records[0]?.meta.selector ?? request.model,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     };
   }
+}
+
+function isLong({ input }: EmbeddingsRequest): boolean {
+  return Array.isArray(input) && input.length > JOB_INPUTS;
 }
 
 function jobsOf({ model, input, dimensions, truncate }: EmbeddingsRequest): object[] {

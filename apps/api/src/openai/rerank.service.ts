@@ -60,7 +60,13 @@ export class RerankService {
       ...(document !== undefined && { document: { text: document } }),
     }));
     const { tokens } = record;
-    return { id: requestId, object: 'list', model, results, usage: { prompt_tokens: tokens, total_tokens: tokens } };
+    return {
+      id: requestId,
+      object: 'list',
+      model: record.meta.selector ?? model,
+      results,
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    };
   }
 
   private async rankTexts(call: Call, body: unknown): Promise<TextsRerankResponse> {

@@ -166,7 +166,7 @@ export class TextCalls {
 
   /** Undefined where the version that made the text is no longer served. */
   private textsOf({ meta }: JobRecord): TokenTexts | undefined {
-    return this.catalog.find(meta.model, meta.version)?.tokens;
+    return this.catalog.presenter(meta.model, meta.version)?.tokens;
   }
 }
 

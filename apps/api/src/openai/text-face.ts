@@ -54,7 +54,7 @@ export function headOf(face: TextFace, { id, createdAt, meta }: JobRecord, kind:
     id: face.prefix + id,
     object: kind === 'whole' ? face.object : face.chunkObject,
     created: Math.floor(createdAt / 1000),
-    model: meta.model,
+    model: meta.selector ?? meta.model,
     system_fingerprint: `${meta.version}-${meta.variant}`,
   };
 }

@@ -4,11 +4,13 @@ import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { Parts } from '../app.module.js';
 import { openApiDocument } from './document.js';
 
-export function setUpDocs(app: NestFastifyApplication, { faces, keys }: Parts): void {
-  const document = openApiDocument({ faces, keys: keys.length > 0 });
-  SwaggerModule.setup('docs', app, document as unknown as OpenAPIObject, {
+export function setUpDocs(app: NestFastifyApplication, { catalog, keys }: Parts): void {
+  const document = () => openApiDocument({ faces: catalog.list(), keys: keys.length > 0 }) as unknown as OpenAPIObject;
+  SwaggerModule.setup('docs', app, document(), {
     raw: ['json'],
     jsonDocumentUrl: 'openapi.json',
+    // Models come and go.
+    patchDocumentOnRequest: document,
     customSiteTitle: 'Shoal',
   });
 }

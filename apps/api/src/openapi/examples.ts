@@ -87,6 +87,7 @@ const CARD: ModelCard = {
   ...LISTED,
   version: '1',
   variants: ['fp32'],
+  served: [{ id: 'wordnet-topic@1:fp32', state: 'loaded', workers: 2 }],
   joining: { rows: 'any-length', reason: null },
   limits: { max_tokens: 128, max_items: 1000, max_batch_size: null, max_batch_tokens: null },
   labels: ['person', 'artifact'],

@@ -123,6 +123,17 @@ export const ModelCardSchema = z.strictObject({
       max_batch_tokens: limit.describe('Most tokens of one micro-batch; null where the worker measures it.'),
     })
     .describe('What it takes.'),
+  served: z
+    .array(
+      z.strictObject({
+        id: z.string().describe('What asks for exactly this version and variant.'),
+        state: z
+          .enum(['loaded', 'waiting', 'unloaded'])
+          .describe('`waiting`: loaded when a job asks for it; `unloaded`: takes no jobs.'),
+        workers: Count.describe('Workers that have it loaded.'),
+      }),
+    )
+    .describe('Every version and variant, newest version first.'),
   joining: z
     .strictObject({
       rows: Joining.shape.rows.describe('Texts of any lengths, only rows of the same shape, or none.'),

@@ -6,7 +6,7 @@ import { type TextExamples, textOperations } from './text-operations.js';
 const NAME: Parameter = {
   in: 'path',
   name: 'name',
-  description: "The model's name.",
+  description: "The model's name, or `name@version`, `name:variant`, `name@version:variant`.",
   schema: { type: 'string' },
   example: 'wordnet-topic',
 };
@@ -16,6 +16,22 @@ interface Examples extends TextExamples {
   readonly embeddings: Readonly<Record<string, unknown>>;
   readonly rerank: Readonly<Record<string, unknown>>;
   readonly rerankTexts: Readonly<Record<string, unknown>>;
+}
+
+function wish(what: 'load' | 'unload', summary: string): Operation {
+  return {
+    id: `${what}Model`,
+    tag: 'OpenAI',
+    summary,
+    description:
+      'Kept for all workers, also for those that start later. `name` may name a version or a variant. Where keys are configured, for tenants in SHOAL_ADMINS.',
+    parameters: [NAME],
+    answers: {
+      202: { description: 'The model as it stands now; workers follow within seconds.', schemas: ['ModelCard'] },
+    },
+    errors: ['model_not_found', 'not_permitted', 'redis_unavailable', 'invalid_request'],
+    face: 'openai',
+  };
 }
 
 export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: Examples): Operations {
@@ -77,6 +93,10 @@ export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: 
         errors: ['model_not_found', 'invalid_request'],
         face: 'openai',
       },
+    },
+    '/v1/models/{name}/load': { post: wish('load', 'Load a model, and let it take jobs again') },
+    '/v1/models/{name}/unload': {
+      post: wish('unload', 'Unload a model: what it has taken ends, new jobs are refused'),
     },
     '/v1/rerank': reranking('rerank', 'Cohere and Jina', 'openai'),
     '/v2/rerank': reranking('rerankV2', "Cohere's newer API", 'openai'),

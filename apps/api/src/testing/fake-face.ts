@@ -126,7 +126,11 @@ export function fakeModel(name: string, task: Task, version: string): Model {
   };
 }
 
-function cardOf({ name, task, version, created }: Model, origin: string, keys: boolean): Omit<ModelCard, 'joining'> {
+function cardOf(
+  { name, task, version, created }: Model,
+  origin: string,
+  keys: boolean,
+): Omit<ModelCard, 'joining' | 'served'> {
   const input = task === 'rerank' ? { query: 'fish', documents: ['many small fish'] } : 'many small fish';
   const request = { model: name, input };
   return {

@@ -1,12 +1,14 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { MAX_BODY_BYTES } from '@shoal/contracts';
+import type { ModelFace } from '@shoal/models';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList } from '@shoal/network';
 import { SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { Parts } from '../app.module.js';
 import type { ApiKey } from '../http/tenant.js';
+import { Catalog, type Offer, type ServedVersion } from '../models/catalog.js';
 import { createServer } from '../server.js';
 import { fakeFace } from './fake-face.js';
 import { FakeStore } from './fake-store.js';
@@ -25,7 +27,8 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-interface Options extends Partial<Pick<Parts, 'faces' | 'unserved' | 'publicUrl' | 'trustedProxies'>> {
+interface Options extends Partial<Pick<Parts, 'publicUrl' | 'trustedProxies' | 'admin'>>, Pick<Offer, 'unserved'> {
+  readonly faces?: readonly ModelFace[];
   readonly keys?: readonly ApiKey[];
   readonly callTimeoutMs?: number;
   readonly generationTimeoutMs?: number;
@@ -46,6 +49,7 @@ export async function startTestApi({
   tracer,
   maxBodyBytes = MAX_BODY_BYTES,
   corsOrigins = [],
+  unserved,
   faces = [fakeFace('embed', 'feature-extraction'), fakeFace('topic', 'text-classification')],
   ...parts
 }: Options = {}): Promise<TestApi> {
@@ -62,7 +66,7 @@ export async function startTestApi({
       resolve: resolveNames,
       clock: Date.now,
     },
-    faces,
+    catalog: new Catalog({ versions: faces.map(servedAlone), ...(unserved && { unserved }) }),
     keys,
     maxBodyBytes,
     corsOrigins,
@@ -95,6 +99,11 @@ export async function startTestApi({
     },
     close: () => app.close(),
   };
+}
+
+/** A version with one variant. */
+export function servedAlone(face: ModelFace): ServedVersion {
+  return { face, variants: [face.model] };
 }
 
 /** `internal.*` has a private address, `unknown.*` none, and DNS is down for `down.*`. */

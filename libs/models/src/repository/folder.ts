@@ -54,11 +54,12 @@ function generatesText(shoal: ShoalJson, { config }: HuggingFaceFiles): boolean 
 
 async function readFile(folder: string, path: string): Promise<OnnxSignature> {
   const signature = readSignature(path);
-  for (const location of signature.externalFiles) {
-    const file = relative(folder, `${dirname(path)}/${location}`);
-    if ((await regularFile(folder, file)) === null) {
-      throw invalid(`${relative(folder, path)} keeps weights in ${JSON.stringify(location)}, which is missing`);
-    }
+  for (const [location, bytes] of signature.externalBytes) {
+    const file = await regularFile(folder, relative(folder, `${dirname(path)}/${location}`));
+    const named = `${relative(folder, path)} keeps weights in ${JSON.stringify(location)}`;
+    if (file === null) throw invalid(`${named}, which is missing`);
+    const { size } = await lstat(file);
+    if (size < bytes) throw invalid(`${named}, which has ${size} of ${bytes} bytes: it is not whole`);
   }
   return signature;
 }

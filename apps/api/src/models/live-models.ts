@@ -1,0 +1,178 @@
+/**
+ * Follows the repository and the workers: models are in the catalog, and their queues are served, as soon as their folders are
+ * whole; which workers have them, and what is wished, is told there as well.
+ */
+import { createModelFace, type Model, type Repository, type RepositoryWatch, watchRepository } from '@shoal/models';
+import { type BoardState, type ModelBoard, type OpenJobStore, repeat, type Wish } from '@shoal/queue';
+import { type Logger, logRarely } from '@shoal/telemetry';
+import type { Catalog, ServedVersion, Standing } from './catalog.js';
+
+/** Between two exchanges with the board. */
+const TELL_MS = 1000;
+/** Jobs of a queue that no process serves fail after so long: one that restarts is back by then. */
+const ABANDON_MS = 30_000;
+
+/** What callers are told of a name that turns out not to be served, though there is a folder for it. */
+const BROKEN = 'This model cannot be loaded; the log of the server says why.';
+
+export interface LiveModelsOptions {
+  readonly folder: string;
+  readonly catalog: Catalog;
+  readonly store: Pick<OpenJobStore, 'serve' | 'everServed' | 'busy' | 'abandon'>;
+  readonly board: Pick<ModelBoard, 'exchange' | 'wish'>;
+  readonly logger: Logger;
+  /** Unix ms. */
+  readonly clock: () => number;
+  /** Ms of a clock that only goes forward. */
+  readonly now: () => number;
+}
+
+export class LiveModels {
+  readonly #options: LiveModelsOptions;
+  #watch: RepositoryWatch | undefined;
+  /** By their first model, which is another object once the folder has changed; null where it cannot be served. */
+  #versions = new Map<Model, ServedVersion | null>();
+  #queues: ReadonlyMap<string, readonly string[]> = new Map();
+  #board: BoardState = { wishes: new Map(), processes: [] };
+  /** Queues that a worker has served, ever. */
+  readonly #everServed = new Set<string>();
+  /** Queues with work that no process serves, since when. */
+  #orphans = new Map<string, number>();
+  #stopTelling: () => Promise<void> = async () => {};
+
+  constructor(options: LiveModelsOptions) {
+    this.#options = options;
+  }
+
+  /** The queues of each model: one per version and variant. */
+  get queues(): ReadonlyMap<string, readonly string[]> {
+    return this.#queues;
+  }
+
+  /** Resolves when what is there is served. @throws ShoalError `model_invalid` where the folder cannot be read */
+  async start(): Promise<void> {
+    const { folder, logger, clock } = this.#options;
+    const watch = await watchRepository(folder, {
+      onProblem: (problem) => logger.warn('model.skipped', { folder: problem.folder, reason: problem.message }),
+      onTrouble: logRarely(logger, 'models.unseen', clock),
+    });
+    await this.#apply(watch.current);
+    this.#watch = watch;
+    const onTrouble = logRarely(logger, 'models.untold', clock);
+    await this.#tell().catch(onTrouble);
+    this.#stopTelling = repeat(TELL_MS, () => this.#tell(), onTrouble);
+    watch.start((repository) => this.#apply(repository));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#watch?.stop(), this.#stopTelling()]);
+  }
+
+  /** Rejects with `redis_unavailable`. */
+  async wish(selector: string, wish: Wish): Promise<void> {
+    await this.#options.board.wish(selector, wish);
+    await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    const { board, catalog } = this.#options;
+    this.#board = await board.exchange({ role: 'api', queues: [...this.#queues.values()].flat() });
+    catalog.note(await this.#standing());
+    await this.#abandon(new Set(this.#board.processes.flatMap(({ queues }) => queues)));
+  }
+
+  async #standing(): Promise<Standing> {
+    const { wishes, processes } = this.#board;
+    const workers = new Map<string, number>();
+    for (const { role, queues } of processes) {
+      if (role === 'worker') for (const queue of queues) workers.set(queue, (workers.get(queue) ?? 0) + 1);
+    }
+    return { wishes, workers, awaited: await this.#awaited(workers) };
+  }
+
+  /** Queues of the first variants of versions that no worker has ever loaded: the newest is loaded soon, or fails to. */
+  async #awaited(workers: ReadonlyMap<string, number>): Promise<ReadonlySet<string>> {
+    for (const queue of workers.keys()) this.#everServed.add(queue);
+    const firsts = [...this.#versions.keys()].filter(({ name, queue }, _, all) => {
+      return !this.#everServed.has(queue) && all.some((other) => other.name === name && other.queue !== queue);
+    });
+    const awaited = new Set(firsts.map(({ queue }) => queue));
+    if (awaited.size === 0) return awaited;
+    for (const queue of await this.#options.store.everServed([...awaited])) {
+      this.#everServed.add(queue);
+      awaited.delete(queue);
+    }
+    return awaited;
+  }
+
+  /** Jobs whose model nobody has any more, neither in its folder nor in memory, fail instead of waiting for ever. */
+  async #abandon(served: ReadonlySet<string>): Promise<void> {
+    const { store, logger, now } = this.#options;
+    const at = now();
+    const orphans = (await store.busy()).filter((queue) => !served.has(queue));
+    this.#orphans = new Map(orphans.map((queue) => [queue, this.#orphans.get(queue) ?? at]));
+    for (const [queue, since] of this.#orphans) {
+      if (at - since < ABANDON_MS) continue;
+      this.#orphans.delete(queue);
+      logger.warn('queue.abandoned', { queue });
+      await store.abandon(queue);
+    }
+  }
+
+  async #apply({ models, aliases, problems }: Repository): Promise<void> {
+    const { catalog, store, logger } = this.#options;
+    const before = this.#versions;
+    const versions = await Promise.all(
+      groups(models).map(async (variants): Promise<[Model, ServedVersion | null]> => {
+        const [first] = variants as [Model];
+        const known = before.get(first);
+        return [first, known === undefined ? await this.#serve(first, variants) : known];
+      }),
+    );
+    await store.serve(models.map(({ queue, shoal }) => ({ name: queue, capTokens: shoal.limits?.max_queued_tokens })));
+    this.#versions = new Map(versions);
+    this.#queues = queuesOf(models);
+    // Before a version is offered: whether it takes the place of another at once.
+    const standing = await this.#standing();
+    catalog.update({
+      versions: versions.flatMap(([, version]) => version ?? []),
+      aliases,
+      unserved: new Map([
+        ...models.map(({ name }) => [name, BROKEN] as const),
+        ...problems.map(({ folder }) => [folder.split('/', 1)[0]!, BROKEN] as const),
+      ]),
+    });
+    catalog.note(standing);
+    const come = versions.filter(([first]) => !before.has(first)).map(([first]) => pathOf(first));
+    const gone = [...before.keys()].filter((first) => !this.#versions.has(first)).map(pathOf);
+    if (this.#watch !== undefined && (come.length > 0 || gone.length > 0))
+      logger.info('models.changed', { come, gone });
+  }
+
+  async #serve(first: Model, variants: readonly Model[]): Promise<ServedVersion | null> {
+    try {
+      // Variants differ in the graph only.
+      return { face: await createModelFace(first), variants };
+    } catch (error) {
+      this.#options.logger.warn('model.skipped', { folder: pathOf(first) }, error);
+      return null;
+    }
+  }
+}
+
+/** The variants of each version. */
+function groups(models: readonly Model[]): (readonly Model[])[] {
+  const byVersion = new Map<string, Model[]>();
+  for (const model of models) byVersion.set(pathOf(model), [...(byVersion.get(pathOf(model)) ?? []), model]);
+  return [...byVersion.values()];
+}
+
+function queuesOf(models: readonly Model[]): ReadonlyMap<string, readonly string[]> {
+  const queues = new Map<string, string[]>();
+  for (const { name, queue } of models) queues.set(name, [...(queues.get(name) ?? []), queue]);
+  return queues;
+}
+
+function pathOf({ name, version }: Model): string {
+  return `${name}/${version}`;
+}

@@ -1,0 +1,32 @@
+/** Calls of the API that runs on this machine, with a key of its configuration. */
+import { UserError } from '@shoal/tools/user-error';
+import type { Config } from './config.js';
+import { addressOf } from './processes.js';
+
+type Settings = Pick<Config, 'SHOAL_HOST' | 'PORT' | 'SHOAL_API_KEYS' | 'SHOAL_ADMINS'>;
+
+/** Thrown where nobody listens. */
+export class ApiAway extends UserError {}
+
+/** What it answers. @throws UserError with what it says is wrong, ApiAway where it does not run */
+export async function callApi(config: Settings, method: 'GET' | 'POST', path: string): Promise<unknown> {
+  const address = addressOf(config);
+  const key = keyOf(config);
+  const response = await fetch(`${address}${path}`, {
+    method,
+    headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
+  }).catch(() => {
+    throw new ApiAway(`the API does not answer on ${address}; "shoal start" starts it, PORT and SHOAL_HOST say where.`);
+  });
+  const body = (await response.json().catch(() => ({}))) as { readonly error?: { readonly message?: string } };
+  if (response.ok) return body;
+  throw new UserError(body.error?.message ?? `${path} was answered with status ${response.status}.`);
+}
+
+/** Of entries `tenant:key` or `tenant:key:weight` that of a tenant who may administer, else the first; undefined: none are needed. */
+function keyOf({ SHOAL_API_KEYS: keys = '', SHOAL_ADMINS: admins = '' }: Settings): string | undefined {
+  const entries = keys.split(/[,\n]/).map((entry) => entry.trim().split(':'));
+  const usable = entries.filter(([tenant, key]) => tenant !== '' && !tenant!.startsWith('#') && key !== undefined);
+  const names = admins.split(',').map((name) => name.trim());
+  return (usable.find(([tenant]) => names.includes(tenant!)) ?? usable[0])?.[1];
+}

@@ -1,0 +1,133 @@
+/** `shoal models`: which models there are and how they stand, loading and unloading them, and taking one away. */
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatSelector, type ListedModel, type ModelCard, ModelSelector, parseSelector } from '@shoal/contracts';
+import { UserError } from '@shoal/tools/user-error';
+import { ApiAway, callApi } from './call-api.js';
+import type { Config } from './config.js';
+
+/** What `shoal models` was asked for. */
+export type ModelsRequest =
+  | { readonly what: 'ls' }
+  | { readonly what: 'show' | 'load' | 'unload'; readonly name: string }
+  | { readonly what: 'rm'; readonly name: string; readonly all: boolean };
+
+type Say = (line: string) => void;
+
+/** @throws UserError saying what is wrong with the name, or that the API does not run */
+export async function manageModels(request: ModelsRequest, config: Config, say: Say = console.log): Promise<void> {
+  switch (request.what) {
+    case 'ls':
+      return await listModels(config, say);
+    case 'show':
+      return await showModel(config, request.name, say);
+    case 'rm':
+      return await removeModel(config, request.name, request.all, say);
+    default:
+      return await wishModel(config, request.name, request.what, say);
+  }
+}
+
+/** Every version and variant, and where it is loaded; without an API those of the folder. */
+async function listModels(config: Config, say: Say): Promise<void> {
+  try {
+    const { data } = (await callApi(config, 'GET', '/v1/models')) as { readonly data: readonly ListedModel[] };
+    const cards = await Promise.all(data.map(({ id }) => readCard(config, id)));
+    const rows = data.flatMap(({ id }, n) => {
+      const { served, task } = cards[n]!;
+      // An alias is the name of what other rows tell.
+      if (parseSelector(served[0]?.id ?? '').name !== id) return [[id, `another name, of ${cards[n]!.id}`, '', task]];
+      return served.map(({ id: own, state, workers }) => [
+        own,
+        state,
+        state === 'loaded' ? workersOf(workers) : '',
+        task,
+      ]);
+    });
+    for (const line of table(rows)) say(line);
+  } catch (error) {
+    if (!(error instanceof ApiAway)) throw error;
+    // Loaded for this alone: everything else starts without reading models.
+    const { openRepository } = await import('@shoal/models');
+    const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+    for (const line of table(models.map((model) => [formatSelector(model), 'not running', '', model.task]))) say(line);
+    for (const { folder, message } of problems) say(`${folder} cannot be served: ${message}`);
+  }
+}
+
+/** The card of a model. */
+async function showModel(config: Config, name: string, say: Say): Promise<void> {
+  const { example, inputs, outputs, labels, ...card } = await readCard(config, name);
+  const rows = Object.entries(card).flatMap(([field, value]): string[][] => {
+    if (value === null || field === 'object' || field === 'owned_by' || field === 'created') return [];
+    if (field === 'served') return card.served.map(({ id, state, workers }) => ['', id, state, workersOf(workers)]);
+    return [[field, typeof value === 'object' ? JSON.stringify(value) : String(value)]];
+  });
+  for (const line of table(rows)) say(line);
+  if (labels !== undefined)
+    say(`${labels.length} labels: ${labels.slice(0, 10).join(', ')}${labels.length > 10 ? ', ...' : ''}`);
+  for (const { name: tensor, type, shape } of inputs ?? []) say(`takes ${tensor}: ${type} [${shape.join(', ')}]`);
+  for (const { name: tensor, type, shape } of outputs ?? []) say(`gives ${tensor}: ${type} [${shape.join(', ')}]`);
+  say(example.curl);
+}
+
+/** Leaves the wish for all workers. */
+async function wishModel(config: Config, name: string, wish: 'load' | 'unload', say: Say): Promise<void> {
+  await callApi(config, 'POST', `/v1/models/${encodeURIComponent(name)}/${wish}`);
+  say(
+    wish === 'load'
+      ? `${name} takes jobs; workers load it within seconds.`
+      : `${name} takes no more jobs; workers end what it has taken, and unload it.`,
+  );
+}
+
+/** Deletes the folder of a version, or of a model with one; what runs of it ends first. `all`: of every version. */
+async function removeModel(config: Config, asked: string, all: boolean, say: Say): Promise<void> {
+  const { name, version, variant } = parseSelector(asked);
+  if (!ModelSelector.safeParse(asked).success || variant !== undefined) {
+    throw new UserError(`${JSON.stringify(asked)} is no name of a model or version: write name or name@2.`);
+  }
+  const root = config.SHOAL_MODELS_DIR;
+  const versions = (await readdir(join(root, name)).catch(() => undefined))?.filter((entry) =>
+    /^[1-9][0-9]{0,8}$/.test(entry),
+  );
+  if (versions === undefined) throw new UserError(`there is no model ${name} in ${root}.`);
+  const own = version === undefined || versions.length === 0;
+  if (version !== undefined && !(versions.length === 0 ? version === '1' : versions.includes(version))) {
+    throw new UserError(`there is no version ${version} of ${name}; there is ${versions.join(', ') || '1'}.`);
+  }
+  if (own && versions.length > 1 && !all) {
+    throw new UserError(
+      `${name} has versions ${versions.sort().join(', ')}: name one, as ${name}@${versions[0]}, or add --all.`,
+    );
+  }
+  const folder = own || versions.length === 1 ? join(root, name) : join(root, name, version);
+  if (!(await lstat(folder)).isDirectory()) throw new UserError(`${folder} is no folder; it is left as it is.`);
+  // Gone at once, however long deleting takes; names with a dot are nobody's model.
+  const draft = join(root, `.removed-${process.pid}-${name}`);
+  await rename(folder, draft);
+  await rm(draft, { recursive: true });
+  say(`${folder} is deleted; workers that have it end its jobs and unload it.`);
+}
+
+async function readCard(config: Config, name: string): Promise<ModelCard> {
+  return (await callApi(config, 'GET', `/v1/models/${encodeURIComponent(name)}`)) as ModelCard;
+}
+
+function workersOf(count: number): string {
+  return count === 1 ? '1 worker' : `${count} workers`;
+}
+
+/** Columns side by side. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [n, cell] of row.entries()) widths[n] = Math.max(widths[n] ?? 0, n === row.length - 1 ? 0 : cell.length);
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, n) => cell.padEnd(widths[n]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
