@@ -49,6 +49,16 @@ export default defineConfig({
         },
       },
       {
+        // Run by tools/models.mjs. One at a time: models of hundreds of megabytes.
+        test: {
+          ...shared,
+          name: 'models',
+          include: ['test/models/**/*.spec.ts'],
+          fileParallelism: false,
+          ...LIMITS,
+        },
+      },
+      {
         // Run by tools/faults.mjs. One at a time: each loads the machine and measures how soon it recovers.
         test: {
           ...shared,

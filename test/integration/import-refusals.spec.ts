@@ -17,7 +17,7 @@ afterEach(() => bench.remove());
 
 describe('what cannot be imported is refused in words', () => {
   test.each([
-    ['a GGUF file', { 'model.Q4_K_M.gguf': '' }, 'model.Q4_K_M.gguf is a GGUF file'],
+    ['an empty GGUF file', { 'model.Q4_K_M.gguf': '' }, 'model.Q4_K_M.gguf is no GGUF file'],
     ['a pickle', { 'pytorch_model.bin': '', 'config.json': '{}' }, 'pytorch_model.bin, a Python pickle'],
     ['a LoRA adapter', { 'adapter_config.json': '{}', 'adapter_model.safetensors': '' }, 'a LoRA adapter'],
     ['a Keras file', { 'model.keras': '' }, 'model.keras is a Keras file'],

@@ -69,10 +69,10 @@ export function createProgram(version: string, actions: Actions): Command {
   program
     .command('import')
     .description(
-      'make a model of a Hugging Face folder (safetensors) or of ONNX files: checked, tried, then put in place',
+      'make a model of a Hugging Face folder (safetensors), a GGUF file or ONNX files: checked, tried, then put in place',
     )
-    .argument('<folder>', 'what to import')
-    .option('--name <name>', "of the model (default: the folder's)")
+    .argument('<folder>', 'what to import: a folder, or a .gguf file')
+    .option('--name <name>', "of the model (default: the folder's or the file's)")
     .option('--version <n>', 'of the model', whole(1, 999_999_999), 1)
     .option('--dtype <list>', 'fp32, fp16, int8 or int4; several make several variants: fp32,int8', listOf)
     .option('--to <folder>', 'folder of models (default: SHOAL_MODELS_DIR)', (folder) => resolve(folder))

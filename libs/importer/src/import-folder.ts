@@ -4,20 +4,22 @@
  */
 import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
 import { megabytes } from './import/megabytes.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
+import { openSource, type Source } from './import/source.js';
 import { copyFiles, hashOf, keptFiles } from './import/source-files.js';
 import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
 
 export interface ImportRequest {
+  /** Or a GGUF file. */
   readonly folder: string;
-  /** Of the model; the folder's own, in lower case, where it is left out. */
+  /** Of the model; the folder's or the file's own, in lower case, where it is left out. */
   readonly name?: string;
   readonly version: number;
   /** Variants to make, the one that requests get first; fp32, or what the ONNX files of the folder are in, where empty. */
@@ -50,15 +52,27 @@ const PROGRESS_MS = 250;
  * the signal's reason
  */
 export async function importFolder(request: ImportRequest, context: ImportContext): Promise<string> {
+  const source = openSource(resolve(request.folder));
+  try {
+    return await importSource(source, request, context);
+  } finally {
+    source.close();
+  }
+}
+
+async function importSource(
+  { folder, gguf, path: given }: Source,
+  request: ImportRequest,
+  context: ImportContext,
+): Promise<string> {
   const { say, signal } = context;
-  const folder = resolve(request.folder);
-  const found = inspect(folder);
-  const name = nameOf(request.name, folder);
+  const found = inspect(folder, gguf);
+  const name = nameOf(request.name, given);
   const target = join(request.to, name, String(request.version));
   await refuseTaken(join(request.to, name), target, request.force);
   const plan = choose(folder, found, request.dtypes);
   await openTarget(request.to, join(request.to, name));
-  for (const line of describe(found, plan, folder, target)) say(line);
+  for (const line of describe(found, plan, given, target)) say(line);
   refuseWithoutRoom(request.to, plan);
   for (const name of await leftovers(request.to))
     say(`  ${join(request.to, name)} is left of an import that was killed`);
@@ -66,7 +80,7 @@ export async function importFolder(request: ImportRequest, context: ImportContex
   const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
   try {
     const version = join(draft, name, String(request.version));
-    await write(folder, version, found, plan, context);
+    await write({ folder, given }, version, found, plan, context);
     await tryVariants(draft, folder, plan, context);
     signal.throwIfAborted();
     await place(version, target, draft, request.force);
@@ -81,6 +95,7 @@ function nameOf(asked: string | undefined, folder: string): string {
   const name =
     asked ??
     basename(folder)
+      .replace(/\.gguf$/i, '')
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, '-')
       .replace(/^[^a-z0-9]+/, '');
@@ -122,10 +137,10 @@ function refuseWithoutRoom(to: string, { bytes }: Plan): void {
 }
 
 async function write(
-  folder: string,
+  { folder, given }: { readonly folder: string; readonly given: string },
   version: string,
   { found, shoal }: Inspected,
-  { variants, task, sources }: Plan,
+  { variants, task, sources, gguf }: Plan,
   { say, signal, onProgress }: ImportContext,
 ): Promise<void> {
   await mkdir(join(version, 'onnx'), { recursive: true });
@@ -135,7 +150,7 @@ async function write(
     const path = join(version, 'onnx', file);
     const watch = setInterval(() => onProgress?.(name, sizeOf(join(version, 'onnx'), file)), PROGRESS_MS);
     try {
-      const changes = await runBuild({ folder, exported, dtype: name, path }, signal);
+      const changes = await runBuild({ folder, gguf, exported, dtype: name, path }, signal);
       say(`  ${name}: onnx/${file}, ${megabytes(sizeOf(join(version, 'onnx'), file))}`);
       for (const change of changes) say(`    ${change}`);
     } finally {
@@ -150,23 +165,28 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  await writeFile(
-    join(version, 'source.json'),
-    await recordOf(folder, [...sources, ...kept], found.kind, variants, signal),
-  );
+  // What was unpacked of a GGUF file is no file of its own.
+  const files = gguf === undefined ? [...sources, ...kept].map((file) => join(folder, file)) : [gguf];
+  const root = gguf === undefined ? folder : dirname(gguf);
+  await writeFile(join(version, 'source.json'), await recordOf({ root, given }, files, found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */
 async function recordOf(
-  folder: string,
+  { root, given }: { readonly root: string; readonly given: string },
   files: readonly string[],
-  kind: string,
+  found: Inspected['found'],
   variants: Plan['variants'],
   signal: AbortSignal,
 ): Promise<string> {
   const hashes: Record<string, string> = {};
-  for (const file of [...files].sort()) hashes[file] = await hashOf(join(folder, file), signal);
-  const record = { kind, folder: basename(folder), variants: variants.map(({ name }) => name), sha256: hashes };
+  for (const file of [...files].sort()) hashes[relative(root, file)] = await hashOf(file, signal);
+  const weights = found.kind === 'checkpoint' && found.origins.length > 0 ? { weights: found.origins } : {};
+  const { kind } = found;
+  const record = {
+    ...{ kind, ...weights, folder: basename(given), variants: variants.map(({ name }) => name) },
+    sha256: hashes,
+  };
   return `${JSON.stringify(record, null, 2)}\n`;
 }
 

@@ -3,21 +3,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { mutateBytes, seeded } from './testing/mutate.js';
 import { openStrangeFolder, withHeader } from './testing/strange-folder.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/checkpoints', import.meta.url));
 const { at, attempt, writeSingle, writeShards } = openStrangeFolder();
-
-/** mulberry32: the same mutations in every run. */
-function seeded(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * n);
-  };
-}
 
 const ODD: readonly unknown[] = [
   ...[0, 1, -1, 2, 3, 7, 8, 1.5, 2 ** 20, 2 ** 24, 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 60, 1e308, -0],
@@ -40,19 +30,6 @@ function mutateJson(json: unknown, pick: (n: number) => number): unknown {
     Object.defineProperty(copy, String(odd()), { value: copy[key], enumerable: true });
   else (copy as Record<string, unknown>)[key as string] = mutateJson(copy[key], pick);
   return copy;
-}
-
-function mutateBytes(bytes: Buffer, within: number, pick: (n: number) => number): Buffer {
-  let changed = Buffer.from(bytes);
-  for (let change = 0; change <= pick(4); change++) {
-    const place = pick(Math.min(within, changed.length));
-    const kind = pick(4);
-    if (kind === 0) changed[place] = pick(256);
-    else if (kind === 1) changed[place]! ^= 1 << pick(8);
-    else if (kind === 2) changed = changed.subarray(0, place + 1);
-    else changed = Buffer.concat([changed.subarray(0, place), changed.subarray(pick(changed.length))]);
-  }
-  return changed;
 }
 
 /** How many of `count` were refused; most must be, and some must not, or the mutations are too coarse. */
@@ -96,7 +73,19 @@ test('2,000 of an index of shards', () => {
   });
 }, 240_000);
 
-test.each(['llama', 'mistral', 'qwen3', 'bert-classify', 'roberta-rerank', 'mpnet', 'modernbert', 'distilbert'])(
+test.each([
+  ...['llama', 'mistral', 'qwen3', 'bert-classify', 'roberta-rerank', 'mpnet', 'modernbert', 'distilbert'],
+  ...[
+    'gemma2',
+    'gemma3',
+    'gemma3-conditional',
+    'phi3-longrope',
+    'olmo2',
+    'granite',
+    'smollm3',
+    'qwen3-rerank-classify',
+  ],
+])(
   '375 of the config.json of %s',
   (name) => {
     for (const file of ['model.safetensors', 'tokenizer.json']) {

@@ -17,6 +17,8 @@ export interface TextDetails {
   readonly firstPosition: number;
   readonly pooling: Pooling;
   readonly normalize: boolean;
+  /** What a language model that ranks is asked, with `{query}` and `{document}` in it; null: it takes pairs of texts. */
+  readonly pairTemplate: string | null;
   /** What turns logits into scores unless a request says otherwise. */
   readonly scoreFunction: ScoreFunction;
 }

@@ -1,16 +1,21 @@
 /** One variant of a model: from the folder to an ONNX file. Runs in a thread of its own (`build-thread.ts`). */
 import { join } from 'node:path';
 import { saveModel } from '@shoal/onnx';
-import { architectureOf, buildModel } from '../architectures/table.js';
+import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
-import { precisionOf } from '../precision/dtype.js';
+import { openGguf } from '../gguf/open.js';
+import { ORIGINS_KEY } from '../origins.js';
+import { KEPT, precisionOf } from '../precision/dtype.js';
+import { purposeOf } from './purpose.js';
 import { readJson } from './source-files.js';
 import { storeNarrow } from './store-narrow.js';
 
 export interface BuildOrder {
   /** Where the checkpoint or the ONNX file lies. */
   readonly folder: string;
+  /** The GGUF file that `folder` was unpacked from and that has the weights. */
+  readonly gguf?: string | undefined;
   /** Of an ONNX file to take as it is, relative to `folder`; undefined where the graph is built from the checkpoint. */
   readonly exported: string | undefined;
   readonly dtype: string;
@@ -19,20 +24,21 @@ export interface BuildOrder {
 }
 
 /** Returns what a reader should know of it, in words. @throws ShoalError `model_invalid`, `invalid_request` */
-export function buildVariant({ folder, exported, dtype, path }: BuildOrder): readonly string[] {
+export function buildVariant({ folder, gguf, exported, dtype, path }: BuildOrder): readonly string[] {
   if (exported !== undefined) {
     const { model, changes } = takeExport(join(folder, exported), dtype === 'fp16');
     saveModel(model, path);
     return changes;
   }
-  const config = readJson(folder, 'config.json');
+  const { config, task, judge } = purposeOf(folder);
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
-    checkpoint: openCheckpoint(folder),
-    precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
+    checkpoint: gguf === undefined ? openCheckpoint(folder) : openGguf(gguf),
+    precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
+    judge,
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.
-  saveModel(dtype === 'fp32' ? storeNarrow(model) : model, path);
-  return [];
+  saveModel(dtype === 'fp32' || dtype.startsWith(KEPT) ? storeNarrow(model) : model, path);
+  return model.metadata.get(ORIGINS_KEY)?.split('\n') ?? [];
 }

@@ -1,13 +1,15 @@
 /** Looks at a folder and decides what to make of it, before anything is written. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeIssue, ShoalError, ShoalJson } from '@shoal/contracts';
+import { ShoalError, type ShoalJson } from '@shoal/contracts';
 import { z } from 'zod';
-import { architectureOf } from '../architectures/table.js';
 import type { Architecture } from '../architectures/types.js';
-import { fileIn, openCheckpoint } from '../checkpoint.js';
+import { openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
+import { openGguf } from '../gguf/open.js';
 import { invalid } from '../invalid.js';
+import { originsOf } from '../origins.js';
+import { purposeOf } from './purpose.js';
 import {
   explainNothing,
   refuseAdapter,
@@ -15,6 +17,7 @@ import {
   refuseVocabularyAlone,
   refuseWithoutTokenizer,
 } from './refusals.js';
+import { readShoal } from './shoal-json.js';
 import { namesIn, onnxFilesIn, readJson } from './source-files.js';
 
 export type ImportTask = Architecture['task'];
@@ -27,8 +30,12 @@ export interface FoundCheckpoint {
   readonly task: ImportTask;
   readonly parameters: number;
   readonly bytes: number;
-  /** What holds the weights, relative to the folder. */
+  /** What quantised matrices are, in words; empty where none is. */
+  readonly origins: readonly string[];
+  /** What holds the weights, relative to the folder; of a GGUF file, none. */
   readonly files: readonly string[];
+  /** The GGUF file that holds the weights, where one does. */
+  readonly gguf: string | undefined;
 }
 
 /** Graphs of another tool, taken as they are. */
@@ -48,14 +55,18 @@ export interface Inspected {
 const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });
 const SHARDS = 'model.safetensors.index.json';
 
-/** @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported */
-export function inspect(folder: string): Inspected {
+/**
+ * `folder` holds all of it or, of a GGUF file, what was unpacked of `gguf`.
+ *
+ * @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported
+ */
+export function inspect(folder: string, gguf?: string): Inspected {
   refuseFile(folder);
   const names = namesIn(folder);
   refuseAdapter(names);
   const shoal = readShoal(folder);
   const exported = onnxFilesIn(folder);
-  const checkpoint = names.includes('model.safetensors') || names.includes(SHARDS);
+  const checkpoint = gguf !== undefined || names.includes('model.safetensors') || names.includes(SHARDS);
   if (!checkpoint && exported.length === 0) {
     // Says it better where the weights are pickled.
     if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
@@ -66,10 +77,12 @@ export function inspect(folder: string): Inspected {
     return { ...inspectExports(folder, exported), shoal, notes: [] };
   }
   try {
-    return { ...inspectCheckpoint(folder, names), shoal, notes: leftAside(exported) };
+    const { found, notes, template } = inspectCheckpoint(folder, names, shoal, gguf);
+    const own = template === undefined ? shoal : { ...shoal, pair_template: template };
+    return { found, shoal: own, notes: [...notes, ...leftAside(exported)] };
   } catch (error) {
     // The architecture may be one that only another tool can export.
-    const unknown = error instanceof ShoalError && /^config\.json: architectures: /.test(error.message);
+    const unknown = error instanceof ShoalError && /^config\.json: the architecture /.test(error.message);
     if (!unknown || exported.length === 0) throw error;
     return { ...inspectExports(folder, exported), shoal, notes: [error.message] };
   }
@@ -80,18 +93,31 @@ function leftAside(exported: readonly string[]): string[] {
   return [`${exported[0]} is left aside: the graph that is built from the checkpoint is the faster one`];
 }
 
-function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspected, 'found'> {
-  const config = readJson(folder, 'config.json');
-  if (config === undefined) throw invalid('config.json is missing: it says which architecture the weights are of');
-  const { task } = architectureOf(config);
+function inspectCheckpoint(
+  folder: string,
+  names: readonly string[],
+  shoal: ShoalJson,
+  gguf: string | undefined,
+): Pick<Inspected, 'found' | 'notes'> & { readonly template: string | undefined } {
+  const { config, task, template, notes } = purposeOf(folder, shoal);
   const named = Named.parse(config);
   const architecture = named.architectures?.[0] ?? named.model_type ?? '';
   refuseWithoutTokenizer(names);
-  const checkpoint = openCheckpoint(folder);
-  const sharded = !names.includes('model.safetensors');
-  const files = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
-  const bytes = files.reduce((sum, name) => sum + lstatSync(join(folder, name)).size, 0);
-  return { found: { kind: 'checkpoint', architecture, task, parameters: checkpoint.parameters, bytes, files } };
+  const checkpoint = gguf === undefined ? openCheckpoint(folder) : openGguf(gguf);
+  const files = gguf === undefined ? weightFiles(folder, names) : [];
+  const bytes = [...files.map((name) => join(folder, name)), ...(gguf === undefined ? [] : [gguf])].reduce(
+    (sum, path) => sum + lstatSync(path).size,
+    0,
+  );
+  const { parameters } = checkpoint;
+  const origins = originsOf(checkpoint);
+  const found = { kind: 'checkpoint', architecture, task, parameters, bytes, origins, files, gguf } as const;
+  return { found, notes, template };
+}
+
+function weightFiles(folder: string, names: readonly string[]): readonly string[] {
+  if (names.includes('model.safetensors')) return ['model.safetensors'];
+  return [SHARDS, ...shardsOf(readJson(folder, SHARDS))];
 }
 
 /** `openCheckpoint` has checked the index. */
@@ -114,12 +140,4 @@ function inspectExports(folder: string, exported: readonly string[]): Pick<Inspe
     throw invalid(`${folder} has several ONNX files (${unknown.join(', ')}): call the one to import model.onnx`);
   }
   return { found: { kind: 'export', files: [{ path: only, dtype: 'fp32' }] } };
-}
-
-function readShoal(folder: string): ShoalJson {
-  if (!fileIn(folder, 'shoal.json')) return {};
-  const parsed = ShoalJson.safeParse(readJson(folder, 'shoal.json'), { error: describeIssue });
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw invalid(`shoal.json: ${issue?.path.join('.')}: ${issue?.message}`);
 }

@@ -7,7 +7,6 @@ const SAVE = "model.save_pretrained('folder', safe_serialization=True)";
 
 /** Endings of files that hold a model in a form that is not read, with what it is and what helps. */
 const FORMATS: readonly (readonly [RegExp, string])[] = [
-  [/\.gguf$/i, 'a GGUF file, as llama.cpp reads: import the original folder with its model.safetensors'],
   [/\.(ckpt|pth?|bin)$/i, `a pickle, which can run code when it is read: save it as safetensors (${SAVE})`],
   [/\.(h5|keras)$/i, "a Keras file: export it (model.export('model.onnx', format='onnx')) and import that folder"],
   [
@@ -46,7 +45,7 @@ export function explainNothing(folder: string, names: readonly string[]): Error 
   }
   const other = names.find((name) => name.endsWith('.safetensors'));
   const hint = other === undefined ? '' : ` (${other} is not the name of a whole model)`;
-  return invalid(`${folder} has neither ${WEIGHTS.join(' nor ')}, nor an ONNX file${hint}`);
+  return invalid(`${folder} has neither ${WEIGHTS.join(' nor ')}, nor an ONNX file, nor a GGUF file${hint}`);
 }
 
 /** @throws ShoalError `model_invalid` where the weights are not those of a whole model */

@@ -24,7 +24,7 @@ const KEPT: readonly string[] = [
   'sentence_bert_config.json',
   'config_sentence_transformers.json',
 ];
-const LICENCES = /^(LICEN[CS]E|NOTICE|COPYING)[\w.-]*$/i;
+export const LICENCES = /^(LICEN[CS]E|NOTICE|COPYING)[\w.-]*$/i;
 /** A module of sentence-transformers: a folder with a config.json. */
 const MODULE = /^\d+_[A-Za-z]+$/;
 

@@ -43,7 +43,7 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
     const own = await tried(pathOf(variant), variant.name);
     const { answers } = own;
     if (reference === undefined && variant.exported === undefined) {
-      const path = await buildReference(draft, folder, trial.signal);
+      const path = await buildReference(draft, folder, plan, trial.signal);
       const { runtime } = trial;
       reference = model.generator
         ? await tryGenerator(runtime, path)
@@ -71,9 +71,9 @@ function variantOf(model: Model, variant: string, path: string): Model {
 }
 
 /** The same checkpoint in fp32, for comparing only. */
-async function buildReference(draft: string, folder: string, signal: AbortSignal): Promise<string> {
+async function buildReference(draft: string, folder: string, { gguf }: Plan, signal: AbortSignal): Promise<string> {
   await mkdir(join(draft, '.reference'), { recursive: true });
   const path = join(draft, '.reference', 'model.onnx');
-  await runBuild({ folder, exported: undefined, dtype: 'fp32', path }, signal);
+  await runBuild({ folder, gguf, exported: undefined, dtype: 'fp32', path }, signal);
   return path;
 }

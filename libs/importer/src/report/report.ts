@@ -22,7 +22,8 @@ export interface ReportRequest {
  * @throws ShoalError where the version or its examples cannot be read
  */
 export async function reportOn({ folder, source }: ReportRequest, context: ReportContext): Promise<readonly string[]> {
-  const examples = readExamples(source);
+  // Beside a GGUF file.
+  const examples = readExamples(statSync(source).isFile() ? dirname(source) : source);
   const [name, version] = [basename(dirname(folder)), basename(folder)];
   const { models, problems } = await openRepository(dirname(dirname(folder)));
   const own = models.filter((model) => model.name === name && model.version === version);

@@ -41,6 +41,7 @@ export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFile
     pooling: shoal.pooling ?? sentence?.pooling ?? 'mean',
     // Without sentence-transformers files: unit length, as clients of OpenAI's API expect.
     normalize: shoal.normalize ?? sentence?.normalize ?? true,
+    pairTemplate: shoal.pair_template ?? null,
     scoreFunction: scoreFunction(config, task === 'feature-extraction' ? 0 : classCount(config, graph)),
   };
 }

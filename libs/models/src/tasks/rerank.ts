@@ -32,7 +32,8 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const queries = request.elements.map(queryOf);
   checkCount(queries.reduce((sum, query) => sum + query.documents.length, 0));
   const { tokenizer, details, vocabSize } = textModel(api);
-  const encoded = await encodePairs(tokenizer, queries, { maxTokens: details.maxTokens, vocabSize, truncate });
+  const { maxTokens, pairTemplate } = details;
+  const encoded = await encodePairs(tokenizer, queries, { maxTokens, vocabSize, truncate }, pairTemplate);
   const all = queries.flatMap((query) => query.documents.map(({ text }) => text));
   const documents = resolved.return_documents ? all : null;
   const items = documents === null ? encoded : encoded.map((item, i) => ({ ...item, text: documents[i]! }));
