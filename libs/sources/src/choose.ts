@@ -54,12 +54,11 @@ export function chooseFiles(listed: readonly Listed[], choice: Choice): Chosen {
   const weights = [...files.keys()].filter((path) => CHECKPOINT.test(path));
   const ggufs = modelsIn(listed);
   const onnx = [...files.keys()].filter((path) => /^(onnx\/)?[^/]+\.onnx$/i.test(path));
-  if (weights.length > 0 && choice.pickOnnx === undefined) {
+  if (weights.length > 0) {
     const aside = [...(ggufs.length > 0 ? ['GGUF'] : []), ...(onnx.length > 0 ? ['ONNX'] : [])].join(' and ');
     const notes = aside === '' ? [] : [`its ${aside} files are left aside: the checkpoint serves for every precision`];
     return { paths: [...names, ...weights], entry: undefined, notes };
   }
-  if (weights.length > 0) return { paths: [...names, ...weights], entry: undefined, notes: [] };
   if (ggufs.length > 0) return chooseGguf(ggufs, choice);
   if (onnx.length > 0) return chooseOnnx(onnx, files, names, choice);
   throw nothing(listed, choice);

@@ -46,8 +46,6 @@ export interface Patience {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-export const HUB_ENDPOINT = 'https://huggingface.co';
-
 export const PATIENCE: Patience = {
   headMs: 30_000,
   stallMs: 30_000,

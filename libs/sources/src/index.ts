@@ -1,5 +1,4 @@
 export {
-  HUB_ENDPOINT,
   type HubSettings,
   PATIENCE,
   type PullContext,

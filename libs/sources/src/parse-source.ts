@@ -34,11 +34,12 @@ export interface FolderSource {
 
 export type Source = HubSource | UrlSource | S3Source | FolderSource;
 
+/** No part begins with a dot: it would lead elsewhere, here and in a URL. */
 const HUB =
-  /^(?<repo>[\w.-]{1,96}\/[\w.-]{1,96})(?:@(?<revision>refs\/[\w.-]+\/[\w.-]+|[\w.-]{1,200}))?(?:\/(?<path>.+))?$/;
+  /^(?<repo>\w[\w.-]{0,95}\/\w[\w.-]{0,95})(?:@(?<revision>refs\/\w[\w.-]*\/\w[\w.-]*|\w[\w.-]{0,200}))?(?:\/(?<path>.+))?$/;
 /** As a hub's pages have it: `/org/name`, `/org/name/blob/main/file`. */
 const PAGE =
-  /^\/(?<repo>[\w.-]{1,96}\/[\w.-]{1,96})(?:\/(?:tree|blob|resolve)\/(?<revision>refs\/[\w.-]+\/[\w.-]+|[\w.-]+)(?:\/(?<path>.+))?)?\/?$/;
+  /^\/(?<repo>\w[\w.-]{0,95}\/\w[\w.-]{0,95})(?:\/(?:tree|blob|resolve)\/(?<revision>refs\/\w[\w.-]*\/\w[\w.-]*|\w[\w.-]*)(?:\/(?<path>.+))?)?\/?$/;
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 

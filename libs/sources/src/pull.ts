@@ -8,9 +8,7 @@ import { bytesThere, fetchFile } from './download/fetch-file.js';
 import { place } from './download/place.js';
 import { unavailable } from './faults.js';
 import { locateFolder } from './folder.js';
-import { locateHub } from './hub/hub.js';
 import { parseSource } from './parse-source.js';
-import { locateS3 } from './s3.js';
 import { sizeOf } from './sizes.js';
 import type { Located, SourceFile } from './source-file.js';
 import { locateUrl } from './web.js';
@@ -35,8 +33,6 @@ export interface Pulled {
   readonly path: string;
   /** The source, pinned to what it was when it was pulled. */
   readonly origin: string;
-  /** What the model is called. */
-  readonly name: string;
   /** False where it was there already. */
   readonly isNew: boolean;
 }
@@ -58,7 +54,8 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
     throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(request.maxBytes)}.`);
   }
   const key = keyOf(files);
-  const folder = request.to ?? join(request.downloads, ...located.place, key);
+  // The name comes last: it is what a model is called that is imported from there.
+  const folder = request.to ?? join(request.downloads, ...located.place.map(folderName), key, folderName(name));
   context.say(`Pulling ${origin}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${sizeOf(bytes)}`);
   for (const note of notes) context.say(`  ${note}`);
   const isNew = await place({
@@ -68,19 +65,25 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
     fill: (partial) => fill(partial, files, context),
   });
   const path = located.entry === undefined ? folder : join(folder, located.entry);
-  return { folder, path, origin, name, isNew };
+  return { folder, path, origin, isNew };
 }
 
 async function locate(request: PullRequest, context: PullContext): Promise<Located> {
   const source = parseSource(request.source, context.hub.endpoint);
   const { sha256, pickOnnx } = request;
+  // Their clients are loaded where they are needed only.
   if (sha256 !== undefined && source.kind !== 'url') {
     throw unavailable('--sha256 is for https:// URLs: other sources know the hashes of their files, or have none.');
   }
-  if (source.kind === 'hub') return await locateHub(source, pickOnnx, context);
-  if (source.kind === 's3') return await locateS3(source, pickOnnx, context);
+  if (source.kind === 'hub') return await (await import('./hub/hub.js')).locateHub(source, pickOnnx, context);
+  if (source.kind === 's3') return await (await import('./s3.js')).locateS3(source, pickOnnx, context);
   if (source.kind === 'url') return await locateUrl(source, sha256, pickOnnx, context);
   return await locateFolder(source, pickOnnx);
+}
+
+/** Whatever a source is called, one folder. */
+function folderName(text: string): string {
+  return text.replaceAll(/[^\w.-]/g, '-').replace(/^[.-]+/, '') || 'model';
 }
 
 /** The same for the same files. */

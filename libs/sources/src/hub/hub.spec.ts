@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AllowList } from '@shoal/network';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type HubModel, type HubOptions, startHub } from '../testing/hub-server.js';
@@ -41,10 +41,11 @@ const visible = (folder: string) =>
 describe('a model of the hub', () => {
   test('is there with the files that are needed, pinned to its commit', async () => {
     const { hub, settings } = await serve();
-    const { folder, path, origin, name, isNew } = await pullIt('hf:org/tiny', settings);
+    const { folder, path, origin, isNew } = await pullIt('hf:org/tiny', settings);
     expect(visible(folder)).toEqual(NEEDED);
     expect(readFileSync(join(folder, 'model.safetensors')).equals(WEIGHTS)).toBe(true);
-    expect([path, origin, name, isNew]).toEqual([folder, `hf:org/tiny@${hub.commitOf('org/tiny')}`, 'tiny', true]);
+    expect([path, origin, isNew]).toEqual([folder, `hf:org/tiny@${hub.commitOf('org/tiny')}`, true]);
+    expect(basename(folder)).toBe('tiny');
     expect(hub.asked.filter((request) => /py$|bin$|README/.test(request.path))).toEqual([]);
     expect(bench.progress.at(-1)).toMatchObject({ done: 3_000_024, total: 3_000_024 });
   });
