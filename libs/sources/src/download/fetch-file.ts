@@ -34,11 +34,18 @@ export async function fetchFile(file: SourceFile, path: string, context: FetchCo
     await part.flush();
   } catch (error) {
     if (part.size === 0) await rm(`${path}${PART}`, { force: true });
-    throw error;
+    throw isOfDisk(error)
+      ? unavailable(`${path} cannot be written (${error.code}); what has come is kept.`, error)
+      : error;
   } finally {
     await part.close();
   }
   await rename(`${path}${PART}`, path);
+}
+
+/** What writing fails of: a disk that is full, a quota, a disk that has gone. */
+function isOfDisk(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error && !(error instanceof PassingFault);
 }
 
 async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
