@@ -44,6 +44,9 @@ const SPLIT = /-(\d{5})-of-(\d{5})\.gguf$/i;
 /** @throws ShoalError `source_unavailable` saying what is there and which of it to name */
 export function chooseFiles(listed: readonly Listed[], choice: Choice): Chosen {
   const files = new Map(listed.map((file) => [file.path, file]));
+  // Broken, or meant to have one of them overwritten.
+  const twin = listed.find((file) => files.get(file.path) !== file);
+  if (twin !== undefined) throw unavailable(`${choice.source} lists ${twin.path} twice: nothing of it is taken.`);
   const described = listed.filter(({ path }) => describes(path));
   for (const { path, size } of described) {
     if (size > MAX_NAMED_BYTES)

@@ -49,7 +49,6 @@ const AT_ONCE = 4;
 export async function pull(request: PullRequest, context: PullContext): Promise<Pulled> {
   const located = await locate(request, context);
   const { files, origin, name, notes } = located;
-  refuseTwins(files, origin);
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   if (bytes > request.maxBytes) {
     throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(request.maxBytes)}.`);
@@ -80,15 +79,6 @@ async function locate(request: PullRequest, context: PullContext): Promise<Locat
   if (source.kind === 's3') return await (await import('./s3.js')).locateS3(source, pickOnnx, context);
   if (source.kind === 'url') return await locateUrl(source, sha256, pickOnnx, context);
   return await locateFolder(source, pickOnnx);
-}
-
-/** Two files cannot have one name: a source that says so is broken, or means to have one of them overwritten. */
-function refuseTwins(files: readonly SourceFile[], origin: string): void {
-  const paths = new Set<string>();
-  for (const { path } of files) {
-    if (paths.has(path)) throw unavailable(`${origin} lists ${path} twice: nothing of it is taken.`);
-    paths.add(path);
-  }
 }
 
 /** Whatever a source is called, one folder. */
