@@ -15,6 +15,7 @@ export const PARTS = /** @type {const} */ ([
   'generation-reuse',
   'scale',
   'limits',
+  'pull',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

@@ -9,6 +9,7 @@ import { generationRedisBench } from './generation/generation-redis.js';
 import { generationReuseBench } from './generation/generation-reuse.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
+import { pullBench } from './pull-bench.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
@@ -32,6 +33,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     'generation-reuse': () => generationReuseBench(options),
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
+    pull: async () => [await pullBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];
