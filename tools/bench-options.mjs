@@ -16,6 +16,7 @@ export const PARTS = /** @type {const} */ ([
   'scale',
   'limits',
   'imports',
+  'pull',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

@@ -10,6 +10,7 @@ import { generationReuseBench } from './generation/generation-reuse.js';
 import { importsBench } from './imports-bench.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
+import { pullBench } from './pull-bench.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
@@ -34,6 +35,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     scale: () => scaleBench(options),
     limits: async () => [await limitsBench(options)],
     imports: async () => [await importsBench(options)],
+    pull: async () => [await pullBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

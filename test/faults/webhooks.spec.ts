@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { EndpointView, SecretView } from '@shoal/contracts';
-import { AllowList, newSecret, parseDestination, resolveDestination, type Sender, send } from '@shoal/webhooks';
+import { AllowList } from '@shoal/network';
+import { newSecret, parseDestination, resolveDestination, type Sender, send } from '@shoal/webhooks';
 import { expect, onTestFinished } from 'vitest';
 import { ALLOWED_ADDRESSES, DENIED_ADDRESSES } from '../../libs/webhooks/dist/testing/address-vectors.js';
 import { openFleet } from '../support/fleet.js';

@@ -1,9 +1,9 @@
 /** Chat and completions over a real Redis: the API's replicas on one side, a worker that writes answers piece by piece on the other. */
 import { randomBytes } from 'node:crypto';
 import type { GenerationSettings, PromptItem } from '@shoal/contracts';
+import { AllowList } from '@shoal/network';
 import type { JobStore } from '@shoal/queue';
 import { createApiMetrics, createLogger } from '@shoal/telemetry';
-import { AllowList } from '@shoal/webhooks';
 import OpenAI from 'openai';
 import { Registry } from 'prom-client';
 import { expect, inject, onTestFinished, test } from 'vitest';

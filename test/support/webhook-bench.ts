@@ -5,9 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { NestFactory } from '@nestjs/core';
 import type { WebhookEvent } from '@shoal/contracts';
+import { AllowList } from '@shoal/network';
 import { type Endpoint, type NewEndpoint, openWebhookBackend, openWebhookStore, type WebhookStore } from '@shoal/queue';
 import { createLogger, createWebhookMetrics, type WebhookMetrics } from '@shoal/telemetry';
-import { AllowList, newSecret, SecretBox, type Sender } from '@shoal/webhooks';
+import { newSecret, SecretBox, type Sender } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import { onTestFinished } from 'vitest';
 import { Deliverer } from '../../apps/webhooks/dist/deliverer.js';

@@ -20,8 +20,10 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   models: ['onnx', 'onnxruntime'],
   generation: ['onnx', 'onnxruntime', 'models'],
   importer: ['onnx', 'onnxruntime', 'models', 'generation'],
+  network: [],
+  sources: ['network'],
   telemetry: [],
-  webhooks: [],
+  webhooks: ['network'],
 };
 
 /** Third-party package → the only workspaces that may depend on it. */
@@ -32,6 +34,7 @@ const OWNERS: readonly [name: RegExp, owners: readonly string[]][] = [
   [/^(koffi|onnxruntime-node)$/, ['libs/onnxruntime']],
   [/^@nestjs\//, ['apps/api', 'apps/worker', 'apps/webhooks']],
   [/^@opentelemetry\//, ['libs/telemetry']],
+  [/^(@aws-sdk\/|@huggingface\/hub$)/, ['libs/sources']],
 ];
 
 /** Setting a variable for a native library is no reading. */

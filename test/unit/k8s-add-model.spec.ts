@@ -28,6 +28,7 @@ async function fetchedBy(command: readonly string[]): Promise<unknown> {
   const program = createProgram('', {
     start: nothing,
     importModel: nothing,
+    pullModel: nothing,
     runModel: nothing,
     manageModels: nothing,
     fetchModel,

@@ -18,7 +18,8 @@ import {
   url,
 } from '@shoal/config';
 import { MAX_BODY_BYTES } from '@shoal/contracts';
-import { AllowList, allowList, secretKey } from '@shoal/webhooks';
+import { AllowList, allowList } from '@shoal/network';
+import { secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 import { isLoopback } from './http/host.js';
 import { type ApiKey, digestOf } from './http/tenant.js';

@@ -16,6 +16,10 @@ A first job, to paste into another terminal:
 
   ${await firstCall(config, address)}
 
+Another model, while everything runs (npx shoal help import tells what it takes):
+
+  npx shoal import hf:<org>/<name>
+
 Ctrl-C stops everything.
 `;
 }

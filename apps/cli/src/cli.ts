@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '@shoal/config';
 import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
-import { cacheDirOf, loadConfig } from './config.js';
+import { cacheDirOf, loadConfig, loadSourceSettings, pulledDirOf } from './config.js';
 import { fetchModel } from './fetch-model.js';
 import { manageModels } from './models.js';
 import { type Actions, createProgram, runProgram } from './program.js';
@@ -19,12 +19,17 @@ const ACTIONS: Actions = {
     process.once('SIGTERM', () => process.exit(1));
     await fetchModel(request);
   },
-  async importModel({ report, name, ...request }) {
+  async importModel({ name, ...request }) {
     // Loaded for this alone: everything else starts without the importer and ONNX Runtime.
     const { importModel } = await import('./import-model.js');
     const config = loadConfig();
     const to = request.to ?? config.SHOAL_MODELS_DIR;
-    await importModel({ ...request, to, ...(name !== undefined && { name }) }, report, cacheDirOf(config));
+    const place = { cacheDir: cacheDirOf(config), pulledDir: pulledDirOf(config) };
+    await importModel({ ...request, to, ...(name !== undefined && { name }) }, loadSourceSettings(), place);
+  },
+  async pullModel(request) {
+    const { pullModel } = await import('./pull-model.js');
+    await pullModel({ ...request, downloads: pulledDirOf(loadConfig()), pickOnnx: undefined }, loadSourceSettings());
   },
   async runModel(request) {
     const { runModel } = await import('./run-model.js');

@@ -12,7 +12,10 @@ import {
   redisVariables,
   text,
   unknownVariables,
+  url,
 } from '@shoal/config';
+import { AllowList, allowList } from '@shoal/network';
+import type { HubSettings, S3Settings } from '@shoal/sources';
 import { z } from 'zod';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -60,6 +63,43 @@ export function loadConfig(env: Environment = process.env): Config {
   const names = new Set(unknown.map(({ variable }) => variable));
   const environment = Object.fromEntries(Object.entries(env).filter(([name]) => !names.has(name)));
   return { ...config, redis: redisSettings(config), environment, unknown };
+}
+
+/** Names that others have given: tools of Hugging Face and of AWS read them as well. */
+const Sources = z.object({
+  HF_ENDPOINT: url().default('https://huggingface.co'),
+  HF_TOKEN: text().optional(),
+  SHOAL_HF_TOKEN: text().optional(),
+  AWS_ENDPOINT_URL_S3: url().optional(),
+  AWS_ENDPOINT_URL: url().optional(),
+  AWS_REGION: text().optional(),
+  AWS_DEFAULT_REGION: text().optional(),
+  SHOAL_SOURCE_ALLOW: allowList().default(new AllowList([])),
+});
+
+export interface SourceSettings {
+  readonly hub: HubSettings;
+  readonly s3: S3Settings;
+  readonly allow: AllowList;
+}
+
+/** What `shoal pull` and `shoal import` need to know of where models come from. @throws ConfigError */
+export function loadSourceSettings(env: Environment = process.env): SourceSettings {
+  const config = readConfig(Sources, env);
+  const endpoint = config.HF_ENDPOINT.replace(/\/+$/, '');
+  return {
+    hub: { endpoint, token: config.SHOAL_HF_TOKEN ?? config.HF_TOKEN },
+    s3: {
+      endpoint: config.AWS_ENDPOINT_URL_S3 ?? config.AWS_ENDPOINT_URL,
+      region: config.AWS_REGION ?? config.AWS_DEFAULT_REGION,
+    },
+    allow: config.SHOAL_SOURCE_ALLOW,
+  };
+}
+
+/** Where `shoal pull` puts what it is not told a folder for. */
+export function pulledDirOf({ SHOAL_DATA_DIR }: Config): string {
+  return join(SHOAL_DATA_DIR, 'pulled');
 }
 
 /** Where workers keep what they measured of models. */

@@ -32,7 +32,20 @@ export const EXAMPLES = {
   npm start -- --workers 2
 
   At Ctrl-C running batches end and waiting jobs stay in Redis. A second Ctrl-C stops it at once.`,
+  pull: `Examples:
+  shoal pull hf:Qwen/Qwen3-0.6B                           the checkpoint and its tokenizer
+  shoal pull hf:Qwen/Qwen3-0.6B@main                      a branch, a tag or a commit
+  shoal pull hf:Qwen/Qwen3-0.6B-GGUF/Q8_0                 one quantisation of several, or the name of the file
+  shoal pull https://example.com/tiny-q8_0.gguf --sha256 <hash>
+  shoal pull https://example.com/models/minilm/           a folder: the slash at the end says so
+  shoal pull s3://bucket/models/minilm --to ./minilm
+
+  HF_TOKEN is the token for gated and private models, HF_ENDPOINT another hub than huggingface.co. A bucket is read with
+  the credentials that the tools of AWS find; AWS_ENDPOINT_URL_S3 is the URL of another S3. SHOAL_SOURCE_ALLOW are private
+  networks that a redirect may lead to. Ctrl-C keeps what has come, and the same command goes on with it. Pickles and code
+  are left where they are.`,
   import: `Examples:
+  shoal import hf:sentence-transformers/all-MiniLM-L6-v2  pulled first; "shoal help pull" tells what it takes
   shoal import ~/models/all-MiniLM-L6-v2
   shoal import ~/models/all-MiniLM-L6-v2 --name minilm --dtype fp32,int8 --report
 

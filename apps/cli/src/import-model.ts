@@ -1,50 +1,120 @@
-/** `shoal import`: a folder from a hub or from one's own training becomes a model that is served. */
+/** `shoal import`: what lies on this machine, or is pulled to it first, becomes a model that is served. */
 
+import { rm, rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
-import { type ImportRequest, importFolder, reportOn } from '@shoal/importer';
+import { findExports, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
+import { type Pulled, parseSource } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
-import { Interrupted } from './signals.js';
+import type { SourceSettings } from './config.js';
+import { ProgressDisplay, terminal } from './progress.js';
+import { pullShown } from './pull-model.js';
+import { Interrupted, untilSignal } from './signals.js';
 
-/**
- * `cacheDir` is the workers'.
- *
- * @throws UserError saying what the folder is and why it cannot be imported; nothing is left of it then
- */
-export async function importModel(request: ImportRequest, report: boolean, cacheDir: string): Promise<void> {
-  const stop = new AbortController();
+export interface ImportCommand extends Omit<ImportRequest, 'folder' | 'origin'> {
+  /** A folder or a file, or what `shoal pull` takes. */
+  readonly source: string;
+  readonly sha256: string | undefined;
+  /** Of what is pulled, in bytes. */
+  readonly maxBytes: number;
+  readonly report: boolean;
+}
+
+export interface ImportPlace {
+  /** The workers'. */
+  readonly cacheDir: string;
+  /** Where what is pulled lies until the model is there. */
+  readonly pulledDir: string;
+}
+
+/** @throws UserError saying what the source is and why it cannot be imported; no model is left of it then */
+export async function importModel(command: ImportCommand, settings: SourceSettings, place: ImportPlace): Promise<void> {
   let left = 'nothing was written';
-  const onSignal = (signal: NodeJS.Signals) => stop.abort(new Interrupted(signal, `stopped; ${left}.`));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, onSignal);
-  const runtime = await openRuntime();
   try {
-    const folder = await importFolder(request, {
-      runtime,
-      cacheDir,
-      say,
-      signal: stop.signal,
-      ...(process.stderr.isTTY && { onProgress: showProgress }),
-    });
-    if (!report) return;
-    left = 'the model is there, its report is not';
-    const context = { runtime, now: () => performance.now(), signal: stop.signal };
-    for (const line of await reportOn({ folder, source: request.folder }, context)) say(line);
+    await untilSignal(
+      (signal) => new Interrupted(signal, `stopped; ${left}.`),
+      async (signal) => {
+        const display = new ProgressDisplay(terminal());
+        const source = parseSource(command.source, settings.hub.endpoint);
+        if (source.kind === 'folder') {
+          await importFrom({ ...command, folder: source.path }, display, place, signal, (words) => {
+            left = words;
+          });
+          return;
+        }
+        left = 'what has come is kept, and the same command goes on with it';
+        const pulled = await pullFor(command, settings, display, place, signal);
+        left = `what was pulled is kept (${pulled.folder})`;
+        await importFrom(
+          { ...command, folder: pulled.path, origin: pulled.origin },
+          display,
+          place,
+          signal,
+          (words) => {
+            left = words;
+          },
+        );
+        await discard(pulled, place, display);
+      },
+    );
   } catch (error) {
     throw error instanceof ShoalError ? new UserError(error.message) : error;
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
   }
 }
 
-/** Erases the line of progress, which the next one takes. */
-const CLEAR = '\r\x1b[K';
-
-function say(line: string): void {
-  if (process.stderr.isTTY) process.stderr.write(CLEAR);
-  console.log(line);
+async function pullFor(
+  { source, sha256, maxBytes, dtypes }: ImportCommand,
+  settings: SourceSettings,
+  display: ProgressDisplay,
+  { pulledDir }: ImportPlace,
+  signal: AbortSignal,
+): Promise<Pulled> {
+  const pickOnnx = dtypes.length === 0 ? undefined : (paths: readonly string[]) => onnxFor(paths, dtypes);
+  return await pullShown(
+    { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx },
+    settings,
+    display,
+    signal,
+  );
 }
 
-function showProgress(variant: string, bytes: number, total: number | undefined): void {
-  const of = total === undefined ? '' : ` of ${(total / 1e6).toFixed(0)}`;
-  process.stderr.write(`${CLEAR}  ${variant}: ${(bytes / 1e6).toFixed(0)}${of} MB written`);
+/** Variants in fp16 are made from fp32 where there are no others. */
+function onnxFor(paths: readonly string[], dtypes: readonly string[]): readonly string[] {
+  const { files } = findExports(paths);
+  const wanted = new Set(dtypes.map((dtype) => dtype.split('-')[0]));
+  const found = files.filter(({ dtype }) => wanted.has(dtype));
+  const widest = wanted.has('fp16') && found.length === 0 ? files.filter(({ dtype }) => dtype === 'fp32') : [];
+  return [...found, ...widest].map(({ path }) => path);
+}
+
+async function importFrom(
+  request: ImportRequest & Pick<ImportCommand, 'report'>,
+  display: ProgressDisplay,
+  { cacheDir }: ImportPlace,
+  signal: AbortSignal,
+  leaves: (words: string) => void,
+): Promise<void> {
+  const runtime = await openRuntime();
+  const folder = await importFolder(request, {
+    ...{ runtime, cacheDir, say: display.say, signal },
+    onProgress: (variant, bytes, total) => display.show({ name: `${variant} written`, done: bytes, total }),
+  });
+  if (!request.report) return;
+  leaves('the model is there, its report is not');
+  const context = { runtime, now: () => performance.now(), signal };
+  for (const line of await reportOn({ folder, source: request.folder }, context)) display.say(line);
+}
+
+/** What was pulled for this import alone takes as much room as the model again. */
+async function discard({ folder, isNew }: Pulled, { pulledDir }: ImportPlace, display: ProgressDisplay): Promise<void> {
+  if (!isNew) return display.say(`What was pulled before stays in ${folder}`);
+  await rm(folder, { recursive: true });
+  for (let next = dirname(folder); next.length > pulledDir.length; next = dirname(next)) {
+    const removed = await rmdir(next).then(
+      () => true,
+      () => false,
+    );
+    if (!removed) return;
+  }
 }

@@ -13,6 +13,7 @@ async function read(...args: string[]) {
     start: note('start'),
     fetchModel: note('fetch-model'),
     importModel: note('import'),
+    pullModel: note('pull'),
     runModel: note('run'),
     manageModels: note('models'),
   });
@@ -30,9 +31,11 @@ test('start takes a number of workers, 1 where left out', async () => {
   expect((await read('start', '--workers', '3')).asked).toEqual(['start', { workers: 3 }]);
 });
 
-test('import takes a folder, and what to make of it', async () => {
+test('import takes a source, and what to make of it', async () => {
   const request = {
-    folder: resolve('a/model'),
+    source: 'a/model',
+    sha256: undefined,
+    maxBytes: 2 ** 38,
     name: undefined,
     version: 1,
     dtypes: [],
@@ -51,6 +54,14 @@ test('models takes what is to be done, and with which', async () => {
   expect((await read('models', 'unload', 'm@2')).asked).toEqual(['models', { what: 'unload', name: 'm@2' }]);
   expect((await read('models', 'rm', 'm', '--all')).asked).toEqual(['models', { what: 'rm', name: 'm', all: true }]);
   expect((await read('models', 'load')).code).toBe(1);
+});
+
+test('pull takes a source, a folder, a hash and a bound', async () => {
+  const request = { source: 'hf:a/b@v1/c.gguf', sha256: undefined, maxBytes: 2 ** 38, to: undefined };
+  expect((await read('pull', 'hf:a/b@v1/c.gguf')).asked).toEqual(['pull', request]);
+  const options = ['--to', 'x', `--sha256=${'AB'.repeat(32)}`, '--max-size=1Gi'];
+  const wanted = { source: 'https://a/b.gguf', sha256: 'ab'.repeat(32), maxBytes: 2 ** 30, to: resolve('x') };
+  expect((await read('pull', 'https://a/b.gguf', ...options)).asked).toEqual(['pull', wanted]);
 });
 
 test('fetch-model takes an archive, its hash, a folder and a bound', async () => {
@@ -79,7 +90,7 @@ test('run takes a model, and a prompt where there is one', async () => {
 });
 
 test('each command has help of its own, with an example', async () => {
-  for (const command of ['start', 'import', 'run', 'fetch-model']) {
+  for (const command of ['start', 'import', 'pull', 'run', 'fetch-model']) {
     for (const args of [
       [command, '--help'],
       ['help', command],
@@ -122,7 +133,9 @@ describe('is refused in words that help', () => {
     [['run', 'a', '--top-k=1.5'], 'top-k must be a whole number.'],
     [['run', 'a', '--stop='], 'stop must not be empty.'],
     [['run', 'a', ...Array.from('abcde', (text) => `--stop=${text}`)], 'stop takes up to 4 texts.'],
-    [['import'], "missing required argument 'folder'"],
+    [['import'], "missing required argument 'source'"],
+    [['pull'], "missing required argument 'source'"],
+    [['pull', 'a', '--sha256=abc'], 'It takes 64 hexadecimal digits.'],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],
     [['import', 'a', '--dtype', 'fp32,'], 'It takes fp32, fp16, int8, int4, kept, or several: fp32,int8.'],
     [['fetch-model'], "required option '--url <url>' not specified"],

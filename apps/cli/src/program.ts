@@ -10,7 +10,11 @@ import { type RunSettings, SETTINGS, withSetting } from './run-model-settings.js
 
 /** What `shoal import` was asked for. */
 export interface ImportOptions {
-  readonly folder: string;
+  readonly source: string;
+  /** Of the one file of a URL. */
+  readonly sha256: string | undefined;
+  /** Of what is pulled. */
+  readonly maxBytes: number;
   /** Undefined: the folder's own. */
   readonly name: string | undefined;
   readonly version: number;
@@ -21,19 +25,33 @@ export interface ImportOptions {
   readonly report: boolean;
 }
 
+/** What `shoal pull` was asked for. */
+export interface PullOptions extends Pick<ImportOptions, 'source' | 'sha256' | 'maxBytes'> {
+  /** The folder to make; undefined: one of its own. */
+  readonly to: string | undefined;
+}
+
 /** What the commands do. */
 export interface Actions {
   start(options: { readonly workers: number }): Promise<void>;
   fetchModel(request: FetchRequest): Promise<void>;
   importModel(options: ImportOptions): Promise<void>;
+  pullModel(options: PullOptions): Promise<void>;
   runModel(request: RunRequest): Promise<void>;
   manageModels(request: ModelsRequest): Promise<void>;
 }
 
+const SOURCES = 'a folder, a .gguf file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
+
 const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as const;
 
 /** As commander gives them. */
-interface ImportValues {
+interface SourceValues {
+  readonly sha256?: string;
+  readonly maxSize: number;
+}
+
+interface ImportValues extends SourceValues {
   readonly name?: string;
   readonly version: number;
   readonly dtype?: readonly string[];
@@ -66,21 +84,36 @@ export function createProgram(version: string, actions: Actions): Command {
     .addHelpText('after', `\n${EXAMPLES.start}\n\n${ENVIRONMENT}`)
     .action(({ workers }: { workers: number }) => actions.start({ workers }));
 
-  program
+  const imported = program
     .command('import')
     .description(
-      'make a model of a Hugging Face folder (safetensors), a GGUF file or ONNX files: checked, tried, then put in place',
+      'make a model of a Hugging Face folder (safetensors), a GGUF file or ONNX files, here or elsewhere: checked, tried, ' +
+        'then put in place',
     )
-    .argument('<folder>', 'what to import: a folder, or a .gguf file')
+    .argument('<source>', `what to import: ${SOURCES}`)
     .option('--name <name>', "of the model (default: the folder's or the file's)")
     .option('--version <n>', 'of the model', whole(1, 999_999_999), 1)
     .option('--dtype <list>', 'fp32, fp16, int8, int4 or kept; several make several variants: fp32,int8', listOf)
     .option('--to <folder>', 'folder of models (default: SHOAL_MODELS_DIR)', (folder) => resolve(folder))
     .option('--force', 'replace a version that is there')
-    .option('--report', "measure the variants side by side: quality on the folder's eval.jsonl, size, speed")
+    .option('--report', "measure the variants side by side: quality on the folder's eval.jsonl, size, speed");
+  addSourceOptions(imported)
     .addHelpText('after', `\n${EXAMPLES.import}`)
-    .action((folder: string, { name, version, dtype = [], to, force = false, report = false }: ImportValues) =>
-      actions.importModel({ folder: resolve(folder), name, version, dtypes: dtype, to, force, report }),
+    .action((source: string, { name, version, dtype = [], to, force = false, report = false, ...of }: ImportValues) =>
+      actions.importModel({ source, ...boundsOf(of), name, version, dtypes: dtype, to, force, report }),
+    );
+
+  const pulled = program
+    .command('pull')
+    .description(
+      'fetch what is needed of a model into a folder on this machine, whole and checked, to import it from there',
+    )
+    .argument('<source>', SOURCES)
+    .option('--to <folder>', 'folder to make (default: one in SHOAL_DATA_DIR)', (folder) => resolve(folder));
+  addSourceOptions(pulled)
+    .addHelpText('after', `\n${EXAMPLES.pull}`)
+    .action((source: string, { to, ...of }: SourceValues & { to?: string }) =>
+      actions.pullModel({ source, ...boundsOf(of), to }),
     );
 
   const run = program
@@ -123,6 +156,16 @@ export function createProgram(version: string, actions: Actions): Command {
     }
   }
   return program;
+}
+
+function addSourceOptions(command: Command): Command {
+  return command
+    .option('--sha256 <hash>', 'of the file that a URL names', sha256)
+    .addOption(new Option('--max-size <size>', 'of what is fetched').argParser(size).default(size('256Gi'), '256Gi'));
+}
+
+function boundsOf({ sha256, maxSize }: SourceValues): Pick<ImportOptions, 'sha256' | 'maxBytes'> {
+  return { sha256, maxBytes: maxSize };
 }
 
 /** Of one tree of its own: what is done with models that are served. */

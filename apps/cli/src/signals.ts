@@ -13,6 +13,23 @@ export class Interrupted extends UserError {
   }
 }
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Does `work`, whose signal aborts with what `reasonOf` makes of the first signal. */
+export async function untilSignal<T>(
+  reasonOf: (signal: NodeJS.Signals) => Error,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const stop = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => stop.abort(reasonOf(signal));
+  for (const signal of SIGNALS) process.once(signal, onSignal);
+  try {
+    return await work(stop.signal);
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}
+
 /**
  * Time in ms in which a second signal counts as the first: npm passes on the Ctrl-C that the terminal has already sent
  * to everybody.
@@ -31,7 +48,7 @@ export function onStopSignal(hurry: () => void, { startedByNpm }: { readonly sta
       if (performance.now() - first > SAME_PRESS_MS) hurry();
       resolve('stop');
     };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+    for (const signal of SIGNALS) process.on(signal, onSignal);
     if (!startedByNpm) return;
     const npm = process.ppid;
     setInterval(() => process.ppid !== npm && resolve('stop'), PARENT_POLL_MS).unref();

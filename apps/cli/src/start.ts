@@ -75,7 +75,9 @@ async function metricsPorts(config: Config, count: number): Promise<number[]> {
 function checkModels(folder: string): void {
   const models = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [];
   if (models.some((entry) => entry.isDirectory())) return;
-  throw new UserError(`no model in ${folder}: put a model folder there or set SHOAL_MODELS_DIR.`);
+  throw new UserError(
+    `no model in ${folder}: npx shoal import adds one (npx shoal help import), or set SHOAL_MODELS_DIR.`,
+  );
 }
 
 /** The private server; undefined where REDIS_URL names one, which then must answer, or one of its Sentinels. */

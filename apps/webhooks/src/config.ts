@@ -15,7 +15,8 @@ import {
   unknownVariables,
   url,
 } from '@shoal/config';
-import { AllowList, ATTEMPT_TIMEOUT_MS, allowList, DEFAULT_SCHEDULE, secretKey } from '@shoal/webhooks';
+import { AllowList, allowList } from '@shoal/network';
+import { ATTEMPT_TIMEOUT_MS, DEFAULT_SCHEDULE, secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
 
 const Schema = z.object({

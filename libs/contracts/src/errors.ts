@@ -39,6 +39,7 @@ export const ERRORS = {
   worker_crashed: { status: 500, retryable: false, title: 'The input ended its worker process three times' },
   device_failed: { status: 500, retryable: true, title: 'The device failed while running the model' },
   model_invalid: { status: 500, retryable: false, title: 'The model cannot be loaded' },
+  source_unavailable: { status: 502, retryable: false, title: 'The model cannot be had from its source' },
   device_unavailable: { status: 500, retryable: false, title: 'The device that was asked for is not there' },
   webhooks_unavailable: { status: 501, retryable: false, title: 'Webhooks are not set up on this server' },
   not_replicated: { status: 503, retryable: true, title: 'Too few replicas of Redis have confirmed the job' },

@@ -27,6 +27,8 @@ export interface ImportRequest {
   readonly dtypes: readonly string[];
   /** The folder of model folders. */
   readonly to: string;
+  /** Where the folder came from, kept in source.json: `hf:org/name@<commit>`. */
+  readonly origin?: string;
   /** Replaces a version that is there. */
   readonly force: boolean;
 }
@@ -81,7 +83,7 @@ async function importSource(
   const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
   try {
     const version = join(draft, name, String(request.version));
-    await write({ folder, given }, version, found, plan, context);
+    await write({ folder, given, origin: request.origin }, version, found, plan, context);
     await tryVariants(draft, folder, plan, context);
     signal.throwIfAborted();
     await place(version, target, draft, request.force);
@@ -137,8 +139,14 @@ function refuseWithoutRoom(to: string, { bytes }: Plan): void {
   throw invalid(`${to} has ${megabytes(bavail * bsize)} left, and up to ${megabytes(bytes)} are needed`);
 }
 
+/** What a version is made from, as it was given. */
+interface From {
+  readonly given: string;
+  readonly origin: string | undefined;
+}
+
 async function write(
-  { folder, given }: { readonly folder: string; readonly given: string },
+  { folder, ...from }: From & { readonly folder: string },
   version: string,
   { found, shoal }: Inspected,
   { variants, task, sources, weightsFile }: Plan,
@@ -173,12 +181,12 @@ async function write(
   const files =
     weightsFile === undefined ? [...sources, ...kept].map((file) => join(folder, file)) : partsOf(weightsFile);
   const root = weightsFile === undefined ? folder : dirname(weightsFile);
-  await writeFile(join(version, 'source.json'), await recordOf({ root, given }, files, found, variants, signal));
+  await writeFile(join(version, 'source.json'), await recordOf({ root, ...from }, files, found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */
 async function recordOf(
-  { root, given }: { readonly root: string; readonly given: string },
+  { root, given, origin }: From & { readonly root: string },
   files: readonly string[],
   found: Inspected['found'],
   variants: Plan['variants'],
@@ -189,7 +197,13 @@ async function recordOf(
   const weights = found.kind === 'checkpoint' && found.origins.length > 0 ? { weights: found.origins } : {};
   const { kind } = found;
   const record = {
-    ...{ kind, ...weights, folder: basename(given), variants: variants.map(({ name }) => name) },
+    ...{
+      kind,
+      ...weights,
+      folder: basename(given),
+      ...(origin !== undefined && { origin }),
+      variants: variants.map(({ name }) => name),
+    },
     sha256: hashes,
   };
   return `${JSON.stringify(record, null, 2)}\n`;

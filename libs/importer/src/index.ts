@@ -1,6 +1,7 @@
 export { architectureOf, buildModel } from './architectures/table.js';
 export type { Architecture, BuildRequest } from './architectures/types.js';
 export { Checkpoint, fileIn, openCheckpoint } from './checkpoint.js';
+export { type ExportFile, findExports } from './exports/names.js';
 export { type ImportContext, type ImportRequest, importFolder } from './import-folder.js';
 export { Matrix, type StoredMatrix, stackRows } from './matrix.js';
 export { type GraphKind, precisionOf } from './precision/dtype.js';

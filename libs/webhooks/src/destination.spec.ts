@@ -1,7 +1,7 @@
+import { AllowList } from '@shoal/network';
+import { ALLOWED_ADDRESSES, DENIED_ADDRESSES } from '@shoal/network/testing';
 import { describe, expect, test } from 'vitest';
-import { AllowList } from './allow-list.js';
 import { parseDestination, type Resolve, resolveDestination } from './destination.js';
-import { ALLOWED_ADDRESSES, DENIED_ADDRESSES } from './testing/address-vectors.js';
 
 const NOTHING = new AllowList([]);
 const LOOPBACK = new AllowList(['127.0.0.0/8:9000', '[::1]/128:9000']);

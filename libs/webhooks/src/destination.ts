@@ -4,8 +4,7 @@
  * names change hands. An error says what rule was broken, never what a name resolved to.
  */
 import { MAX_WEBHOOK_URL, ShoalError } from '@shoal/contracts';
-import { familyOf, isPublic } from './addresses.js';
-import type { AllowList } from './allow-list.js';
+import { type AllowList, familyOf, isPublic } from '@shoal/network';
 
 const PUBLIC_PORTS: readonly number[] = [443, 8443];
 /** The way to everything else. */

@@ -1,4 +1,3 @@
-export { AllowList } from './allow-list.js';
 export { bodyOf, MAX_BODY_BYTES } from './body.js';
 export { type Destination, parseDestination, type Resolve, resolveDestination } from './destination.js';
 export { messageId } from './message-id.js';
@@ -8,4 +7,4 @@ export { DEFAULT_SCHEDULE, DISABLE_AFTER_MS, type Failure, nextPause } from './s
 export { SecretBox } from './secret-box.js';
 export { ATTEMPT_TIMEOUT_MS, type Outgoing, outcomeOf, type Sender, send } from './send.js';
 export { newSecret, signatureOf } from './signature.js';
-export { allowList, secretKey } from './variables.js';
+export { secretKey } from './variables.js';

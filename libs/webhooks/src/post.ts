@@ -8,9 +8,8 @@ import { request as requestHttps } from 'node:https';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { AttemptError } from '@shoal/contracts';
-import { connectFirst, type Dial } from './connect.js';
+import { connectFirst, type Dial, reasonOf } from '@shoal/network';
 import type { Destination } from './destination.js';
-import { reasonOf } from './failures.js';
 import { parseRetryAfter } from './schedule.js';
 
 /** Most bytes of an answer's body that are read and kept (Svix: 20,000). */

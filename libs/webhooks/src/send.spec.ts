@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { AllowList } from '@shoal/network';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, test } from 'vitest';
-import { AllowList } from './allow-list.js';
 import { MAX_ANSWER_BYTES } from './post.js';
 import { type Outgoing, outcomeOf, type Sender, send } from './send.js';
 import { newSecret } from './signature.js';

@@ -1,7 +1,6 @@
 /** One attempt to deliver a message: judge the destination again, sign, send. */
 import { ShoalError } from '@shoal/contracts';
-import type { AllowList } from './allow-list.js';
-import type { Dial } from './connect.js';
+import type { AllowList, Dial } from '@shoal/network';
 import { parseDestination, type Resolve, resolveDestination } from './destination.js';
 import { type Answer, noAnswer, post } from './post.js';
 import { signatureOf } from './signature.js';

@@ -6,15 +6,9 @@ import {
   ShoalError,
   type WebhookRequest,
 } from '@shoal/contracts';
+import type { AllowList } from '@shoal/network';
 import { type EventFilter, eventFilter, liveSecrets, type SealedSecret, unite, type WebhookStore } from '@shoal/queue';
-import {
-  type AllowList,
-  newSecret,
-  parseDestination,
-  type Resolve,
-  resolveDestination,
-  type SecretBox,
-} from '@shoal/webhooks';
+import { newSecret, parseDestination, type Resolve, resolveDestination, type SecretBox } from '@shoal/webhooks';
 
 /** A secret that Redis has lost is made anew after this long. */
 const SECRET_KNOWN_MS = 60_000;

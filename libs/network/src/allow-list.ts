@@ -1,9 +1,9 @@
 /**
- * What an operator allows beyond the public internet: networks with a port each, as `SHOAL_WEBHOOK_ALLOW` has them:
- * `127.0.0.0/8:9000`, `[::1]/128:9000`. It is the only way to loopback and private addresses, to plain HTTP, to IP
- * addresses in URLs, and to other ports than 443 and 8443.
+ * What an operator allows beyond the public internet: networks with a port each, as `SHOAL_WEBHOOK_ALLOW` and
+ * `SHOAL_SOURCE_ALLOW` have them: `127.0.0.0/8:9000`, `[::1]/128:9000`.
  */
 import { BlockList } from 'node:net';
+import { z } from 'zod';
 import { addRange, familyOf } from './addresses.js';
 
 const ENTRY = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))\/(\d{1,3}):(\d{1,5})$/i;
@@ -39,4 +39,17 @@ export class AllowList {
       throw new RangeError(message, { cause });
     }
   }
+}
+
+/** An environment variable with such networks, separated by commas. */
+export function allowList() {
+  return z.string().transform((value, context) => {
+    try {
+      return new AllowList(value.split(',').map((entry) => entry.trim()));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      context.addIssue(error.message);
+      return z.NEVER;
+    }
+  });
 }

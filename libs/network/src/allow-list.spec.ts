@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AllowList } from './allow-list.js';
+import { AllowList, allowList } from './allow-list.js';
 
 test('allows an address on the port of its entry only', () => {
   const list = new AllowList(['127.0.0.0/8:9000', '[::1]/128:9001']);
@@ -27,4 +27,9 @@ test.each([
 
 test('refuses ports that there are not', () => {
   for (const entry of ['10.0.0.0/8:0', '10.0.0.0/8:65536']) expect(() => new AllowList([entry])).toThrow(RangeError);
+});
+
+test('of a variable the entry at fault is named', () => {
+  expect(allowList().parse('127.0.0.0/8:9000, [::1]/128:9000').allows('::1', 9000)).toBe(true);
+  expect(allowList().safeParse('127.0.0.0/8:9000,x').error?.issues[0]?.message).toContain('"x" is not');
 });

@@ -1,4 +1,4 @@
-/** What a connection failed of, in words: for the owner of a receiver, who can do something about it. */
+/** What a connection failed of, in words: for whoever can do something about it. */
 
 const WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',

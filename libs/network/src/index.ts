@@ -1,0 +1,4 @@
+export { familyOf, isPublic } from './addresses.js';
+export { AllowList, allowList } from './allow-list.js';
+export { connectFirst, type Dial } from './connect.js';
+export { reasonOf } from './failures.js';

@@ -1,0 +1,1 @@
+export { ALLOWED_ADDRESSES, DENIED_ADDRESSES } from './address-vectors.js';

@@ -1,0 +1,118 @@
+/** One file: goes on where it was cut off, and has its name only once it is whole, checked and on the disk. */
+import { lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { PullContext } from '../context.js';
+import { NoSuchPart, PassingFault, unavailable } from '../faults.js';
+import { chunksOf } from '../http/body.js';
+import { withRetries } from '../retries.js';
+import type { SourceFile } from '../source-file.js';
+import { nameOf } from './digest.js';
+import { PartFile } from './part-file.js';
+
+/** What lies beside the file until it is whole. */
+const PART = '.part';
+
+/** Bytes of a try after which its failing is no reason to give up sooner. */
+const PROGRESS_BYTES = 1024 * 1024;
+
+/** `onSize` is told how many bytes are there whenever that changes. */
+export type FetchContext = Pick<PullContext, 'say' | 'signal' | 'patience'> & {
+  readonly onSize: (bytes: number) => void;
+};
+
+/**
+ * Resolves once `path` is the file.
+ *
+ * @throws ShoalError `source_unavailable` with nothing under that name, and what can be gone on with beside it
+ */
+export async function fetchFile(file: SourceFile, path: string, context: FetchContext): Promise<void> {
+  if ((await lstat(path).catch(() => undefined))?.size === file.size) return context.onSize(file.size);
+  await mkdir(dirname(path), { recursive: true });
+  const part = await PartFile.open(`${path}${PART}`, file, context.signal);
+  try {
+    await fetchWhole(file, part, context);
+    await part.flush();
+  } catch (error) {
+    if (part.size === 0) await rm(`${path}${PART}`, { force: true });
+    throw isOfDisk(error)
+      ? unavailable(`${path} cannot be written (${error.code}); what has come is kept.`, error)
+      : error;
+  } finally {
+    await part.close();
+  }
+  await rename(`${path}${PART}`, path);
+}
+
+/** What writing fails of: a disk that is full, a quota, a disk that has gone. */
+function isOfDisk(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'code' in error && !(error instanceof PassingFault);
+}
+
+async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
+  // Nothing tells whether what an earlier process left is of this file.
+  if (file.digest === undefined && tagOf(file) === undefined) await part.clear();
+  const pieced = part.size > 0;
+  context.onSize(part.size);
+  await fetchBytes(file, part, context);
+  if (part.digest() === file.digest?.value) return;
+  await part.clear();
+  context.onSize(0);
+  if (pieced) {
+    // What was there may have been of something else: once more, from the beginning.
+    await fetchBytes(file, part, context);
+    if (part.digest() === file.digest?.value) return;
+    await part.clear();
+  }
+  const { algorithm, value } = file.digest!;
+  throw unavailable(`${file.title} is not what was announced: its ${nameOf(algorithm)} is not ${value}.`);
+}
+
+async function fetchBytes(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
+  let validator = tagOf(file);
+  await withRetries(file.title, context, async (progressed) => {
+    // An empty file is asked for as well, unless it is there.
+    if (part.size === file.size && part.size > 0) return;
+    const before = part.size;
+    const opened = await openPart(file, part, validator, context);
+    validator = opened.validator ?? validator;
+    for await (const chunk of chunksOf(opened.body, context)) {
+      if (part.size + chunk.length > file.size) {
+        await part.clear();
+        throw unavailable(`${file.title} is longer than the ${file.size} bytes that were announced.`);
+      }
+      await part.append(chunk);
+      context.onSize(part.size);
+      if (part.size - before > PROGRESS_BYTES) progressed();
+    }
+    if (part.size < file.size) throw new PassingFault(`ended after ${part.size} of ${file.size} bytes`);
+  });
+}
+
+async function openPart(file: SourceFile, part: PartFile, validator: string | undefined, context: FetchContext) {
+  const { signal } = context;
+  const opened = await file.open({ from: part.size, validator, signal }).catch(async (error: unknown) => {
+    if (error instanceof NoSuchPart) await part.clear();
+    throw error;
+  });
+  if (opened.size !== undefined && opened.size !== file.size) {
+    opened.body.destroy();
+    throw unavailable(`${file.title} has ${opened.size} bytes, and ${file.size} were announced.`);
+  }
+  if (tagOf(file) !== undefined && opened.validator !== undefined && opened.validator !== tagOf(file)) {
+    opened.body.destroy();
+    throw unavailable(`${file.title} was changed while it was fetched: pull it again.`);
+  }
+  if (opened.start !== part.size) await part.clear();
+  return opened;
+}
+
+/** The ETag that the source has told of it, where its version is one. */
+function tagOf({ version }: SourceFile): string | undefined {
+  return version.startsWith('"') ? version : undefined;
+}
+
+/** Bytes of the file that lie at `path` or beside it, whether or not they will do. */
+export async function bytesThere({ size }: SourceFile, path: string): Promise<number> {
+  const found = await lstat(path).catch(() => lstat(`${path}${PART}`).catch(() => undefined));
+  return Math.min(found?.size ?? 0, size);
+}

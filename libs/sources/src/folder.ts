@@ -1,0 +1,59 @@
+/** A model on a disk that is mounted here: a folder, or one file of it. */
+import { createReadStream } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { basename, dirname, join, relative, sep } from 'node:path';
+import { type Choice, chooseFiles } from './choose.js';
+import { PassingFault, unavailable } from './faults.js';
+import type { FolderSource } from './parse-source.js';
+import { isSafePath } from './safe-path.js';
+import type { Located, SourceFile } from './source-file.js';
+
+const MAX_FILES = 50_000;
+
+/** @throws ShoalError `source_unavailable` */
+export async function locateFolder({ path }: FolderSource, pickOnnx: Choice['pickOnnx']): Promise<Located> {
+  const stat = await lstat(path).catch(() => undefined);
+  if (stat === undefined) throw unavailable(`there is no folder and no file ${path}.`);
+  if (stat.isSymbolicLink()) throw unavailable(`${path} is a symbolic link: name what it leads to.`);
+  const root = stat.isDirectory() ? path : dirname(path);
+  const listed = await filesIn(root);
+  const wanted = stat.isDirectory() ? undefined : basename(path);
+  const chosen = chooseFiles(listed, { source: root, wanted, pickOnnx });
+  const known = new Map(listed.map((file) => [file.path, file]));
+  return {
+    origin: path,
+    name: basename(path).replace(/\.(gguf|onnx)$/i, ''),
+    place: ['local', basename(root)],
+    files: chosen.paths.map((file) => known.get(file)!),
+    entry: chosen.entry,
+    notes: chosen.notes,
+  };
+}
+
+/** Of the folder and those in it that a model may have; links are left out, wherever they lead. */
+async function filesIn(root: string): Promise<readonly SourceFile[]> {
+  const files: SourceFile[] = [];
+  const inner = (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+  for (const folder of [root, ...inner.map(({ name }) => join(root, name))]) {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const file = join(folder, entry.name);
+      const path = relative(root, file).split(sep).join('/');
+      if (!entry.isFile() || !isSafePath(path)) continue;
+      const { size, mtimeMs } = await lstat(file);
+      files.push({ path, size, digest: undefined, version: String(mtimeMs), title: file, open: opener(file, size) });
+      if (files.length > MAX_FILES)
+        throw unavailable(`${root} has more than ${MAX_FILES} files: is it a model's folder?`);
+    }
+  }
+  return files;
+}
+
+function opener(file: string, listed: number): SourceFile['open'] {
+  return async ({ from }) => {
+    const { size } = await lstat(file).catch((error: NodeJS.ErrnoException) => {
+      throw new PassingFault(`cannot be read (${error.code})`);
+    });
+    if (size !== listed) throw unavailable(`${file} was changed while it was read: pull it again.`);
+    return { start: from, size, validator: undefined, body: createReadStream(file, { start: from }) };
+  };
+}

@@ -1,0 +1,9 @@
+export {
+  type HubSettings,
+  PATIENCE,
+  type PullContext,
+  type PullProgress,
+  type S3Settings,
+} from './context.js';
+export { parseSource } from './parse-source.js';
+export { type Pulled, type PullRequest, pull } from './pull.js';

@@ -1,0 +1,95 @@
+/** What a source is called on the command line. */
+import { resolve } from 'node:path';
+import { unavailable } from './faults.js';
+import { checkUrl } from './http/destination.js';
+import { isSafePath } from './safe-path.js';
+
+export interface HubSource {
+  readonly kind: 'hub';
+  /** `org/name` */
+  readonly repo: string;
+  /** A branch, a tag, a commit, `refs/pr/1`; undefined: the main branch. */
+  readonly revision: string | undefined;
+  /** A file, a folder, or the name of a quantisation. */
+  readonly path: string | undefined;
+}
+
+export interface UrlSource {
+  readonly kind: 'url';
+  readonly url: URL;
+}
+
+export interface S3Source {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** Of a folder, or the key of a file; may be empty. */
+  readonly prefix: string;
+}
+
+export interface FolderSource {
+  readonly kind: 'folder';
+  /** Absolute; of a folder or a file. */
+  readonly path: string;
+}
+
+export type Source = HubSource | UrlSource | S3Source | FolderSource;
+
+/** No part begins with a dot: it would lead elsewhere, here and in a URL. */
+const HUB =
+  /^(?<repo>\w[\w.-]{0,95}\/\w[\w.-]{0,95})(?:@(?<revision>refs\/\w[\w.-]*\/\w[\w.-]*|\w[\w.-]{0,200}))?(?:\/(?<path>.+))?$/;
+/** As a hub's pages have it: `/org/name`, `/org/name/blob/main/file`. */
+const PAGE =
+  /^\/(?<repo>\w[\w.-]{0,95}\/\w[\w.-]{0,95})(?:\/(?:tree|blob|resolve)\/(?<revision>refs\/\w[\w.-]*\/\w[\w.-]*|\w[\w.-]*)(?:\/(?<path>.+))?)?\/?$/;
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+
+/**
+ * `hubEndpoint` is the hub's URL: its pages are sources as well.
+ *
+ * @throws ShoalError `source_unavailable` where it is none
+ */
+export function parseSource(text: string, hubEndpoint: string): Source {
+  if (text.startsWith('hf:')) return parseHub(text);
+  if (text.startsWith('s3://')) return parseS3(text);
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(text)) return parseUrl(text, hubEndpoint);
+  const [, scheme] = /^([a-z][a-z0-9+]+):(?!\\)/i.exec(text) ?? [];
+  if (scheme !== undefined) {
+    throw unavailable(
+      `${scheme}: is no kind of source: name a folder, a .gguf file, an https:// or s3:// URL, or hf:org/name.`,
+    );
+  }
+  return { kind: 'folder', path: resolve(text) };
+}
+
+function parseHub(text: string): HubSource {
+  const { repo, revision, path } = HUB.exec(text.slice('hf:'.length))?.groups ?? {};
+  if (repo === undefined)
+    throw unavailable(`${JSON.stringify(text)} is not hf:org/name, hf:org/name@revision or either with /file.`);
+  return { kind: 'hub', repo, revision, path: pathOf(path, text) };
+}
+
+function parseS3(text: string): S3Source {
+  const [bucket = '', ...rest] = text.slice('s3://'.length).split('/');
+  if (!BUCKET.test(bucket)) throw unavailable(`${JSON.stringify(text)} is not s3://bucket/prefix.`);
+  return { kind: 's3', bucket, prefix: rest.join('/').replace(/\/+$/, '') };
+}
+
+function parseUrl(text: string, hubEndpoint: string): HubSource | UrlSource {
+  // Not shown: what is wrong with it may be its password.
+  if (!URL.canParse(text)) throw unavailable('the source is no URL that can be read.');
+  const url = new URL(text);
+  checkUrl(url);
+  url.hash = '';
+  if (url.origin === new URL(hubEndpoint).origin && url.search === '') {
+    const { repo, revision, path } = PAGE.exec(decodeURI(url.pathname))?.groups ?? {};
+    if (repo !== undefined) return { kind: 'hub', repo, revision, path: pathOf(path, text) };
+  }
+  return { kind: 'url', url };
+}
+
+function pathOf(path: string | undefined, text: string): string | undefined {
+  const trimmed = path?.replace(/\/+$/, '');
+  if (trimmed === undefined || trimmed === '') return undefined;
+  if (isSafePath(trimmed)) return trimmed;
+  throw unavailable(`${JSON.stringify(text)} names a file by a path that leads elsewhere.`);
+}

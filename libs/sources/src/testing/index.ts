@@ -1,0 +1,4 @@
+export { type HubModel, type HubServer, startHub } from './hub-server.js';
+export { type Intercept, type LocalServer, listen } from './listen.js';
+export { startS3 } from './s3-server.js';
+export { serveBytes } from './serve-bytes.js';

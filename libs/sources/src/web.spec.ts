@@ -1,0 +1,154 @@
+/** Pulling from a web server that knows nothing of models, on this machine. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { listen } from './testing/listen.js';
+import { filesBelow, openBench } from './testing/pulling.js';
+import { type ServedFile, serveBytes } from './testing/serve-bytes.js';
+
+const { bench, pullIt, refusal } = openBench();
+
+const GGUF = Buffer.alloc(400_000, 3);
+const SHA256 = createHash('sha256').update(GGUF).digest('hex');
+
+async function serve(files: Readonly<Record<string, ServedFile>>) {
+  const server = await listen((request, response) => {
+    const file = files[new URL(request.url!, 'http://a').pathname];
+    if (file === undefined) response.writeHead(404).end();
+    else serveBytes(request, response, file);
+  });
+  onTestFinished(() => server.close());
+  return server;
+}
+
+const visible = (folder: string) =>
+  readdirSync(folder)
+    .filter((name) => !name.startsWith('.'))
+    .sort();
+
+describe('a file by its URL', () => {
+  test('is there, checked by the hash that was given, its query told to nobody', async () => {
+    const server = await serve({ '/a/tiny-q8_0.gguf': { bytes: GGUF, etag: '"v1"' } });
+    const url = `${server.url}/a/tiny-q8_0.gguf?signature=canary`;
+    const { path, folder, origin } = await pullIt(url, {}, { sha256: SHA256 });
+    expect(readFileSync(path).equals(GGUF)).toBe(true);
+    expect(visible(folder)).toEqual(['tiny-q8_0.gguf']);
+    expect(server.asked.every((asked) => asked.path.endsWith('?signature=canary'))).toBe(true);
+    expect(bench.said.join() + origin + readFileSync(join(folder, '.pulled.json'), 'utf8')).not.toContain('canary');
+    expect(await refusal(url, {}, { sha256: 'a'.repeat(64) })).toMatch(
+      /is not what was announced: its SHA-256 is not a{64}\.$/,
+    );
+  });
+
+  test('without a hash says that it is not checked', async () => {
+    const server = await serve({ '/tiny.gguf': { bytes: GGUF } });
+    await pullIt(`${server.url}/tiny.gguf`);
+    expect(bench.said.join('\n')).toContain('cannot be checked but by their length: --sha256 does');
+  });
+
+  const stopAt = (bytes: number) => {
+    const stop = new AbortController();
+    const onProgress = ({ done }: { readonly done: number }) => done >= bytes && stop.abort(new Error('Ctrl-C'));
+    return { signal: stop.signal, onProgress };
+  };
+
+  test.each([
+    ['a strong ETag goes on where it was', '"v1"', true],
+    ['a weak one starts anew: nothing tells whether it is the same', 'W/"v1"', false],
+    ['none starts anew as well', undefined, false],
+  ])('with %s', async (_, etag, resumes) => {
+    const server = await serve({ '/tiny.gguf': { bytes: GGUF, ...(etag !== undefined && { etag }) } });
+    await expect(pullIt(`${server.url}/tiny.gguf`, stopAt(100_000))).rejects.toThrow('Ctrl-C');
+    server.asked.length = 0;
+    const { path } = await pullIt(`${server.url}/tiny.gguf`);
+    expect(readFileSync(path).equals(GGUF)).toBe(true);
+    const { range, 'if-range': condition } = server.asked.at(-1)!.headers;
+    expect([range !== undefined, condition]).toEqual([resumes, resumes ? etag : undefined]);
+  });
+
+  test('that has changed since is fetched anew, and one that changes meanwhile is refused', async () => {
+    const file: { bytes: Buffer; etag: string } = { bytes: GGUF, etag: '"v1"' };
+    const server = await serve({ '/tiny.gguf': file });
+    await expect(pullIt(`${server.url}/tiny.gguf`, stopAt(100_000))).rejects.toThrow('Ctrl-C');
+    file.bytes = Buffer.alloc(400_000, 4);
+    file.etag = '"v2"';
+    const { path } = await pullIt(`${server.url}/tiny.gguf`);
+    expect(readFileSync(path).equals(file.bytes)).toBe(true);
+    const other = await serve({ '/tiny.gguf': file });
+    other.intercept = (request) => {
+      if (request.headers.range !== 'bytes=0-0') file.etag = '"v3"';
+      return false;
+    };
+    expect(await refusal(`${other.url}/tiny.gguf`)).toMatch(/was changed while it was fetched: pull it again\.$/);
+  });
+
+  test.each([
+    ['/x.tar.gz', /is an archive: shoal fetch-model takes those/],
+    [
+      '/model.safetensors',
+      /is no \.gguf and no \.onnx file; of a folder with other files name the folder, with a slash/,
+    ],
+    ['/none.gguf', /answers 404: there is nothing there\.$/],
+    ['/%2e%2e%2fevil.gguf', /ends with a name that no file can have/],
+    ['/..%5cevil.gguf', /ends with a name that no file can have/],
+    ['/secret.gguf', /answers 403: it may not be read without credentials/],
+    ['/endless.gguf', /does not say how long it is\.$/],
+  ])('such as %s is refused', async (path, message) => {
+    const server = await serve({});
+    server.intercept = (request, response) => {
+      if (request.url === '/secret.gguf') response.writeHead(403).end();
+      else if (request.url === '/endless.gguf') response.writeHead(200).write('x');
+      else return false;
+      return true;
+    };
+    expect(await refusal(`${server.url}${path}`)).toMatch(message);
+    expect(readdirSync(bench.folder)).toEqual([]);
+  });
+
+  test('over http:// is refused on the public internet, before anything is sent', async () => {
+    expect(await refusal('http://8.8.8.8/x.gguf')).toMatch(
+      /over http:\/\/ anyone on the way can change what comes; use https/,
+    );
+    expect(await refusal('http://shoal.invalid/x.gguf')).toBe(
+      'http://shoal.invalid/x.gguf: there is no host shoal.invalid.',
+    );
+    expect(await refusal('https://me:canary@example.com/x.gguf')).toBe(
+      'https://example.com/x.gguf: a URL must not hold a user name or password.',
+    );
+  });
+});
+
+describe('a folder by its URL', () => {
+  test('is there with what is found of the names that models have', async () => {
+    const shards = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+    const index = JSON.stringify({ weight_map: { a: shards[0], b: shards[1], c: shards[0] } });
+    const texts = { 'config.json': '{}', 'tokenizer.json': '{}', 'model.safetensors.index.json': index };
+    const files = Object.entries({ ...texts, [shards[0]!]: 'one', [shards[1]!]: 'two' });
+    const server = await serve(
+      Object.fromEntries(files.map(([name, text]) => [`/m/tiny/${name}`, { bytes: Buffer.from(text) }])),
+    );
+    const { folder, path } = await pullIt(`${server.url}/m/tiny/`);
+    expect(path).toBe(folder);
+    expect(visible(folder)).toEqual([...Object.keys(texts), ...shards].sort());
+  });
+
+  test('whose index names what is no shard is refused', async () => {
+    for (const name of ['../../evil.safetensors', '/etc/passwd', 'config.json']) {
+      const index = JSON.stringify({ weight_map: { a: name } });
+      const server = await serve({
+        '/m/config.json': { bytes: Buffer.from('{}') },
+        '/m/model.safetensors.index.json': { bytes: Buffer.from(index) },
+      });
+      expect(await refusal(`${server.url}/m/`)).toContain(`names shards as none are called (${JSON.stringify(name)})`);
+    }
+    expect(filesBelow(bench.folder)).toEqual({});
+  });
+
+  test('without a model is refused', async () => {
+    const server = await serve({ '/m/config.json': { bytes: Buffer.from('{}') } });
+    expect(await refusal(`${server.url}/m/`)).toMatch(
+      /has neither model\.safetensors, nor a GGUF, nor an ONNX file\.$/,
+    );
+  });
+});
