@@ -44,6 +44,8 @@ export {
   type ListedModel,
   type ModelCard,
   ModelName,
+  POOLINGS,
+  type Pooling,
   ShoalJson,
   TASKS,
   Task,

@@ -14,6 +14,7 @@ import { runBuild } from './import/run-thread.js';
 import { copyFiles, hashOf, keptFiles } from './import/source-files.js';
 import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
+import { moduleFolders } from './sentence/modules.js';
 
 export interface ImportRequest {
   readonly folder: string;
@@ -129,7 +130,7 @@ async function write(
   { say, signal, onProgress }: ImportContext,
 ): Promise<void> {
   await mkdir(join(version, 'onnx'), { recursive: true });
-  const kept = keptFiles(folder);
+  const kept = keptFiles(folder, moduleFolders(folder));
   await copyFiles(folder, version, kept);
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);

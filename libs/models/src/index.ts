@@ -11,6 +11,7 @@ export {
 } from './repository/decoder-info.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { type ModelProblem, openRepository, type Repository } from './repository/repository.js';
+export { poolingModes } from './repository/sentence-transformers.js';
 export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
@@ -28,7 +29,6 @@ export type {
   Model,
   ModelFace,
   ModelRunner,
-  Pooling,
   Presented,
   Presenter,
   Row,

@@ -31,7 +31,13 @@ export class GraphBuilder {
   readonly #counts = new Map<string, number>();
   #scope = '';
 
-  constructor({ name, opset, irVersion, domains = {} }: BuilderOptions) {
+  /** Of a new graph, or of one that there is, which is gone on with (and changed). */
+  constructor(from: BuilderOptions | Model) {
+    if ('graph' in from) {
+      this.#model = from;
+      return;
+    }
+    const { name, opset, irVersion, domains = {} } = from;
     const graph: Graph = {
       name,
       nodes: [],
@@ -137,9 +143,12 @@ export class GraphBuilder {
   #small(key: string, type: OnnxType, dims: readonly number[], data: ArrayBufferView): Value {
     const there = this.#shared.get(key);
     if (there !== undefined) return there;
-    const name = `const_${this.#shared.size}`;
+    const { initializers } = this.#model.graph;
+    let number = this.#shared.size;
+    while (initializers.has(`const_${number}`)) number += 1;
+    const name = `const_${number}`;
     this.#shared.set(key, name);
-    this.#model.graph.initializers.set(name, { type, dims, data: dataOf(data) } satisfies Tensor);
+    initializers.set(name, { type, dims, data: dataOf(data) } satisfies Tensor);
     return name;
   }
 

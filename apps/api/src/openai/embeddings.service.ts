@@ -52,8 +52,9 @@ export class EmbeddingsService {
   }
 }
 
-function jobsOf({ model, input, dimensions, truncate }: EmbeddingsRequest): object[] {
-  const parameters = { ...(dimensions !== undefined && { dimensions }), ...(truncate !== undefined && { truncate }) };
+function jobsOf({ model, input, dimensions, prompt_name, truncate }: EmbeddingsRequest): object[] {
+  // What is left out is undefined, which the parameters of a job take for left out.
+  const parameters = { dimensions, prompt_name, truncate };
   const job = (inputs: OpenAiInput | readonly OpenAiInput[]) => ({
     model,
     task: TASK,

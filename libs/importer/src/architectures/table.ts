@@ -2,6 +2,7 @@
 import type { Model } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from '../invalid.js';
+import { addSentenceModules } from '../sentence/add-modules.js';
 import { bert } from './bert.js';
 import { distilbert } from './distilbert.js';
 import { llama } from './llama.js';
@@ -58,7 +59,8 @@ const SHOWN = 5;
  *   the architecture does not know are errors too, since what they do would be lost
  */
 export function buildModel(request: BuildRequest): Model {
-  const model = architectureOf(request.config).build(request);
+  const built = architectureOf(request.config).build(request);
+  const model = request.sentence === undefined ? built : addSentenceModules(built, request.sentence);
   const { unused } = request.checkpoint;
   if (unused.length === 0) return request.precision.finish?.(model) ?? model;
   const more = unused.length > SHOWN ? ` and ${unused.length - SHOWN} more` : '';

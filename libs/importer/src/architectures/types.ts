@@ -3,6 +3,7 @@ import type { Task } from '@shoal/contracts';
 import type { Model } from '@shoal/onnx';
 import type { Checkpoint } from '../checkpoint.js';
 import type { Precision } from '../precision/types.js';
+import type { SentenceModules } from '../sentence/modules.js';
 
 /** A checkpoint to build a graph from. */
 export interface BuildRequest {
@@ -12,6 +13,8 @@ export interface BuildRequest {
   readonly generationConfig?: unknown;
   readonly checkpoint: Checkpoint;
   readonly precision: Precision;
+  /** What comes behind the token vectors, of sentence-transformers. */
+  readonly sentence?: SentenceModules | undefined;
 }
 
 export interface Architecture {

@@ -172,7 +172,7 @@ export class EncoderGraph {
 
 /** `TensorProto.DataType` */
 export const FLOAT32 = 1;
-const BOOL = 9;
+export const BOOL = 9;
 export const INT64 = 7;
 
 /** Added to the scores of what must not be seen; its exponential is 0 beside any score. */

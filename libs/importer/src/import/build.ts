@@ -5,6 +5,7 @@ import { architectureOf, buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
 import { precisionOf } from '../precision/dtype.js';
+import { readSentenceModules } from '../sentence/modules.js';
 import { readJson } from './source-files.js';
 import { storeNarrow } from './store-narrow.js';
 
@@ -26,11 +27,13 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
     return changes;
   }
   const config = readJson(folder, 'config.json');
+  const { task } = architectureOf(config);
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
     checkpoint: openCheckpoint(folder),
-    precision: precisionOf(dtype, architectureOf(config).task === 'text-generation' ? 'decoder' : 'encoder'),
+    precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
+    sentence: task === 'feature-extraction' ? readSentenceModules(folder) : undefined,
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.
   saveModel(dtype === 'fp32' ? storeNarrow(model) : model, path);

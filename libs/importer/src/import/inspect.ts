@@ -8,6 +8,7 @@ import type { Architecture } from '../architectures/types.js';
 import { fileIn, openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
 import { invalid } from '../invalid.js';
+import { readSentenceModules } from '../sentence/modules.js';
 import {
   explainNothing,
   refuseAdapter,
@@ -89,9 +90,16 @@ function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspe
   refuseWithoutTokenizer(names);
   const checkpoint = openCheckpoint(folder);
   const sharded = !names.includes('model.safetensors');
-  const files = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
+  const own = sharded ? [SHARDS, ...shardsOf(readJson(folder, SHARDS))] : ['model.safetensors'];
+  const steps = (task === 'feature-extraction' ? readSentenceModules(folder)?.steps : undefined) ?? [];
+  const modules = steps.flatMap((step) => (step.kind === 'normalize' ? [] : [step]));
+  const files = [...own, ...modules.map(({ path }) => `${path}/model.safetensors`)];
   const bytes = files.reduce((sum, name) => sum + lstatSync(join(folder, name)).size, 0);
-  return { found: { kind: 'checkpoint', architecture, task, parameters: checkpoint.parameters, bytes, files } };
+  const parameters = [checkpoint, ...modules.map(({ weights }) => weights)].reduce(
+    (sum, { parameters: n }) => sum + n,
+    0,
+  );
+  return { found: { kind: 'checkpoint', architecture, task, parameters, bytes, files } };
 }
 
 /** `openCheckpoint` has checked the index. */
