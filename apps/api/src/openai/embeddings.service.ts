@@ -53,8 +53,11 @@ export class EmbeddingsService {
 }
 
 function jobsOf({ model, input, dimensions, prompt_name, truncate }: EmbeddingsRequest): object[] {
-  // What is left out is undefined, which the parameters of a job take for left out.
-  const parameters = { dimensions, prompt_name, truncate };
+  const parameters = {
+    ...(dimensions !== undefined && { dimensions }),
+    ...(prompt_name !== undefined && { prompt_name }),
+    ...(truncate !== undefined && { truncate }),
+  };
   const job = (inputs: OpenAiInput | readonly OpenAiInput[]) => ({
     model,
     task: TASK,
