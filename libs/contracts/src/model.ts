@@ -47,6 +47,14 @@ export const ShoalJson = z.strictObject({
   default_variant: z.string().optional(),
   pooling: z.enum(POOLINGS).optional(),
   normalize: z.boolean().optional(),
+  /** What a language model that ranks documents is asked: its text, with `{query}` and behind that `{document}` in it. */
+  pair_template: z
+    .string()
+    .max(16_384)
+    .refine((text) => text.includes('{query}') && text.indexOf('{document}') > text.indexOf('{query}'), {
+      error: 'it must have {query} in it, and {document} behind that',
+    })
+    .optional(),
   /** Whether texts that are too long are cut where a request does not say. */
   truncate: z.boolean().optional(),
   /** The graph's output with the embedding or the logits, where its name does not tell. */

@@ -29,41 +29,52 @@ export async function* generateGreedily(
   const cache = new KvCache(session, info, { rows: prompts.length, capacity: info.maxContext + chunk });
   const passes = new DecoderPasses(session, info, cache);
   try {
-    const lengths = prompts.map(({ length }) => length);
+    const texts = prompts.map((prompt) => [...prompt]);
     const ended = prompts.map(() => false);
-    let latest = await prefill(passes, prompts, chunk);
+    let latest = await process(passes, texts, { pasts: prompts.map(() => 0), chunk, before: prompts.map(() => 0) });
     for (let step = 1; ; step++) {
       yield latest.map((id, row) => (ended[row] ? undefined : id));
-      latest.forEach((id, row) => {
-        ended[row] ||= stopIds.includes(id) || lengths[row]! >= info.maxContext;
+      texts.forEach((text, row) => {
+        const id = latest[row]!;
+        ended[row] ||= stopIds.includes(id) || text.length >= info.maxContext;
+        if (!ended[row]) text.push(id);
       });
       if (step >= maxTokens || ended.every(Boolean)) return;
-      // A text that has ended stays in the batch: its last token is computed again, in the same place.
-      const rows = latest.map((id, row) => ({ past: lengths[row]! - Number(ended[row]), ids: [id], wanted: 1 }));
-      latest = await likeliest(passes, rows, latest);
-      ended.forEach((over, row) => {
-        if (!over) lengths[row]! += 1;
+      const pasts = texts.map(({ length }, row) => {
+        if (ended[row]) return length;
+        return length - 1 === info.recomputedBeyond ? 0 : length - 1;
       });
+      latest = await process(passes, texts, { pasts, chunk, before: latest });
     }
   } finally {
     await passes.release();
   }
 }
 
-/** The token after each prompt. Prompts shorter than others wait beside their last chunks. */
-async function prefill(passes: DecoderPasses, prompts: readonly (readonly number[])[], chunk: number) {
-  const longest = Math.max(...prompts.map(({ length }) => length));
-  let first: readonly number[] = prompts.map(() => 0);
-  for (let start = 0; start < longest; start += chunk) {
-    const rows = prompts.map((prompt): NewTokens => {
-      const ids = prompt.slice(start, start + chunk);
-      const past = Math.min(start, prompt.length);
-      const wanted = Number(ids.length > 0 && past + ids.length === prompt.length);
-      return { past, ids, wanted, rotaryLength: prompt.length };
+interface Progress {
+  /** Tokens of each text that are in the cache. */
+  readonly pasts: readonly number[];
+  /** Tokens of a text in one pass at most. */
+  readonly chunk: number;
+  /** What follows texts of which all is in the cache. */
+  readonly before: readonly number[];
+}
+
+/** The token after each text. Those that have less to be processed than others wait beside their last passes. */
+async function process(passes: DecoderPasses, texts: readonly (readonly number[])[], progress: Progress) {
+  const { pasts, chunk, before } = progress;
+  const most = Math.max(...texts.map(({ length }, row) => length - pasts[row]!));
+  let found = before;
+  for (let start = 0; start < most; start += chunk) {
+    const rows = texts.map((text, row): NewTokens => {
+      const past = Math.min(pasts[row]! + start, text.length);
+      const ids = text.slice(past, past + chunk);
+      const wanted = Number(ids.length > 0 && past + ids.length === text.length);
+      return { past, ids, wanted, rotaryLength: text.length };
     });
-    first = await likeliest(passes, rows, first);
+    found = await likeliest(passes, rows, found);
   }
-  return first;
+  return found;
 }
 
 /** The likeliest next token of the rows that want one; the others keep what they had. */

@@ -16,8 +16,8 @@ export interface NewTokens {
   /** Whether `logSumExp` is wanted with it. Default false: it costs as much as the candidates do. */
   readonly logSumExp?: boolean;
   /**
-   * Dynamic NTK makes its frequencies for a length: that of the whole prompt while a prompt is processed, in however many
-   * passes, else the one that the row has after this pass, which is the default.
+   * Dynamic NTK and longrope make frequencies for a length: that of the whole prompt while a prompt is processed, in however
+   * many passes, else the one that the row has after this pass, which is the default.
    */
   readonly rotaryLength?: number;
 }
@@ -40,8 +40,9 @@ interface Shape {
 }
 
 export class DecoderPasses {
-  /** Whether frequencies depend on a text's length: keys and values of a prefix are then not those of a longer text. */
-  readonly takesLengths: boolean;
+  /** Whether frequencies change with every token (dynamic NTK): keys and values of a prefix are then not those of a longer text. */
+  readonly changesAlways: boolean;
+  readonly #takesLengths: boolean;
   readonly #info: DecoderInfo;
   readonly #cache: KvCache;
   readonly #options: PassOptions;
@@ -54,7 +55,8 @@ export class DecoderPasses {
   #logits = new Float32Array(0);
 
   constructor(session: Session, info: DecoderInfo, cache: KvCache, options: PassOptions = {}) {
-    this.takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
+    this.#takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
+    this.changesAlways = this.#takesLengths && info.recomputedBeyond === null;
     this.#info = info;
     this.#cache = cache;
     this.#options = options;
@@ -139,7 +141,7 @@ export class DecoderPasses {
     this.#binding.bindInput('position_ids', int64(inputs.positions, batch, sequence));
     this.#binding.bindInput('seqlens_k', { type: 'int32', dims: [batch], data: inputs.lengths });
     this.#binding.bindInput('total_sequence_length', { type: 'int32', dims: [1], data: Int32Array.of(sequence) });
-    if (this.takesLengths) this.#binding.bindInput('rotary_lengths', int64(inputs.rotaryLengths, batch));
+    if (this.#takesLengths) this.#binding.bindInput('rotary_lengths', int64(inputs.rotaryLengths, batch));
   }
 
   #bindCache(first: number, batch: number): void {

@@ -16,12 +16,21 @@ const Index = z.object({ weight_map: z.record(z.string(), z.string()) });
 /** Files that hold code as well as weights: loading one can run anything. */
 const PICKLES = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pt', 'model.pth', 'model.ckpt'];
 
+/** A matrix in a form of its own, such as blocks of integers. */
+export interface StoredMatrix {
+  /** Of the matrix: [rows, columns]. */
+  readonly shape: readonly [number, number];
+  readonly matrix: Matrix;
+  /** What its weights are, for people: `GPTQ int4, groups of 128`. */
+  readonly origin: string;
+}
+
 /** Tensors by name, with a note of which were asked for. */
 export class Checkpoint {
-  readonly #tensors: ReadonlyMap<string, StoredTensor>;
+  readonly #tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>;
   readonly #asked = new Set<string>();
 
-  constructor(tensors: ReadonlyMap<string, StoredTensor>) {
+  constructor(tensors: ReadonlyMap<string, StoredTensor | StoredMatrix>) {
     this.#tensors = tensors;
   }
 
@@ -38,6 +47,11 @@ export class Checkpoint {
     return [...this.#tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);
   }
 
+  /** Those that came in a form of their own. */
+  get quantised(): readonly StoredMatrix[] {
+    return [...this.#tensors.values()].filter((tensor) => 'matrix' in tensor);
+  }
+
   /** Tensors that nobody has asked for: what an architecture does not know would be lost silently. */
   get unused(): readonly string[] {
     return this.names.filter((name) => !this.#asked.has(name));
@@ -51,15 +65,18 @@ export class Checkpoint {
   /** A weight of two dimensions as PyTorch stores it: [out, in] of a linear layer, [count, width] of an embedding. */
   matrix(name: string, rows: number, columns: number): Matrix {
     const tensor = this.#expect(name, [rows, columns]);
+    if ('matrix' in tensor) return tensor.matrix;
     return new Matrix(rows, columns, () => floats(tensor, name));
   }
 
   /** A weight of one dimension: a bias, a norm. */
   vector(name: string, length: number): Float32Array {
-    return floats(this.#expect(name, [length]), name);
+    const tensor = this.#expect(name, [length]);
+    if ('matrix' in tensor) throw new RangeError(`${name} is a matrix`);
+    return floats(tensor, name);
   }
 
-  #expect(name: string, shape: readonly number[]): StoredTensor {
+  #expect(name: string, shape: readonly number[]): StoredTensor | StoredMatrix {
     const tensor = this.#tensors.get(name);
     if (tensor === undefined) throw invalid(`the checkpoint has no tensor ${name}`);
     if (tensor.shape.length !== shape.length || tensor.shape.some((dim, n) => dim !== shape[n])) {

@@ -52,6 +52,13 @@ export const common = {
   add_cross_attention: only(false),
 };
 
+/** Of a class that scores texts. */
+export const withLabels = z.object({
+  pad_token_id: common.pad_token_id,
+  id2label: common.id2label,
+  num_labels: common.num_labels,
+});
+
 export type WithLabels = Readonly<Pick<z.infer<z.ZodObject<typeof common>>, 'id2label' | 'num_labels'>>;
 
 /** Hugging Face leaves the names of the classes out where there are two without names. */

@@ -151,23 +151,25 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  await writeFile(
-    join(version, 'source.json'),
-    await recordOf(folder, [...sources, ...kept], found.kind, variants, signal),
-  );
+  await writeFile(join(version, 'source.json'), await recordOf(folder, [...sources, ...kept], found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */
 async function recordOf(
   folder: string,
   files: readonly string[],
-  kind: string,
+  found: Inspected['found'],
   variants: Plan['variants'],
   signal: AbortSignal,
 ): Promise<string> {
   const hashes: Record<string, string> = {};
   for (const file of [...files].sort()) hashes[file] = await hashOf(join(folder, file), signal);
-  const record = { kind, folder: basename(folder), variants: variants.map(({ name }) => name), sha256: hashes };
+  const weights = found.kind === 'checkpoint' && found.origins.length > 0 ? { weights: found.origins } : {};
+  const { kind } = found;
+  const record = {
+    ...{ kind, ...weights, folder: basename(folder), variants: variants.map(({ name }) => name) },
+    sha256: hashes,
+  };
   return `${JSON.stringify(record, null, 2)}\n`;
 }
 

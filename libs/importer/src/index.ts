@@ -1,6 +1,6 @@
 export { architectureOf, buildModel } from './architectures/table.js';
 export type { Architecture, BuildRequest } from './architectures/types.js';
-export { Checkpoint, fileIn, openCheckpoint } from './checkpoint.js';
+export { Checkpoint, fileIn, openCheckpoint, type StoredMatrix } from './checkpoint.js';
 export { type ImportContext, type ImportRequest, importFolder } from './import-folder.js';
 export { Matrix, stackRows } from './matrix.js';
 export { type GraphKind, precisionOf } from './precision/dtype.js';

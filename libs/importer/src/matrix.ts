@@ -1,18 +1,26 @@
 /** Weights of two dimensions, read when they are written: one is in memory at a time. */
 import { lazyData, type TensorData } from '@shoal/onnx';
+import { dequantise, type KeptBlocks, pickKeptRows, stackKept } from './kept-blocks.js';
 
 export class Matrix {
   readonly rows: number;
   readonly columns: number;
+  /** The integers that the weights came as, for those who multiply by such; undefined where they came as floats. */
+  readonly kept: KeptBlocks | undefined;
   readonly #read: () => Float32Array;
   #data: TensorData | undefined;
   #transposed: TensorData | undefined;
 
-  /** `read` returns rows × columns numbers, row-major; it is called at each use. */
-  constructor(rows: number, columns: number, read: () => Float32Array) {
+  /** `read` returns rows × columns numbers, row-major; it is called at each use. They are what `kept` stands for. */
+  constructor(rows: number, columns: number, read: () => Float32Array, kept?: KeptBlocks) {
     this.rows = rows;
     this.columns = columns;
+    this.kept = kept;
     this.#read = read;
+  }
+
+  static ofBlocks(kept: KeptBlocks): Matrix {
+    return new Matrix(kept.rows, kept.columns, () => dequantise(kept), kept);
   }
 
   /** Row-major; not to be written to. */
@@ -31,13 +39,27 @@ export class Matrix {
     this.#transposed ??= lazyData(4 * this.rows * this.columns, () => transpose(this.#read(), this.rows, this.columns));
     return this.#transposed;
   }
+
+  /** `rows` rows, each that which `from` names: a part of the matrix, or its rows in another order. */
+  pickRows(rows: number, from: (row: number) => number): Matrix {
+    const { columns, kept } = this;
+    const read = () => {
+      const all = this.#read();
+      const picked = new Float32Array(rows * columns);
+      for (let row = 0; row < rows; row++) {
+        picked.set(all.subarray(from(row) * columns, (from(row) + 1) * columns), row * columns);
+      }
+      return picked;
+    };
+    return new Matrix(rows, columns, read, kept && pickKeptRows(kept, rows, from));
+  }
 }
 
 /** One above the other: the rows of a packed projection. All have the same number of columns. */
 export function stackRows(parts: readonly Matrix[]): Matrix {
   const columns = parts[0]?.columns ?? 0;
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  return new Matrix(rows, columns, () => {
+  const read = () => {
     const all = new Float32Array(rows * columns);
     let at = 0;
     for (const part of parts) {
@@ -45,7 +67,8 @@ export function stackRows(parts: readonly Matrix[]): Matrix {
       at += part.rows * columns;
     }
     return all;
-  });
+  };
+  return new Matrix(rows, columns, read, stackKept(parts.map(({ kept }) => kept)));
 }
 
 /** Tile edge in elements: both sides of a tile fit into the first-level cache. */

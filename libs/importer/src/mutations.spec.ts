@@ -96,7 +96,19 @@ test('2,000 of an index of shards', () => {
   });
 }, 240_000);
 
-test.each(['llama', 'mistral', 'qwen3', 'bert-classify', 'roberta-rerank', 'mpnet', 'modernbert', 'distilbert'])(
+test.each([
+  ...['llama', 'mistral', 'qwen3', 'bert-classify', 'roberta-rerank', 'mpnet', 'modernbert', 'distilbert'],
+  ...[
+    'gemma2',
+    'gemma3',
+    'gemma3-conditional',
+    'phi3-longrope',
+    'olmo2',
+    'granite',
+    'smollm3',
+    'qwen3-rerank-classify',
+  ],
+])(
   '375 of the config.json of %s',
   (name) => {
     for (const file of ['model.safetensors', 'tokenizer.json']) {

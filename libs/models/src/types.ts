@@ -36,6 +36,8 @@ export interface TextDetails {
   /** Side by side, where there are several. */
   readonly pooling: readonly Pooling[];
   readonly normalize: boolean;
+  /** What a language model that ranks is asked, with `{query}` and `{document}` in it; null: it takes pairs of texts. */
+  readonly pairTemplate: string | null;
   /** What turns logits into scores unless a request says otherwise. */
   readonly scoreFunction: ScoreFunction;
   readonly prompts: Prompts;

@@ -15,7 +15,7 @@ import type { GenerationRequest } from '../types.js';
 import { chooseNext } from './choose.js';
 import { type Ending, packTokens, type RequestToken, type Saved, type StepEvents } from './events.js';
 import { checkRequest } from './request.js';
-import { Row, takesProposals, tokensOf } from './row.js';
+import { chunkedOf, Row, takesProposals, tokensOf } from './row.js';
 import { chunkOf, compaction, goingOn, neighbours, nextInTurn, planStep, waitsForOthers } from './scheduler.js';
 import { type EngineStats, noStats } from './stats.js';
 
@@ -94,6 +94,7 @@ export class Engine {
   async step(): Promise<StepEvents> {
     const started = this.#options.now();
     const passesBefore = this.stats.passSeconds;
+    this.#beginAnew();
     this.#admit();
     const going = this.#goingOn();
     const { decode, verify, budget } = planStep(going.length, this.#prefill?.request);
@@ -131,12 +132,16 @@ export class Engine {
       const running = this.#running.map(({ request }) => request);
       const request = nextInTurn(this.#waiting.filter((one) => !waitsForOthers(one, [...running, ...this.#waiting])));
       if (request === undefined) return;
-      const { prompt, maxTokens, promptLogprobs, cacheScope: scope, savings } = request;
+      const { prompt, maxTokens, promptLogprobs, cacheScope, savings } = request;
       const tokens = tokensOf(request);
+      const { recomputedBeyond: bound } = this.#info;
+      // Of the same tokens keys and values are others in texts on the other side of the bound.
+      const scope = bound === null ? cacheScope : `${tokens.length > bound ? 'long' : 'short'} ${cacheScope}`;
       const proposals = this.#options.propose !== undefined && takesProposals(request);
       // One token has to be processed for what follows it; all of them where it is wanted of each.
-      const reuse = promptLogprobs || this.#prefilling.takesLengths ? 0 : tokens.length - 1;
-      const claim = { tokens, prompt: prompt.length, proposals, reserve: prompt.length + maxTokens, scope, reuse };
+      const reuse = promptLogprobs || this.#prefilling.changesAlways ? 0 : tokens.length - 1;
+      const chunked = chunkedOf(request, bound);
+      const claim = { tokens, prompt: chunked, proposals, reserve: prompt.length + maxTokens, scope, reuse };
       const slot = this.#slots.claim(claim);
       if (slot === undefined) return;
       this.#waiting.splice(this.#waiting.indexOf(request), 1);
@@ -147,6 +152,18 @@ export class Engine {
       if (row.ending !== undefined && !promptLogprobs) this.#endIfOver(row);
       else if (row.leftOfPrompt > 0) this.#prefill = row;
       else this.#running.push(row);
+    }
+  }
+
+  /** Texts that longrope has other factors for from now on wait for a row as they did at first: all of them is processed again. */
+  #beginAnew(): void {
+    const bound = this.#info.recomputedBeyond ?? Number.POSITIVE_INFINITY;
+    for (const row of this.#running.filter(({ known, slot }) => known > bound && slot.length <= bound)) {
+      const { request, savings, slot, known } = row;
+      const emitted = slot.tokens.slice(request.prompt.length, known);
+      this.#free(row);
+      // What was wanted of the prompt is told.
+      this.#waiting.push({ ...request, emitted, promptLogprobs: false, savings });
     }
   }
 
@@ -188,8 +205,10 @@ export class Engine {
   /** How many tokens are proposed to follow a text. */
   #propose(row: Row): number {
     const { slot, known, request, made, prediction } = row;
-    const count = Math.min(PROPOSED, request.maxTokens - made - 1);
-    if (this.#options.propose === undefined || this.#decoding.takesLengths || !takesProposals(request)) return 0;
+    const bound = this.#info.recomputedBeyond ?? 0;
+    const room = known > bound ? PROPOSED : bound - known;
+    const count = Math.min(PROPOSED, request.maxTokens - made - 1, room);
+    if (this.#options.propose === undefined || this.#decoding.changesAlways || !takesProposals(request)) return 0;
     if (count <= 0 || row.left > 1 || !row.proposes) return 0;
     const tokens = this.#options.propose(slot.tokens.subarray(0, known), prediction, count).subarray(0, count);
     if (tokens.length > 0) row.propose(tokens);
@@ -240,13 +259,13 @@ export class Engine {
   /** How many tokens there were in it. */
   async #processChunk(row: Row): Promise<number> {
     const { request, slot, leftOfPrompt } = row;
-    const { promptLogprobs, prompt } = request;
+    const { promptLogprobs } = request;
     const past = slot.length;
     const size = chunkOf(past, leftOfPrompt);
     // What follows is known of a text that came with a part of its answer.
     const next = size === row.left;
     const wanted = promptLogprobs ? size : Number(next);
-    const taken = { ...passOf(row), ids: row.next(size), wanted, rotaryLength: prompt.length };
+    const taken = { ...passOf(row), ids: row.next(size), wanted, rotaryLength: slot.prompt };
     const found = await this.#pass(this.#prefilling, [row], [taken], slot.place);
     if (found === undefined) return size;
     this.#slots.extend(slot, size);

@@ -54,11 +54,11 @@ export class Row {
   }
 
   /**
-   * Tokens of the prompt that are not in the cache. Those of an answer that came with it are processed one by one, as they were
-   * when they were made, so that it goes on as it would have gone on there.
+   * Tokens of the prompt, and what else is processed in chunks, that are not in the cache. Those of an answer that came with it
+   * are processed one by one, as they were when they were made, so that it goes on as it would have gone on there.
    */
   get leftOfPrompt(): number {
-    return this.request.prompt.length - this.slot.length;
+    return this.slot.prompt - this.slot.length;
   }
 
   get savings(): Savings {
@@ -104,6 +104,12 @@ export class Row {
  */
 export function takesProposals({ sampling, prediction }: GenerationRequest): boolean {
   return sampling.temperature === 0 || prediction !== null;
+}
+
+/** What of a text that begins is processed in chunks: where longrope has changed its factors under way, all up to there. */
+export function chunkedOf({ prompt, emitted }: GenerationRequest, recomputedBeyond: number | null): number {
+  if (recomputedBeyond === null || prompt.length + emitted.length <= recomputedBeyond) return prompt.length;
+  return Math.max(prompt.length, recomputedBeyond + 1);
 }
 
 /** Those that are known when it begins. */

@@ -15,7 +15,7 @@ export interface Slot {
   /** Of the text. Keys and values of the first `length` are in the cache. */
   readonly tokens: Uint32Array;
   length: number;
-  /** Tokens of its prompt, which are computed in chunks. */
+  /** Tokens of its prompt, and of what else was computed in chunks. */
   prompt: number;
   /** Whether some behind them were computed several at once, as proposals. */
   verified: boolean;
@@ -30,7 +30,7 @@ export interface Slot {
 export interface Claim {
   /** Of the prompt, and of an answer that came with it. */
   readonly tokens: Uint32Array;
-  /** How many of them are the prompt. */
+  /** How many of them are computed in chunks: the prompt. */
   readonly prompt: number;
   /** Whether proposals may be made to it: its answer may be computed several tokens at once. */
   readonly proposals: boolean;

@@ -1,22 +1,23 @@
 /** Llama, and what is built like it: SmolLM, TinyLlama and others that call themselves LlamaForCausalLM. */
 import { readDecoderConfig } from '../decoder/config.js';
-import { buildDecoder } from '../decoder/graph.js';
-import type { Architecture } from './types.js';
+import { decoderFamily } from '../decoder/family.js';
+import { readRotary } from '../decoder/rotary-config.js';
+import { LLAMA } from '../decoder/traits.js';
 
-export const llama: Readonly<Record<string, Architecture>> = {
-  LlamaForCausalLM: {
-    task: 'text-generation',
-    build(request) {
-      const config = readDecoderConfig(request);
-      const { attention_bias, mlp_bias } = config.fields;
-      return buildDecoder(request, config, {
-        name: 'llama',
-        qkvBias: attention_bias ?? false,
-        outputBias: attention_bias ?? false,
-        mlpBias: mlp_bias ?? false,
-        headNorms: false,
-        windowOf: () => undefined,
-      });
+export const llama = decoderFamily({ name: 'Llama' }, (request) => {
+  const config = readDecoderConfig(request);
+  const { attention_bias, mlp_bias } = config.fields;
+  const { rotary, maxContext } = readRotary(config.fields, config.headDim);
+  return {
+    config,
+    traits: {
+      ...LLAMA,
+      name: 'llama',
+      maxContext,
+      layer: () => ({ window: undefined, rotary }),
+      qkvBias: attention_bias ?? false,
+      outputBias: attention_bias ?? false,
+      mlpBias: mlp_bias ?? false,
     },
-  },
-};
+  };
+});

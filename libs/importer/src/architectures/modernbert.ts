@@ -12,7 +12,7 @@ import {
   readConfig,
   size,
 } from '../config-fields.js';
-import { EncoderGraph, HIDDEN } from '../encoder/graph.js';
+import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
@@ -145,20 +145,8 @@ function makeKind(e: EncoderGraph, config: Config, type: string, headWidth: numb
   return {
     cos: constant('cos', Math.cos),
     sin: constant('sin', Math.sin),
-    bias: local ? nearby(e, Math.floor(config.local_attention / 2)) : undefined,
+    bias: local ? e.nearby(Math.floor(config.local_attention / 2)) : undefined,
   };
-}
-
-/** [batch, 1, sequence, sequence]: 0 where query and key are at most `reach` apart, and the key is no padding. */
-function nearby(e: EncoderGraph, reach: number): Value {
-  const { g } = e;
-  const positions = e.columns;
-  const distance = g.op('Sub', [
-    g.op('Unsqueeze', [positions, g.ints([0])]),
-    g.op('Unsqueeze', [positions, g.ints([1])]),
-  ]);
-  const far = g.op('Greater', [g.op('Abs', [distance]), g.scalar(reach, 'int64')]);
-  return g.op('Where', [g.op('Unsqueeze', [far, g.ints([0, 1])]), g.scalar(HIDDEN), e.padding]);
 }
 
 function classifier(e: EncoderGraph, head: 'texts' | 'tokens', x: Value, weights: Weights, config: Config): Model {

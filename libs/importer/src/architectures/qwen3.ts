@@ -1,22 +1,25 @@
 /** Qwen3: Qwen2 with a norm for each head of queries and keys, and without biases unless they are asked for. */
-import { readDecoderConfig, windowByType } from '../decoder/config.js';
-import { buildDecoder } from '../decoder/graph.js';
-import type { Architecture } from './types.js';
+import { type DecoderConfig, readDecoderConfig, windowByType } from '../decoder/config.js';
+import { decoderFamily } from '../decoder/family.js';
+import { readRotary } from '../decoder/rotary-config.js';
+import { LLAMA, type Traits } from '../decoder/traits.js';
 
-export const qwen3: Readonly<Record<string, Architecture>> = {
-  Qwen3ForCausalLM: {
-    task: 'text-generation',
-    build(request) {
-      const config = readDecoderConfig(request);
-      const bias = config.fields.attention_bias ?? false;
-      return buildDecoder(request, config, {
-        name: 'qwen3',
-        qkvBias: bias,
-        outputBias: bias,
-        mlpBias: false,
-        headNorms: true,
-        windowOf: windowByType(config.fields),
-      });
-    },
-  },
-};
+export const qwen3 = decoderFamily({ name: 'Qwen3' }, (request) => {
+  const config = readDecoderConfig(request);
+  return { config, traits: traitsOf(config) };
+});
+
+function traitsOf({ fields, headDim }: DecoderConfig): Traits {
+  const { rotary, maxContext } = readRotary(fields, headDim);
+  const window = windowByType(fields);
+  const bias = fields.attention_bias ?? false;
+  return {
+    ...LLAMA,
+    name: 'qwen3',
+    maxContext,
+    layer: (n) => ({ window: window(n), rotary }),
+    qkvBias: bias,
+    outputBias: bias,
+    queryKeyNorms: 'heads',
+  };
+}

@@ -2,16 +2,23 @@
 import type { Model } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from '../invalid.js';
+import { ORIGINS_KEY, originsOf } from '../origins.js';
 import { addSentenceModules } from '../sentence/add-modules.js';
 import { bert } from './bert.js';
 import { distilbert } from './distilbert.js';
+import { gemma2 } from './gemma2.js';
+import { gemma3 } from './gemma3.js';
+import { granite } from './granite.js';
 import { llama } from './llama.js';
 import { mistral } from './mistral.js';
 import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
+import { olmo2 } from './olmo2.js';
+import { phi3 } from './phi3.js';
 import { qwen2 } from './qwen2.js';
 import { qwen3 } from './qwen3.js';
 import { roberta } from './roberta.js';
+import { smollm3 } from './smollm3.js';
 import type { Architecture, BuildRequest } from './types.js';
 
 /** By the name of transformers' class, as `architectures` of config.json has it. */
@@ -25,6 +32,12 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   ...mistral,
   ...qwen2,
   ...qwen3,
+  ...gemma2,
+  ...gemma3,
+  ...phi3,
+  ...olmo2,
+  ...granite,
+  ...smollm3,
 };
 
 /** Where config.json names no class: the one that a model type nearly always means. */
@@ -33,6 +46,13 @@ const BY_MODEL_TYPE: Readonly<Record<string, string>> = {
   mistral: 'MistralForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
   qwen3: 'Qwen3ForCausalLM',
+  gemma2: 'Gemma2ForCausalLM',
+  gemma3_text: 'Gemma3ForCausalLM',
+  gemma3: 'Gemma3ForConditionalGeneration',
+  phi3: 'Phi3ForCausalLM',
+  olmo2: 'Olmo2ForCausalLM',
+  granite: 'GraniteForCausalLM',
+  smollm3: 'SmolLM3ForCausalLM',
 };
 
 const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });
@@ -45,8 +65,23 @@ export function architectureOf(config: unknown): Architecture {
   if (name === undefined) throw invalid('config.json: architectures must name the class of the model');
   const found = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (found !== undefined) return found;
-  const [shown, known] = [JSON.stringify(name.slice(0, 100)), Object.keys(ARCHITECTURES).join(', ')];
-  throw invalid(`config.json: the architecture ${shown} is not supported; supported are ${known}`);
+  const [shown, known] = [JSON.stringify(name.slice(0, 100)), families().join(', ')];
+  throw invalid(`config.json: the architecture ${shown} is not supported; supported are ${known}. ${adviceFor(name)}`);
+}
+
+/** Classes without what they are for: `BertForMaskedLM` is one of Bert's. */
+function families(): readonly string[] {
+  return [...new Set(Object.keys(ARCHITECTURES).map((name) => name.replace(/(For[A-Z]\w*|(Text)?Model)$/, '')))];
+}
+
+function adviceFor(name: string): string {
+  if (/(ForCausalLM|LMHeadModel|ForConditionalGeneration)$/.test(name)) {
+    return 'Models that generate text are built from checkpoints of these alone, and not taken from ONNX';
+  }
+  return (
+    'Others can be taken as ONNX: export the model (optimum-cli export onnx --model folder exported), see to it that there is a ' +
+    'tokenizer.json, and import that folder'
+  );
 }
 
 /** As many names as a reader can take in at once. */
@@ -59,10 +94,15 @@ const SHOWN = 5;
  *   the architecture does not know are errors too, since what they do would be lost
  */
 export function buildModel(request: BuildRequest): Model {
-  const built = architectureOf(request.config).build(request);
+  const architecture = architectureOf(request.config);
+  const build = (request.judge === undefined ? undefined : architecture.buildJudge) ?? architecture.build;
+  const built = build(request);
   const model = request.sentence === undefined ? built : addSentenceModules(built, request.sentence);
-  const { unused } = request.checkpoint;
-  if (unused.length === 0) return request.precision.finish?.(model) ?? model;
+  const { checkpoint, precision } = request;
+  const { unused } = checkpoint;
+  const origins = originsOf(checkpoint, precision);
+  if (origins.length > 0) model.metadata.set(ORIGINS_KEY, origins.join('\n'));
+  if (unused.length === 0) return precision.finish?.(model) ?? model;
   const more = unused.length > SHOWN ? ` and ${unused.length - SHOWN} more` : '';
   throw invalid(
     `the checkpoint has tensors that this architecture does not use: ${unused.slice(0, SHOWN).join(', ')}${more}`,

@@ -5,6 +5,11 @@ import type { Checkpoint } from '../checkpoint.js';
 import type { Precision } from '../precision/types.js';
 import type { SentenceModules } from '../sentence/modules.js';
 
+export interface Judge {
+  readonly yes: number;
+  readonly no: number | null;
+}
+
 /** A checkpoint to build a graph from. */
 export interface BuildRequest {
   /** config.json, as it stands: each architecture checks what it reads. */
@@ -15,10 +20,18 @@ export interface BuildRequest {
   readonly precision: Precision;
   /** What comes behind the token vectors, of sentence-transformers. */
   readonly sentence?: SentenceModules | undefined;
+  /** Ids of the tokens that say yes and no, of a language model that judges texts; null: yes alone is looked at. */
+  readonly judge?: Judge | undefined;
 }
 
 export interface Architecture {
   readonly task: Task;
+  /** Of a class that generates text: its trunk's, as which embeddings are made. */
+  readonly trunk?: string;
+  /** The same, as a judge of texts that answers yes or no (`BuildRequest.judge`). */
+  readonly buildJudge?: (request: BuildRequest) => Model;
+  /** What people who import it should know, in words. */
+  readonly note?: string;
   /** @throws ShoalError `model_invalid` naming the field of config.json, or the tensor, that cannot be imported */
   build(request: BuildRequest): Model;
 }

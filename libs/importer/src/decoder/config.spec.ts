@@ -9,6 +9,7 @@ import { architectureOf, buildModel } from '../architectures/table.js';
 import { Checkpoint, openCheckpoint } from '../checkpoint.js';
 import { float32 } from '../precision/float32.js';
 import { readSafetensors, type StoredTensor } from '../safetensors.js';
+import { OLD_SPELLINGS } from '../testing/decoders.js';
 import { readRotary } from './rotary-config.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));
@@ -39,6 +40,13 @@ describe('rotary embedding', () => {
     ['llama-yarn', { rope_scaling: { type: 'yarn', factor: 4, original_max_position_embeddings: 48 } }],
   ])('%s is the same graph in the old spelling', (name, old) => {
     const graph = serialiseModel(build(name, { rope_parameters: undefined, ...old }));
+    expect(Buffer.compare(graph, serialiseModel(build(name)))).toBe(0);
+  });
+
+  test.each(OLD_SPELLINGS)('%s is the same graph with the config.json of hubs', (name) => {
+    const hub = JSON.parse(readFileSync(`${FIXTURES}/${name}/config.hub.json`, 'utf8')) as Json;
+    const checkpoint = openCheckpoint(`${FIXTURES}/${name}`);
+    const graph = serialiseModel(buildModel({ config: hub, checkpoint, precision: float32 }));
     expect(Buffer.compare(graph, serialiseModel(build(name)))).toBe(0);
   });
 
@@ -84,16 +92,31 @@ test('what ends a text comes from generation_config.json, else from config.json'
 
 test.each<[field: string, name: string, changes: Json]>([
   ['hidden_size', 'llama', { hidden_size: undefined }],
-  ['head_dim', 'llama', { head_dim: 12 }],
+  ['head_dim', 'llama', { head_dim: 13 }],
   ['num_key_value_heads', 'llama', { num_key_value_heads: 4 }],
   ['hidden_act', 'llama', { hidden_act: 'xielu' }],
-  ['quantization_config', 'llama', { quantization_config: { quant_method: 'gptq' } }],
   ['auto_map', 'llama', { auto_map: { AutoModel: 'modeling.Model' } }],
   ['partial_rotary_factor', 'llama', { partial_rotary_factor: 0.5 }],
   ['rope_parameters.rope_type', 'llama', { rope_parameters: { rope_type: 'longrope' } }],
   ['rope_parameters.factor', 'llama', { rope_parameters: { rope_type: 'linear' } }],
   ['full_attention', 'llama', { rope_parameters: { full_attention: { rope_type: 'default' } } }],
   ['layer_types', 'qwen3', { layer_types: ['full_attention'] }],
+  ['no_rope_layers', 'llama', { no_rope_layers: [1, 0] }],
+  ['embedding_multiplier', 'llama', { embedding_multiplier: 12 }],
+  ['attn_logit_softcapping', 'mistral', { attn_logit_softcapping: 50 }],
+  ['use_bidirectional_attention', 'gemma3', { use_bidirectional_attention: true }],
+  ['rope_parameters', 'gemma3', { rope_parameters: { rope_type: 'default' } }],
+  ['sliding_window', 'gemma2', { sliding_window: null }],
+  ['query_pre_attn_scalar', 'gemma2', { query_pre_attn_scalar: 0 }],
+  [
+    'rope_parameters.long_factor',
+    'phi3-longrope',
+    { rope_parameters: { rope_type: 'longrope', short_factor: [1, 1, 1, 1, 1, 1, 1, 1] } },
+  ],
+  ['partial_rotary_factor', 'phi3', { rope_parameters: { partial_rotary_factor: 0.1 } }],
+  ['no_rope_layers', 'smollm3', { no_rope_layers: [1, 0] }],
+  ['residual_multiplier', 'granite', { residual_multiplier: 'much' }],
+  ['text_config', 'gemma3-conditional', { text_config: 7 }],
   ['layer_types', 'qwen3', { layer_types: ['linear_attention', 'full_attention'] }],
   ['sliding_window', 'qwen2', { use_sliding_window: true, sliding_window: null }],
   ['vocab_size', 'llama', { vocab_size: 1e12 }],
@@ -103,7 +126,8 @@ test.each<[field: string, name: string, changes: Json]>([
 
 test('an architecture that is not known is named, with those that are', () => {
   const message = fault(() => architectureOf({ architectures: ['GrokForCausalLM'] }));
-  expect(message).toMatch(/"GrokForCausalLM" is not supported; supported are .*LlamaForCausalLM/);
+  expect(message).toMatch(/"GrokForCausalLM" is not supported; supported are Bert, .*Llama.*alone/);
+  expect(fault(() => architectureOf({ architectures: ['T5EncoderModel'] }))).toMatch(/export the model \(optimum-cli/);
   expect(fault(() => architectureOf({ architectures: ['constructor'] }))).toContain('not supported');
   expect(fault(() => architectureOf('llama'))).toContain('architectures');
   expect(architectureOf({ model_type: 'llama' })).toBe(architectureOf({ architectures: ['LlamaForCausalLM'] }));

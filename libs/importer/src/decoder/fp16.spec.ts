@@ -21,10 +21,10 @@ import {
 } from '../testing/decoders.js';
 
 /**
- * The largest logits are between 2 and 4, where 16-bit floats lie 2^-9 apart, and every layer rounds on the way: 0.0034
- * (qwen3) was the largest difference from PyTorch's 32 bits. A cache that is read wrongly costs 0.1 and more.
+ * The largest logits are between 2 and 4, where 16-bit floats lie 2^-9 apart, and every layer rounds on the way: 0.011
+ * (gemma3, of seven layers) was the largest difference from PyTorch's 32 bits. A cache that is read wrongly costs 0.1 and more.
  */
-const TOLERANCE = 2 ** -7;
+const TOLERANCE = 2 ** -6;
 /** Between ways of computing the same thing: sums in another order, here and there rounded to the neighbour. 0.00085 was seen. */
 const ROUNDING = 2 ** -8;
 

@@ -1,5 +1,5 @@
 /**
- * One graph for every decoder of the Llama family, made for continuous batching:
+ * One graph for every decoder of the table of architectures, made for continuous batching:
  *
  *   input_ids, position_ids   int64 [batch, sequence]   new tokens, padded on the right
  *   seqlens_k                 int32 [batch]             tokens in the cache after this pass, padding included, less 1
@@ -8,7 +8,8 @@
  *                                                       least, with none TopK would divide by zero
  *   top_k                     int64 [1]                 candidates that are wanted of each
  *   log_sum_exp_indices       int64 [m]                 those of the n whose log_sum_exp is wanted; may be none
- *   rotary_lengths            int64 [batch]             with dynamic NTK only: tokens that the frequencies are made for
+ *   rotary_lengths            int64 [batch]             with dynamic NTK and longrope only: tokens that the frequencies are
+ *                                                       made for
  *   past_key_values.L.key     float32 [batch, kv_heads, capacity, head_dim], and .value; float16 with --dtype fp16
  *
  *   logits                    float32 [n, vocabulary]
@@ -18,60 +19,119 @@
  */
 
 import { GRAPH_VERSION, writeDecoderInfo } from '@shoal/models';
-import { GraphBuilder, type Model, type Value } from '@shoal/onnx';
+import { float, GraphBuilder, type Model, type Value } from '@shoal/onnx';
 import type { BuildRequest } from '../architectures/types.js';
 import type { Checkpoint } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 import type { Matrix } from '../matrix.js';
 import { Weights } from '../weights.js';
 import type { DecoderConfig } from './config.js';
-import { addNorm, attention, feedForward, norm, type Stack, type Traits } from './layer.js';
-import { rotaryTables } from './rotary.js';
+import { layers, paddedHead, type Stack } from './layer.js';
+import { rotaryReader } from './rotary.js';
+import type { Traits } from './traits.js';
 
-const EMBEDDING = 'model.embed_tokens.weight';
+/**
+ * Where the trunk is. Models for texts and images have it beside a part for images, and saved it in two ways
+ * (transformers before and since 4.52).
+ */
+export const TRUNKS = ['language_model.model', 'model.language_model', 'model'];
+const HEAD_NAMES = ['language_model.lm_head.weight', 'lm_head.weight'];
+export const HEADS = [/^(language_model\.)?lm_head\./];
 
-/** Frequencies that old versions of transformers saved; they follow from config.json. */
-const ROTARY_BUFFER = /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/;
+/** Frequencies that old versions of transformers saved, which follow from config.json; and the part for images. */
+export const NOT_READ = [
+  /\.rotary_emb\.(inv_freq|cos_cached|sin_cached)$/,
+  /^(model\.)?(vision_tower|multi_modal_projector)\./,
+];
 
 /** @throws ShoalError `model_invalid` naming the tensor that is missing or has the wrong shape */
 export function buildDecoder({ checkpoint, precision }: BuildRequest, config: DecoderConfig, traits: Traits): Model {
-  const { layers, hidden, vocabulary, maxContext, kvHeads, headDim } = config;
+  const { hidden, vocabulary, kvHeads } = config;
+  const { maxContext } = traits;
+  if (traits.bidirectional) {
+    throw invalid(
+      'config.json: use_bidirectional_attention is true: such a model makes embeddings, and generates no text',
+    );
+  }
   const g = new GraphBuilder({ name: traits.name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
-  const weights = new Weights(checkpoint);
+  const whole = new Weights(checkpoint);
+  const weights = whole.root(...TRUNKS);
   const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
   const positions = g.input('position_ids', 'int64', ['batch', 'sequence']);
-  const windows = Array.from({ length: layers }, (_, n) => Math.min(traits.windowOf(n) ?? maxContext, maxContext));
+  const cached = cachedAttention(g, config, traits);
   const stack: Stack = {
-    ...{ g, weights, precision, config, traits, windows },
-    lengths: g.input('seqlens_k', 'int32', ['batch']),
-    total: g.input('total_sequence_length', 'int32', [1]),
-    rotary: rotaryTables(g, config, positions),
+    ...{ g, weights, precision, config, traits, attend: cached.attend },
+    tables: rotaryReader(g, {
+      ...{ heads: config.heads + kvHeads, headDim: config.headDim, maxContext, positions },
+      lengths: () => g.input('rotary_lengths', 'int64', ['batch']),
+    }),
   };
   const wanted = g.input('logit_indices', 'int64', ['logits']);
 
-  const table = weights.matrix(EMBEDDING, vocabulary, hidden);
-  const embedded = precision.embedding(g, ids, EMBEDDING, table);
-  let residual = { sum: embedded, x: norm(stack, embedded, 'model.layers.0.input_layernorm.weight', hidden) };
-  for (let layer = 0; layer < layers; layer++) {
-    const prefix = `model.layers.${layer}`;
-    const attended = g.within(`${prefix}/attention`, () => attention(stack, residual.x, layer));
-    residual = addNorm(stack, residual.sum, attended, `${prefix}.post_attention_layernorm.weight`);
-    const grown = g.within(`${prefix}/mlp`, () => feedForward(stack, residual.x, layer));
-    const next = layer + 1 < layers ? `model.layers.${layer + 1}.input_layernorm.weight` : 'model.norm.weight';
-    residual = addNorm(stack, residual.sum, grown, next);
-  }
+  const table = weights.matrix('embed_tokens.weight', vocabulary, hidden);
+  const states = layers(stack, precision.embedding(g, ids, weights.name('embed_tokens.weight'), table));
 
-  const tokens = g.op('Reshape', [residual.x, g.ints([-1, hidden])]);
+  const tokens = g.op('Reshape', [states, g.ints([-1, hidden])]);
   const head = headOf(stack, checkpoint, table);
-  const logits = precision.head(g, g.op('Gather', [tokens, wanted], { axis: 0 }), head.name, head.weight);
-  addOutputs(g, logits, vocabulary);
-  weights.ignore(ROTARY_BUFFER);
+  const product = precision.head(g, g.op('Gather', [tokens, wanted], { axis: 0 }), head.name, head.weight);
+  addOutputs(g, boundLogits(g, product, traits), vocabulary);
+  whole.ignore(...NOT_READ);
   writeDecoderInfo(g.metadata, {
-    ...{ graph: GRAPH_VERSION, layers, kvHeads, headDim, vocabulary, maxContext },
-    window: Math.max(...windows),
+    ...{ graph: GRAPH_VERSION, layers: config.layers, kvHeads, headDim: paddedHead(config), vocabulary, maxContext },
+    window: Math.max(...cached.windows),
+    recomputedBeyond: recomputedBeyond(config, traits),
     eosTokenIds: [...config.eosTokenIds],
   });
   return g.build();
+}
+
+/** Where keys and values of a text change from its first token on: longrope's long factors. */
+function recomputedBeyond({ layers }: DecoderConfig, { layer, maxContext }: Traits): number | null {
+  const bounds = Array.from({ length: layers }, (_, n) => layer(n).rotary?.long?.beyond ?? maxContext);
+  const bound = Math.min(...bounds);
+  return bound < maxContext ? bound : null;
+}
+
+/**
+ * GroupQueryAttention takes several new tokens in several rows that have different pasts only as a windowed cache
+ * (sliding_window_cache) that is told of a first prompt (total_sequence_length = sequence): it then takes each row's past
+ * from seqlens_k. The window is the longest context where the layer has none. Its own rotary embedding would count
+ * positions from 0 in that mode, so it stands before it.
+ */
+function cachedAttention(g: GraphBuilder, config: DecoderConfig, traits: Traits) {
+  const { heads, kvHeads, headDim } = config;
+  const { maxContext } = traits;
+  const lengths = g.input('seqlens_k', 'int32', ['batch']);
+  const total = g.input('total_sequence_length', 'int32', [1]);
+  const windows = Array.from({ length: config.layers }, (_, n) =>
+    Math.min(traits.layer(n).window ?? maxContext, maxContext),
+  );
+  const shape = ['batch', kvHeads, 'capacity', paddedHead(config)];
+  const attributes = {
+    num_heads: heads,
+    kv_num_heads: kvHeads,
+    sliding_window_cache: 1,
+    scale: float(traits.attentionScale ?? 1 / Math.sqrt(headDim)),
+    ...(traits.attentionCap !== undefined && { softcap: float(traits.attentionCap) }),
+  };
+  const attend = (qkv: Value, layer: number): Value => {
+    const past = (kind: 'key' | 'value') => g.input(`past_key_values.${layer}.${kind}`, 'float32', shape);
+    const inputs = [qkv, '', '', past('key'), past('value'), lengths, total];
+    const [attended = '', key = '', value = ''] = g.contrib('GroupQueryAttention', inputs, 3, {
+      ...attributes,
+      local_window_size: windows[layer]!,
+    });
+    g.output(`present.${layer}.key`, key, 'float32', shape);
+    g.output(`present.${layer}.value`, value, 'float32', shape);
+    return attended;
+  };
+  return { windows, attend };
+}
+
+export function boundLogits(g: GraphBuilder, product: Value, { logitDivisor, logitCap: cap }: Traits): Value {
+  const logits = logitDivisor === 1 ? product : g.op('Div', [product, g.scalar(logitDivisor)]);
+  if (cap === undefined) return logits;
+  return g.op('Mul', [g.op('Tanh', [g.op('Div', [logits, g.scalar(cap)])]), g.scalar(cap)]);
 }
 
 interface Head {
@@ -80,15 +140,19 @@ interface Head {
 }
 
 /** The matrix that turns a token's state into logits: the embedding where they are tied, as `table` is then stored once. */
-function headOf({ weights, config: { tied, vocabulary, hidden } }: Stack, checkpoint: Checkpoint, table: Matrix): Head {
-  const name = 'lm_head.weight';
-  if (!tied) return { name, weight: weights.matrix(name, vocabulary, hidden) };
+export function headOf(
+  { weights, config: { tied, vocabulary, hidden } }: Stack,
+  checkpoint: Checkpoint,
+  table: Matrix,
+): Head {
+  const name = HEAD_NAMES.find((candidate) => checkpoint.has(candidate)) ?? 'lm_head.weight';
+  if (!tied) return { name, weight: checkpoint.matrix(name, vocabulary, hidden) };
   if (checkpoint.has(name)) {
-    const own = weights.matrix(name, vocabulary, hidden).read();
+    const own = checkpoint.matrix(name, vocabulary, hidden).read();
     const same = table.read().every((value, at) => value === own[at]);
     if (!same) throw invalid(`config.json: tie_word_embeddings is true, but ${name} is not the embedding`);
   }
-  return { name: EMBEDDING, weight: table };
+  return { name: weights.name('embed_tokens.weight'), weight: table };
 }
 
 function addOutputs(g: GraphBuilder, logits: Value, vocabulary: number): void {

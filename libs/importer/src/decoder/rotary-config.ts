@@ -1,11 +1,13 @@
 /** How positions turn into angles, read from config.json: `rope_parameters` (new) or `rope_theta` and `rope_scaling` (old). */
 import { z } from 'zod';
-import { size } from '../config-fields.js';
+import { MAX_CONTEXT, size } from '../config-fields.js';
 import { invalid } from '../invalid.js';
 
 export interface Rotary {
-  /** Radians per position, for each of the headDim / 2 pairs of numbers. */
+  /** Radians per position of each pair of numbers that is turned; a head's numbers behind those stay as they are. */
   readonly frequencies: Float32Array;
+  /** What stands for them in texts of more than `beyond` tokens, from the first token on (longrope). */
+  readonly long?: { readonly beyond: number; readonly frequencies: Float32Array };
   /** Cosines and sines are multiplied by it: YaRN sharpens attention as it stretches positions. */
   readonly scale: number;
   /** Where frequencies fall as the text gets longer than `from` tokens (dynamic NTK). */
@@ -14,8 +16,10 @@ export interface Rotary {
 
 const ratio = z.number().positive();
 
+const part = z.number().positive().max(1);
+
 /** Strict, since parameters by layer type, or of a kind that is not known, would otherwise read as none. */
-const Parameters = z.strictObject({
+export const RotaryParameters = z.strictObject({
   rope_type: z.string().nullish(),
   type: z.string().nullish(),
   rope_theta: ratio.nullish(),
@@ -29,39 +33,67 @@ const Parameters = z.strictObject({
   truncate: z.boolean().nullish(),
   low_freq_factor: ratio.nullish(),
   high_freq_factor: ratio.nullish(),
-  partial_rotary_factor: z.literal(1, { error: 'only 1 is supported' }).nullish(),
+  partial_rotary_factor: part.nullish(),
+  short_factor: z.array(ratio).nullish(),
+  long_factor: z.array(ratio).nullish(),
 });
-type Parameters = z.output<typeof Parameters>;
+export type RotaryParameters = z.output<typeof RotaryParameters>;
 
 export const rotaryFields = {
   rope_theta: ratio.nullish(),
-  rope_scaling: Parameters.nullish(),
-  rope_parameters: Parameters.nullish(),
+  rope_scaling: RotaryParameters.nullish(),
+  rope_parameters: RotaryParameters.nullish(),
+  partial_rotary_factor: part.nullish(),
   original_max_position_embeddings: size.nullish(),
 };
 
-interface Fields {
+export interface RotaryFields {
   readonly rope_theta?: number | null | undefined;
-  readonly rope_scaling?: Parameters | null | undefined;
-  readonly rope_parameters?: Parameters | null | undefined;
+  readonly rope_scaling?: RotaryParameters | null | undefined;
+  readonly rope_parameters?: RotaryParameters | null | undefined;
+  readonly partial_rotary_factor?: number | null | undefined;
   readonly original_max_position_embeddings?: number | null | undefined;
   readonly max_position_embeddings: number;
 }
 
-/** transformers' default. */
-const THETA = 10_000;
+/** What an architecture knows of rotary embedding. */
+export interface RotarySupport {
+  /** Of `rope_theta`, where config.json has none. Default 10,000. */
+  readonly theta?: number;
+  /** Whether only a part of each head may be turned. */
+  readonly partial?: boolean;
+  /** Whether it computes a text anew where longrope's factors change. */
+  readonly longrope?: boolean;
+}
 
 /**
  * The frequencies that transformers computes, and the longest text that they are meant for.
  *
  * @throws ShoalError `model_invalid` naming the field that is missing or not supported
  */
-export function readRotary(fields: Fields, headDim: number): { rotary: Rotary; maxContext: number } {
+export function readRotary(
+  fields: RotaryFields,
+  headDim: number,
+  support: RotarySupport = {},
+): { rotary: Rotary; maxContext: number } {
+  const read = rotaryOf(fields, headDim, support);
+  if (read.maxContext <= MAX_CONTEXT) return read;
+  throw invalid(
+    `config.json: a context of ${read.maxContext} tokens: at most ${MAX_CONTEXT} are supported (max_position_embeddings)`,
+  );
+}
+
+function rotaryOf(
+  fields: RotaryFields,
+  headDim: number,
+  { theta: usual = 10_000, partial = false, longrope = false }: RotarySupport,
+): { rotary: Rotary; maxContext: number } {
   const where = fields.rope_parameters ? 'rope_parameters' : 'rope_scaling';
-  const parameters: Parameters = fields[where] ?? {};
+  const parameters: RotaryParameters = fields[where] ?? {};
   const type = parameters.rope_type ?? parameters.type ?? 'default';
-  const theta = parameters.rope_theta ?? fields.rope_theta ?? THETA;
-  const plain = Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+  const theta = parameters.rope_theta ?? fields.rope_theta ?? usual;
+  const rotated = rotatedOf(parameters.partial_rotary_factor ?? fields.partial_rotary_factor ?? 1, headDim, partial);
+  const plain = Float64Array.from({ length: rotated / 2 }, (_, i) => theta ** ((-2 * i) / rotated));
   const context = fields.max_position_embeddings;
   const original = fields.original_max_position_embeddings ?? parameters.original_max_position_embeddings ?? context;
   const needed = (name: 'factor' | 'low_freq_factor' | 'high_freq_factor'): number => {
@@ -99,11 +131,56 @@ export function readRotary(fields: Fields, headDim: number): { rotary: Rotary; m
         maxContext: context,
       };
     }
-    default:
-      throw invalid(
-        `config.json: ${where}.rope_type ${JSON.stringify(type)} is not supported; supported are default, linear, dynamic, yarn and llama3`,
-      );
+    case 'longrope':
+      if (!longrope) break;
+      return { rotary: longRotary(plain, where, parameters, context, original), maxContext: context };
   }
+  throw invalid(
+    `config.json: ${where}.rope_type ${JSON.stringify(type.slice(0, 60))} is not supported; supported are default, linear, dynamic, yarn and llama3` +
+      (longrope ? ', longrope' : ''),
+  );
+}
+
+/** How many numbers of a head are turned. */
+function rotatedOf(factor: number, headDim: number, partial: boolean): number {
+  if (factor !== 1 && !partial) {
+    throw invalid(
+      `config.json: partial_rotary_factor is ${factor}: this architecture turns whole heads, so only 1 is supported`,
+    );
+  }
+  const rotated = Math.floor(headDim * factor);
+  if (rotated >= 2 && rotated % 2 === 0) return rotated;
+  throw invalid(
+    `config.json: ${rotated} of ${headDim} numbers of a head would be turned (partial_rotary_factor): an even number must be`,
+  );
+}
+
+/** Each frequency has a factor of its own, in long texts another one than in short ones (arxiv.org/abs/2402.13753). */
+function longRotary(
+  plain: Float64Array,
+  where: string,
+  { short_factor, long_factor, attention_factor, factor }: RotaryParameters,
+  context: number,
+  original: number,
+): Rotary {
+  const by = (name: string, factors: readonly number[] | null | undefined) => {
+    if (factors?.length === plain.length) return Float32Array.from(plain, (frequency, i) => frequency / factors[i]!);
+    throw invalid(
+      `config.json: ${where}.${name} must be a list of ${plain.length} numbers, one for each pair that is turned`,
+    );
+  };
+  const stretched = factor ?? context / original;
+  const scale = attention_factor ?? (stretched <= 1 ? 1 : Math.sqrt(1 + Math.log(stretched) / Math.log(original)));
+  if (!Number.isFinite(scale)) {
+    throw invalid(
+      `config.json: original_max_position_embeddings is ${original}, from which no ${where}.attention_factor follows`,
+    );
+  }
+  return {
+    frequencies: by('short_factor', short_factor),
+    long: { beyond: original, frequencies: by('long_factor', long_factor) },
+    scale,
+  };
 }
 
 /** Long waves are stretched by `factor`, short ones kept, those between blended (arxiv.org/abs/2309.00071, section 3.2). */
@@ -112,7 +189,7 @@ function yarn(
   theta: number,
   original: number,
   factor: number,
-  { beta_fast, beta_slow, truncate }: Parameters,
+  { beta_fast, beta_slow, truncate }: RotaryParameters,
 ): Float64Array {
   const dim = 2 * plain.length;
   // The pair of numbers whose wave turns `rotations` times in the original context.
@@ -126,7 +203,7 @@ function yarn(
   });
 }
 
-function attentionFactor(factor: number, { attention_factor, mscale, mscale_all_dim }: Parameters): number {
+function attentionFactor(factor: number, { attention_factor, mscale, mscale_all_dim }: RotaryParameters): number {
   const of = (weight: number) => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1);
   return attention_factor ?? (mscale && mscale_all_dim ? of(mscale) / of(mscale_all_dim) : of(1));
 }

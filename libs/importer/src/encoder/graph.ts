@@ -106,6 +106,37 @@ export class EncoderGraph {
     return g.op('Gather', [x, g.op('Gather', [this.#tokens, g.scalar(0, 'int64')], { axis: 1 })]);
   }
 
+  /** [batch, width]: of each text's last token, or of its last that is not `skipped`, where it has one. */
+  last(x: Value, width: number, skipped?: number): Value {
+    const { g } = this;
+    const [rows = ''] = this.rows(x, 1, width);
+    const counted = skipped === undefined ? this.#mask : g.op('Mul', [this.#mask, this.#areNot(skipped)]);
+    const places = g.op('Mul', [counted, g.op('Add', [this.columns, g.scalar(1, 'int64')])]);
+    return g.op('GatherND', [rows, g.op('ArgMax', [places], { axis: 1, keepdims: 1 })], { batch_dims: 1 });
+  }
+
+  /** 1 for every token but `id`. */
+  #areNot(id: number): Value {
+    const { g } = this;
+    return g.op('Cast', [g.op('Not', [g.op('Equal', [this.ids, g.scalar(id, 'int64')])])], { to: INT64 });
+  }
+
+  /** [batch, 1, sequence, sequence], to be added to scores: 0 where query and key are at most `reach` apart, and the key is no padding. */
+  nearby(reach: number): Value {
+    const { g, columns } = this;
+    const distance = g.op('Sub', [
+      g.op('Unsqueeze', [columns, g.ints([0])]),
+      g.op('Unsqueeze', [columns, g.ints([1])]),
+    ]);
+    const far = g.op('Greater', [g.op('Abs', [distance]), g.scalar(reach, 'int64')]);
+    return g.op('Where', [g.op('Unsqueeze', [far, g.ints([0, 1])]), g.scalar(HIDDEN), this.padding]);
+  }
+
+  /** Tokens of each text, [batch]. */
+  get lengths(): Value {
+    return this.g.op('ReduceSum', [this.#mask, this.g.ints([1])], { keepdims: 0 });
+  }
+
   /** [batch, width] */
   mean(x: Value, width: number): Value {
     const { g } = this;
@@ -172,6 +203,7 @@ export class EncoderGraph {
 
 /** `TensorProto.DataType` */
 export const FLOAT32 = 1;
+export const INT32 = 6;
 export const BOOL = 9;
 export const INT64 = 7;
 

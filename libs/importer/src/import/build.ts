@@ -1,11 +1,13 @@
 /** One variant of a model: from the folder to an ONNX file. Runs in a thread of its own (`build-thread.ts`). */
 import { join } from 'node:path';
 import { saveModel } from '@shoal/onnx';
-import { architectureOf, buildModel } from '../architectures/table.js';
+import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { takeExport } from '../exports/take.js';
-import { precisionOf } from '../precision/dtype.js';
+import { ORIGINS_KEY } from '../origins.js';
+import { KEPT, precisionOf } from '../precision/dtype.js';
 import { readSentenceModules } from '../sentence/modules.js';
+import { purposeOf } from './purpose.js';
 import { readJson } from './source-files.js';
 import { storeNarrow } from './store-narrow.js';
 
@@ -26,16 +28,16 @@ export function buildVariant({ folder, exported, dtype, path }: BuildOrder): rea
     saveModel(model, path);
     return changes;
   }
-  const config = readJson(folder, 'config.json');
-  const { task } = architectureOf(config);
+  const { config, task, judge } = purposeOf(folder);
   const model = buildModel({
     config,
     generationConfig: readJson(folder, 'generation_config.json'),
     checkpoint: openCheckpoint(folder),
     precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
     sentence: task === 'feature-extraction' ? readSentenceModules(folder) : undefined,
+    judge,
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.
-  saveModel(dtype === 'fp32' ? storeNarrow(model) : model, path);
-  return [];
+  saveModel(dtype === 'fp32' || dtype.startsWith(KEPT) ? storeNarrow(model) : model, path);
+  return model.metadata.get(ORIGINS_KEY)?.split('\n') ?? [];
 }

@@ -1,14 +1,15 @@
 /** Looks at a folder and decides what to make of it, before anything is written. */
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeIssue, ShoalError, ShoalJson } from '@shoal/contracts';
+import { ShoalError, type ShoalJson } from '@shoal/contracts';
 import { z } from 'zod';
-import { architectureOf } from '../architectures/table.js';
 import type { Architecture } from '../architectures/types.js';
-import { fileIn, openCheckpoint } from '../checkpoint.js';
+import { openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
 import { invalid } from '../invalid.js';
+import { originsOf } from '../origins.js';
 import { readSentenceModules } from '../sentence/modules.js';
+import { purposeOf } from './purpose.js';
 import {
   explainNothing,
   refuseAdapter,
@@ -16,6 +17,7 @@ import {
   refuseVocabularyAlone,
   refuseWithoutTokenizer,
 } from './refusals.js';
+import { readShoal } from './shoal-json.js';
 import { namesIn, onnxFilesIn, readJson } from './source-files.js';
 
 export type ImportTask = Architecture['task'];
@@ -28,6 +30,8 @@ export interface FoundCheckpoint {
   readonly task: ImportTask;
   readonly parameters: number;
   readonly bytes: number;
+  /** What quantised matrices are, in words; empty where none is. */
+  readonly origins: readonly string[];
   /** What holds the weights, relative to the folder. */
   readonly files: readonly string[];
 }
@@ -67,10 +71,12 @@ export function inspect(folder: string): Inspected {
     return { ...inspectExports(folder, exported), shoal, notes: [] };
   }
   try {
-    return { ...inspectCheckpoint(folder, names), shoal, notes: leftAside(exported) };
+    const { found, notes, template } = inspectCheckpoint(folder, names, shoal);
+    const own = template === undefined ? shoal : { ...shoal, pair_template: template };
+    return { found, shoal: own, notes: [...notes, ...leftAside(exported)] };
   } catch (error) {
     // The architecture may be one that only another tool can export.
-    const unknown = error instanceof ShoalError && /^config\.json: architectures: /.test(error.message);
+    const unknown = error instanceof ShoalError && /^config\.json: the architecture /.test(error.message);
     if (!unknown || exported.length === 0) throw error;
     return { ...inspectExports(folder, exported), shoal, notes: [error.message] };
   }
@@ -81,10 +87,12 @@ function leftAside(exported: readonly string[]): string[] {
   return [`${exported[0]} is left aside: the graph that is built from the checkpoint is the faster one`];
 }
 
-function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspected, 'found'> {
-  const config = readJson(folder, 'config.json');
-  if (config === undefined) throw invalid('config.json is missing: it says which architecture the weights are of');
-  const { task } = architectureOf(config);
+function inspectCheckpoint(
+  folder: string,
+  names: readonly string[],
+  shoal: ShoalJson,
+): Pick<Inspected, 'found' | 'notes'> & { readonly template: string | undefined } {
+  const { config, task, template, notes } = purposeOf(folder, shoal);
   const named = Named.parse(config);
   const architecture = named.architectures?.[0] ?? named.model_type ?? '';
   refuseWithoutTokenizer(names);
@@ -99,7 +107,8 @@ function inspectCheckpoint(folder: string, names: readonly string[]): Pick<Inspe
     (sum, { parameters: n }) => sum + n,
     0,
   );
-  return { found: { kind: 'checkpoint', architecture, task, parameters, bytes, files } };
+  const origins = originsOf(checkpoint);
+  return { found: { kind: 'checkpoint', architecture, task, parameters, bytes, origins, files }, notes, template };
 }
 
 /** `openCheckpoint` has checked the index. */
@@ -122,12 +131,4 @@ function inspectExports(folder: string, exported: readonly string[]): Pick<Inspe
     throw invalid(`${folder} has several ONNX files (${unknown.join(', ')}): call the one to import model.onnx`);
   }
   return { found: { kind: 'export', files: [{ path: only, dtype: 'fp32' }] } };
-}
-
-function readShoal(folder: string): ShoalJson {
-  if (!fileIn(folder, 'shoal.json')) return {};
-  const parsed = ShoalJson.safeParse(readJson(folder, 'shoal.json'), { error: describeIssue });
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw invalid(`shoal.json: ${issue?.path.join('.')}: ${issue?.message}`);
 }

@@ -1,9 +1,10 @@
 /** What to make of what was found: which variants, under which names, from which files; and how to say it. */
 import { lstatSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
+import { ShoalError } from '@shoal/contracts';
 import { loadModel, readSignature } from '@shoal/onnx';
 import { invalid } from '../invalid.js';
-import { precisionOf } from '../precision/dtype.js';
+import { KEPT, precisionOf } from '../precision/dtype.js';
 import type { FoundCheckpoint, FoundExport, ImportTask, Inspected } from './inspect.js';
 import { megabytes } from './megabytes.js';
 
@@ -43,7 +44,15 @@ export function choose(folder: string, inspected: Inspected, dtypes: readonly st
 
 function chooseCheckpoint(found: FoundCheckpoint, task: ImportTask | undefined, dtypes: readonly string[]): Plan {
   const kind = found.task === 'text-generation' ? 'decoder' : 'encoder';
-  const names = new Set((dtypes.length === 0 ? ['fp32'] : dtypes).map((dtype) => precisionOf(dtype, kind).name));
+  const standard = found.origins.length === 0 ? 'fp32' : KEPT;
+  const names = new Set((dtypes.length === 0 ? [standard] : dtypes).map((dtype) => precisionOf(dtype, kind).name));
+  const kept = [...names].find((name) => name.startsWith(KEPT));
+  if (kept !== undefined && found.origins.length === 0) {
+    throw new ShoalError(
+      'invalid_request',
+      `--dtype ${kept} is for quantised checkpoints, and this one is none: take fp32`,
+    );
+  }
   return {
     variants: [...names].map((name) => ({ name, file: fileOf(name), exported: undefined })),
     // Whether a classifier of texts ranks or classifies depends on its classes, which the loader counts.
@@ -103,6 +112,7 @@ export function describe({ found, notes }: Inspected, plan: Plan, folder: string
   const names = plan.variants.map(({ name, exported }) => (exported === undefined ? name : `${name} from ${exported}`));
   return [
     `Found ${what} in ${folder}`,
+    ...(found.kind === 'checkpoint' ? found.origins.map((origin) => `  ${origin}`) : []),
     ...notes.map((note) => `  ${note}`),
     `Writing ${names.join(', ')} to ${target}`,
   ];

@@ -3,9 +3,13 @@ import { ShoalError } from '@shoal/contracts';
 import { blockWeights } from './blocks.js';
 import { float16 } from './float16.js';
 import { float32 } from './float32.js';
+import { keepBlocks } from './kept.js';
 import type { BlockFormat } from './quantise-blocks.js';
 import { rowInt8 } from './rows.js';
 import type { Precision } from './types.js';
+
+/** The dtype of checkpoints that are quantised already: what was rounded stays as it is, and nothing else is rounded. */
+export const KEPT = 'kept';
 
 /** Decoders read each weight for one token at a time, encoders for many: they gain from different formats. */
 export type GraphKind = 'decoder' | 'encoder';
@@ -13,9 +17,9 @@ export type GraphKind = 'decoder' | 'encoder';
 const BLOCKS = [16, 32, 64, 128, 256] as const;
 
 const GRAMMAR =
-  'fp32, fp16, int8 or int4; int8 and int4 may go on with -b16, -b32, -b64, -b128 or -b256 (weights that share a scale), ' +
-  '-asym (a zero point for each block), -h8 (8 bits for embedding and head) and, int4 only, -l0 (activations stay floats): int4-b128, ' +
-  'int4-b32-asym';
+  'fp32, fp16, int8, int4 or kept (the bits that a quantised checkpoint came in); int8 and int4 may go on with -b16, -b32, -b64, ' +
+  '-b128 or -b256 (weights that share a scale), -asym (a zero point for each block), -h8 (8 bits for embedding and head), int4 and ' +
+  'kept with -l0 (activations stay floats): int4-b128, int4-b32-asym';
 
 interface Options {
   block?: BlockFormat['block'];
@@ -26,7 +30,8 @@ interface Options {
 
 /**
  * The precision that a dtype names, for example `int4-b128-asym`. Without options int8 is blocks of 32 for decoders and
- * DynamicQuantizeMatMul for encoders, int4 blocks of 32.
+ * DynamicQuantizeMatMul for encoders, int4 blocks of 32. Matrices that came in blocks of as many bits, or fewer, stay as they are;
+ * fp32 and fp16 make floats of them.
  *
  * @throws ShoalError `invalid_request` with what can be said
  */
@@ -34,19 +39,25 @@ export function precisionOf(dtype: string, kind: GraphKind): Precision {
   const [base, ...parts] = dtype.split('-');
   if (base === 'fp32' && parts.length === 0) return float32;
   if (base === 'fp16' && parts.length === 0) return float16;
-  if (base !== 'int8' && base !== 'int4') throw unknown(dtype);
+  if (base !== KEPT && base !== 'int8' && base !== 'int4') throw unknown(dtype);
   const options = readOptions(dtype, parts);
+  const accuracyLevel = options.level ?? 4;
+  if (base === KEPT) {
+    if (Object.keys(options).some((option) => option !== 'level')) throw unknown(dtype);
+    return keepBlocks({ ...float32, name: nameOf(KEPT, options) }, { bits: 8, accuracyLevel });
+  }
   if (base === 'int8' && options.level === 0) throw slow(dtype);
   if (base === 'int8' && kind === 'encoder' && parts.length === 0) return rowInt8(base);
   const bits = base === 'int8' ? 8 : 4;
-  return blockWeights({
+  const rounded = blockWeights({
     name: nameOf(base, options),
     bits,
     headBits: options.headBits ?? bits,
     block: options.block ?? 32,
     symmetric: options.asymmetric !== true,
-    accuracyLevel: options.level ?? 4,
+    accuracyLevel,
   });
+  return keepBlocks(rounded, { bits, accuracyLevel });
 }
 
 function readOptions(dtype: string, parts: readonly string[]): Options {

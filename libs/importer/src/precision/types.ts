@@ -22,6 +22,9 @@ export interface Precision {
    */
   head(g: GraphBuilder, x: Value, name: string, weight: Matrix): Value;
 
+  /** Whether `linear` multiplies by the blocks that this matrix came in; left out: never. */
+  keeps?(weight: Matrix): boolean;
+
   /** The last step: from the model that was built, in 32-bit floats but for its weights, to the one that is saved. */
   finish?(model: Model): Model;
 }

@@ -1,6 +1,6 @@
 /** Pooling and the modules behind it as part of a graph: from token vectors to `sentence_embedding`. */
 import { dataOf, float, GraphBuilder, type Model, type Value } from '@shoal/onnx';
-import { BOOL, FLOAT32, HIDDEN } from '../encoder/graph.js';
+import { BOOL, FLOAT32, HIDDEN, INT32 } from '../encoder/graph.js';
 import { invalid } from '../invalid.js';
 import { float32 } from '../precision/float32.js';
 import { Weights } from '../weights.js';
@@ -10,7 +10,6 @@ import type { DenseActivation, SentenceModules, SentenceStep } from './modules.j
 const LEAST_LENGTH = 1e-12;
 /** Of PyTorch's LayerNorm. */
 const EPSILON = 1e-5;
-const INT32 = 6;
 
 /**
  * Changes `model`, whose output is token vectors [batch, sequence, width] and which has an input `attention_mask`: the output

@@ -8,6 +8,7 @@ import type { Runtime, Session } from '@shoal/onnxruntime';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { float32 } from '../precision/float32.js';
+import type { Precision } from '../precision/types.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 
@@ -19,7 +20,13 @@ export interface Loaded {
 /** Checkpoints of the family, with PyTorch's answers beside them. */
 export const DECODERS = [
   ...['llama', 'llama-tied', 'llama-bias', 'llama-linear', 'llama-dynamic', 'llama-yarn', 'llama-llama3'],
-  ...['mistral', 'qwen2', 'qwen3'],
+  ...['mistral', 'qwen2', 'qwen3', 'gemma2', 'gemma3', 'gemma3-linear', 'gemma3-conditional'],
+  ...['phi3', 'phi3-partial', 'phi3-longrope', 'olmo2', 'granite', 'smollm3', 'smollm3-layers'],
+];
+
+/** Those that have their config.json in the spelling of older versions of transformers too, as `config.hub.json`. */
+export const OLD_SPELLINGS = [
+  ...['gemma2', 'gemma3', 'gemma3-linear', 'phi3', 'phi3-longrope', 'olmo2', 'granite', 'smollm3'],
 ];
 
 /** A text, the logits after it, and how PyTorch goes on greedily. */
@@ -46,13 +53,21 @@ export function checkpoint(name: string, file = ''): string {
   return `test/fixtures/checkpoints/${name}/${file}`;
 }
 
+export type Json = Readonly<Record<string, unknown>>;
+
+export function configOf(name: string): Json {
+  return readJson<Json>(checkpoint(name, 'config.json'));
+}
+
+/** A fixture's graph; `changes` are fields of its config.json. */
+export function build(name: string, changes: Json = {}, precision: Precision = float32): Model {
+  const opened = openCheckpoint(pathOf(checkpoint(name)));
+  return buildModel({ config: { ...configOf(name), ...changes }, checkpoint: opened, precision });
+}
+
 /** A fixture, built with 32-bit floats; `edit` may change the model before it is loaded. */
 export async function load(runtime: Runtime, name: string, edit: (model: Model) => void = () => {}): Promise<Loaded> {
-  const model = buildModel({
-    config: readJson(checkpoint(name, 'config.json')),
-    checkpoint: openCheckpoint(pathOf(checkpoint(name))),
-    precision: float32,
-  });
+  const model = build(name);
   edit(model);
   return { session: await runtime.createSession(serialiseModel(model)), info: decoderInfoOf(model)! };
 }

@@ -1,11 +1,13 @@
 /** A checkpoint as it is served once it is imported: tokenizer, graph, pooling, scores. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { WireOutput } from '@shoal/contracts';
 import { createModelFace, loadRunner, type Model, openRepository, sessionModel } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { buildVariant } from '../import/build.js';
+import { inspect } from '../import/inspect.js';
+import { choose } from '../import/plan.js';
 import { copyFiles, keptFiles } from '../import/source-files.js';
 import { moduleFolders } from '../sentence/modules.js';
 
@@ -24,10 +26,13 @@ export interface Answer {
 /** Without the trials of an import, which take seconds. */
 export async function serve(runtime: Runtime, folder: string, dtype = 'fp32'): Promise<Served> {
   const root = mkdtempSync(join(tmpdir(), 'shoal-served-'));
-  const version = join(root, basename(folder), '1');
+  const version = join(root, 'model', '1');
+  const inspected = inspect(folder);
+  const { task } = choose(folder, inspected, []);
   mkdirSync(join(version, 'onnx'), { recursive: true });
   await copyFiles(folder, version, keptFiles(folder, moduleFolders(folder)));
   buildVariant({ folder, exported: undefined, dtype, path: join(version, 'onnx', 'model.onnx') });
+  writeFileSync(join(version, 'shoal.json'), JSON.stringify({ task, ...inspected.shoal }));
   const { models, problems } = await openRepository(root);
   if (problems[0] !== undefined) throw new Error(problems[0].message);
   const model = models[0]!;

@@ -20,6 +20,8 @@ const DecoderInfo = z.object({
   maxContext: count,
   /** How many tokens, itself included, a token sees at most; `maxContext` where a layer sees all. */
   window: count,
+  /** Keys and values of texts of more tokens are others from the first token on (longrope); null: they never are. */
+  recomputedBeyond: count.nullable().default(null),
   /** Any of them ends a text. */
   eosTokenIds: z.array(z.int().min(0)),
 });

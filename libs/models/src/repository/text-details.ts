@@ -43,6 +43,7 @@ export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFile
     pooling: shoal.pooling === undefined ? (sentence?.pooling ?? ['mean']) : [shoal.pooling],
     // Without sentence-transformers files: unit length, as clients of OpenAI's API expect.
     normalize: shoal.normalize ?? sentence?.normalize ?? true,
+    pairTemplate: shoal.pair_template ?? null,
     scoreFunction: scoreFunction(files, task === 'feature-extraction' ? 0 : classCount(config, graph)),
     prompts: sentence?.prompts ?? NO_PROMPTS,
     lowerCase: sentence?.lowerCase ?? false,

@@ -32,7 +32,7 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const request = checkRequest({ element: RerankInput, parameters: RerankParameters }, input, parameters);
   const { truncate, prompt_name, top_n, return_documents, function_to_apply } = request.parameters;
   const { tokenizer, details, vocabSize } = textModel(api);
-  const { maxTokens, truncationSide: side, scoreFunction } = details;
+  const { maxTokens, truncationSide: side, scoreFunction, pairTemplate } = details;
   const resolved: Resolved = {
     ...(top_n !== undefined && { top_n }),
     return_documents,
@@ -41,7 +41,7 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const prompt = promptOf(details, prompt_name);
   const queries = request.elements.map((element) => queryOf(element, prompt));
   checkCount(queries.reduce((sum, query) => sum + query.documents.length, 0));
-  const encoded = await encodePairs(tokenizer, queries, { maxTokens, vocabSize, truncate, side });
+  const encoded = await encodePairs(tokenizer, queries, { maxTokens, vocabSize, truncate, side }, pairTemplate);
   const all = queries.flatMap((query) => query.documents.map(({ text }) => text));
   const documents = return_documents ? all : null;
   const items = documents === null ? encoded : encoded.map((item, i) => ({ ...item, text: documents[i]! }));

@@ -26,6 +26,7 @@ export function fakeModel(overrides: Partial<Model>): Model {
       firstPosition: 0,
       pooling: ['mean'],
       normalize: true,
+      pairTemplate: null,
       scoreFunction: 'softmax',
       prompts: { texts: new Map(), standard: null, pooled: true },
       lowerCase: false,

@@ -15,12 +15,14 @@ export interface Query {
 /** Most UTF-16 units of all pairs of a tokenizer that has to see each pair whole. */
 const MAX_PAIRED_LENGTH = 4 * 1024 * 1024;
 
-/** Rows in the order of the documents. Throws as `encodeTexts` does. */
+/** Rows in the order of the documents; `asked`: what a language model is asked of each. Throws as `encodeTexts` does. */
 export async function encodePairs(
   tokenizer: TextTokenizer,
   queries: readonly Query[],
   limits: TextLimits,
+  asked: string | null = null,
 ): Promise<TextItem[]> {
+  if (asked !== null) return encodeAsked(tokenizer, queries, limits, asked);
   const template = await tokenizer.pairTemplate();
   if (template === null) return encodeWhole(tokenizer, queries, limits);
   const { maxTokens, truncate, side = 'right' } = limits;
@@ -51,12 +53,48 @@ async function idsOf(
 }
 
 function encodeWhole(tokenizer: TextTokenizer, queries: readonly Query[], limits: TextLimits): Promise<TextItem[]> {
-  const faults: Fault[] = [];
-  const rows = queries.flatMap(({ path, text, documents }) => {
-    const length = documents.reduce((sum, document) => sum + text.length + document.text.length, 0);
-    if (length > MAX_PAIRED_LENGTH) faults.push({ path, message: 'is too long for so many documents' });
-    return documents.map((document) => ({ path: document.path, input: { text, text_pair: document.text } }));
+  checkPaired(queries, 0);
+  const rows = queries.flatMap(({ text, documents }) =>
+    documents.map((document) => ({ path: document.path, input: { text, text_pair: document.text } })),
+  );
+  return encodeTexts(tokenizer, rows, limits);
+}
+
+/** `beside`: UTF-16 units that each pair comes with. */
+function checkPaired(queries: readonly Query[], beside: number): void {
+  const faults = queries.flatMap(({ path, text, documents }): Fault[] => {
+    const length = documents.reduce((sum, document) => sum + text.length + document.text.length + beside, 0);
+    return length > MAX_PAIRED_LENGTH ? [{ path, message: 'is too long for so many documents' }] : [];
   });
   throwFaults(faults);
-  return encodeTexts(tokenizer, rows, limits);
+}
+
+/**
+ * A text in which words run into each other is tokenised whole, since tokens may reach over from one part to the next; but what
+ * comes behind the document, with which the question ends, is kept where the document is cut.
+ */
+async function encodeAsked(
+  tokenizer: TextTokenizer,
+  queries: readonly Query[],
+  limits: TextLimits,
+  template: string,
+): Promise<TextItem[]> {
+  checkPaired(queries, template.length);
+  const { maxTokens, truncate } = limits;
+  const [before, rest] = splitAt(template, '{query}');
+  const [between, after] = splitAt(rest, '{document}');
+  const end = await tokenizer.plainIds(after);
+  const rows = queries.flatMap(({ text, documents }) =>
+    documents.map((document) => ({ path: document.path, text: before + text + between + document.text })),
+  );
+  return encodeGroups(rows, limits, async ({ path, text }) => {
+    const ids = await idsOf(tokenizer, path, text, { ...limits, side: 'right' });
+    const kept = truncate ? ids.subarray(0, Math.max(0, maxTokens - end.length)) : ids;
+    return { kind: 'text', ids: Uint32Array.of(...kept, ...end) };
+  });
+}
+
+function splitAt(text: string, mark: string): readonly [before: string, after: string] {
+  const at = text.indexOf(mark);
+  return [text.slice(0, at), text.slice(at + mark.length)];
 }
