@@ -23,11 +23,14 @@ export interface BuilderOptions {
   readonly irVersion: number;
   /** Further domains, by version: `{ 'com.microsoft': 1 }`. */
   readonly domains?: Readonly<Record<string, number>>;
+  /** A constant that there is may be asked for again: its name is enough to know that the data are the same. */
+  readonly repeats?: boolean;
 }
 
 export class GraphBuilder {
   readonly #model: Model;
   readonly #shared = new Map<string, Value>();
+  readonly #repeats: boolean = false;
   readonly #counts = new Map<string, number>();
   #scope = '';
 
@@ -37,7 +40,8 @@ export class GraphBuilder {
       this.#model = from;
       return;
     }
-    const { name, opset, irVersion, domains = {} } = from;
+    const { name, opset, irVersion, domains = {}, repeats = false } = from;
+    this.#repeats = repeats;
     const graph: Graph = {
       name,
       nodes: [],
@@ -81,7 +85,11 @@ export class GraphBuilder {
   constant(name: string, type: OnnxType, dims: readonly number[], data: TensorData): Value {
     const { initializers } = this.#model.graph;
     const there = initializers.get(name);
-    if (there !== undefined && there.data !== data) throw new Error(`there are two constants ${name}`);
+    if (there !== undefined && there.data !== data) {
+      const same = there.type === type && there.dims.join() === dims.join();
+      if (!this.#repeats || !same) throw new Error(`there are two constants ${name}`);
+      return name;
+    }
     initializers.set(name, { type, dims, data });
     return name;
   }
