@@ -23,8 +23,8 @@ export interface Answer {
   readonly ids: readonly (readonly number[])[];
 }
 
-/** Without the trials of an import, which take seconds. */
-export async function serve(runtime: Runtime, folder: string, dtype = 'fp32'): Promise<Served> {
+/** Without the trials of an import, which take seconds. `shoal`: what shoal.json says beside. */
+export async function serve(runtime: Runtime, folder: string, dtype = 'fp32', shoal: object = {}): Promise<Served> {
   const root = mkdtempSync(join(tmpdir(), 'shoal-served-'));
   const version = join(root, 'model', '1');
   const inspected = inspect(folder);
@@ -32,7 +32,7 @@ export async function serve(runtime: Runtime, folder: string, dtype = 'fp32'): P
   mkdirSync(join(version, 'onnx'), { recursive: true });
   await copyFiles(folder, version, keptFiles(folder, moduleFolders(folder)));
   buildVariant({ folder, exported: undefined, dtype, path: join(version, 'onnx', 'model.onnx') });
-  writeFileSync(join(version, 'shoal.json'), JSON.stringify({ task, ...inspected.shoal }));
+  writeFileSync(join(version, 'shoal.json'), JSON.stringify({ task, ...inspected.shoal, ...shoal }));
   const { models, problems } = await openRepository(root);
   if (problems[0] !== undefined) throw new Error(problems[0].message);
   const model = models[0]!;

@@ -15,6 +15,8 @@ const Config = z.object({
     .nullish(),
   problem_type: z.string().nullish(),
   max_position_embeddings: z.int().min(1).nullish(),
+  /** The same in the words of GPT-2, which NomicBERT has. */
+  n_positions: z.int().min(1).nullish(),
   hidden_size: z.int().min(1).nullish(),
   vocab_size: z.int().min(1).nullish(),
   pad_token_id: z.int().nullish(),

@@ -53,7 +53,7 @@ export function textDetails(task: Task, shoal: ShoalJson, files: HuggingFaceFile
 
 function maxTokens(shoal: ShoalJson, files: HuggingFaceFiles, graph: Chosen, firstPosition: number): number {
   const fixed = graph.inputs.find((input) => input.name === 'input_ids')?.shape[1];
-  const positions = files.config.max_position_embeddings ?? null;
+  const positions = files.config.max_position_embeddings ?? files.config.n_positions ?? null;
   const hard = Math.min(
     typeof fixed === 'number' ? fixed : Number.POSITIVE_INFINITY,
     positions === null ? Number.POSITIVE_INFINITY : positions - firstPosition,
