@@ -151,6 +151,18 @@ test.each(['fp16', 'int8', 'int4'])('modules with weights as %s: a text alone is
   await served('st-dense-two', use, dtype);
 });
 
+test('a text or tokens of any length are cut at the beginning where the folder says so', async () => {
+  await served('st-truncate-left', async ({ answer }) => {
+    const [end] = (await answer('red orange honey')).ids;
+    const { ids } = await answer([`${'salt '.repeat(5000)}red orange honey`, { tokens: [...Array(99).keys()] }], {
+      truncate: true,
+    });
+    expect(ids[0]).toHaveLength(10);
+    expect(ids[0]!.slice(-4)).toEqual(end!.slice(-4));
+    expect(ids[1]).toEqual([89, 90, 91, 92, 93, 94, 95, 96, 97, 98]);
+  });
+});
+
 describe('prompts', () => {
   test('are chosen by name; an empty name is none, and another is refused with the names there are', async () => {
     await served('st-prompts', async ({ answer, model }) => {
