@@ -46,6 +46,8 @@ export {
   type ModelCard,
   ModelName,
   ModelSelector,
+  POOLINGS,
+  type Pooling,
   parseSelector,
   type SelectedModel,
   type ServedModel,

@@ -51,6 +51,10 @@ export function formatSelector({ name, version, variant }: SelectedModel): strin
   return `${name}${version === undefined ? '' : `@${version}`}${variant === undefined ? '' : `:${variant}`}`;
 }
 
+/** How the vectors of a text's tokens become one, by sentence-transformers' names; `last`: its `lasttoken`. */
+export const POOLINGS = ['cls', 'max', 'mean', 'mean_sqrt_len', 'weightedmean', 'last'] as const;
+export type Pooling = (typeof POOLINGS)[number];
+
 export const Limits = z.strictObject({
   /** Most rows of one micro-batch. 1 for a model that cannot be batched. */
   max_batch_size: z.int().min(1).max(4096).optional(),
@@ -74,7 +78,7 @@ export const ShoalJson = z.strictObject({
   /** variant name → ONNX file, relative to the folder. Left out: `onnx/model*.onnx` and `model*.onnx` are found. */
   variants: z.record(z.string().regex(new RegExp(`^${VARIANT}$`)), z.string()).optional(),
   default_variant: z.string().optional(),
-  pooling: z.enum(['mean', 'cls', 'last']).optional(),
+  pooling: z.enum(POOLINGS).optional(),
   normalize: z.boolean().optional(),
   /** What a language model that ranks documents is asked: its text, with `{query}` and behind that `{document}` in it. */
   pair_template: z
@@ -136,6 +140,10 @@ export interface ModelCard extends ListedModel {
   readonly joining: Joining | null;
   readonly labels?: readonly string[];
   readonly dimensions?: number;
+  /** Texts that are put before an input, by the name that `prompt_name` chooses them with. */
+  readonly prompts?: Readonly<Record<string, string>>;
+  /** The one of them that an input gets where no name is given; left out where it gets none. */
+  readonly default_prompt_name?: string;
   readonly inputs?: readonly TensorSpec[];
   readonly outputs?: readonly TensorSpec[];
   readonly example: {

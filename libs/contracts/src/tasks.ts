@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { listUpTo, mapOf } from './bounded.js';
 import { MAX_ITEMS } from './job.js';
+import { POOLINGS } from './model.js';
 import { listOf, requestObject, TokenIds } from './request.js';
 
 /** Most labels or outputs that a request may name. */
@@ -18,6 +19,16 @@ const truncate = z
   .describe(
     'True: a text that is longer than the model takes is cut; false: it is refused. A model may have `true` as its default.',
   );
+
+/** `prompt_name` of a request. */
+export const promptName = z
+  .string()
+  .optional()
+  .meta({
+    description:
+      "Name of one of the model's prompts (its card has them), which is put before each text. Its default where left out; an empty name: none.",
+    examples: ['query'],
+  });
 
 /** One text, a pair of texts, or token ids that are used as they are. */
 export const TextInput = z
@@ -52,7 +63,7 @@ export type TextClassificationOutput = readonly { readonly label: string; readon
 
 export const FeatureExtractionParameters = requestObject({
   pooling: z
-    .enum(['mean', 'cls', 'last', 'none'])
+    .enum([...POOLINGS, 'none'])
     .optional()
     .describe('How the vectors of tokens become one; `none` gives them all. As the model was trained where left out.'),
   normalize: z.boolean().optional().describe('Whether vectors have length 1. As the model was trained where left out.'),
@@ -61,6 +72,7 @@ export const FeatureExtractionParameters = requestObject({
     .min(1)
     .optional()
     .meta({ description: 'How many leading values of each vector to keep. All where left out.', examples: [64] }),
+  prompt_name: promptName,
   truncate,
 }).describe('Parameters of feature-extraction.');
 export type FeatureExtractionParameters = z.infer<typeof FeatureExtractionParameters>;
@@ -82,8 +94,9 @@ export const RerankParameters = requestObject({
   return_documents: z.boolean().default(false).describe('Whether each result has the text of its document.'),
   function_to_apply: z
     .enum(['sigmoid', 'none'])
-    .default('sigmoid')
-    .describe("What makes scores of the model's logits."),
+    .optional()
+    .describe("What makes scores of the model's logits. As its configuration says where left out: sigmoid mostly."),
+  prompt_name: promptName,
   truncate,
 }).describe('Parameters of rerank.');
 export type RerankParameters = z.infer<typeof RerankParameters>;

@@ -7,6 +7,8 @@ export interface TextItem {
   readonly ids: Uint32Array;
   /** Segment ids; left out where all are 0. */
   readonly typeIds?: Uint8Array;
+  /** Tokens at the beginning, of a prompt, that pooling leaves out. */
+  readonly promptTokens?: number;
   /** Token classification only: the text, and two UTF-16 offsets and a word number (−1: special token) per token. */
   readonly text?: string;
   readonly offsets?: Uint32Array;

@@ -64,11 +64,16 @@ export class Checkpoint {
     return new Matrix(rows, columns, () => finiteFloats(tensor, name));
   }
 
-  /** A weight of one dimension: a bias, a norm. */
-  vector(name: string, length: number): Float32Array {
-    const tensor = this.#expect(name, [length]);
+  /** A weight of any shape, row-major. */
+  tensor(name: string, shape: readonly number[]): Float32Array {
+    const tensor = this.#expect(name, shape);
     if ('matrix' in tensor) throw new RangeError(`${name} is a matrix`);
     return finiteFloats(tensor, name);
+  }
+
+  /** A weight of one dimension: a bias, a norm. */
+  vector(name: string, length: number): Float32Array {
+    return this.tensor(name, [length]);
   }
 
   #expect(name: string, shape: readonly number[]): StoredTensor | StoredMatrix {

@@ -16,6 +16,7 @@ import { openSource, type Source } from './import/source.js';
 import { copyFiles, hashOf, keptFiles } from './import/source-files.js';
 import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
+import { moduleFolders } from './sentence/modules.js';
 
 export interface ImportRequest {
   /** Or a GGUF file. */
@@ -153,7 +154,7 @@ async function write(
   { say, signal, onProgress }: ImportContext,
 ): Promise<void> {
   await mkdir(join(version, 'onnx'), { recursive: true });
-  const kept = keptFiles(folder);
+  const kept = keptFiles(folder, moduleFolders(folder));
   await copyFiles(folder, version, kept);
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);

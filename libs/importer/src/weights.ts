@@ -28,6 +28,15 @@ export class Weights {
     return there === undefined ? this : this.within(there);
   }
 
+  /** `count` things below `name`, by their numbers. */
+  list(name: string, count: number): readonly Weights[] {
+    return Array.from({ length: count }, (_, n) => this.within(`${name}.${n}`));
+  }
+
+  has(name: string): boolean {
+    return this.#checkpoint.has(this.#prefix + name);
+  }
+
   linear(name: string, inputs: number, outputs: number, bias = true): Linear {
     return {
       name: `${this.#prefix}${name}.weight`,
@@ -42,6 +51,10 @@ export class Weights {
 
   vector(name: string, length: number): Float32Array {
     return this.#checkpoint.vector(this.#prefix + name, length);
+  }
+
+  tensor(name: string, shape: readonly number[]): Float32Array {
+    return this.#checkpoint.tensor(this.#prefix + name, shape);
   }
 
   /** Gain and bias of a LayerNorm, which checkpoints that came from TensorFlow call gamma and beta. */

@@ -42,6 +42,7 @@ export function modelCard(
     joining,
     ...(labels.length > 0 && { labels }),
     ...(dimensions !== null && { dimensions }),
+    ...promptsOf(model),
     ...(task === 'tensors' && { inputs: model.inputs, outputs: model.outputs }),
     example: {
       request,
@@ -49,6 +50,13 @@ export function modelCard(
       ...(generator && { openai_curl: openaiCurl(origin, keys, model.name, request.input) }),
     },
   };
+}
+
+/** Empty ones change nothing. */
+function promptsOf({ text }: Model): Pick<ModelCard, 'prompts' | 'default_prompt_name'> {
+  const { texts, standard = null } = text?.prompts ?? { texts: new Map<string, string>() };
+  if ([...texts.values()].every((prompt) => prompt === '')) return {};
+  return { prompts: Object.fromEntries(texts), ...(standard !== null && { default_prompt_name: standard }) };
 }
 
 /** A model that was made for conversations is asked for the next turn of one. */

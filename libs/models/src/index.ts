@@ -13,6 +13,7 @@ export {
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openRepository, type Repository } from './repository/repository.js';
 export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
+export { poolingModes } from './repository/sentence-transformers.js';
 export type { ModelProblem } from './repository/version-folders.js';
 export { type RepositoryWatch, watchRepository } from './repository/watch.js';
 export { weightBytes } from './repository/weight-bytes.js';
@@ -33,7 +34,6 @@ export type {
   Model,
   ModelFace,
   ModelRunner,
-  Pooling,
   Presented,
   Presenter,
   Row,

@@ -225,3 +225,20 @@ test("the card's example is a request that this model takes, as a line for a she
     await expect(face.encode({ input })).resolves.toMatchObject({ task: face.model.task });
   }
 });
+
+test('the card has the prompts of a model, and which is its default', async () => {
+  folders.copyFixture('bert-tokens', 'prompted');
+  folders.write('prompted', {
+    'model.onnx': onnx(TEXT_INPUTS, [{ name: 'last_hidden_state', type: 'float32', shape: ['batch', 'sequence', 8] }]),
+    'config.json': { architectures: ['BertModel'], vocab_size: 288 },
+    'modules.json': [{ path: '', type: 'sentence_transformers.models.Transformer' }],
+    'config_sentence_transformers.json': { prompts: { query: 'query: ', plain: '' }, default_prompt_name: 'query' },
+  });
+  const { models } = await openRepository(folders.root);
+  const face = await createModelFace(models.find(({ name }) => name === 'prompted')!);
+  expect(face.card('http://localhost:8080')).toMatchObject({
+    prompts: { query: 'query: ', plain: '' },
+    default_prompt_name: 'query',
+  });
+  expect(embed.card('http://localhost:8080')).not.toHaveProperty('prompts');
+});

@@ -1,10 +1,28 @@
 /** What this lib gives to the API (encode, present) and to workers (run). */
-import type { JobError, Joining, ModelCard, ShoalJson, Task, TensorSpec, WireItem, WireOutput } from '@shoal/contracts';
+import type {
+  JobError,
+  Joining,
+  ModelCard,
+  Pooling,
+  ShoalJson,
+  Task,
+  TensorSpec,
+  WireItem,
+  WireOutput,
+} from '@shoal/contracts';
 import type { TokenTexts } from './text/token-texts.js';
 
-/** How token vectors become one vector. */
-export type Pooling = 'mean' | 'cls' | 'last';
 export type ScoreFunction = 'softmax' | 'sigmoid' | 'none';
+
+/** Texts that are put before those of a request. */
+export interface Prompts {
+  /** By the name that a request chooses them with. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Of the one that is taken where a request names none; null: none is. */
+  readonly standard: string | null;
+  /** False: pooling leaves the tokens of the prompt out. */
+  readonly pooled: boolean;
+}
 
 /** What text tasks need to know of a model; read from the folder, not from the graph. */
 export interface TextDetails {
@@ -15,12 +33,18 @@ export interface TextDetails {
   readonly padId: number;
   /** Position of the first token, for graphs that ask for position ids (RoBERTa counts from its pad id + 1). */
   readonly firstPosition: number;
-  readonly pooling: Pooling;
+  /** Side by side, where there are several. */
+  readonly pooling: readonly Pooling[];
   readonly normalize: boolean;
   /** What a language model that ranks is asked, with `{query}` and `{document}` in it; null: it takes pairs of texts. */
   readonly pairTemplate: string | null;
   /** What turns logits into scores unless a request says otherwise. */
   readonly scoreFunction: ScoreFunction;
+  readonly prompts: Prompts;
+  /** Texts become lower case before they are tokenised, whatever the tokenizer does. */
+  readonly lowerCase: boolean;
+  /** Where texts that are too long are cut. */
+  readonly truncationSide: 'left' | 'right';
 }
 
 /** What an API and an engine need to know of a model that generates text. */

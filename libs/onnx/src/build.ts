@@ -23,15 +23,25 @@ export interface BuilderOptions {
   readonly irVersion: number;
   /** Further domains, by version: `{ 'com.microsoft': 1 }`. */
   readonly domains?: Readonly<Record<string, number>>;
+  /** A constant that there is may be asked for again: its name is enough to know that the data are the same. */
+  readonly repeats?: boolean;
 }
 
 export class GraphBuilder {
   readonly #model: Model;
   readonly #shared = new Map<string, Value>();
+  readonly #repeats: boolean = false;
   readonly #counts = new Map<string, number>();
   #scope = '';
 
-  constructor({ name, opset, irVersion, domains = {} }: BuilderOptions) {
+  /** Of a new graph, or of one that there is, which is gone on with (and changed). */
+  constructor(from: BuilderOptions | Model) {
+    if ('graph' in from) {
+      this.#model = from;
+      return;
+    }
+    const { name, opset, irVersion, domains = {}, repeats = false } = from;
+    this.#repeats = repeats;
     const graph: Graph = {
       name,
       nodes: [],
@@ -75,7 +85,11 @@ export class GraphBuilder {
   constant(name: string, type: OnnxType, dims: readonly number[], data: TensorData): Value {
     const { initializers } = this.#model.graph;
     const there = initializers.get(name);
-    if (there !== undefined && there.data !== data) throw new Error(`there are two constants ${name}`);
+    if (there !== undefined && there.data !== data) {
+      const same = there.type === type && there.dims.join() === dims.join();
+      if (!this.#repeats || !same) throw new Error(`there are two constants ${name}`);
+      return name;
+    }
     initializers.set(name, { type, dims, data });
     return name;
   }
@@ -137,9 +151,12 @@ export class GraphBuilder {
   #small(key: string, type: OnnxType, dims: readonly number[], data: ArrayBufferView): Value {
     const there = this.#shared.get(key);
     if (there !== undefined) return there;
-    const name = `const_${this.#shared.size}`;
+    const { initializers } = this.#model.graph;
+    let number = this.#shared.size;
+    while (initializers.has(`const_${number}`)) number += 1;
+    const name = `const_${number}`;
     this.#shared.set(key, name);
-    this.#model.graph.initializers.set(name, { type, dims, data: dataOf(data) } satisfies Tensor);
+    initializers.set(name, { type, dims, data: dataOf(data) } satisfies Tensor);
     return name;
   }
 

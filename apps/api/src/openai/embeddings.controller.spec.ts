@@ -54,6 +54,13 @@ describe('POST /v1/embeddings through the openai client', () => {
     expect(api.store.submitted[0]?.meta.parameters).toMatchObject({ dimensions: 2 });
   });
 
+  test('hands on the name of a prompt', async () => {
+    await start();
+    const body = { model: 'embed', input: 'shoal', prompt_name: 'query' };
+    expect((await api.request('POST', '/v1/embeddings', body)).status).toBe(200);
+    expect(api.store.submitted[0]?.meta.parameters).toMatchObject({ prompt_name: 'query' });
+  });
+
   test('takes 2,048 inputs, answered in their order', async () => {
     const client = await start();
     const input = Array.from({ length: 2048 }, (_, n) => [n]);
@@ -67,7 +74,7 @@ describe('POST /v1/embeddings through the openai client', () => {
     await start();
     const refused = await api.request('POST', '/v1/embeddings', { model: 'embed', input: null });
     expect(OpenAiErrorSchema.parse(await refused.json()).error.param).toBe('input');
-    const unset = { encoding_format: null, dimensions: null, user: null, truncate: null };
+    const unset = { encoding_format: null, dimensions: null, user: null, prompt_name: null, truncate: null };
     const response = await api.request('POST', '/v1/embeddings', { model: 'embed', input: 'small fish', ...unset });
     expect(EmbeddingsSchema.parse(await response.json()).data[0]?.embedding).toEqual([9, 2, 0.1]);
   });
@@ -127,6 +134,13 @@ describe('POST /v1/embeddings through the openai client', () => {
       'input[0]',
     ],
     ['too many dimensions', { dimensions: 4 }, OpenAI.BadRequestError, 'invalid_request', 'dimensions'],
+    [
+      'a prompt that the model has not',
+      { prompt_name: 'passage' },
+      OpenAI.BadRequestError,
+      'invalid_request',
+      'prompt_name',
+    ],
     ['an unknown field', { extra: 1 }, OpenAI.BadRequestError, 'invalid_request', 'extra'],
   ])('refuses %s', async (_, changes, kind, code, param) => {
     const client = await start();

@@ -58,8 +58,12 @@ function isLong({ input }: EmbeddingsRequest): boolean {
   return Array.isArray(input) && input.length > JOB_INPUTS;
 }
 
-function jobsOf({ model, input, dimensions, truncate }: EmbeddingsRequest): object[] {
-  const parameters = { ...(dimensions !== undefined && { dimensions }), ...(truncate !== undefined && { truncate }) };
+function jobsOf({ model, input, dimensions, prompt_name, truncate }: EmbeddingsRequest): object[] {
+  const parameters = {
+    ...(dimensions !== undefined && { dimensions }),
+    ...(prompt_name !== undefined && { prompt_name }),
+    ...(truncate !== undefined && { truncate }),
+  };
   const job = (inputs: OpenAiInput | readonly OpenAiInput[]) => ({
     model,
     task: TASK,

@@ -17,6 +17,7 @@ const MAX_TOKENS = 8;
 
 const Parameters = requestObject({
   dimensions: z.int().min(1).max(3).optional(),
+  prompt_name: z.literal('query').optional(),
   truncate: z.boolean().default(false),
 });
 

@@ -2,8 +2,8 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { MAX_BODY_BYTES } from '@shoal/contracts';
 import type { ModelFace } from '@shoal/models';
-import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { AllowList } from '@shoal/network';
+import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
 import { SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { Parts } from '../app.module.js';

@@ -1,9 +1,10 @@
 /** BERT (Devlin et al. 2018), and what was trained in its form: MiniLM, BGE, E5, GTE, Contriever, ... */
 import { z } from 'zod';
 import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../config-fields.js';
+import { addEmbeddings } from '../encoder/embeddings.js';
 import { EncoderGraph } from '../encoder/graph.js';
-import { finish, type Head } from '../encoder/heads.js';
-import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
+import { finishBert, type Head } from '../encoder/heads.js';
+import { type LayerTensors, postNormLayers, separate } from '../encoder/post-norm.js';
 import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
 
@@ -22,10 +23,8 @@ export const BertConfig = z.object({
 });
 export type BertConfig = z.infer<typeof BertConfig>;
 
-export const BERT_LAYER: LayerNames = {
-  query: 'attention.self.query',
-  key: 'attention.self.key',
-  value: 'attention.self.value',
+export const BERT_LAYER: LayerTensors = {
+  project: separate('attention.self.query', 'attention.self.key', 'attention.self.value'),
   out: 'attention.output.dense',
   attentionNorm: 'attention.output.LayerNorm',
   up: 'intermediate.dense',
@@ -47,35 +46,17 @@ function build(head: Head): Architecture['build'] {
     whole.ignore(...UNUSED, ...(head === 'texts' ? [] : [POOLER]));
 
     const e = new EncoderGraph('bert', precision);
-    const { g } = e;
-    const types = g.input('token_type_ids', 'int64', ['batch', 'sequence']);
     const embeddings = weights.within('embeddings');
-    const table = (name: string, rows: number) => embeddings.matrix(`${name}.weight`, rows, width);
-    const { rows, data } = table('token_type_embeddings', config.type_vocab_size);
-    const typed = e.lookUp(e.perToken(types), embeddings.name('token_type_embeddings.weight'), rows, width, data);
-    const positions = table('position_embeddings', config.max_position_embeddings);
-    const placed = e.lookUp(
-      e.positions,
-      embeddings.name('position_embeddings.weight'),
-      positions.rows,
-      width,
-      positions.data,
-    );
-    const words = e.embedding(
-      e.perToken(e.ids),
-      embeddings.name('word_embeddings.weight'),
-      table('word_embeddings', config.vocab_size),
-    );
-    const embedded = e.addNorm(g.op('Add', [words, typed]), placed, embeddings.norm('LayerNorm', width), epsilon);
+    const tables = { vocabulary: config.vocab_size, width, positions: config.max_position_embeddings };
+    const summed = addEmbeddings(e, embeddings, { ...tables, types: config.type_vocab_size });
+    const embedded = e.norm(summed, embeddings.norm('LayerNorm', width), epsilon);
 
-    const encoder = weights.within('encoder.layer');
     const x = postNormLayers(
       e,
       embedded,
-      Array.from({ length: layers }, (_, n) => encoder.within(String(n))),
+      weights.list('encoder.layer', layers),
       BERT_LAYER,
       {
-        layers,
         width,
         heads: config.num_attention_heads,
         inner: config.intermediate_size,
@@ -84,11 +65,7 @@ function build(head: Head): Architecture['build'] {
       },
       head === 'texts',
     );
-    if (head === 'none') return finish(e, head, x, width);
-    const classifier = whole.linear('classifier', width, classesOf(config));
-    if (head === 'tokens') return finish(e, head, e.classify(x, classifier), classifier.weight.rows);
-    const pooled = g.op('Tanh', [e.linear(x, weights.linear('pooler.dense', width, width))]);
-    return finish(e, head, e.classify(pooled, classifier), classifier.weight.rows);
+    return finishBert(e, head, x, { whole, trunk: weights, width, classes: classesOf(config) });
   };
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { activation, classesOf, common, headSize, layerCount, readConfig, size } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
-import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
+import { type LayerTensors, postNormLayers, separate } from '../encoder/post-norm.js';
 import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
 
@@ -17,10 +17,8 @@ const Config = z.object({
   activation: activation.default('gelu'),
 });
 
-const LAYER: LayerNames = {
-  query: 'attention.q_lin',
-  key: 'attention.k_lin',
-  value: 'attention.v_lin',
+const LAYER: LayerTensors = {
+  project: separate('attention.q_lin', 'attention.k_lin', 'attention.v_lin'),
   out: 'attention.out_lin',
   attentionNorm: 'sa_layer_norm',
   up: 'ffn.lin1',
@@ -57,10 +55,8 @@ function build(head: Head): Architecture['build'] {
     );
     const embedded = e.addNorm(words, placed, embeddings.norm('LayerNorm', width), EPSILON);
 
-    const transformer = weights.within('transformer.layer');
-    const shape = { layers, width, heads, inner: config.hidden_dim, activation: config.activation, epsilon: EPSILON };
-    const each = Array.from({ length: layers }, (_, n) => transformer.within(String(n)));
-    const x = postNormLayers(e, embedded, each, LAYER, shape, head === 'texts');
+    const shape = { width, heads, inner: config.hidden_dim, activation: config.activation, epsilon: EPSILON };
+    const x = postNormLayers(e, embedded, weights.list('transformer.layer', layers), LAYER, shape, head === 'texts');
     if (head === 'none') return finish(e, head, x, width);
     const classifier = whole.linear('classifier', width, classesOf(config));
     if (head === 'tokens') return finish(e, head, e.classify(x, classifier), classifier.weight.rows);

@@ -1,5 +1,5 @@
 /** ModernBERT (Warner et al. 2024): norms first, rotary positions, gated maps, and most layers attend nearby only. */
-import { lazyData, type Model, type Value } from '@shoal/onnx';
+import type { Model, Value } from '@shoal/onnx';
 import { z } from 'zod';
 import {
   activation,
@@ -14,6 +14,7 @@ import {
 } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
+import { frequenciesOf, type RotaryTables, rotaryTables, turn } from '../encoder/rotary.js';
 import { Weights } from '../weights.js';
 import type { Architecture } from './types.js';
 
@@ -50,8 +51,7 @@ const PRE_TRAINING = [/^decoder\./];
 const HEAD = /^head\./;
 
 interface Kind {
-  readonly cos: Value;
-  readonly sin: Value;
+  readonly rotary: RotaryTables;
   /** Hides what is too far away; undefined in layers that see everything. */
   readonly bias: Value | undefined;
 }
@@ -101,11 +101,9 @@ function attention(e: EncoderGraph, x: Value, weights: Weights, config: Config, 
   const { hidden_size: width, num_attention_heads: heads, attention_bias: biased } = config;
   const packed = e.linear(x, weights.linear('Wqkv', width, 3 * width, biased));
   const [query = '', key = '', value = ''] = e.rows(packed, 3, width);
-  const turn = (states: Value) =>
-    e.g.contrib('RotaryEmbedding', [states, e.g.ints([0]), kind.cos, kind.sin], 1, { num_heads: heads })[0]!;
   const attended = e.attention({
-    query: turn(query),
-    key: turn(key),
+    query: turn(e, query, kind.rotary, heads),
+    key: turn(e, key, kind.rotary, heads),
     value,
     heads,
     width,
@@ -127,24 +125,8 @@ function makeKind(e: EncoderGraph, config: Config, type: string, headWidth: numb
   const rotary = config.rope_parameters?.[local ? 'sliding_attention' : 'full_attention'];
   const old = local ? (config.local_rope_theta ?? config.global_rope_theta) : config.global_rope_theta;
   const base = rotary?.rope_theta ?? old;
-  const half = headWidth / 2;
-  const length = config.max_position_embeddings;
-  const frequencies = Float64Array.from({ length: half }, (_, n) => base ** (-n / half));
-  const make = (of: (angle: number) => number) => {
-    const values = new Float32Array(length * half);
-    for (let n = 0; n < values.length; n++) values[n] = of(Math.floor(n / half) * frequencies[n % half]!);
-    return values;
-  };
-  const constant = (name: string, of: (angle: number) => number) =>
-    e.g.constant(
-      `${type}.${name}`,
-      'float32',
-      [length, half],
-      lazyData(4 * length * half, () => make(of)),
-    );
   return {
-    cos: constant('cos', Math.cos),
-    sin: constant('sin', Math.sin),
+    rotary: rotaryTables(e, type, config.max_position_embeddings, frequenciesOf(base, headWidth)),
     bias: local ? e.nearby(Math.floor(config.local_attention / 2)) : undefined,
   };
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
-import { type LayerNames, postNormLayers } from '../encoder/post-norm.js';
+import { type LayerTensors, postNormLayers, separate } from '../encoder/post-norm.js';
 import { Weights } from '../weights.js';
 import { finishClassifier, offsetPositions } from './roberta.js';
 import type { Architecture } from './types.js';
@@ -21,10 +21,8 @@ const Config = z.object({
   layer_norm_eps: z.number().positive().default(1e-12),
 });
 
-const LAYER: LayerNames = {
-  query: 'attention.attn.q',
-  key: 'attention.attn.k',
-  value: 'attention.attn.v',
+const LAYER: LayerTensors = {
+  project: separate('attention.attn.q', 'attention.attn.k', 'attention.attn.v'),
   out: 'attention.attn.o',
   attentionNorm: 'attention.LayerNorm',
   up: 'intermediate.dense',
@@ -73,9 +71,7 @@ function build(head: Head): Architecture['build'] {
 
     const table = weights.matrix('encoder.relative_attention_bias.weight', BUCKETS, heads).read();
     const bias = distanceBias(e, table, heads, config.max_position_embeddings);
-    const encoder = weights.within('encoder.layer');
     const shape = {
-      layers,
       width,
       heads,
       inner: config.intermediate_size,
@@ -83,8 +79,7 @@ function build(head: Head): Architecture['build'] {
       epsilon,
       bias,
     };
-    const each = Array.from({ length: layers }, (_, n) => encoder.within(String(n)));
-    const x = postNormLayers(e, embedded, each, LAYER, shape, head === 'texts');
+    const x = postNormLayers(e, embedded, weights.list('encoder.layer', layers), LAYER, shape, head === 'texts');
     if (head === 'none') return finish(e, head, x, width);
     return finishClassifier(e, head, x, whole, width, classesOf(config));
   };

@@ -45,10 +45,8 @@ function build(head: Head): Architecture['build'] {
       epsilon,
     );
 
-    const encoder = weights.within('encoder.layer');
-    const shape = { layers, width, heads, inner: config.intermediate_size, activation: config.hidden_act, epsilon };
-    const each = Array.from({ length: layers }, (_, n) => encoder.within(String(n)));
-    const x = postNormLayers(e, embedded, each, BERT_LAYER, shape, head === 'texts');
+    const shape = { width, heads, inner: config.intermediate_size, activation: config.hidden_act, epsilon };
+    const x = postNormLayers(e, embedded, weights.list('encoder.layer', layers), BERT_LAYER, shape, head === 'texts');
     if (head === 'none') return finish(e, head, x, width);
     return finishClassifier(e, head, x, whole, width, classesOf(config));
   };

@@ -3,15 +3,22 @@ import type { Model } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from '../invalid.js';
 import { ORIGINS_KEY, originsOf } from '../origins.js';
+import { addSentenceModules } from '../sentence/add-modules.js';
+import { albert } from './albert.js';
 import { bert } from './bert.js';
+import { deberta } from './deberta.js';
 import { distilbert } from './distilbert.js';
+import { electra } from './electra.js';
 import { gemma2 } from './gemma2.js';
 import { gemma3 } from './gemma3.js';
 import { granite } from './granite.js';
+import { gte } from './gte.js';
+import { jinaBert } from './jina-bert.js';
 import { llama } from './llama.js';
 import { mistral } from './mistral.js';
 import { modernbert } from './modernbert.js';
 import { mpnet } from './mpnet.js';
+import { nomicBert } from './nomic-bert.js';
 import { olmo2 } from './olmo2.js';
 import { phi3 } from './phi3.js';
 import { qwen2 } from './qwen2.js';
@@ -27,6 +34,12 @@ const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   ...roberta,
   ...mpnet,
   ...modernbert,
+  ...electra,
+  ...albert,
+  ...deberta,
+  ...nomicBert,
+  ...gte,
+  ...jinaBert,
   ...llama,
   ...mistral,
   ...qwen2,
@@ -95,7 +108,8 @@ const SHOWN = 5;
 export function buildModel(request: BuildRequest): Model {
   const architecture = architectureOf(request.config);
   const build = (request.judge === undefined ? undefined : architecture.buildJudge) ?? architecture.build;
-  const model = build(request);
+  const built = build(request);
+  const model = request.sentence === undefined ? built : addSentenceModules(built, request.sentence);
   const { checkpoint, precision } = request;
   const { unused } = checkpoint;
   const origins = originsOf(checkpoint, precision);

@@ -3,6 +3,7 @@ import type { Task } from '@shoal/contracts';
 import type { Model } from '@shoal/onnx';
 import type { Checkpoint } from '../checkpoint.js';
 import type { Precision } from '../precision/types.js';
+import type { SentenceModules } from '../sentence/modules.js';
 
 export interface Judge {
   readonly yes: number;
@@ -17,6 +18,8 @@ export interface BuildRequest {
   readonly generationConfig?: unknown;
   readonly checkpoint: Checkpoint;
   readonly precision: Precision;
+  /** What comes behind the token vectors, of sentence-transformers. */
+  readonly sentence?: SentenceModules | undefined;
   /** Ids of the tokens that say yes and no, of a language model that judges texts; null: yes alone is looked at. */
   readonly judge?: Judge | undefined;
 }

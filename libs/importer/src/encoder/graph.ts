@@ -19,6 +19,8 @@ export interface AttentionInputs {
   readonly width: number;
   /** Added to the scores instead of `padding`, which it includes: [batch, 1 or heads, queries, sequence]. */
   readonly bias?: Value | undefined;
+  /** What scores are multiplied by; 1 / √(width of a head) where left out. */
+  readonly scale?: number | undefined;
 }
 
 export class EncoderGraph {
@@ -35,8 +37,9 @@ export class EncoderGraph {
   /** Which token is at each place: [batch, sequence]. For padding it is any. */
   readonly #tokens: Value;
 
-  constructor(name: string, precision: Precision) {
-    const g = new GraphBuilder({ name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 } });
+  /** `repeats`: several layers have the same weights, which are asked for again by their names. */
+  constructor(name: string, precision: Precision, { repeats = false } = {}) {
+    const g = new GraphBuilder({ name, opset: 21, irVersion: 10, domains: { 'com.microsoft': 1 }, repeats });
     this.g = g;
     this.#precision = precision;
     this.ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
@@ -140,10 +143,19 @@ export class EncoderGraph {
   /** [batch, width] */
   mean(x: Value, width: number): Value {
     const { g } = this;
-    const kept = g.op('Cast', [g.op('Unsqueeze', [this.#mask, g.ints([2])])], { to: FLOAT32 });
-    const [rows = ''] = this.rows(x, 1, width);
-    const sum = g.op('ReduceSum', [g.op('Mul', [rows, kept]), g.ints([1])], { keepdims: 0 });
-    return g.op('Div', [sum, g.op('ReduceSum', [kept, g.ints([1])], { keepdims: 0 })]);
+    const sum = g.op('ReduceSum', [this.zeroPadded(x, width), g.ints([1])], { keepdims: 0 });
+    return g.op('Div', [sum, g.op('ReduceSum', [this.#kept(), g.ints([1])], { keepdims: 0 })]);
+  }
+
+  /** [batch, sequence, width]: zeros where padding is. */
+  zeroPadded(x: Value, width: number): Value {
+    return this.g.op('Mul', [this.rows(x, 1, width)[0]!, this.#kept()]);
+  }
+
+  /** [batch, sequence, 1]: 1 where a token is. */
+  #kept(): Value {
+    const { g } = this;
+    return g.op('Cast', [g.op('Unsqueeze', [this.#mask, g.ints([2])])], { to: FLOAT32 });
   }
 
   /** Rows of a table by ids. */
@@ -183,17 +195,22 @@ export class EncoderGraph {
     }
   }
 
+  /** [batch, sequence, width] as [batch, heads, sequence, width / heads]. */
+  byHead(x: Value, heads: number, width: number): Value {
+    const { g } = this;
+    return g.op('Transpose', [g.op('Reshape', [x, g.ints([0, 0, heads, width / heads])])], { perm: [0, 2, 1, 3] });
+  }
+
   /**
    * [batch, queries, width]: every token attends to every token that is no padding, and that `bias` does not hide from it.
    * Not ONNX Runtime's MultiHeadAttention, which takes longer than its parts on the CPU where there is padding (1.30). Scale,
    * transposition and product stand apart: for the CPU it makes a FusedMatMul of them, which WebGPU has no kernel for.
    */
-  attention({ query, key, value, heads, width, bias = this.padding }: AttentionInputs): Value {
+  attention({ query, key, value, heads, width, bias = this.padding, scale }: AttentionInputs): Value {
     const { g } = this;
     const size = width / heads;
-    const byHead = (x: Value) =>
-      g.op('Transpose', [g.op('Reshape', [x, g.ints([0, 0, heads, size])])], { perm: [0, 2, 1, 3] });
-    const scaled = g.op('Mul', [byHead(query), g.scalar(1 / Math.sqrt(size))]);
+    const byHead = (x: Value) => this.byHead(x, heads, width);
+    const scaled = g.op('Mul', [byHead(query), g.scalar(scale ?? 1 / Math.sqrt(size))]);
     const scores = g.op('MatMul', [scaled, g.op('Transpose', [byHead(key)], { perm: [0, 1, 3, 2] })]);
     const shares = g.op('Softmax', [g.op('Add', [scores, bias])], { axis: -1 });
     const mixed = g.op('Transpose', [g.op('MatMul', [shares, byHead(value)])], { perm: [0, 2, 1, 3] });
@@ -204,7 +221,7 @@ export class EncoderGraph {
 /** `TensorProto.DataType` */
 export const FLOAT32 = 1;
 export const INT32 = 6;
-const BOOL = 9;
+export const BOOL = 9;
 export const INT64 = 7;
 
 /** Added to the scores of what must not be seen; its exponential is 0 beside any score. */

@@ -5,6 +5,7 @@ import { buildModel } from '../architectures/table.js';
 import { takeExport } from '../exports/take.js';
 import { ORIGINS_KEY } from '../origins.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
+import { readSentenceModules } from '../sentence/modules.js';
 import { openWeights } from './open-weights.js';
 import { purposeOf } from './purpose.js';
 import { readJson } from './source-files.js';
@@ -51,6 +52,7 @@ function variantOf({ folder, weightsFile, exported, dtype }: BuildOrder): { mode
     generationConfig: readJson(folder, 'generation_config.json'),
     checkpoint: openWeights(folder, weightsFile, config),
     precision: precisionOf(dtype, task === 'text-generation' ? 'decoder' : 'encoder'),
+    sentence: task === 'feature-extraction' ? readSentenceModules(folder) : undefined,
     judge,
   });
   // Weights of the others are narrow as they are, and making them twice would take twice as long.

@@ -8,6 +8,7 @@ import { openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
 import { invalid } from '../invalid.js';
 import { originsOf } from '../origins.js';
+import { readSentenceModules } from '../sentence/modules.js';
 import { openWeights, partsOf } from './open-weights.js';
 import { purposeOf } from './purpose.js';
 import {
@@ -108,10 +109,17 @@ function inspectCheckpoint(
   const architecture = named.architectures?.[0] ?? named.model_type ?? '';
   refuseWithoutTokenizer(names);
   const checkpoint = openWeights(folder, weightsFile, config);
-  const files = weightsFile === undefined ? weightFiles(folder, names) : [];
-  const parts = weightsFile === undefined ? files.map((name) => join(folder, name)) : partsOf(weightsFile);
+  const steps = (task === 'feature-extraction' ? readSentenceModules(folder)?.steps : undefined) ?? [];
+  const modules = steps.flatMap((step) => (step.kind === 'normalize' ? [] : [step]));
+  const own = weightsFile === undefined ? weightFiles(folder, names) : [];
+  const files = [...own, ...modules.map(({ path }) => `${path}/model.safetensors`)];
+  const parts = [
+    ...(weightsFile === undefined ? [] : partsOf(weightsFile)),
+    ...files.map((name) => join(folder, name)),
+  ];
   const bytes = parts.reduce((sum, path) => sum + lstatSync(path).size, 0);
-  const { parameters } = checkpoint;
+  const weights = [checkpoint, ...modules.map((module) => module.weights)];
+  const parameters = weights.reduce((sum, { parameters: n }) => sum + n, 0);
   const origins = originsOf(checkpoint);
   const keepable = checkpoint.quantised.some(({ matrix }) => matrix.kept !== undefined);
   const loose = checkpoint.quantised

@@ -21,12 +21,11 @@ const KEPT: readonly string[] = [
   'generation_config.json',
   'chat_template.jinja',
   'modules.json',
-  'sentence_bert_config.json',
   'config_sentence_transformers.json',
 ];
+/** Of sentence-transformers: called after the kind of transformer in older versions. */
+const SENTENCE_CONFIG = /^sentence_[\w-]+_config\.json$/;
 export const LICENCES = /^(LICEN[CS]E|NOTICE|COPYING)[\w.-]*$/i;
-/** A module of sentence-transformers: a folder with a config.json. */
-const MODULE = /^\d+_[A-Za-z]+$/;
 
 /** Names in the folder, sorted. @throws ShoalError `model_invalid` where it is no folder of files */
 export function namesIn(folder: string): readonly string[] {
@@ -44,13 +43,15 @@ export function onnxFilesIn(folder: string): readonly string[] {
   return [...namesIn(folder), ...below].filter((path) => path.toLowerCase().endsWith('.onnx') && fileIn(folder, path));
 }
 
-/** Paths of what goes with the model, relative to the folder. @throws ShoalError `model_invalid` for links and huge files */
-export function keptFiles(folder: string): readonly string[] {
+/**
+ * Paths of what goes with the model, relative to the folder: of each of `modules` (folders of sentence-transformers) its
+ * config.json too. @throws ShoalError `model_invalid` for links and huge files
+ */
+export function keptFiles(folder: string, modules: readonly string[]): readonly string[] {
   const names = namesIn(folder);
-  const modules = names.filter((name) => MODULE.test(name) && lstatSync(join(folder, name)).isDirectory());
   const wanted = [
-    ...names.filter((name) => KEPT.includes(name) || LICENCES.test(name)),
-    ...modules.map((name) => `${name}/config.json`),
+    ...names.filter((name) => KEPT.includes(name) || SENTENCE_CONFIG.test(name) || LICENCES.test(name)),
+    ...modules.map((path) => `${path}/config.json`),
   ];
   return wanted.filter((path) => {
     if (!fileIn(folder, path)) return false;

@@ -35,7 +35,7 @@ export function openSource(path: string, dtypes: readonly string[] = []): Source
   if (gguf !== undefined) return unpacked(path, gguf, (folder) => unpackWithBeside(gguf, path, folder));
   const onnx = decoderOf(path, dtypes);
   if (onnx === undefined) return { path, folder: path, weightsFile: undefined, close() {} };
-  const names = [...keptFiles(path), ...(fileIn(path, 'shoal.json') ? ['shoal.json'] : [])];
+  const names = [...keptFiles(path, []), ...(fileIn(path, 'shoal.json') ? ['shoal.json'] : [])];
   const [config, genaiConfig] = ['config.json', 'genai_config.json'].map((name) => readJson(path, name));
   return unpacked(path, join(path, onnx), (folder) =>
     unpackDecoder(join(path, onnx), path, folder, { config, genaiConfig, names }),

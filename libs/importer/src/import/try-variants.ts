@@ -59,6 +59,16 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
     say(variant.name, compared ? alike : `${alike}; not compared with fp32, of ${megabytes(plan.floatBytes)}`, own);
   }
   trial.say(`  serves ${model.task}`);
+  const prompts = promptsOf(model);
+  if (prompts !== null) trial.say(`    ${prompts}`);
+}
+
+/** Null where texts stay as they are. */
+function promptsOf({ text }: Model): string | null {
+  const names = [...(text?.prompts.texts ?? [])].flatMap(([name, prompt]) => (prompt === '' ? [] : [name]));
+  if (names.length === 0) return null;
+  const standard = text?.prompts.standard ?? 'none';
+  return `prompts, for prompt_name: ${names.join(', ')}; where none is named: ${standard}`;
 }
 
 const JOINED: Readonly<Record<Joining['rows'], string>> = {

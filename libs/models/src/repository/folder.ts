@@ -13,6 +13,7 @@ import {
   embeddingOutputs,
   type Graph,
   isBatchable,
+  pooledByGraph,
   tensorGraph,
 } from './graph.js';
 import { type HuggingFaceFiles, readHuggingFace } from './hugging-face.js';
@@ -77,7 +78,7 @@ function encoder(shoal: ShoalJson, files: HuggingFaceFiles, signature: Graph): S
     task,
     labels: readLabels(task, files.config, graph),
     maxTokens: text?.maxTokens ?? null,
-    dimensions: dimensions(task, files, graph),
+    dimensions: dimensions(task, files, graph, text),
     batchable: isBatchable(graph, task),
     text,
     generator: null,
@@ -100,9 +101,10 @@ function readServed(file: string, read: () => Served): Served {
 }
 
 /** Length of an embedding where the graph or config.json says. */
-function dimensions(task: Task, files: HuggingFaceFiles, graph: Chosen): number | null {
+function dimensions(task: Task, files: HuggingFaceFiles, graph: Chosen, text: TextDetails | null): number | null {
   if (task !== 'feature-extraction') return null;
   const { tokens, pooled, pooledFirst } = embeddingOutputs(graph);
   const last = (pooledFirst ? pooled : tokens)?.shape.at(-1);
-  return typeof last === 'number' ? last : (files.config.hidden_size ?? null);
+  const width = typeof last === 'number' ? last : (files.config.hidden_size ?? null);
+  return width === null || pooledByGraph(graph) ? width : width * (text?.pooling.length ?? 1);
 }

@@ -30,7 +30,13 @@ function tensorSpec(value: OnnxValue, role: string): TensorSpec {
   return { name: value.name, type: value.type, shape: value.shape ?? ANY_RANK };
 }
 
-const TEXT_INPUTS: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
+const TEXT_INPUTS: readonly string[] = [
+  'input_ids',
+  'attention_mask',
+  'token_type_ids',
+  'position_ids',
+  'pooling_mask',
+];
 
 /** Throws `model_invalid` where a text model's graph asks for something that a tokenised text does not give. */
 export function checkTextInputs(graph: Graph, task: Task): void {
@@ -69,8 +75,8 @@ export function rank(spec: TensorSpec): number | null {
   return spec.shape[0] === ANY_RANK[0] ? null : spec.shape.length;
 }
 
-/** A graph, and which of its outputs shoal.json says is meant. */
-export type Chosen = Graph & { readonly shoal?: Pick<ShoalJson, 'output'> };
+/** A graph, and what shoal.json says of it: which of its outputs is meant, and how they are pooled. */
+export type Chosen = Graph & { readonly shoal?: Pick<ShoalJson, 'output' | 'pooling'> };
 
 function chosenOutput({ outputs, shoal }: Chosen): TensorSpec | undefined {
   return shoal?.output === undefined ? undefined : outputs.find(({ name }) => name === shoal.output);
@@ -113,6 +119,12 @@ export function embeddingOutputs(graph: Chosen): EmbeddingOutputs {
   const pooled = named(graph, POOLED_NAMES) ?? vectorsOf(graph, 2)[0] ?? null;
   const pooledFirst = pooled !== null && (tokens === null || EMBEDDING_NAMES.includes(pooled.name));
   return { tokens, pooled, pooledFirst };
+}
+
+/** Whether the embedding is taken as the graph pooled it. */
+export function pooledByGraph(graph: Chosen): boolean {
+  const { tokens, pooledFirst } = embeddingOutputs(graph);
+  return tokens === null || (pooledFirst && graph.shoal?.pooling === undefined);
 }
 
 /** Throws `model_invalid` where several outputs could be the embedding and no name tells which. */

@@ -1,8 +1,7 @@
 /** Hugging Face's files of a model folder, as far as Shoal uses them. Fields it does not know are left alone. */
-import { join } from 'node:path';
 import { z } from 'zod';
-import type { Pooling } from '../types.js';
 import { invalid, list, readJson } from './files.js';
+import { readActivation, readSentenceTransformer, type SentenceTransformer } from './sentence-transformers.js';
 
 const Config = z.object({
   architectures: z.array(z.string()).nullish(),
@@ -16,9 +15,14 @@ const Config = z.object({
     .nullish(),
   problem_type: z.string().nullish(),
   max_position_embeddings: z.int().min(1).nullish(),
+  /** The same in the words of GPT-2, which NomicBERT has. */
+  n_positions: z.int().min(1).nullish(),
   hidden_size: z.int().min(1).nullish(),
   vocab_size: z.int().min(1).nullish(),
   pad_token_id: z.int().nullish(),
+  /** What makes scores of a cross-encoder's logits: a class of PyTorch. The second name is that of sentence-transformers 1 to 3. */
+  sentence_transformers: z.object({ activation_fn: z.string().nullish() }).nullish(),
+  sbert_ce_default_activation_function: z.string().nullish(),
 });
 export type Config = z.infer<typeof Config>;
 
@@ -27,14 +31,12 @@ const TokenizerConfig = z.object({
   /** 1e30 where the tokenizer has no limit of its own. */
   model_max_length: z.number().min(1).nullish(),
   pad_token: AddedTokenName.nullish(),
+  truncation_side: z.enum(['left', 'right']).nullish(),
 });
 const TokenizerJson = z.object({
   added_tokens: z.array(z.object({ id: z.int(), content: z.string() })).default([]),
+  truncation: z.object({ direction: z.enum(['Left', 'Right']).nullish() }).nullish(),
 });
-
-const Modules = z.array(z.object({ path: z.string(), type: z.string() }));
-const SentenceBertConfig = z.object({ max_seq_length: z.int().min(1).nullish() });
-const PoolingConfig = z.record(z.string(), z.unknown());
 
 export interface HuggingFaceFiles {
   readonly config: Config;
@@ -42,16 +44,11 @@ export interface HuggingFaceFiles {
   readonly tokenizerMaxTokens: number | null;
   /** The tokenizer's own padding token; null where it has none. */
   readonly padToken: number | null;
+  /** Where texts that are too long are cut. */
+  readonly truncationSide: 'left' | 'right';
   readonly sentence: SentenceTransformer | null;
-}
-
-/** What the modules of a sentence-transformers folder do after the transformer. */
-export interface SentenceTransformer {
-  readonly maxTokens: number | null;
-  readonly pooling: Pooling | null;
-  readonly normalize: boolean;
-  /** Modules that only the graph can apply (Dense layers, other poolings). */
-  readonly inGraphOnly: readonly string[];
+  /** The class of PyTorch that makes scores of logits; null where none is named. */
+  readonly activation: string | null;
 }
 
 export async function readHuggingFace(folder: string): Promise<HuggingFaceFiles> {
@@ -68,41 +65,14 @@ export async function readHuggingFace(folder: string): Promise<HuggingFaceFiles>
     hasTokenizer: tokenizer !== null,
     tokenizerMaxTokens: length !== null && length < 1e9 ? Math.floor(length) : null,
     padToken: tokenizer?.added_tokens.find((token) => token.content === padName)?.id ?? null,
+    // As transformers decides between the two files.
+    truncationSide:
+      tokenizerConfig?.truncation_side ?? (tokenizer?.truncation?.direction === 'Left' ? 'left' : 'right'),
     sentence: await readSentenceTransformer(folder),
+    activation:
+      (await readActivation(folder)) ??
+      config.sentence_transformers?.activation_fn ??
+      config.sbert_ce_default_activation_function ??
+      null,
   };
-}
-
-async function readSentenceTransformer(folder: string): Promise<SentenceTransformer | null> {
-  const modules = await readJson(folder, 'modules.json', Modules);
-  if (modules === null) return null;
-  const maxTokens = (await readJson(folder, 'sentence_bert_config.json', SentenceBertConfig))?.max_seq_length ?? null;
-  let pooling: Pooling | null = null;
-  let normalize = false;
-  const inGraphOnly: string[] = [];
-  for (const module of modules) {
-    const type = module.type.split('.').at(-1) ?? '';
-    if (type === 'Transformer' || type === 'Dropout') continue;
-    if (type === 'Normalize') normalize = true;
-    else if (type === 'Pooling') {
-      const file = join(module.path, 'config.json');
-      const config = await readJson(folder, file, PoolingConfig);
-      if (config === null) throw invalid(`${file} is missing, which modules.json names`);
-      pooling = poolingOf(config);
-      if (pooling === null) inGraphOnly.push(`the pooling of ${file}`);
-    } else inGraphOnly.push(`${type} of modules.json`);
-  }
-  return { maxTokens, pooling, normalize, inGraphOnly };
-}
-
-const POOLINGS: Readonly<Record<string, Pooling>> = {
-  pooling_mode_mean_tokens: 'mean',
-  pooling_mode_cls_token: 'cls',
-  pooling_mode_lasttoken: 'last',
-};
-
-function poolingOf(config: z.infer<typeof PoolingConfig>): Pooling | null {
-  const mode = config.pooling_mode;
-  if (typeof mode === 'string') return mode === 'lasttoken' ? 'last' : mode === 'mean' || mode === 'cls' ? mode : null;
-  const modes = Object.keys(config).filter((key) => key.startsWith('pooling_mode_') && config[key] === true);
-  return modes.length === 1 ? (POOLINGS[modes[0]!] ?? null) : null;
 }

@@ -38,7 +38,7 @@ test('the bundled models are read with their task, limits, labels and example', 
   const context = { maxTokens: 256, generator: { maxContext: 256, vocabulary: 4096, eosTokenIds: [3] } };
   expect([lm, draft]).toMatchObject([context, context]);
   expect(embed).toMatchObject({ task: 'feature-extraction', maxTokens: 128, dimensions: 192, batchable: true });
-  expect(embed!.text).toMatchObject({ pooling: 'mean', normalize: true, vocabSize: 6000, padId: 0 });
+  expect(embed!.text).toMatchObject({ pooling: ['mean'], normalize: true, vocabSize: 6000, padId: 0 });
   expect(topic).toMatchObject({ task: 'text-classification', queue: 'wordnet-topic.1.fp32.0' });
   expect(topic!.labels).toHaveLength(25);
 });
@@ -288,7 +288,7 @@ test('sentence-transformers files set pooling, length and normalising; what only
   };
   folders.write('m', files);
   const { models } = await openRepository(folders.root);
-  expect(models[0]).toMatchObject({ maxTokens: 256, text: { pooling: 'cls', normalize: false } });
+  expect(models[0]).toMatchObject({ maxTokens: 256, text: { pooling: ['cls'], normalize: false } });
   folders.remove();
   folders = modelFolders();
   const dense = [...modules, { path: '2_Dense', type: 'sentence_transformers.models.Dense' }];

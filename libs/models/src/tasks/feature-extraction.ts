@@ -1,16 +1,24 @@
 /** feature-extraction: a text → one embedding, or one vector per token (`pooling: none`). */
-import { FeatureExtractionParameters, ShoalError, TextInput, type WireOutput } from '@shoal/contracts';
+import {
+  FeatureExtractionParameters,
+  type Pooling,
+  ShoalError,
+  TextInput,
+  type TextItem,
+  type WireOutput,
+} from '@shoal/contracts';
 import { throwFaults } from '../faults.js';
 import { LazyList } from '../lazy-list.js';
 import { normalize, pool } from '../numbers/pooling.js';
 import { shortestArray } from '../numbers/shortest.js';
-import { embeddingOutputs } from '../repository/graph.js';
+import { embeddingOutputs, pooledByGraph } from '../repository/graph.js';
 import { isLargeOutput } from '../result-size.js';
 import type { SessionPort } from '../session.js';
-import { encodeTexts } from '../text/encode-texts.js';
-import type { Model, Pooling, Row } from '../types.js';
+import { encodeTexts, type TextRow } from '../text/encode-texts.js';
+import { promptLength, promptOf, withPrompt } from '../text/prompts.js';
+import type { Model, Row } from '../types.js';
 import { type FloatOutput, finiteOr, floatOutput, forwardTexts, tokenOutput } from './forward.js';
-import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
+import { type ApiModel, type Encoded, outputOfKind, type Parameters, type TextModel, textModel } from './pipeline.js';
 import { checkRequest } from './request.js';
 
 const OVERHEAD_BYTES = 48;
@@ -18,8 +26,8 @@ const OVERHEAD_BYTES = 48;
 const UNKNOWN_DIMENSIONS = 4096;
 
 interface Resolved {
-  /** `graph`: the vector that the graph itself pooled. */
-  readonly pooling: Pooling | 'none' | 'graph';
+  /** Names of poolings side by side, with `+` between; `none`; or `graph`: the vector that the graph itself pooled. */
+  readonly pooling: string;
   readonly normalize: boolean;
   /** Leading values to keep; null for all. */
   readonly dimensions: number | null;
@@ -28,10 +36,8 @@ interface Resolved {
 async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
   const request = checkRequest({ element: TextInput, parameters: FeatureExtractionParameters }, input, parameters);
   const resolved = resolve(api.model, request.parameters);
-  const { tokenizer, details, vocabSize } = textModel(api);
-  const { truncate } = request.parameters;
   const rows = request.elements.map(({ path, value }) => ({ path, input: value }));
-  const items = await encodeTexts(tokenizer, rows, { maxTokens: details.maxTokens, vocabSize, truncate });
+  const items = await encodeRows(textModel(api), rows, request.parameters);
   const tokens = items.map(({ ids }) => ids.length);
   const width = resolved.dimensions ?? api.model.dimensions ?? UNKNOWN_DIMENSIONS;
   const vectors = resolved.pooling === 'none' ? tokens.reduce((sum, count) => sum + count, 0) : items.length;
@@ -44,8 +50,27 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   };
 }
 
+/** With the prompt before each text; where pooling leaves the prompt out, items say how long it is. */
+async function encodeRows(
+  { tokenizer, details, vocabSize }: TextModel,
+  rows: readonly TextRow[],
+  { prompt_name, truncate }: FeatureExtractionParameters,
+): Promise<readonly TextItem[]> {
+  const { maxTokens, truncationSide: side, prompts } = details;
+  const prompt = promptOf(details, prompt_name);
+  const promptTokens = prompts.pooled ? 0 : await promptLength(tokenizer, prompt);
+  if (promptTokens >= maxTokens) {
+    const message = `the prompt has ${promptTokens} tokens; the model takes ${maxTokens}, and pools the text alone`;
+    throwFaults([{ path: 'parameters.prompt_name', message }]);
+  }
+  const items = await encodeTexts(tokenizer, withPrompt(rows, prompt), { maxTokens, vocabSize, truncate, side });
+  if (promptTokens === 0) return items;
+  const isText = ({ input }: TextRow) => typeof input === 'string' || 'text' in input;
+  return items.map((item, n) => (isText(rows[n]!) ? { ...item, promptTokens } : item));
+}
+
 function resolve(model: Model, asked: FeatureExtractionParameters): Resolved {
-  const { tokens, pooledFirst } = embeddingOutputs(model);
+  const { tokens } = embeddingOutputs(model);
   const details = model.text;
   if (asked.pooling !== undefined && tokens === null) {
     throwFaults([{ path: 'parameters.pooling', message: 'the graph of this model pools by itself; leave it out' }]);
@@ -53,8 +78,7 @@ function resolve(model: Model, asked: FeatureExtractionParameters): Resolved {
   if (asked.dimensions !== undefined && asked.dimensions > (model.dimensions ?? asked.dimensions)) {
     throwFaults([{ path: 'parameters.dimensions', message: `this model's vectors have ${model.dimensions}` }]);
   }
-  const byGraph = tokens === null || (pooledFirst && model.shoal.pooling === undefined);
-  const pooling = asked.pooling ?? (byGraph ? 'graph' : (details?.pooling ?? 'mean'));
+  const pooling = asked.pooling ?? (pooledByGraph(model) ? 'graph' : (details?.pooling ?? ['mean']).join('+'));
   return {
     pooling,
     normalize: asked.normalize ?? (pooling !== 'none' && (details?.normalize ?? true)),
@@ -78,10 +102,13 @@ async function run(model: Model, session: SessionPort, rows: readonly Row[]): Pr
       tokens ??= tokenOutput(outputs[name], name, rows.length, width);
       const size = tokens.dims[2]!;
       const start = row * tokens.stride;
-      const count = items[row]!.ids.length;
+      const { ids, promptTokens: skip = 0 } = items[row]!;
+      const count = ids.length;
       if (wanted.pooling === 'none') return finish(tokens.values.slice(start, start + count * size), size, wanted);
       if (count === 0) return new ShoalError('inference_failed', 'the text has no tokens that could be pooled');
-      return finish(pool(tokens.values, start, count, size, wanted.pooling), size, wanted);
+      const vectors = { values: tokens.values, start, count, width: size, skip };
+      const vector = pool(vectors, wanted.pooling.split('+') as Pooling[]);
+      return finish(vector, vector.length, wanted);
     });
   });
 }

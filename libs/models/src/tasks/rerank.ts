@@ -14,6 +14,7 @@ import { shortest } from '../numbers/shortest.js';
 import { logitsOutput } from '../repository/graph.js';
 import type { SessionPort } from '../session.js';
 import { encodePairs, type Query } from '../text/encode-pairs.js';
+import { promptOf } from '../text/prompts.js';
 import type { Model, Row } from '../types.js';
 import { finiteOr, floatOutput, forwardTexts } from './forward.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
@@ -21,21 +22,28 @@ import { checkRequest, type Element } from './request.js';
 
 const OVERHEAD_BYTES = 32;
 
-type Resolved = Omit<RerankParameters, 'truncate'>;
+type Resolved = Required<Pick<RerankParameters, 'return_documents' | 'function_to_apply'>> &
+  Pick<RerankParameters, 'top_n'>;
 
 /** A score that brings its document along, where the caller asked for it. */
 type ScoreOutput = Extract<WireOutput, { kind: 'score' }> & { readonly text?: string };
 
 async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
   const request = checkRequest({ element: RerankInput, parameters: RerankParameters }, input, parameters);
-  const { truncate, ...resolved } = request.parameters;
-  const queries = request.elements.map(queryOf);
-  checkCount(queries.reduce((sum, query) => sum + query.documents.length, 0));
+  const { truncate, prompt_name, top_n, return_documents, function_to_apply } = request.parameters;
   const { tokenizer, details, vocabSize } = textModel(api);
-  const { maxTokens, pairTemplate } = details;
-  const encoded = await encodePairs(tokenizer, queries, { maxTokens, vocabSize, truncate }, pairTemplate);
+  const { maxTokens, truncationSide: side, scoreFunction, pairTemplate } = details;
+  const resolved: Resolved = {
+    ...(top_n !== undefined && { top_n }),
+    return_documents,
+    function_to_apply: function_to_apply ?? (scoreFunction === 'none' ? 'none' : 'sigmoid'),
+  };
+  const prompt = promptOf(details, prompt_name);
+  const queries = request.elements.map((element) => queryOf(element, prompt));
+  checkCount(queries.reduce((sum, query) => sum + query.documents.length, 0));
+  const encoded = await encodePairs(tokenizer, queries, { maxTokens, vocabSize, truncate, side }, pairTemplate);
   const all = queries.flatMap((query) => query.documents.map(({ text }) => text));
-  const documents = resolved.return_documents ? all : null;
+  const documents = return_documents ? all : null;
   const items = documents === null ? encoded : encoded.map((item, i) => ({ ...item, text: documents[i]! }));
   const texts = documents?.reduce((bytes, document) => bytes + Buffer.byteLength(document), 0) ?? 0;
   return {
@@ -48,9 +56,9 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   };
 }
 
-function queryOf({ path, value }: Element<RerankInput>): Query {
+function queryOf({ path, value }: Element<RerankInput>, prompt: string): Query {
   const documents = value.documents.map((text, i) => ({ path: `${path}.${formatPath(['documents', i])}`, text }));
-  return { path, text: value.query, documents };
+  return { path, text: prompt + value.query, documents };
 }
 
 function checkCount(rows: number): void {

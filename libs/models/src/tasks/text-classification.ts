@@ -10,6 +10,7 @@ import { shortest } from '../numbers/shortest.js';
 import { logitsOutput } from '../repository/graph.js';
 import type { SessionPort } from '../session.js';
 import { encodeTexts } from '../text/encode-texts.js';
+import { promptOf, withPrompt } from '../text/prompts.js';
 import type { Model, Row, ScoreFunction } from '../types.js';
 import { finiteOr, floatOutput, forwardTexts } from './forward.js';
 import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
@@ -28,7 +29,9 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const { tokenizer, details, vocabSize } = textModel(api);
   const { truncate, top_k, function_to_apply } = request.parameters;
   const rows = request.elements.map(({ path, value }) => ({ path, input: value }));
-  const items = await encodeTexts(tokenizer, rows, { maxTokens: details.maxTokens, vocabSize, truncate });
+  const { maxTokens, truncationSide: side } = details;
+  const prompted = withPrompt(rows, promptOf(details, undefined));
+  const items = await encodeTexts(tokenizer, prompted, { maxTokens, vocabSize, truncate, side });
   const classes = api.model.labels.length;
   const resolved: Resolved = {
     top_k: Math.min(top_k ?? classes, classes),

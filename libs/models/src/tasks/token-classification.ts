@@ -28,7 +28,8 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const { truncate, ...resolved } = request.parameters;
   const { tokenizer, details, vocabSize } = textModel(api);
   const rows = request.elements.map(({ path, value }) => ({ path, input: value }));
-  const limits = { maxTokens: details.maxTokens, vocabSize, truncate };
+  const { maxTokens, truncationSide: side } = details;
+  const limits = { maxTokens, vocabSize, truncate, side };
   const items = await encodeTexts(tokenizer, rows, limits, textPositions);
   const tokens = items.map(({ ids }) => ids.length);
   const texts = items.reduce((bytes, { text }) => bytes + Buffer.byteLength(text ?? ''), 0);

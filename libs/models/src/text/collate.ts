@@ -4,8 +4,8 @@ import type { SessionTensor } from '../session.js';
 import type { TextDetails } from '../types.js';
 
 /**
- * int64 or int32 tensors of shape [rows, longest row] for those of input_ids, attention_mask, token_type_ids and
- * position_ids that the graph has. Padding goes to the right; where the graph fixes the length, up to that length.
+ * int64 or int32 tensors of shape [rows, longest row] for those of input_ids, attention_mask, token_type_ids,
+ * position_ids and pooling_mask that the graph has. Padding goes to the right; where the graph fixes the length, up to that length.
  */
 export function collate(
   inputs: readonly TensorSpec[],
@@ -44,6 +44,10 @@ const FILLS: Readonly<Record<string, Fill>> = {
   },
   token_type_ids(low, at, stride, _width, { typeIds }) {
     for (let i = 0; i < (typeIds?.length ?? 0); i++) low[at + i * stride] = typeIds![i]!;
+  },
+  // Shoal's own: the attention mask without the tokens of a prompt.
+  pooling_mask(low, at, stride, _width, { ids, promptTokens = 0 }) {
+    for (let i = promptTokens; i < ids.length; i++) low[at + i * stride] = 1;
   },
   position_ids(low, at, stride, width, { ids }, { firstPosition }) {
     // Padding repeats the last real position, which is always inside the table.

@@ -2,7 +2,7 @@
 import type { Fault, TextItem } from '@shoal/contracts';
 import { throwFaults } from '../faults.js';
 import { encodeGroups, encodeTexts, type TextLimits, untokenisable } from './encode-texts.js';
-import { prefixOf } from './prefix.js';
+import { prefixOf, suffixOf } from './prefix.js';
 import type { TextTokenizer } from './tokenizer.js';
 
 /** One query, where it stands in the request (`input[3]`), and its documents with theirs. */
@@ -25,22 +25,28 @@ export async function encodePairs(
   if (asked !== null) return encodeAsked(tokenizer, queries, limits, asked);
   const template = await tokenizer.pairTemplate();
   if (template === null) return encodeWhole(tokenizer, queries, limits);
-  const { maxTokens, truncate } = limits;
+  const { maxTokens, truncate, side = 'right' } = limits;
   const rows: { path: string; text: string; query: Uint32Array }[] = [];
   for (const { path, text, documents } of queries) {
-    const query = await idsOf(tokenizer, `${path}.query`, text, maxTokens);
+    const query = await idsOf(tokenizer, `${path}.query`, text, limits);
     for (const document of documents) rows.push({ ...document, query });
   }
   return encodeGroups(rows, limits, async ({ path, text, query }) => {
-    const document = await idsOf(tokenizer, path, text, maxTokens);
-    return template.join(query, document, truncate ? maxTokens : null);
+    const document = await idsOf(tokenizer, path, text, limits);
+    return template.join(query, document, truncate ? maxTokens : null, side);
   });
 }
 
-async function idsOf(tokenizer: TextTokenizer, path: string, text: string, maxTokens: number): Promise<Uint32Array> {
+async function idsOf(
+  tokenizer: TextTokenizer,
+  path: string,
+  text: string,
+  { maxTokens, side }: TextLimits,
+): Promise<Uint32Array> {
   try {
     const count = async (part: string) => (await tokenizer.plainIds(part)).length;
-    return await tokenizer.plainIds(await prefixOf(text, maxTokens, count));
+    const shorten = side === 'left' ? suffixOf : prefixOf;
+    return await tokenizer.plainIds(await shorten(text, maxTokens, count));
   } catch (error) {
     throw untokenisable(path, error);
   }
@@ -82,7 +88,7 @@ async function encodeAsked(
     documents.map((document) => ({ path: document.path, text: before + text + between + document.text })),
   );
   return encodeGroups(rows, limits, async ({ path, text }) => {
-    const ids = await idsOf(tokenizer, path, text, maxTokens);
+    const ids = await idsOf(tokenizer, path, text, { ...limits, side: 'right' });
     const kept = truncate ? ids.subarray(0, Math.max(0, maxTokens - end.length)) : ids;
     return { kind: 'text', ids: Uint32Array.of(...kept, ...end) };
   });

@@ -1,7 +1,7 @@
 /** From checked text inputs to wire items: ids, segment ids, and one error that names inputs that are too long. */
 import { type Fault, ShoalError, type TextGenerationInput, type TextInput, type TextItem } from '@shoal/contracts';
 import { isFull, throwFaults } from '../faults.js';
-import { prefixOf } from './prefix.js';
+import { prefixOf, suffixOf } from './prefix.js';
 import type { Encoding, TextTokenizer } from './tokenizer.js';
 
 /** One row to tokenise and where it stands in the request (`input[3]`). */
@@ -15,6 +15,8 @@ export interface TextLimits {
   /** Ids from here on are not in the embedding table. */
   readonly vocabSize: number;
   readonly truncate: boolean;
+  /** Where a text is cut; at its end where left out. */
+  readonly side?: 'left' | 'right';
 }
 
 type GroupLimits = Pick<TextLimits, 'maxTokens' | 'truncate'> & { readonly takes?: string };
@@ -69,14 +71,17 @@ export function untokenisable(path: string, cause: unknown): ShoalError {
 async function encodeRow(
   tokenizer: TextTokenizer,
   { path, input }: TextRow,
-  { truncate, maxTokens }: TextLimits,
+  limits: TextLimits,
   extra: Extra | undefined,
 ): Promise<TextItem> {
+  const { truncate, maxTokens, side } = limits;
   if (typeof input === 'object' && 'tokens' in input) {
-    return { kind: 'text', ids: Uint32Array.from(truncate ? input.tokens.slice(0, maxTokens) : input.tokens) };
+    const cut = (tokens: readonly number[]) =>
+      side === 'left' ? tokens.slice(-maxTokens) : tokens.slice(0, maxTokens);
+    return { kind: 'text', ids: Uint32Array.from(truncate ? cut(input.tokens) : input.tokens) };
   }
   const { text, text_pair: pair } = typeof input === 'string' ? { text: input, text_pair: undefined } : input;
-  const encoding = await encodeText(tokenizer, text, pair, { truncate, maxTokens }).catch((error: unknown) => {
+  const encoding = await encodeText(tokenizer, text, pair, limits).catch((error: unknown) => {
     throw untokenisable(path, error);
   });
   const ids = Uint32Array.from(encoding.getIds());
@@ -89,12 +94,13 @@ async function encodeText(
   tokenizer: TextTokenizer,
   text: string,
   pair: string | undefined,
-  { truncate, maxTokens }: Pick<TextLimits, 'truncate' | 'maxTokens'>,
+  { truncate, maxTokens, side }: TextLimits,
 ): Promise<Encoding> {
-  const prefix = (part: string) =>
-    prefixOf(part, maxTokens, async (beginning) => (await tokenizer.encode(beginning, false)).getLength());
-  const first = await prefix(text);
-  return tokenizer.encode(pair === undefined ? first : [first, await prefix(pair)], truncate);
+  const shorten = side === 'left' ? suffixOf : prefixOf;
+  const enough = (whole: string) =>
+    shorten(whole, maxTokens, async (part) => (await tokenizer.encode(part, false)).getLength());
+  const first = await enough(text);
+  return tokenizer.encode(pair === undefined ? first : [first, await enough(pair)], truncate);
 }
 
 function typeIds(encoding: Encoding): Pick<TextItem, 'typeIds'> {

@@ -22,33 +22,37 @@ beforeAll(() => {
 });
 afterAll(() => folders.remove());
 
-async function open(fixture: string): Promise<Model> {
-  folders.copyFixture(fixture, fixture);
-  folders.write(fixture, {
+async function open(fixture: string, side: 'left' | 'right'): Promise<Model> {
+  const name = `${fixture}-${side}`;
+  folders.copyFixture(fixture, name);
+  folders.write(name, {
+    'tokenizer_config.json': { truncation_side: side },
     'model.onnx': onnx(TEXT_INPUTS, [{ name: 'logits', type: 'float32', shape: ['batch', 1] }]),
     'config.json': { architectures: ['BertForSequenceClassification'], vocab_size: 288, max_position_embeddings: 100 },
   });
   const { models, problems } = await openRepository(join(folders.root));
   expect(problems).toEqual([]);
-  return models.find(({ name }) => name === fixture)!;
+  return models.find((model) => model.name === name)!;
 }
 
-test.each(['bert-tokens', 'roberta-rerank'])(
-  'rows put together are those of the tokenizer, whole and cut to length: %s',
-  async (fixture) => {
-    const tokenizer = await loadTokenizer(await open(fixture), MAX_TOKENS);
-    const template = (await tokenizer.pairTemplate())!;
-    for (const first of TEXTS) {
-      for (const second of TEXTS) {
-        const [query, document] = [await tokenizer.plainIds(first), await tokenizer.plainIds(second)];
-        for (const truncate of [false, true]) {
-          const expected = await tokenizer.encode([first, second], truncate);
-          const row = template.join(query, document, truncate ? MAX_TOKENS : null);
-          const about = `${first} | ${second} | ${truncate}`;
-          expect([...row.ids], about).toEqual(expected.getIds());
-          expect([...(row.typeIds ?? new Uint8Array(row.ids.length))], about).toEqual(expected.getTypeIds());
-        }
+test.each([
+  ['bert-tokens', 'right'],
+  ['bert-tokens', 'left'],
+  ['roberta-rerank', 'right'],
+  ['roberta-rerank', 'left'],
+] as const)('rows put together are those of the tokenizer, whole and cut to length: %s, %s', async (fixture, side) => {
+  const tokenizer = await loadTokenizer(await open(fixture, side), MAX_TOKENS);
+  const template = (await tokenizer.pairTemplate())!;
+  for (const first of TEXTS) {
+    for (const second of TEXTS) {
+      const [query, document] = [await tokenizer.plainIds(first), await tokenizer.plainIds(second)];
+      for (const truncate of [false, true]) {
+        const expected = await tokenizer.encode([first, second], truncate);
+        const row = template.join(query, document, truncate ? MAX_TOKENS : null, side);
+        const about = `${first} | ${second} | ${truncate}`;
+        expect([...row.ids], about).toEqual(expected.getIds());
+        expect([...(row.typeIds ?? new Uint8Array(row.ids.length))], about).toEqual(expected.getTypeIds());
       }
     }
-  },
-);
+  }
+});

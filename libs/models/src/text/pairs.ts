@@ -51,14 +51,19 @@ export class PairTemplate {
     return new PairTemplate(runs, [typeIds[start]!, typeIds[next]!]);
   }
 
-  /** The row of two texts, cut to `maxTokens` from the longer one as tokenizers do ("longest first"); null: not cut. */
-  join(first: Uint32Array, second: Uint32Array, maxTokens: number | null): TextItem {
+  /**
+   * The row of two texts, cut to `maxTokens` from the longer one as tokenizers do ("longest first"), at its end or, `left`, at
+   * its beginning; null: not cut.
+   */
+  join(first: Uint32Array, second: Uint32Array, maxTokens: number | null, side: 'left' | 'right' = 'right'): TextItem {
     const [before, between, after] = this.runs;
     const special = before.ids.length + between.ids.length + after.ids.length;
     const [n, m] =
       maxTokens === null ? [first.length, second.length] : cut(first.length, second.length, maxTokens - special);
     const ids = new Uint32Array(special + n + m);
     const types = new Uint8Array(ids.length);
+    const kept = (all: Uint32Array, count: number) =>
+      side === 'left' ? all.subarray(all.length - count) : all.subarray(0, count);
     let at = 0;
     const put = (values: ArrayLike<number>, typeIds: ArrayLike<number> | number) => {
       ids.set(values, at);
@@ -67,9 +72,9 @@ export class PairTemplate {
       at += values.length;
     };
     put(before.ids, before.typeIds);
-    put(first.subarray(0, n), this.typeIds[0]);
+    put(kept(first, n), this.typeIds[0]);
     put(between.ids, between.typeIds);
-    put(second.subarray(0, m), this.typeIds[1]);
+    put(kept(second, m), this.typeIds[1]);
     put(after.ids, after.typeIds);
     return types.some((type) => type !== 0) ? { kind: 'text', ids, typeIds: types } : { kind: 'text', ids };
   }

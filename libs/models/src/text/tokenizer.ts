@@ -7,6 +7,7 @@ import tokenizers from 'tokenizers';
 import { invalid, readText } from '../repository/files.js';
 import type { Model } from '../types.js';
 import { Coalescer } from './coalescer.js';
+import { lowerCased } from './lower-case.js';
 import { PairTemplate } from './pairs.js';
 import { type StreamDecoder, streamDecoder } from './text-stream.js';
 import { type TokenTexts, tokenTexts } from './token-texts.js';
@@ -34,8 +35,10 @@ export interface TextTokenizer {
 
 /** Loads the tokenizer of a model folder. Throws `model_invalid`. */
 export async function loadTokenizer(model: Model, maxTokens: number): Promise<TextTokenizer> {
-  const json = await readText(model.folder, 'tokenizer.json');
-  if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
+  const file = await readText(model.folder, 'tokenizer.json');
+  if (file === null) throw invalid(`${model.name}: tokenizer.json is missing`);
+  const { lowerCase = false, truncationSide = 'right' } = model.text ?? {};
+  const json = lowerCase ? lowerCased(file) : file;
   const plain = parse(model, json);
   const whole = coalescer(plain);
   const bare = coalescer(plain, { addSpecialTokens: false });
@@ -46,7 +49,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
     encode(input, truncate) {
       if (!truncate) return whole.run(input);
       // Truncation is a setting of the tokenizer, not of a call: those who ask for it share a second one.
-      cut ??= coalescer(truncating(parse(model, json), maxTokens));
+      cut ??= coalescer(truncating(parse(model, json), maxTokens, truncationSide));
       return cut.run(input);
     },
     async plainIds(text) {
@@ -72,8 +75,8 @@ function parse(model: Model, json: string): tokenizers.Tokenizer {
   }
 }
 
-function truncating(tokenizer: tokenizers.Tokenizer, maxTokens: number): tokenizers.Tokenizer {
-  tokenizer.setTruncation(maxTokens);
+function truncating(tokenizer: tokenizers.Tokenizer, maxTokens: number, side: 'left' | 'right'): tokenizers.Tokenizer {
+  tokenizer.setTruncation(maxTokens, { direction: side });
   return tokenizer;
 }
 
