@@ -70,7 +70,7 @@ describe.each([
 test('webhooks may go where the code lets them go, and nowhere else', async () => {
   const { egress } = find(await objectsOf('cpu'), 'NetworkPolicy', 'webhooks').spec;
   const excepted: string[] = egress[0].to.flatMap(({ ipBlock }: { ipBlock: { except: string[] } }) => ipBlock.except);
-  const denied = [...read('libs/webhooks/src/addresses.ts').matchAll(/^ {2}'([0-9a-f:.]+\/\d+)',$/gm)].map(
+  const denied = [...read('libs/network/src/addresses.ts').matchAll(/^ {2}'([0-9a-f:.]+\/\d+)',$/gm)].map(
     ([, range]) => range,
   );
   expect(excepted.toSorted()).toEqual(denied.toSorted());

@@ -45,7 +45,7 @@ const FACES = [
 /** Errors of no path in particular, and errors that stand inside jobs. */
 const OUTSIDE_PATHS = new Set<string>([
   ...['not_found', 'method_not_allowed', 'foreign_host', 'token_not_set', 'unauthorized', 'internal_error'],
-  ...['device_failed', 'device_unavailable', 'model_invalid'],
+  ...['device_failed', 'device_unavailable', 'model_invalid', 'source_unavailable'],
 ]);
 
 let api: TestApi;
