@@ -84,14 +84,18 @@ describe('ONNX files of other tools', () => {
     expect(node!.attributes.get('accuracy_level')).toEqual({ type: 'int', value: 4n });
   });
 
-  test('that keep weights outside their folder, or generate text, are refused', async () => {
+  test('that keep weights outside their folder, or generate text and do not say as which model, are refused', async () => {
     const folder = bench.folder();
     const path = join(folder, 'model.onnx');
     saveModel(scaled(32), path, { externalData: true });
     const bytes = readFileSync(path);
     writeFileSync(path, Buffer.from(bytes.toString('latin1').replace('model.onnx.data', '../x.onnx.data '), 'latin1'));
     expect(await bench.refusal(folder)).toMatch(/must be a path within the model's folder|is missing/);
-    for (const name of ['past_key_values.0.key', 'past.11.value', 'past_key_self_0', 'past_conv.3']) {
+    for (const name of ['past_key_values.0.key', 'past.11.value']) {
+      saveModel(scaled(4, name), path, { externalData: false });
+      expect(await bench.refusal(folder)).toContain('config.json is missing: put the one of the model');
+    }
+    for (const name of ['past_key_self_0', 'past_conv.3']) {
       saveModel(scaled(4, name), path, { externalData: false });
       expect(await bench.refusal(folder)).toContain(`generates text (it takes ${name})`);
     }

@@ -27,7 +27,7 @@ describe('what cannot be imported is refused in words', () => {
     [
       'half a decoder',
       { 'decoder_model_merged.onnx': '' },
-      'decoder_model_merged.onnx: parts of a model that generates',
+      'decoder_model_merged.onnx: parts of a model, which are not taken from ONNX',
     ],
     ['no protobuf', { 'model.onnx': 'hello' }, 'is not a usable ONNX file'],
   ])('%s', async (_, files, message) => {
@@ -38,7 +38,7 @@ describe('what cannot be imported is refused in words', () => {
     const folder = bench.checkpoint('bert');
     writeFileSync(join(folder, 'config.json'), '{"architectures":["T5ForConditionalGeneration"]}');
     expect(await bench.refusal(folder)).toMatch(
-      /"T5ForConditionalGeneration" is not supported; supported are .*BertModel/,
+      /"T5ForConditionalGeneration" is not supported; supported are Bert, .*Llama/,
     );
     rmSync(join(folder, 'config.json'));
     expect(await bench.refusal(folder)).toContain('config.json is missing');
