@@ -27,6 +27,7 @@ const worker = encoderWorker({
   runner: {
     model,
     joining: { rows: 'any-length', reason: null },
+    defaults: {},
     groupKey: () => '',
     run: async (rows) => {
       const numbers = rows.map((row) => idsOf(row)[0] ?? 0);

@@ -18,6 +18,7 @@ const worker = encoderWorker({
   runner: {
     model,
     joining: { rows: 'any-length', reason: null },
+    defaults: {},
     groupKey: () => '',
     run: async (rows) => {
       const values = rows.map(numberOf);

@@ -203,6 +203,7 @@ export async function openBench({
       runner: {
         model: { name: own, version: '1', variant: 'fp32', queue: own } as Model,
         joining: { rows: 'any-length', reason: null },
+        defaults: {},
         groupKey: () => '',
         async run(rows) {
           const values = rows.map(numberOf);

@@ -30,6 +30,7 @@ function textRunner(maxTokens = 16, shoal: Model['shoal'] = {}) {
   const runner: ModelRunner = {
     model: model as unknown as Model,
     joining: { rows: 'any-length', reason: null },
+    defaults: {},
     groupKey: () => '',
     run,
     close: async () => undefined,

@@ -69,7 +69,7 @@ export function passOf(
   // CPU time says nothing of threads that wait for each other, and Windows counts it in 16 ms.
   const byCpuTime = device === 'cpu' && intraOpThreads === 1 && process.platform !== 'win32';
   return async (size, length) => {
-    const rows = Array.from({ length: size }, (_, n) => syntheticRow(runner.model, length, n));
+    const rows = Array.from({ length: size }, (_, n) => syntheticRow(runner, length, n));
     const [started, cpuBefore] = [performance.now(), process.cpuUsage()];
     const passes = await Promise.all(Array.from({ length: sideBySide }, () => runner.run(rows)));
     const elapsedMs = performance.now() - started;
@@ -80,7 +80,7 @@ export function passOf(
   };
 }
 
-function syntheticRow(model: Model, length: number, n: number): Row {
+function syntheticRow({ model, defaults }: ModelRunner, length: number, n: number): Row {
   const vocabulary = model.text?.vocabSize ?? 100;
   const ids = Uint32Array.from({ length }, (_, i) => (7 * (i + n) + 1) % vocabulary);
   const item: TextItem = {
@@ -91,7 +91,7 @@ function syntheticRow(model: Model, length: number, n: number): Row {
     offsets: new Uint32Array(2 * length),
     words: new Int32Array(length).fill(-1),
   };
-  return { item, parameters: {} };
+  return { item, parameters: defaults };
 }
 
 async function kept(

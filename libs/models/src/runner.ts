@@ -15,11 +15,13 @@ const NOT_PROVED: Joining = { rows: 'alone', reason: 'whether rows are independe
  * @throws ShoalError `internal_error` where the task takes more than one pass
  */
 export function loadRunner(model: Model, session: SessionPort, joining: Joining = NOT_PROVED): ModelRunner {
-  const { run }: TaskFace & Partial<TaskRun> = PIPELINES[model.task];
-  if (run === undefined) throw new ShoalError('internal_error', `${model.task} is not one forward pass`);
+  const { run, defaults }: TaskFace & Partial<TaskRun> = PIPELINES[model.task];
+  if (run === undefined || defaults === undefined)
+    throw new ShoalError('internal_error', `${model.task} is not one forward pass`);
   return {
     model,
     joining,
+    defaults: defaults(model),
     groupKey(item: WireItem) {
       if (item.kind === 'tensors') return tensorsGroupKey(item);
       return joining.rows === 'any-length' ? '' : String(item.ids.length);

@@ -172,6 +172,8 @@ export interface ModelRunner {
   readonly model: Model;
   /** Which rows may share a forward pass; `alone`: batches are of one item, and `run` takes more apart. */
   readonly joining: Joining;
+  /** What rows carry of a request that gave no parameters. */
+  readonly defaults: Readonly<Record<string, unknown>>;
   /** What must be equal for two items to share a forward pass (for `tensors`: types and inner dimensions). */
   groupKey(item: WireItem): string;
   /** One forward pass. Throws where the pass failed as a whole; an Error in a row's place fails that row alone. */

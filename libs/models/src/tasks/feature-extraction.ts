@@ -139,4 +139,6 @@ function present(_model: Model, _parameters: Parameters, outputs: readonly WireO
   return isLargeOutput(outputs) ? list : [...list];
 }
 
-export const featureExtraction = { encode, run, present };
+const defaults = (model: Model): Parameters => ({ ...resolve(model, FeatureExtractionParameters.parse({})) });
+
+export const featureExtraction = { encode, run, defaults, present };

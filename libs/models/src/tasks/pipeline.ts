@@ -29,6 +29,8 @@ export interface TaskFace {
 export interface TaskRun {
   /** One forward pass; an Error in a row's place fails that row alone. */
   run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]>;
+  /** What rows carry of a request that gave no parameters. */
+  defaults(model: Model): Parameters;
 }
 
 export interface TextModel {

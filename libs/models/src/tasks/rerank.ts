@@ -15,9 +15,9 @@ import { logitsOutput } from '../repository/graph.js';
 import type { SessionPort } from '../session.js';
 import { encodePairs, type Query } from '../text/encode-pairs.js';
 import { promptOf } from '../text/prompts.js';
-import type { Model, Row } from '../types.js';
+import type { Model, Row, TextDetails } from '../types.js';
 import { finiteOr, floatOutput, forwardTexts } from './forward.js';
-import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
+import { type ApiModel, type Encoded, outputOfKind, type Parameters, textDetailsOf, textModel } from './pipeline.js';
 import { checkRequest, type Element } from './request.js';
 
 const OVERHEAD_BYTES = 32;
@@ -30,14 +30,9 @@ type ScoreOutput = Extract<WireOutput, { kind: 'score' }> & { readonly text?: st
 
 async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
   const request = checkRequest({ element: RerankInput, parameters: RerankParameters }, input, parameters);
-  const { truncate, prompt_name, top_n, return_documents, function_to_apply } = request.parameters;
+  const { truncate, prompt_name, return_documents } = request.parameters;
   const { tokenizer, details, vocabSize } = textModel(api);
-  const { maxTokens, truncationSide: side, scoreFunction, pairTemplate } = details;
-  const resolved: Resolved = {
-    ...(top_n !== undefined && { top_n }),
-    return_documents,
-    function_to_apply: function_to_apply ?? (scoreFunction === 'none' ? 'none' : 'sigmoid'),
-  };
+  const { maxTokens, truncationSide: side, pairTemplate } = details;
   const prompt = promptOf(details, prompt_name);
   const queries = request.elements.map((element) => queryOf(element, prompt));
   checkCount(queries.reduce((sum, query) => sum + query.documents.length, 0));
@@ -47,7 +42,7 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const items = documents === null ? encoded : encoded.map((item, i) => ({ ...item, text: documents[i]! }));
   const texts = documents?.reduce((bytes, document) => bytes + Buffer.byteLength(document), 0) ?? 0;
   return {
-    parameters: resolved,
+    parameters: resolve(details, request.parameters),
     items,
     tokens: items.map(({ ids }) => ids.length),
     array: request.array,
@@ -55,6 +50,17 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
     resultBytes: items.length * OVERHEAD_BYTES + texts,
   };
 }
+
+function resolve({ scoreFunction }: TextDetails, { top_n, return_documents, function_to_apply }: RerankParameters) {
+  const resolved: Resolved = {
+    ...(top_n !== undefined && { top_n }),
+    return_documents,
+    function_to_apply: function_to_apply ?? (scoreFunction === 'none' ? 'none' : 'sigmoid'),
+  };
+  return { ...resolved };
+}
+
+const defaults = (model: Model): Parameters => resolve(textDetailsOf(model), RerankParameters.parse({}));
 
 function queryOf({ path, value }: Element<RerankInput>, prompt: string): Query {
   const documents = value.documents.map((text, i) => ({ path: `${path}.${formatPath(['documents', i])}`, text }));
@@ -93,4 +99,4 @@ function present(_model: Model, parameters: Parameters, outputs: readonly WireOu
   return scored.sort((a, b) => b.score - a.score).slice(0, top_n);
 }
 
-export const rerank = { encode, run, present };
+export const rerank = { encode, run, defaults, present };

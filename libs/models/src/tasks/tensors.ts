@@ -51,9 +51,8 @@ async function encode({ model }: ApiModel, input: unknown, parameters: unknown):
     checked.push(readItem(model, value, path, faults));
   }
   throwFaults(faults);
-  const resolved: Resolved = { outputs, encoding: request.parameters.encoding };
   return {
-    parameters: { ...resolved },
+    parameters: resolve(request.parameters),
     items: checked.map(({ item }) => item),
     tokens: checked.map(({ item }) => TOKENS_PER_ROW * rowCount(model, item)),
     array: request.array,
@@ -178,4 +177,11 @@ export function tensorsGroupKey({ tensors }: TensorsItem): string {
   return parts.sort().join(';');
 }
 
-export const tensors = { encode, run, present };
+function resolve({ outputs, encoding }: TensorsParameters) {
+  const resolved: Resolved = { outputs: outputs ?? null, encoding };
+  return { ...resolved };
+}
+
+const defaults = (): Parameters => resolve(TensorsParameters.parse({}));
+
+export const tensors = { encode, run, defaults, present };

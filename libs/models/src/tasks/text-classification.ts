@@ -13,7 +13,7 @@ import { encodeTexts } from '../text/encode-texts.js';
 import { promptOf, withPrompt } from '../text/prompts.js';
 import type { Model, Row, ScoreFunction } from '../types.js';
 import { finiteOr, floatOutput, forwardTexts } from './forward.js';
-import { type ApiModel, type Encoded, outputOfKind, type Parameters, textModel } from './pipeline.js';
+import { type ApiModel, type Encoded, outputOfKind, type Parameters, textDetailsOf, textModel } from './pipeline.js';
 import { checkRequest } from './request.js';
 
 /** MessagePack's keys and headers around one item's scores. */
@@ -27,16 +27,12 @@ interface Resolved {
 async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
   const request = checkRequest({ element: TextInput, parameters: TextClassificationParameters }, input, parameters);
   const { tokenizer, details, vocabSize } = textModel(api);
-  const { truncate, top_k, function_to_apply } = request.parameters;
+  const { truncate } = request.parameters;
   const rows = request.elements.map(({ path, value }) => ({ path, input: value }));
   const { maxTokens, truncationSide: side } = details;
   const prompted = withPrompt(rows, promptOf(details, undefined));
   const items = await encodeTexts(tokenizer, prompted, { maxTokens, vocabSize, truncate, side });
-  const classes = api.model.labels.length;
-  const resolved: Resolved = {
-    top_k: Math.min(top_k ?? classes, classes),
-    function_to_apply: function_to_apply ?? details.scoreFunction,
-  };
+  const resolved = resolve(api.model, request.parameters);
   return {
     parameters: { ...resolved },
     items,
@@ -45,6 +41,16 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
     resultBytes: items.length * (OVERHEAD_BYTES + 8 * resolved.top_k),
   };
 }
+
+function resolve(model: Model, { top_k, function_to_apply }: TextClassificationParameters): Resolved {
+  const classes = model.labels.length;
+  return {
+    top_k: Math.min(top_k ?? classes, classes),
+    function_to_apply: function_to_apply ?? textDetailsOf(model).scoreFunction,
+  };
+}
+
+const defaults = (model: Model): Parameters => ({ ...resolve(model, TextClassificationParameters.parse({})) });
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
   return forwardTexts(model, session, rows, ({ outputs }) => {
@@ -71,4 +77,4 @@ function present(model: Model, _parameters: Parameters, outputs: readonly WireOu
   }));
 }
 
-export const textClassification = { encode, run, present };
+export const textClassification = { encode, run, defaults, present };

@@ -25,7 +25,7 @@ type Resolved = Omit<TokenClassificationParameters, 'truncate'>;
 async function encode(api: ApiModel, input: unknown, parameters: unknown): Promise<Encoded> {
   const schemas = { element: TokenClassificationInput, parameters: TokenClassificationParameters };
   const request = checkRequest(schemas, input, parameters);
-  const { truncate, ...resolved } = request.parameters;
+  const { truncate } = request.parameters;
   const { tokenizer, details, vocabSize } = textModel(api);
   const rows = request.elements.map(({ path, value }) => ({ path, input: value }));
   const { maxTokens, truncationSide: side } = details;
@@ -34,8 +34,15 @@ async function encode(api: ApiModel, input: unknown, parameters: unknown): Promi
   const tokens = items.map(({ ids }) => ids.length);
   const texts = items.reduce((bytes, { text }) => bytes + Buffer.byteLength(text ?? ''), 0);
   const entities = tokens.reduce((sum, count) => sum + count, 0);
-  return { parameters: resolved, items, tokens, array: request.array, resultBytes: entities * ENTITY_BYTES + texts };
+  const resultBytes = entities * ENTITY_BYTES + texts;
+  return { parameters: resolve(request.parameters), items, tokens, array: request.array, resultBytes };
 }
+
+function resolve({ truncate: _, ...resolved }: TokenClassificationParameters): Resolved {
+  return resolved;
+}
+
+const defaults = (): Parameters => resolve(TokenClassificationParameters.parse({}));
 
 async function run(model: Model, session: SessionPort, rows: readonly Row[]): Promise<(WireOutput | Error)[]> {
   return forwardTexts(model, session, rows, ({ items, width, outputs }) => {
@@ -71,4 +78,4 @@ function present(model: Model, parameters: Parameters, outputs: readonly WireOut
   });
 }
 
-export const tokenClassification = { encode, run, present };
+export const tokenClassification = { encode, run, defaults, present };
