@@ -19,8 +19,8 @@ export interface PullRequest {
   /** The folder to make; undefined: one below `downloads` that is named after the source and its contents. */
   readonly to: string | undefined;
   readonly downloads: string;
-  /** Of all files together. */
-  readonly maxBytes: number;
+  /** Of all files together; undefined: 256 GiB. */
+  readonly maxBytes: number | undefined;
   /** Of the one file of an http(s) URL, in lower-case hexadecimal. */
   readonly sha256: string | undefined;
   /** Chooses among ONNX files; undefined: the one in full precision. */
@@ -37,6 +37,7 @@ export interface Pulled {
   readonly isNew: boolean;
 }
 
+const MAX_BYTES = 256 * 2 ** 30;
 /** Files that are fetched at a time: what one connection brings is often bounded. */
 const AT_ONCE = 4;
 
@@ -50,8 +51,9 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
   const located = await locate(request, context);
   const { files, origin, name, notes } = located;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  if (bytes > request.maxBytes) {
-    throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(request.maxBytes)}.`);
+  const { maxBytes = MAX_BYTES } = request;
+  if (bytes > maxBytes) {
+    throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(maxBytes)}.`);
   }
   const key = keyOf(files);
   // The name comes last: it is what a model is called that is imported from there.

@@ -115,6 +115,7 @@ async function sourceFile(client: S3Client, bucket: string, file: Listed, contex
     path,
     size,
     digest: digestOf(head, etag),
+    validator: etag,
     version: etag,
     title: `s3://${bucket}/${key}`,
     open: async (request) => {
