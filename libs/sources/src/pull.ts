@@ -10,7 +10,7 @@ import { unavailable } from './faults.js';
 import { locateFolder } from './folder.js';
 import { parseSource } from './parse-source.js';
 import { sizeOf } from './sizes.js';
-import type { Located, SourceFile } from './source-file.js';
+import { isKnown, type Located, type SourceFile } from './source-file.js';
 import { locateUrl } from './web.js';
 
 export interface PullRequest {
@@ -66,6 +66,9 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
     record: { source: origin, files: Object.fromEntries(files.map(({ path, version }) => [path, version])) },
     fill: (partial) => fill(partial, files, context),
   });
+  if (!isNew && !files.every(isKnown)) {
+    context.say(`  nothing tells whether it has changed since it was pulled: to have it again, remove ${folder}`);
+  }
   const path = located.entry === undefined ? folder : join(folder, located.entry);
   return { folder, path, origin, isNew };
 }

@@ -46,6 +46,11 @@ export interface SourceFile {
   readonly open: (request: OpenRequest) => Promise<Opened>;
 }
 
+/** Whether what an earlier try has left of it can be told from what is of other contents. */
+export function isKnown({ digest, validator }: SourceFile): boolean {
+  return digest !== undefined || validator !== undefined;
+}
+
 /** A model as a source has it, with the files that are needed of it. */
 export interface Located {
   /** As it is written on the command line, with what it has been pinned to: `hf:org/name@<commit>`. */

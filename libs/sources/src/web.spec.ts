@@ -45,6 +45,11 @@ describe('a file by its URL', () => {
     const server = await serve({ '/tiny.gguf': { bytes: GGUF } });
     await pullIt(`${server.url}/tiny.gguf`);
     expect(bench.said.join('\n')).toContain('cannot be checked but by their length: --sha256 does');
+    const { isNew, folder } = await pullIt(`${server.url}/tiny.gguf`);
+    expect(isNew).toBe(false);
+    expect(bench.said.at(-1)).toBe(
+      `  nothing tells whether it has changed since it was pulled: to have it again, remove ${folder}`,
+    );
   });
 
   const stopAt = (bytes: number) => {

@@ -6,7 +6,7 @@ import { NoSuchPart, PassingFault, unavailable } from '../faults.js';
 import { chunksOf } from '../http/body.js';
 import { isPartOf } from '../http/validator.js';
 import { withRetries } from '../retries.js';
-import type { SourceFile } from '../source-file.js';
+import { isKnown, type SourceFile } from '../source-file.js';
 import { nameOf } from './digest.js';
 import { PartFile } from './part-file.js';
 
@@ -116,11 +116,6 @@ async function openPart(file: SourceFile, part: PartFile, validator: string | un
   }
   if (opened.start !== part.size) await part.clear();
   return opened;
-}
-
-/** Whether what an earlier try has left can be told from what is of other contents. */
-function isKnown({ digest, validator }: SourceFile): boolean {
-  return digest !== undefined || validator !== undefined;
 }
 
 /** Bytes of the file that lie at `path` or beside it, whether or not they will do. */

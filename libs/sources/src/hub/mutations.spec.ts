@@ -73,4 +73,4 @@ test(`${count} of them, from seed ${seed}`, async () => {
   expect(filesBelow(outside)).toEqual({ mine: 'mine' });
   expect(refused).toBeGreaterThan(0.4 * count);
   expect(refused).toBeLessThan(0.96 * count);
-}, 600_000);
+}, 1_800_000);
