@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -6,6 +7,13 @@ import { defineConfig } from 'vitest/config';
  */
 const shared = { environment: 'node', pool: 'forks', expect: { poll: { timeout: 180_000 } } } as const;
 const LIMITS = { testTimeout: 600_000, hookTimeout: 600_000 } as const;
+
+/**
+ * Tests of files and answers with mutations make 500 of them, other ones in each run; their names tell the seed. As many as
+ * they have: SHOAL_TEST_MUTATIONS=10000 npm run test:unit. Those of another run: SHOAL_TEST_SEED=<its seed>.
+ */
+const { SHOAL_TEST_MUTATIONS = '500', SHOAL_TEST_SEED = String(randomInt(2 ** 31)) } = process.env;
+const mutations = { most: Number(SHOAL_TEST_MUTATIONS), seed: Number(SHOAL_TEST_SEED) };
 
 /** Specs run against the built packages (`npm test` builds first), so every import resolves to one copy of each lib. */
 export default defineConfig({
@@ -16,6 +24,7 @@ export default defineConfig({
           ...shared,
           testTimeout: 120_000,
           name: 'unit',
+          provide: { mutations },
           include: ['{libs,apps}/*/src/**/*.spec.ts', 'test/unit/**/*.spec.ts'],
         },
       },

@@ -32,6 +32,21 @@ test('an end that was announced while the subscription was broken is not missed'
   expect(await waiting).toMatchObject({ state: 'cancelled' });
 });
 
+test('a wait outlives a connection that breaks at the very moment the job ends', async () => {
+  const bench = await openBench({ redisUrl: await startOwnRedis() });
+  const id = await bench.submit(1);
+  const [watched] = await bench.store.submit([bench.job(2)], { watch: true });
+  const other = (watched as { readonly id: string }).id;
+  const waiting = [id, other].map((one) => bench.store.wait(TENANT, one, FOREVER));
+  // Read in the same call as the first look of the first one.
+  await bench.store.get(TENANT, id);
+  await bench.redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await bench.redis.publish('shoal:ended', `${id} ${other}`);
+  const cancel = (one: string) => bench.store.cancel(TENANT, one).then(({ state }) => state, String);
+  for (const one of [id, other]) await expect.poll(() => cancel(one)).toBe('cancelled');
+  expect(await Promise.all(waiting)).toMatchObject([{ state: 'cancelled' }, { state: 'cancelled' }]);
+});
+
 test('a wait that runs out, and one that is aborted, have the job as it stands', async () => {
   const bench = await openBench({ redisUrl });
   const id = await bench.submit(1);

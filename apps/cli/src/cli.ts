@@ -4,7 +4,6 @@ import { ConfigError } from '@shoal/config';
 import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
 import { cacheDirOf, loadConfig, loadSourceSettings, pulledDirOf } from './config.js';
-import { fetchModel } from './fetch-model.js';
 import { manageModels } from './models.js';
 import { type Actions, createProgram, runProgram } from './program.js';
 import { Interrupted } from './signals.js';
@@ -17,7 +16,10 @@ const ACTIONS: Actions = {
   async fetchModel(request) {
     // As the first process of a container it would not hear of it otherwise. What it has is completed the next time.
     process.once('SIGTERM', () => process.exit(1));
-    await fetchModel(request);
+    const [{ fetchModel }, { PATIENCE }] = await Promise.all([import('./fetch-model.js'), import('@shoal/sources')]);
+    const { allow } = loadSourceSettings();
+    const say = (line: string) => console.log(line);
+    await fetchModel(request, { allow, say, signal: new AbortController().signal, patience: PATIENCE });
   },
   async importModel({ name, ...request }) {
     // Loaded for this alone: everything else starts without the importer and ONNX Runtime.

@@ -15,10 +15,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { AllowList } from '@shoal/network';
+import { PATIENCE } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
 import { Header } from 'tar';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fetchModel } from './fetch-model.js';
+
+/** Asked for first: what tells how long the file is. */
+const HEAD = 'bytes=0-0';
 
 type Respond = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -106,7 +111,7 @@ const breaking =
     response.writeHead(range ? 206 : 200, { 'content-length': bytes.length - start, ...(range && part) });
     response.write(bytes.subarray(start, start + after));
     // What has arrived and not been read is lost with the connection, and how much that is is chance.
-    const archive = join(folder, 'models/small/.1.archive');
+    const archive = join(folder, 'models/small/.1.archive.part');
     const arrived = setInterval(() => {
       if ((statSync(archive, { throwIfNoEntry: false })?.size ?? 0) < start + after) return;
       clearInterval(arrived);
@@ -119,11 +124,15 @@ const status =
     response.writeHead(code).end('no');
 
 function fetchIt(wanted = sha256(GOOD), maxBytes = 1_000_000): Promise<void> {
-  const system = {
-    say: (line: string) => void said.push(line),
-    sleep: async (ms: number) => void pauses.push(ms),
-  };
-  return fetchModel({ url, sha256: wanted, to, maxBytes }, system);
+  return fetchModel(
+    { url, sha256: wanted, to, maxBytes },
+    {
+      say: (line) => void said.push(line),
+      signal: new AbortController().signal,
+      allow: new AllowList([]),
+      patience: { ...PATIENCE, sleep: async (ms) => void pauses.push(ms) },
+    },
+  );
 }
 
 /** The message; neither the folder nor anything that looks like a model may be there. */
@@ -136,7 +145,7 @@ async function refused(wanted?: string, maxBytes?: number): Promise<string> {
   expect(existsSync(to)).toBe(false);
   // A folder stays only around a download to go on with.
   const left = existsSync(join(folder, 'models/small')) ? readdirSync(join(folder, 'models/small')) : [];
-  expect(left.filter((name) => name !== '.1.archive')).toEqual([]);
+  expect(left.filter((name) => name !== '.1.archive.part')).toEqual([]);
   if (left.length === 0) expect(readdirSync(folder)).toEqual([]);
   expect(error.message).not.toContain('canary');
   return error.message;
@@ -163,8 +172,9 @@ describe('an archive that is what was asked for', () => {
   test('is not fetched again', async () => {
     answers = [serving(GOOD)];
     await fetchIt();
+    ranges.length = 0;
     await fetchIt();
-    expect(ranges).toHaveLength(1);
+    expect(ranges).toEqual([]);
   });
 
   test('does not replace a folder that came from elsewhere', async () => {
@@ -177,31 +187,51 @@ describe('an archive that is what was asked for', () => {
 
 describe('a download that is cut off', () => {
   test('goes on where it was, after longer and longer pauses', async () => {
-    answers = [breaking(GOOD, 1000), status(503), breaking(GOOD, 500), serving(GOOD)];
+    answers = [serving(GOOD), breaking(GOOD, 1000), status(503), breaking(GOOD, 500), serving(GOOD)];
     await fetchIt();
-    expect(ranges).toEqual([undefined, 'bytes=1000-', 'bytes=1000-', 'bytes=1500-']);
+    expect(ranges).toEqual([HEAD, undefined, 'bytes=1000-', 'bytes=1000-', 'bytes=1500-']);
     expect(pauses).toEqual([1000, 2000, 4000]);
     expect(said[1]).toMatch(/small\.tar\.gz answers 503; again in 2 s$/);
   });
 
   test('goes on with what an earlier process left', async () => {
     mkdirSync(join(folder, 'models/small'), { recursive: true });
-    writeFileSync(join(folder, 'models/small/.1.archive'), GOOD.subarray(0, 700));
+    writeFileSync(join(folder, 'models/small/.1.archive.part'), GOOD.subarray(0, 700));
     answers = [serving(GOOD)];
     await fetchIt();
-    expect(ranges).toEqual(['bytes=700-']);
+    expect(ranges).toEqual([HEAD, 'bytes=700-']);
   });
 
   test('starts anew where the pieces do not fit together', async () => {
     mkdirSync(join(folder, 'models/small'), { recursive: true });
-    writeFileSync(join(folder, 'models/small/.1.archive'), 'of another file');
+    writeFileSync(join(folder, 'models/small/.1.archive.part'), 'of another file');
     answers = [serving(GOOD)];
     await fetchIt();
-    expect(ranges).toEqual(['bytes=15-', undefined]);
+    expect(ranges).toEqual([HEAD, 'bytes=15-', undefined]);
+  });
+
+  test('takes nothing on trust that was whole before and is of another hash', async () => {
+    mkdirSync(join(folder, 'models/small'), { recursive: true });
+    writeFileSync(join(folder, 'models/small/.1.archive'), Buffer.alloc(GOOD.length));
+    answers = [serving(GOOD)];
+    await fetchIt();
+    expect(readFileSync(join(to, 'config.json'), 'utf8')).toBe('{}');
+  });
+
+  test('is given up where its pieces never fit together, however often the connection breaks', async () => {
+    let other = 0;
+    answers = [
+      (request, response) => {
+        const bytes = Buffer.alloc(GOOD.length, ++other);
+        if (request.headers.range === HEAD) serving(bytes)(request, response);
+        else breaking(bytes, 9000)(request, response);
+      },
+    ];
+    expect(await refused()).toMatch(/is not what was announced: its SHA-256 is not [0-9a-f]{64}\.$/);
   });
 
   test('starts anew where the server knows no parts', async () => {
-    answers = [breaking(GOOD, 1000), (_, response) => response.writeHead(200).end(GOOD)];
+    answers = [serving(GOOD), breaking(GOOD, 1000), (_, response) => response.writeHead(200).end(GOOD)];
     await fetchIt();
     expect(existsSync(to)).toBe(true);
   });
@@ -215,20 +245,20 @@ describe('a download that is cut off', () => {
   test('a server that is not there is told like that', async () => {
     answers = [];
     await stop();
-    expect(await refused()).toMatch(/cannot be reached \(ECONNREFUSED\); gave up after 6 tries\.$/);
+    expect(await refused()).toMatch(/cannot be reached \(connection refused\); gave up after 6 tries\.$/);
   });
 });
 
 describe('is refused, and nothing is there:', () => {
   test('an archive with another hash', async () => {
     answers = [serving(GOOD)];
-    expect(await refused('0'.repeat(64))).toMatch(/is not what was asked for: its SHA-256 is not 0{64}\.$/);
-    expect(ranges).toHaveLength(1);
+    expect(await refused('0'.repeat(64))).toMatch(/is not what was announced: its SHA-256 is not 0{64}\.$/);
+    expect(ranges).toEqual([HEAD, undefined]);
   });
 
   test('what is not there, at once', async () => {
     answers = [status(404)];
-    expect(await refused()).toMatch(/small\.tar\.gz answers 404\.$/);
+    expect(await refused()).toMatch(/small\.tar\.gz answers 404: there is nothing there\.$/);
     expect(pauses).toEqual([]);
   });
 
@@ -239,17 +269,26 @@ describe('is refused, and nothing is there:', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('a port that fetch keeps away from, at once', async () => {
-    url = 'http://127.0.0.1:6000/small.tar.gz?signature=canary';
-    expect(await refused()).toBe('http://127.0.0.1:6000/small.tar.gz cannot be fetched (bad port).');
+  test('a redirect into a private network, at once', async () => {
+    answers = [(_, response) => response.writeHead(302, { location: 'https://169.254.169.254/latest/canary' }).end()];
+    url = url.replace('canary', 'x');
+    const error = await fetchIt().catch((thrown: Error) => thrown.message);
+    expect(error).toMatch(/is redirected to, and is not on the public internet; .*SHOAL_SOURCE_ALLOW=/);
     expect(pauses).toEqual([]);
+  });
+
+  test('what comes over http:// from the public internet, at once', async () => {
+    url = 'http://8.8.8.8/small.tar.gz?signature=canary';
+    expect(await refused()).toMatch(/over http:\/\/ anyone on the way can change what comes; use https:\/\/\.$/);
   });
 
   test('more bytes than may be, announced or not', async () => {
     answers = [serving(GOOD)];
-    expect(await refused(undefined, 1000)).toMatch(/has more than the 1000 bytes that --max-size allows\.$/);
+    expect(await refused(undefined, 1000)).toMatch(/has \d+ kB, and --max-size allows 1 kB\.$/);
     answers = [(_, response) => response.writeHead(200).end(GOOD)];
-    expect(await refused(undefined, 1000)).toMatch(/has more than the 1000 bytes/);
+    expect(await refused()).toMatch(/does not say how long it is\.$/);
+    answers = [serving(GOOD), (_, response) => response.writeHead(200).end(Buffer.concat([GOOD, GOOD]))];
+    expect(await refused()).toMatch(/is longer than the \d+ bytes that were announced\.$/);
   });
 
   test('an archive that unpacks to more than may be', async () => {

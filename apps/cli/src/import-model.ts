@@ -15,9 +15,10 @@ import { Interrupted, untilSignal } from './signals.js';
 export interface ImportCommand extends Omit<ImportRequest, 'folder' | 'origin'> {
   /** A folder or a file, or what `shoal pull` takes. */
   readonly source: string;
+  /** Of what is pulled. */
   readonly sha256: string | undefined;
-  /** Of what is pulled, in bytes. */
-  readonly maxBytes: number;
+  /** Of what is pulled, in bytes; undefined: the default. */
+  readonly maxBytes: number | undefined;
   readonly report: boolean;
 }
 
@@ -38,6 +39,7 @@ export async function importModel(command: ImportCommand, settings: SourceSettin
         const display = new ProgressDisplay(terminal());
         const source = parseSource(command.source, settings.hub.endpoint);
         if (source.kind === 'folder') {
+          refuseBounds(command);
           await importFrom({ ...command, folder: source.path }, display, place, signal, (words) => {
             left = words;
           });
@@ -61,6 +63,15 @@ export async function importModel(command: ImportCommand, settings: SourceSettin
   } catch (error) {
     throw error instanceof ShoalError ? new UserError(error.message) : error;
   }
+}
+
+/** @throws UserError where something was asked for that is done with what is pulled alone */
+function refuseBounds({ sha256, maxBytes, source }: ImportCommand): void {
+  const given = [...(sha256 === undefined ? [] : ['--sha256']), ...(maxBytes === undefined ? [] : ['--max-size'])];
+  if (given.length === 0) return;
+  throw new UserError(
+    `${given.join(' and ')}: for what is fetched, and ${JSON.stringify(source)} is on this machine already; leave ${given.length === 1 ? 'it' : 'them'} out.`,
+  );
 }
 
 async function pullFor(

@@ -35,7 +35,7 @@ test('import takes a source, and what to make of it', async () => {
   const request = {
     source: 'a/model',
     sha256: undefined,
-    maxBytes: 2 ** 38,
+    maxBytes: undefined,
     name: undefined,
     version: 1,
     dtypes: [],
@@ -57,7 +57,7 @@ test('models takes what is to be done, and with which', async () => {
 });
 
 test('pull takes a source, a folder, a hash and a bound', async () => {
-  const request = { source: 'hf:a/b@v1/c.gguf', sha256: undefined, maxBytes: 2 ** 38, to: undefined };
+  const request = { source: 'hf:a/b@v1/c.gguf', sha256: undefined, maxBytes: undefined, to: undefined };
   expect((await read('pull', 'hf:a/b@v1/c.gguf')).asked).toEqual(['pull', request]);
   const options = ['--to', 'x', `--sha256=${'AB'.repeat(32)}`, '--max-size=1Gi'];
   const wanted = { source: 'https://a/b.gguf', sha256: 'ab'.repeat(32), maxBytes: 2 ** 30, to: resolve('x') };

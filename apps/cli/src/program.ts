@@ -13,8 +13,8 @@ export interface ImportOptions {
   readonly source: string;
   /** Of the one file of a URL. */
   readonly sha256: string | undefined;
-  /** Of what is pulled. */
-  readonly maxBytes: number;
+  /** Of what is pulled; undefined: the default. */
+  readonly maxBytes: number | undefined;
   /** Undefined: the folder's own. */
   readonly name: string | undefined;
   readonly version: number;
@@ -48,7 +48,7 @@ const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as c
 /** As commander gives them. */
 interface SourceValues {
   readonly sha256?: string;
-  readonly maxSize: number;
+  readonly maxSize?: number;
 }
 
 interface ImportValues extends SourceValues {
@@ -161,7 +161,7 @@ export function createProgram(version: string, actions: Actions): Command {
 function addSourceOptions(command: Command): Command {
   return command
     .option('--sha256 <hash>', 'of the file that a URL names', sha256)
-    .addOption(new Option('--max-size <size>', 'of what is fetched').argParser(size).default(size('256Gi'), '256Gi'));
+    .option('--max-size <size>', 'of what is fetched (default: 256Gi)', size);
 }
 
 function boundsOf({ sha256, maxSize }: SourceValues): Pick<ImportOptions, 'sha256' | 'maxBytes'> {

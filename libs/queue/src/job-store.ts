@@ -104,6 +104,9 @@ export async function openJobStore(options: JobStoreOptions): Promise<OpenJobSto
   }
 }
 
+/** Between two looks of who waits, while Redis is away. */
+const RETRY_MS = 250;
+
 /** What a replica has for each queue that it serves. */
 interface QueueParts {
   readonly chunks: ChunkQueue;
@@ -229,12 +232,15 @@ class RedisJobStore implements OpenJobStore {
     const job = this.#parse(id);
     const until = performance.now() + ms;
     let mayHaveEnded = !this.#waiters.endWatch(id);
+    let isKnown = !mayHaveEnded;
     while (performance.now() < until && !signal?.aborted) {
       // Registered before the read: whatever ends between the two wakes it.
       const wake = this.#waiters.nextWake(formatJobId(job), { ms: until - performance.now(), signal });
       try {
-        const record = mayHaveEnded ? await this.#try(() => this.#reader.readEnded(job)) : 'open';
-        if (record !== 'open') return owned(record, tenant);
+        const record = mayHaveEnded ? await this.#lookForEnd(job, isKnown) : 'open';
+        if (record === 'away') wake.within(RETRY_MS);
+        else if (record !== 'open') return owned(record, tenant);
+        else isKnown = true;
         mayHaveEnded = true;
         await wake.promise;
       } finally {
@@ -242,6 +248,17 @@ class RedisJobStore implements OpenJobStore {
       }
     }
     return this.#read(tenant, job);
+  }
+
+  /** 'away' where Redis is and the caller is `patient`: that its connection breaks is no news to who waits for a job. */
+  async #lookForEnd(job: JobId, patient: boolean): Promise<JobRecord | 'open' | 'away' | null> {
+    try {
+      return await this.#reader.readEnded(job);
+    } catch (error) {
+      const fault = redisError(error);
+      if (patient && fault.code === 'redis_unavailable') return 'away';
+      throw fault;
+    }
   }
 
   async *follow(

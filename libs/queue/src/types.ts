@@ -124,7 +124,10 @@ export interface JobStore {
   get(tenant: string, id: string): Promise<JobRecord>;
   /** Where the job stands among those that wait; null where it does not wait, or is not this tenant's. */
   place(tenant: string, id: string): Promise<QueuePlace | null>;
-  /** The record as soon as it is terminal, or as it stands after `ms` or when `signal` aborts. */
+  /**
+   * The record as soon as it is terminal, or as it stands after `ms` or when `signal` aborts. While Redis is away it waits;
+   * throws `redis_unavailable` from the first look, and where Redis is still away at the end.
+   */
   wait(tenant: string, id: string, ms: number, signal?: AbortSignal): Promise<JobRecord>;
   /**
    * Looks at the job now and whenever it has moved on, until it has ended and all its parts and pieces after `after` were

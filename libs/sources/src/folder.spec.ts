@@ -7,6 +7,7 @@ import { isSafePath } from './safe-path.js';
 import { openBench } from './testing/pulling.js';
 
 const { bench, pullIt, refusal } = openBench();
+const HUB = 'https://hub.example';
 
 function folderOf(files: Readonly<Record<string, string>>): string {
   const folder = join(bench.folder, 'shared disk', 'Tiny');
@@ -76,14 +77,27 @@ test('ONNX files come with their data, in full precision where nothing else is a
   ]);
 });
 
+test('what an earlier try has of a file that has changed since is not gone on with', async () => {
+  const folder = folderOf({ 'model.safetensors': 'a'.repeat(1_000_000) });
+  const file = join(folder, 'model.safetensors');
+  const stop = new AbortController();
+  await expect(
+    pullIt(folder, {
+      signal: stop.signal,
+      onProgress: ({ done }) => done > 100_000 && stop.abort(new Error('Ctrl-C')),
+    }),
+  ).rejects.toThrow('Ctrl-C');
+  writeFileSync(file, 'b'.repeat(1_000_000));
+  const { folder: made } = await pullIt(folder);
+  expect(readFileSync(join(made, 'model.safetensors'), 'utf8')).toBe('b'.repeat(1_000_000));
+});
+
 test('what is not there, and a link, are refused', async () => {
   const folder = folderOf({ 'model.safetensors': 'w' });
   symlinkSync(folder, join(bench.folder, 'link'));
   expect(await refusal(join(bench.folder, 'none'))).toMatch(/^there is no folder and no file /);
   expect(await refusal(join(bench.folder, 'link'))).toMatch(/link is a symbolic link: name what it leads to\.$/);
 });
-
-const HUB = 'https://hub.example';
 
 test('sources are told apart', () => {
   const of = (text: string) => parseSource(text, HUB);
@@ -108,6 +122,10 @@ test.each([
   ['hf:org/a/../../b', /names a file by a path that leads elsewhere/],
   ['s3://B/x', /is not s3:\/\/bucket\/prefix/],
   ['https://', /no URL that can be read/],
+  [
+    `${HUB}/org/100%/blob/main/x.gguf`,
+    /^https:\/\/hub\.example\/org\/100%\/blob\/main\/x\.gguf has a % that stands for no character/,
+  ],
 ])('%s is none', (text, message) => {
   expect(() => parseSource(text, HUB)).toThrow(message);
 });

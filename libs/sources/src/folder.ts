@@ -39,8 +39,7 @@ async function filesIn(root: string): Promise<readonly SourceFile[]> {
       const file = join(folder, entry.name);
       const path = relative(root, file).split(sep).join('/');
       if (!entry.isFile() || !isSafePath(path)) continue;
-      const { size, mtimeMs } = await lstat(file);
-      files.push({ path, size, digest: undefined, version: String(mtimeMs), title: file, open: opener(file, size) });
+      files.push(await sourceFile(file, path));
       if (files.length > MAX_FILES)
         throw unavailable(`${root} has more than ${MAX_FILES} files: is it a model's folder?`);
     }
@@ -48,12 +47,17 @@ async function filesIn(root: string): Promise<readonly SourceFile[]> {
   return files;
 }
 
-function opener(file: string, listed: number): SourceFile['open'] {
-  return async ({ from }) => {
-    const { size } = await lstat(file).catch((error: NodeJS.ErrnoException) => {
+async function sourceFile(file: string, path: string): Promise<SourceFile> {
+  const listed = await lstat(file);
+  const changed = String(listed.mtimeMs);
+  const open: SourceFile['open'] = async ({ from }) => {
+    const { size, mtimeMs } = await lstat(file).catch((error: NodeJS.ErrnoException) => {
       throw new PassingFault(`cannot be read (${error.code})`);
     });
-    if (size !== listed) throw unavailable(`${file} was changed while it was read: pull it again.`);
-    return { start: from, size, validator: undefined, body: createReadStream(file, { start: from }) };
+    if (size !== listed.size || mtimeMs !== listed.mtimeMs) {
+      throw unavailable(`${file} was changed while it was read: pull it again.`);
+    }
+    return { start: from, size, validator: changed, body: createReadStream(file, { start: from }) };
   };
+  return { path, size: listed.size, digest: undefined, validator: changed, version: changed, title: file, open };
 }

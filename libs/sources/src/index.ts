@@ -5,5 +5,6 @@ export {
   type PullProgress,
   type S3Settings,
 } from './context.js';
+export { type FetchUrlRequest, fetchUrl } from './fetch-url.js';
 export { parseSource } from './parse-source.js';
 export { type Pulled, type PullRequest, pull } from './pull.js';

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { unavailable } from './faults.js';
 import { checkUrl } from './http/destination.js';
+import { shown } from './http/shown.js';
 import { isSafePath } from './safe-path.js';
 
 export interface HubSource {
@@ -81,10 +82,18 @@ function parseUrl(text: string, hubEndpoint: string): HubSource | UrlSource {
   checkUrl(url);
   url.hash = '';
   if (url.origin === new URL(hubEndpoint).origin && url.search === '') {
-    const { repo, revision, path } = PAGE.exec(decodeURI(url.pathname))?.groups ?? {};
+    const { repo, revision, path } = PAGE.exec(decoded(url))?.groups ?? {};
     if (repo !== undefined) return { kind: 'hub', repo, revision, path: pathOf(path, text) };
   }
   return { kind: 'url', url };
+}
+
+function decoded(url: URL): string {
+  try {
+    return decodeURI(url.pathname);
+  } catch (error) {
+    throw unavailable(`${shown(url)} has a % that stands for no character: write it as %25.`, error);
+  }
 }
 
 function pathOf(path: string | undefined, text: string): string | undefined {

@@ -10,7 +10,7 @@ import { unavailable } from './faults.js';
 import { locateFolder } from './folder.js';
 import { parseSource } from './parse-source.js';
 import { sizeOf } from './sizes.js';
-import type { Located, SourceFile } from './source-file.js';
+import { isKnown, type Located, type SourceFile } from './source-file.js';
 import { locateUrl } from './web.js';
 
 export interface PullRequest {
@@ -19,8 +19,8 @@ export interface PullRequest {
   /** The folder to make; undefined: one below `downloads` that is named after the source and its contents. */
   readonly to: string | undefined;
   readonly downloads: string;
-  /** Of all files together. */
-  readonly maxBytes: number;
+  /** Of all files together; undefined: 256 GiB. */
+  readonly maxBytes: number | undefined;
   /** Of the one file of an http(s) URL, in lower-case hexadecimal. */
   readonly sha256: string | undefined;
   /** Chooses among ONNX files; undefined: the one in full precision. */
@@ -37,6 +37,7 @@ export interface Pulled {
   readonly isNew: boolean;
 }
 
+const MAX_BYTES = 256 * 2 ** 30;
 /** Files that are fetched at a time: what one connection brings is often bounded. */
 const AT_ONCE = 4;
 
@@ -50,8 +51,9 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
   const located = await locate(request, context);
   const { files, origin, name, notes } = located;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  if (bytes > request.maxBytes) {
-    throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(request.maxBytes)}.`);
+  const { maxBytes = MAX_BYTES } = request;
+  if (bytes > maxBytes) {
+    throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(maxBytes)}.`);
   }
   const key = keyOf(files);
   // The name comes last: it is what a model is called that is imported from there.
@@ -64,6 +66,9 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
     record: { source: origin, files: Object.fromEntries(files.map(({ path, version }) => [path, version])) },
     fill: (partial) => fill(partial, files, context),
   });
+  if (!isNew && !files.every(isKnown)) {
+    context.say(`  nothing tells whether it has changed since it was pulled: to have it again, remove ${folder}`);
+  }
   const path = located.entry === undefined ? folder : join(folder, located.entry);
   return { folder, path, origin, isNew };
 }

@@ -17,6 +17,7 @@ import { type Choice, chooseFiles } from './choose.js';
 import type { PullContext } from './context.js';
 import { unavailable } from './faults.js';
 import { openUrl } from './http/open-url.js';
+import { validatorOf } from './http/validator.js';
 import type { S3Source } from './parse-source.js';
 import { isSafePath } from './safe-path.js';
 import type { Digest, Located, SourceFile } from './source-file.js';
@@ -115,6 +116,7 @@ async function sourceFile(client: S3Client, bucket: string, file: Listed, contex
     path,
     size,
     digest: digestOf(head, etag),
+    validator: validatorOf({ etag }),
     version: etag,
     title: `s3://${bucket}/${key}`,
     open: async (request) => {

@@ -21,7 +21,7 @@ export interface Opened {
   readonly start: number;
   /** Of the whole file, in bytes; undefined where the answer does not say. */
   readonly size: number | undefined;
-  /** A strong ETag. */
+  /** As that of a file; undefined where this answer tells none. */
   readonly validator: string | undefined;
   readonly body: Readable;
 }
@@ -31,14 +31,24 @@ export interface SourceFile {
   readonly path: string;
   /** In bytes. */
   readonly size: number;
-  /** Undefined where the source tells none: its size and its ETag are all that can be checked then. */
+  /** Undefined where the source tells none: its size and its validator are all that can be checked then. */
   readonly digest: Digest | undefined;
+  /**
+   * Tells its contents from earlier and later ones under the same name: a strong ETag, the time of its latest change.
+   * Where there is neither this nor a digest, nothing that an earlier try has left is gone on with.
+   */
+  readonly validator: string | undefined;
   /** Changes with the contents: a digest, a commit, an ETag. */
   readonly version: string;
   /** For people: where it comes from, without a query. */
   readonly title: string;
   /** @throws PassingFault, ShoalError `source_unavailable` */
   readonly open: (request: OpenRequest) => Promise<Opened>;
+}
+
+/** Whether what an earlier try has left of it can be told from what is of other contents. */
+export function isKnown({ digest, validator }: SourceFile): boolean {
+  return digest !== undefined || validator !== undefined;
 }
 
 /** A model as a source has it, with the files that are needed of it. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { listen } from './testing/listen.js';
+import { type LocalServer, listen } from './testing/listen.js';
 import { filesBelow, openBench } from './testing/pulling.js';
 import { type ServedFile, serveBytes } from './testing/serve-bytes.js';
 
@@ -45,6 +45,11 @@ describe('a file by its URL', () => {
     const server = await serve({ '/tiny.gguf': { bytes: GGUF } });
     await pullIt(`${server.url}/tiny.gguf`);
     expect(bench.said.join('\n')).toContain('cannot be checked but by their length: --sha256 does');
+    const { isNew, folder } = await pullIt(`${server.url}/tiny.gguf`);
+    expect(isNew).toBe(false);
+    expect(bench.said.at(-1)).toBe(
+      `  nothing tells whether it has changed since it was pulled: to have it again, remove ${folder}`,
+    );
   });
 
   const stopAt = (bytes: number) => {
@@ -53,18 +58,89 @@ describe('a file by its URL', () => {
     return { signal: stop.signal, onProgress };
   };
 
-  test.each([
-    ['a strong ETag goes on where it was', '"v1"', true],
-    ['a weak one starts anew: nothing tells whether it is the same', 'W/"v1"', false],
-    ['none starts anew as well', undefined, false],
-  ])('with %s', async (_, etag, resumes) => {
-    const server = await serve({ '/tiny.gguf': { bytes: GGUF, ...(etag !== undefined && { etag }) } });
+  const LONG_AGO = new Date(0).toUTCString();
+
+  test.each<[string, Omit<ServedFile, 'bytes'>, string | undefined]>([
+    ['a strong ETag goes on where it was', { etag: '"v1"' }, '"v1"'],
+    ['a date goes on as well', { modified: LONG_AGO }, LONG_AGO],
+    [
+      'a weak ETag starts anew: nothing tells whether it is the same',
+      { etag: 'W/"v1"', modified: LONG_AGO },
+      undefined,
+    ],
+    ['a date of this second as well', { modified: new Date(Date.now() + 600_000).toUTCString() }, undefined],
+    ['what is no date as well', { modified: 'yesterday' }, undefined],
+    ['nothing starts anew as well', {}, undefined],
+  ])('with %s', async (_, told, validator) => {
+    const server = await serve({ '/tiny.gguf': { bytes: GGUF, ...told } });
     await expect(pullIt(`${server.url}/tiny.gguf`, stopAt(100_000))).rejects.toThrow('Ctrl-C');
     server.asked.length = 0;
     const { path } = await pullIt(`${server.url}/tiny.gguf`);
     expect(readFileSync(path).equals(GGUF)).toBe(true);
     const { range, 'if-range': condition } = server.asked.at(-1)!.headers;
-    expect([range !== undefined, condition]).toEqual([resumes, resumes ? etag : undefined]);
+    expect([range !== undefined, condition]).toEqual([validator !== undefined, validator]);
+  });
+
+  /** Answers of a server whose connection breaks after `after` bytes; what it had before comes with them. */
+  const breakOff = (server: LocalServer, file: ServedFile, after: number, times: number, then = () => {}) => {
+    server.intercept = (request, response) => {
+      if (request.headers.range === 'bytes=0-0' || times-- <= 0) return false;
+      const { bytes, etag } = file;
+      response.writeHead(200, { 'content-length': bytes.length, ...(etag !== undefined && { etag }) });
+      response.write(bytes.subarray(0, after), () => {
+        // What has come is to be read before the connection goes.
+        const arrived = () => (bench.progress.at(-1)?.done ?? 0) % bytes.length >= after;
+        void expect
+          .poll(arrived, { interval: 5 })
+          .toBe(true)
+          .then(() => {
+            then();
+            response.destroy();
+          });
+      });
+      return true;
+    };
+  };
+
+  test('that changes while nothing tells its versions apart is never made of two', async () => {
+    const file = { bytes: GGUF };
+    const server = await serve({ '/tiny.gguf': file });
+    breakOff(server, file, 100_000, 1, () => {
+      file.bytes = Buffer.alloc(400_000, 4);
+    });
+    const { path } = await pullIt(`${server.url}/tiny.gguf`);
+    expect(readFileSync(path).equals(file.bytes)).toBe(true);
+    expect(server.asked.map(({ headers }) => headers.range)).toEqual(['bytes=0-0', undefined, undefined]);
+  });
+
+  test.each([
+    ['with another ETag', '"v2"', /was changed while it was fetched: pull it again\.$/],
+    ['without one', undefined, undefined],
+  ])(
+    'of a server that gives parts whatever it is asked on which condition, %s: never made of two',
+    async (_, etag, refused) => {
+      const file: { bytes: Buffer; etag?: string } = { bytes: GGUF, etag: '"v1"' };
+      const server = await serve({ '/tiny.gguf': file });
+      breakOff(server, file, 100_000, 1, () => {
+        file.bytes = Buffer.alloc(400_000, 4);
+        server.intercept = (request, response) => {
+          delete request.headers['if-range'];
+          serveBytes(request, response, { bytes: file.bytes, ...(etag !== undefined && { etag }) });
+          return true;
+        };
+      });
+      const pulled = pullIt(`${server.url}/tiny.gguf`);
+      if (refused !== undefined) return await expect(pulled).rejects.toThrow(refused);
+      expect(readFileSync((await pulled).path).equals(file.bytes)).toBe(true);
+    },
+  );
+
+  test('that breaks off at the same place each time is given up, however much comes', async () => {
+    const file = { bytes: Buffer.alloc(3_000_000, 5) };
+    const server = await serve({ '/tiny.gguf': file });
+    breakOff(server, file, 2_000_000, 99);
+    expect(await refusal(`${server.url}/tiny.gguf`)).toMatch(/; gave up after 6 tries\.$/);
+    expect(server.asked).toHaveLength(1 + 6);
   });
 
   test('that has changed since is fetched anew, and one that changes meanwhile is refused', async () => {
@@ -131,6 +207,21 @@ describe('a folder by its URL', () => {
     const { folder, path } = await pullIt(`${server.url}/m/tiny/`);
     expect(path).toBe(folder);
     expect(visible(folder)).toEqual([...Object.keys(texts), ...shards].sort());
+  });
+
+  test('fetches again what an earlier try has, where nothing tells whether it is the same', async () => {
+    const texts = { 'config.json': { bytes: Buffer.from('{"a":1}') }, 'model.safetensors': { bytes: GGUF } };
+    const server = await serve(Object.fromEntries(Object.entries(texts).map(([name, file]) => [`/m/${name}`, file])));
+    const stop = new AbortController();
+    const onProgress = ({ done }: { readonly done: number }) => done >= GGUF.length && stop.abort(new Error('Ctrl-C'));
+    await expect(pullIt(`${server.url}/m/`, { signal: stop.signal, onProgress })).rejects.toThrow('Ctrl-C');
+    const left = Object.keys(filesBelow(bench.folder));
+    expect(left.some((name) => /\/(config\.json|model\.safetensors)$/.test(name))).toBe(true);
+    texts['config.json'].bytes = Buffer.from('{"a":2}');
+    texts['model.safetensors'].bytes = Buffer.alloc(GGUF.length, 4);
+    const { folder } = await pullIt(`${server.url}/m/`);
+    expect(readFileSync(join(folder, 'config.json'), 'utf8')).toBe('{"a":2}');
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(texts['model.safetensors'].bytes)).toBe(true);
   });
 
   test('whose index names what is no shard is refused', async () => {

@@ -6,9 +6,10 @@ import { type Choice, chooseFiles } from './choose.js';
 import type { PullContext } from './context.js';
 import { unavailable } from './faults.js';
 import { textOf } from './http/body.js';
-import { get } from './http/get.js';
+import { type GetContext, get } from './http/get.js';
 import { openUrl, refusal } from './http/open-url.js';
 import { shown } from './http/shown.js';
+import { validatorOf } from './http/validator.js';
 import type { UrlSource } from './parse-source.js';
 import { withRetries } from './retries.js';
 import { isSafePath } from './safe-path.js';
@@ -79,7 +80,8 @@ async function locateFile(url: URL, sha256: string | undefined, context: PullCon
   return {
     origin: shown(url),
     name: path.replace(/\.(gguf|onnx)$/i, ''),
-    files: [{ ...file, digest, ...(sha256 !== undefined && { version: sha256 }) }],
+    // Servers that stand for each other may have ETags of their own; the hash is the same everywhere.
+    files: [sha256 === undefined ? file : { ...file, digest, validator: undefined, version: sha256 }],
     entry: path,
     notes: digest === undefined ? ['its contents cannot be checked but by their length: --sha256 does'] : [],
   };
@@ -137,7 +139,7 @@ class NotThere extends ShoalError {
 }
 
 /** What is there, by asking for its first byte: a URL that is signed is so for GET alone. */
-async function headOf(url: URL, path: string, context: PullContext): Promise<SourceFile> {
+export async function headOf(url: URL, path: string, context: GetContext): Promise<SourceFile> {
   const answer = await get({ url, home: url.origin, headers: { range: 'bytes=0-0' } }, context);
   answer.body.destroy();
   const { status, headers } = answer;
@@ -147,14 +149,13 @@ async function headOf(url: URL, path: string, context: PullContext): Promise<Sou
   const length = status === 200 ? headers['content-length'] : headers['content-range']?.split('/')[1];
   const size = Number(/^\d{1,15}$/.exec(length ?? '')?.[0] ?? Number.NaN);
   if (Number.isNaN(size)) throw unavailable(`${shown(url)} does not say how long it is.`);
-  const { etag } = headers;
-  const strong = etag !== undefined && /^"[\x21\x23-\x7e]*"$/.test(etag);
-  const version = strong ? etag : `${shown(url)} ${headers['last-modified'] ?? ''}`;
+  const validator = validatorOf(headers);
   return {
     path,
     size,
     digest: undefined,
-    version,
+    validator,
+    version: validator?.startsWith('"') ? validator : `${shown(url)} ${validator ?? ''}`,
     title: shown(url),
     open: (request) => openUrl({ url, home: url.origin }, request, context),
   };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { mutateBytes, mutateJson, seeded } from '../testing/mutate.js';
+import { mutationsOf } from '../testing/mutations.js';
 import { openStrangeFolder, withHeader } from '../testing/strange-folder.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/quantised', import.meta.url));
@@ -56,14 +57,16 @@ function mutated(own: Original, n: number, pick: (n: number) => number): { confi
   return { config, bytes: mutateNumbers(own, pick) };
 }
 
+const { seed } = mutationsOf(10_000);
+
 test.each([
-  ['GPTQ', 10_000, GPTQ],
-  ['AWQ and compressed-tensors', 5000, OTHERS],
+  ['GPTQ', mutationsOf(10_000).count, GPTQ],
+  ['AWQ and compressed-tensors', mutationsOf(5000).count, OTHERS],
 ] as const)(
-  'of %s: %d',
+  `of %s: %d from seed ${seed}`,
   (_, count, names) => {
     const originals = names.map(original);
-    const pick = seeded(count);
+    const pick = seeded(seed);
     writeFileSync(at('tokenizer.json'), '{}');
     let refused = 0;
     for (let n = 0; n < count; n++) {

@@ -1,6 +1,6 @@
-/** Changes of files that anyone could have made, the same ones in every run. */
+/** Changes of files that anyone could have made, the same ones for the same seed. */
 
-/** mulberry32: the same mutations in every run. */
+/** mulberry32: a whole number below n. */
 export function seeded(seed: number): (n: number) => number {
   let state = seed;
   return (n) => {

@@ -4,15 +4,16 @@ import { dirname } from 'node:path';
 import type { PullContext } from '../context.js';
 import { NoSuchPart, PassingFault, unavailable } from '../faults.js';
 import { chunksOf } from '../http/body.js';
+import { isPartOf } from '../http/validator.js';
 import { withRetries } from '../retries.js';
-import type { SourceFile } from '../source-file.js';
+import { isKnown, type SourceFile } from '../source-file.js';
 import { nameOf } from './digest.js';
 import { PartFile } from './part-file.js';
 
 /** What lies beside the file until it is whole. */
 const PART = '.part';
 
-/** Bytes of a try after which its failing is no reason to give up sooner. */
+/** Bytes beyond what any try had before after which its failing is no reason to give up sooner. */
 const PROGRESS_BYTES = 1024 * 1024;
 
 /** `onSize` is told how many bytes are there whenever that changes. */
@@ -26,7 +27,8 @@ export type FetchContext = Pick<PullContext, 'say' | 'signal' | 'patience'> & {
  * @throws ShoalError `source_unavailable` with nothing under that name, and what can be gone on with beside it
  */
 export async function fetchFile(file: SourceFile, path: string, context: FetchContext): Promise<void> {
-  if ((await lstat(path).catch(() => undefined))?.size === file.size) return context.onSize(file.size);
+  const there = isKnown(file) ? await lstat(path).catch(() => undefined) : undefined;
+  if (there?.size === file.size) return context.onSize(file.size);
   await mkdir(dirname(path), { recursive: true });
   const part = await PartFile.open(`${path}${PART}`, file, context.signal);
   try {
@@ -50,7 +52,7 @@ function isOfDisk(error: unknown): error is NodeJS.ErrnoException {
 
 async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
   // Nothing tells whether what an earlier process left is of this file.
-  if (file.digest === undefined && tagOf(file) === undefined) await part.clear();
+  if (!isKnown(file)) await part.clear();
   const pieced = part.size > 0;
   context.onSize(part.size);
   await fetchBytes(file, part, context);
@@ -68,11 +70,13 @@ async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContex
 }
 
 async function fetchBytes(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
-  let validator = tagOf(file);
+  let { validator } = file;
+  let furthest = part.size;
   await withRetries(file.title, context, async (progressed) => {
     // An empty file is asked for as well, unless it is there.
     if (part.size === file.size && part.size > 0) return;
-    const before = part.size;
+    // Whether what the try before has left is of the same contents as what would come now, nothing tells.
+    if (validator === undefined && file.digest === undefined) await part.clear();
     const opened = await openPart(file, part, validator, context);
     validator = opened.validator ?? validator;
     for await (const chunk of chunksOf(opened.body, context)) {
@@ -82,7 +86,9 @@ async function fetchBytes(file: SourceFile, part: PartFile, context: FetchContex
       }
       await part.append(chunk);
       context.onSize(part.size);
-      if (part.size - before > PROGRESS_BYTES) progressed();
+      if (part.size - furthest <= PROGRESS_BYTES) continue;
+      furthest = part.size;
+      progressed();
     }
     if (part.size < file.size) throw new PassingFault(`ended after ${part.size} of ${file.size} bytes`);
   });
@@ -98,17 +104,18 @@ async function openPart(file: SourceFile, part: PartFile, validator: string | un
     opened.body.destroy();
     throw unavailable(`${file.title} has ${opened.size} bytes, and ${file.size} were announced.`);
   }
-  if (tagOf(file) !== undefined && opened.validator !== undefined && opened.validator !== tagOf(file)) {
+  if (file.validator !== undefined && opened.validator !== undefined && opened.validator !== file.validator) {
     opened.body.destroy();
     throw unavailable(`${file.title} was changed while it was fetched: pull it again.`);
   }
+  // A server may not know If-Range. Where there is a digest, that tells in the end.
+  if (opened.start > 0 && file.digest === undefined && !isPartOf(validator ?? '', opened.validator)) {
+    opened.body.destroy();
+    await part.clear();
+    throw new NoSuchPart('answers with a part and does not say of which version');
+  }
   if (opened.start !== part.size) await part.clear();
   return opened;
-}
-
-/** The ETag that the source has told of it, where its version is one. */
-function tagOf({ version }: SourceFile): string | undefined {
-  return version.startsWith('"') ? version : undefined;
 }
 
 /** Bytes of the file that lie at `path` or beside it, whether or not they will do. */

@@ -34,11 +34,15 @@ export function checkUrl(url: URL): void {
   }
 }
 
-/** The addresses to connect to. @throws PassingFault where the resolver is away; ShoalError `source_unavailable` */
-export async function judge({ url, home, allow }: Destination): Promise<readonly string[]> {
+/**
+ * The addresses to connect to.
+ *
+ * @throws PassingFault where the resolver is away; ShoalError `source_unavailable`; the signal's reason
+ */
+export async function judge({ url, home, allow }: Destination, signal: AbortSignal): Promise<readonly string[]> {
   checkUrl(url);
   const host = hostOf(url);
-  const addresses = familyOf(host) === undefined ? await resolve(url, host) : [host];
+  const addresses = familyOf(host) === undefined ? await resolve(url, host, signal) : [host];
   const port = portOf(url);
   for (const address of addresses) {
     if (allow.allows(address, port)) continue;
@@ -68,11 +72,21 @@ function rangeOf(address: string): string {
   return address.includes(':') ? `[${address}]/128` : `${address}/32`;
 }
 
-async function resolve(url: URL, host: string): Promise<readonly string[]> {
-  const found = await lookup(host, { all: true }).catch((error: NodeJS.ErrnoException) => {
+async function resolve(url: URL, host: string, signal: AbortSignal): Promise<readonly string[]> {
+  const found = lookup(host, { all: true }).catch((error: NodeJS.ErrnoException) => {
     // A resolver that is away says EAI_AGAIN; this is the answer that there is no such name.
     if (error.code === 'ENOTFOUND') throw unavailable(`${shown(url)}: there is no host ${host}.`);
     throw new PassingFault(`cannot be reached (${error.code ?? 'no name server'})`);
   });
-  return found.map(({ address }) => address);
+  return (await unlessAborted(found, signal)).map(({ address }) => address);
+}
+
+/** A look-up cannot be ended, only left: a resolver that is silent takes minutes. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((settle, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    void work.then(settle, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

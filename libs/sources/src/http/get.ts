@@ -6,6 +6,7 @@ import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, req
 import { request as requestHttps } from 'node:https';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { ShoalError } from '@shoal/contracts';
 import { connectFirst, familyOf, reasonOf } from '@shoal/network';
 import type { PullContext } from '../context.js';
 import { PassingFault, unavailable } from '../faults.js';
@@ -41,8 +42,7 @@ const MAX_HEADER_BYTES = 32 * 1024;
 export async function get(request: GetRequest, context: GetContext): Promise<Answer> {
   let { url } = request;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const addresses = await judge({ url, home: request.home, allow: context.allow });
-    const answer = await exchange(url, addresses, request, context);
+    const answer = await exchange(url, request, context);
     const { location } = answer.headers;
     if (!REDIRECTS.has(answer.status) || location === undefined) return answer;
     answer.body.destroy();
@@ -54,9 +54,8 @@ export async function get(request: GetRequest, context: GetContext): Promise<Ans
 
 async function exchange(
   url: URL,
-  addresses: readonly string[],
   { headers, authorization, home }: GetRequest,
-  { signal, patience }: GetContext,
+  { allow, signal, patience }: GetContext,
 ): Promise<Answer> {
   const over = new AbortController();
   const onAbort = () => over.abort(signal.reason);
@@ -68,6 +67,7 @@ async function exchange(
   if (signal.aborted) onAbort();
   let socket: Socket | undefined;
   try {
+    const addresses = await judge({ url, home, allow }, over.signal);
     socket = await connectFirst(addresses, portOf(url), over.signal);
     const sent = { ...headers, ...(url.origin === home && authorization !== undefined && { authorization }) };
     const body = await headOf(ask(url, socket, sent), over.signal);
@@ -75,7 +75,7 @@ async function exchange(
   } catch (error) {
     socket?.destroy();
     if (over.signal.aborted) throw over.signal.reason;
-    throw faultOf(url, error);
+    throw error instanceof PassingFault || error instanceof ShoalError ? error : faultOf(url, error);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);

@@ -4,6 +4,7 @@ import { NoSuchPart, PassingFault, unavailable } from '../faults.js';
 import type { Opened, OpenRequest } from '../source-file.js';
 import { type Answer, type GetContext, type GetRequest, get } from './get.js';
 import { shown } from './shown.js';
+import { validatorOf } from './validator.js';
 
 /** What an answer of 400 or above means; undefined: what it says by itself. */
 export type Explain = (answer: Answer) => Error | undefined;
@@ -38,7 +39,7 @@ function readHead(answer: Answer, asked: URL, from: number, explain: Explain): O
   }
   const { start, size } = status === 206 ? rangeOf(headers) : { start: 0, size: lengthOf(headers) };
   if (start !== 0 && start !== from) throw new NoSuchPart('answers with another part than it was asked for');
-  return { start, size, validator: strongTag(headers), body };
+  return { start, size, validator: validatorOf(headers), body };
 }
 
 function lengthOf(headers: IncomingHttpHeaders): number | undefined {
@@ -51,11 +52,6 @@ function rangeOf(headers: IncomingHttpHeaders): { readonly start: number; readon
   const [, first, , size] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(headers['content-range'] ?? '') ?? [];
   if (first === undefined) throw new NoSuchPart('answers with a part and does not say which');
   return { start: Number(first), size: Number(size) };
-}
-
-/** Weak ones say nothing of single bytes. */
-function strongTag({ etag }: IncomingHttpHeaders): string | undefined {
-  return etag !== undefined && /^"[\x21\x23-\x7e]*"$/.test(etag) ? etag : undefined;
 }
 
 /** What an answer that is no success says by itself. */

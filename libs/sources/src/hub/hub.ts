@@ -126,6 +126,7 @@ function sourceFile(
     path,
     size,
     digest,
+    validator: undefined,
     version: digest.value,
     title: `hf:${source.repo}/${root}${path}`,
     open: (request) =>

@@ -5,14 +5,17 @@ export interface ServedFile {
   readonly bytes: Buffer;
   /** With its quotes. */
   readonly etag?: string;
+  /** Last-Modified. */
+  readonly modified?: string;
 }
 
-export function serveBytes(request: IncomingMessage, response: ServerResponse, { bytes, etag }: ServedFile): void {
+export function serveBytes(request: IncomingMessage, response: ServerResponse, file: ServedFile): void {
+  const { bytes, etag, modified } = file;
   const { range, 'if-range': condition, 'if-match': match } = request.headers;
-  const tag = etag === undefined ? {} : { etag };
+  const tag = { ...(etag !== undefined && { etag }), ...(modified !== undefined && { 'last-modified': modified }) };
   if (match !== undefined && match !== etag) return void response.writeHead(412).end();
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
-  const same = condition === undefined || condition === etag;
+  const same = condition === undefined || condition === (etag ?? modified);
   if (first === undefined || !same) {
     response.writeHead(200, { ...tag, 'content-length': bytes.length, 'accept-ranges': 'bytes' });
     return void response.end(bytes);
