@@ -39,6 +39,7 @@ export async function startShoalWorker(
     runner: {
       model: { name: 'noop', version: '1', variant: 'fp32', queue: SHOAL_QUEUE } as Model,
       joining: { rows: 'any-length', reason: null },
+      defaults: {},
       groupKey: () => '',
       run: async (rows) => {
         deviceFreed = deviceFreed.then(() => (passMs > 0 ? sleep(passMs) : undefined));
