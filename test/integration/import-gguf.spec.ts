@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   bench.remove();
-  expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`shoal-gguf-${process.pid}-`))).toEqual([]);
+  expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`shoal-import-${process.pid}-`))).toEqual([]);
 });
 
 /** A copy of a fixture's file, under a name as hubs have it. */

@@ -2,10 +2,11 @@
 
     python make_expected.py FOLDER OUT      # FOLDER holds what the packages hold, see packages.ts
 
-Made with transformers 5.24.0, torch 2.15.0, sentence-transformers, xllamacpp 2026.10.11549 (llama.cpp b11549).
+Made with transformers 5.24.0, torch 2.15.0, xllamacpp 2026.10.11549 (llama.cpp b11549); minilm-1000 with sentence-transformers
+2.7.0, transformers 4.40.2, torch 1.13.0, whose vectors are those of 6.2 to 7e-7. FOLDER/eval.jsonl: that of wordnet-embed.
 """
 import json, math, sys
-import torch, xllamacpp
+import numpy as np, torch, xllamacpp
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM
 
@@ -43,5 +44,10 @@ def tokenizer(path):
 if __name__ == "__main__":
     decoder("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", PROMPTS, tokenizer(f"{folder}/smollm2-tokenizer.json"))
     decoder("gemma3", "gemma-3-270m-q4_k_m.gguf", PROMPTS[:12], tokenizer(f"{folder}/gemma3-tokenizer.json"))
-    st = SentenceTransformer(f"{folder}/minilm"); texts = PROMPTS[:10]
+    st = SentenceTransformer(f"{folder}/minilm"); pairs = [json.loads(line) for line in open(f"{folder}/eval.jsonl")]
+    queries, documents = (st.encode([pair[side] for pair in pairs]) for side in ("query", "document"))
+    scores = queries @ documents.T; own = np.diag(scores)[:, None]
+    print("recall@10", ((scores > own).sum(axis=1) < 10).mean())
+    texts = PROMPTS[:10]
     json.dump({"source": "sentence-transformers in float32", "texts": texts, "embeddings": [[round(float(x), 6) for x in row] for row in st.encode(texts)]}, open(f"{out}/minilm.json", "w"))
+    np.round(np.concatenate([queries[:500], documents[:500]]) * 32767).astype("<i2").tofile(f"{out}/minilm-1000.i16")

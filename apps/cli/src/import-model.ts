@@ -3,7 +3,7 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
-import { findExports, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
+import { exportsFor, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
 import { type Pulled, parseSource } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
@@ -81,22 +81,13 @@ async function pullFor(
   { pulledDir }: ImportPlace,
   signal: AbortSignal,
 ): Promise<Pulled> {
-  const pickOnnx = dtypes.length === 0 ? undefined : (paths: readonly string[]) => onnxFor(paths, dtypes);
+  const pickOnnx = dtypes.length === 0 ? undefined : (paths: readonly string[]) => exportsFor(paths, dtypes);
   return await pullShown(
     { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx },
     settings,
     display,
     signal,
   );
-}
-
-/** Variants in fp16 are made from fp32 where there are no others. */
-function onnxFor(paths: readonly string[], dtypes: readonly string[]): readonly string[] {
-  const { files } = findExports(paths);
-  const wanted = new Set(dtypes.map((dtype) => dtype.split('-')[0]));
-  const found = files.filter(({ dtype }) => wanted.has(dtype));
-  const widest = wanted.has('fp16') && found.length === 0 ? files.filter(({ dtype }) => dtype === 'fp32') : [];
-  return [...found, ...widest].map(({ path }) => path);
 }
 
 async function importFrom(

@@ -12,6 +12,9 @@ const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 
+/** What a folder with a checkpoint has one of. */
+export const CHECKPOINT_FILES: readonly string[] = [SINGLE, INDEX];
+
 const Index = z.object({ weight_map: z.record(z.string(), z.string()) });
 
 /** Files that hold code as well as weights: loading one can run anything. */
@@ -97,18 +100,30 @@ export function openCheckpoint(folder: string, config?: unknown): Checkpoint {
   return new Checkpoint(tensors, spare);
 }
 
+/** Whether a folder of files with these names holds a checkpoint. */
+export function hasCheckpoint(names: readonly string[]): boolean {
+  return names.some((name) => CHECKPOINT_FILES.includes(name));
+}
+
+/** Files that the weights of `folder` lie in, relative to it. @throws ShoalError `model_invalid` */
+export function checkpointFiles(folder: string): readonly string[] {
+  if (fileIn(folder, SINGLE)) return [SINGLE];
+  return [INDEX, ...[...new Set(Object.values(readIndex(folder)))].sort()];
+}
+
 function openTensors(folder: string): ReadonlyMap<string, StoredTensor> {
   if (fileIn(folder, SINGLE)) return readSafetensors(join(folder, SINGLE));
   if (fileIn(folder, INDEX)) return readShards(folder);
   const pickle = PICKLES.find((name) => lstatSync(join(folder, name), { throwIfNoEntry: false }) !== undefined);
   throw invalid(
     pickle === undefined
-      ? `${folder} has neither ${SINGLE} nor ${INDEX}`
+      ? `${folder} has neither ${CHECKPOINT_FILES.join(' nor ')}`
       : `${folder} has its weights in ${pickle}, a Python pickle, which can run code when it is read: save it as safetensors (model.save_pretrained(folder, safe_serialization=True))`,
   );
 }
 
-function readShards(folder: string): Map<string, StoredTensor> {
+/** The file of each tensor. */
+function readIndex(folder: string): Readonly<Record<string, string>> {
   const path = join(folder, INDEX);
   if (lstatSync(path).size > MAX_INDEX_BYTES) throw invalid(`${path} is larger than ${MAX_INDEX_BYTES} bytes`);
   let json: unknown;
@@ -119,13 +134,17 @@ function readShards(folder: string): Map<string, StoredTensor> {
   }
   const index = Index.safeParse(json);
   if (!index.success) throw invalid(`${path} has no weight_map of names`);
+  return index.data.weight_map;
+}
+
+function readShards(folder: string): Map<string, StoredTensor> {
   const shards = new Map<string, Map<string, StoredTensor>>();
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, file] of Object.entries(index.data.weight_map)) {
+  for (const [name, file] of Object.entries(readIndex(folder))) {
     const shard = shards.get(file) ?? readShard(folder, file);
     shards.set(file, shard);
     const tensor = shard.get(name);
-    if (tensor === undefined) throw invalid(`${path} says that ${name} is in ${file}, where it is not`);
+    if (tensor === undefined) throw invalid(`${INDEX} says that ${name} is in ${file}, where it is not`);
     tensors.set(name, tensor);
   }
   return tensors;

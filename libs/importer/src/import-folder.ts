@@ -8,15 +8,15 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
-import { megabytes } from './import/megabytes.js';
+import { keptFiles } from './import/kept-files.js';
 import { partsOf } from './import/open-weights.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
+import { sizeOf } from './import/sizes.js';
 import { openSource, type Source } from './import/source.js';
-import { copyFiles, hashOf, keptFiles } from './import/source-files.js';
+import { copyFiles, hashOf } from './import/source-files.js';
 import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
-import { moduleFolders } from './sentence/modules.js';
 
 export interface ImportRequest {
   /** Or a GGUF file. */
@@ -24,7 +24,7 @@ export interface ImportRequest {
   /** Of the model; the folder's or the file's own, in lower case, where it is left out. */
   readonly name?: string;
   readonly version: number;
-  /** Variants to make, the one that requests get first; fp32, or what the ONNX files of the folder are in, where empty. */
+  /** Variants to make, the one that requests get first. Where empty: kept, fp32, or what the ONNX files of the folder are in. */
   readonly dtypes: readonly string[];
   /** The folder of model folders. */
   readonly to: string;
@@ -64,11 +64,8 @@ export async function importFolder(request: ImportRequest, context: ImportContex
   }
 }
 
-async function importSource(
-  { folder, weightsFile, path: given }: Source,
-  request: ImportRequest,
-  context: ImportContext,
-): Promise<string> {
+async function importSource(source: Source, request: ImportRequest, context: ImportContext): Promise<string> {
+  const { folder, weightsFile, path: given } = source;
   const { say, signal } = context;
   const found = inspect(folder, weightsFile);
   const name = nameOf(request.name, given);
@@ -84,7 +81,7 @@ async function importSource(
   const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
   try {
     const version = join(draft, name, String(request.version));
-    await write({ folder, given, origin: request.origin }, version, found, plan, context);
+    await write({ ...source, origin: request.origin }, version, found, plan, context);
     await tryVariants(draft, folder, plan, context);
     signal.throwIfAborted();
     await place(version, target, draft, request.force);
@@ -137,34 +134,33 @@ async function openTarget(to: string, model: string): Promise<void> {
 function refuseWithoutRoom(to: string, { bytes }: Plan): void {
   const { bavail, bsize } = statfsSync(to);
   if (bavail * bsize >= bytes) return;
-  throw invalid(`${to} has ${megabytes(bavail * bsize)} left, and up to ${megabytes(bytes)} are needed`);
+  throw invalid(`${to} has ${sizeOf(bavail * bsize)} left, and up to ${sizeOf(bytes)} are needed`);
 }
 
 /** What a version is made from, as it was given. */
-interface From {
-  readonly given: string;
+interface From extends Omit<Source, 'close'> {
   readonly origin: string | undefined;
 }
 
 async function write(
-  { folder, ...from }: From & { readonly folder: string },
+  from: From,
   version: string,
   { found, shoal }: Inspected,
-  { variants, task, sources, weightsFile }: Plan,
+  { variants, task, sources }: Plan,
   { say, signal, onProgress }: ImportContext,
 ): Promise<void> {
+  const { folder, weightsFile, root, beside } = from;
   await mkdir(join(version, 'onnx'), { recursive: true });
-  const kept = keptFiles(folder, moduleFolders(folder));
-  await copyFiles(folder, version, kept);
+  await copyFiles(folder, version, keptFiles(folder));
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);
     let total: number | undefined;
-    const watch = setInterval(() => onProgress?.(name, sizeOf(join(version, 'onnx'), file), total), PROGRESS_MS);
+    const watch = setInterval(() => onProgress?.(name, writtenTo(join(version, 'onnx'), file), total), PROGRESS_MS);
     try {
       const changes = await runBuild({ folder, weightsFile, exported, dtype: name, path }, signal, (bytes) => {
         total = bytes;
       });
-      say(`  ${name}: onnx/${file}, ${megabytes(sizeOf(join(version, 'onnx'), file))}`);
+      say(`  ${name}: onnx/${file}, ${sizeOf(writtenTo(join(version, 'onnx'), file))}`);
       for (const change of changes) say(`    ${change}`);
     } finally {
       clearInterval(watch);
@@ -178,30 +174,28 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  // What was unpacked is no file of its own.
-  const files =
-    weightsFile === undefined ? [...sources, ...kept].map((file) => join(folder, file)) : partsOf(weightsFile);
-  const root = weightsFile === undefined ? folder : dirname(weightsFile);
-  await writeFile(join(version, 'source.json'), await recordOf({ root, ...from }, files, found, variants, signal));
+  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
+  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
+  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */
 async function recordOf(
-  { root, given, origin }: From & { readonly root: string },
+  { root, path, origin }: From,
   files: readonly string[],
   found: Inspected['found'],
   variants: Plan['variants'],
   signal: AbortSignal,
 ): Promise<string> {
   const hashes: Record<string, string> = {};
-  for (const file of [...files].sort()) hashes[relative(root, file)] = await hashOf(file, signal);
+  for (const file of [...new Set(files)].sort()) hashes[relative(root, file)] = await hashOf(file, signal);
   const weights = found.kind === 'checkpoint' && found.origins.length > 0 ? { weights: found.origins } : {};
   const { kind } = found;
   const record = {
     ...{
       kind,
       ...weights,
-      folder: basename(given),
+      folder: basename(path),
       ...(origin !== undefined && { origin }),
       variants: variants.map(({ name }) => name),
     },
@@ -238,7 +232,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** Of an ONNX file, what lies beside it, and what is not yet under its name. */
-function sizeOf(folder: string, file: string): number {
+function writtenTo(folder: string, file: string): number {
   const parts = [file, `${file}.data`].flatMap((name) => [name, `.${name}.${process.pid}.tmp`]);
   return parts.reduce((sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0);
 }

@@ -1,11 +1,9 @@
-export { architectureOf, buildModel } from './architectures/table.js';
-export type { Architecture, BuildRequest } from './architectures/types.js';
-export { Checkpoint, fileIn, openCheckpoint } from './checkpoint.js';
-export { type ExportFile, findExports } from './exports/names.js';
+export { buildModel } from './architectures/table.js';
+export { type Checkpoint, openCheckpoint } from './checkpoint.js';
+export { exportsFor } from './exports/names.js';
 export { type ImportContext, type ImportRequest, importFolder } from './import-folder.js';
-export { Matrix, type StoredMatrix, stackRows } from './matrix.js';
-export { type GraphKind, precisionOf } from './precision/dtype.js';
+export { stackRows } from './matrix.js';
+export { precisionOf } from './precision/dtype.js';
 export { float32 } from './precision/float32.js';
-export type { Precision } from './precision/types.js';
 export { type ReportRequest, reportOn } from './report/report.js';
 export type { ReportContext } from './report/types.js';

@@ -29,13 +29,14 @@ export function finiteFloats(tensor: StoredTensor, name: string): Float32Array {
   if (values === undefined) {
     throw invalid(`${name} is of type ${tensor.type}: only F32, F16, BF16 and F64 weights can be imported`);
   }
-  if (!allFinite(values)) throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
-  return values;
+  return finite(values, name);
 }
 
-function allFinite(values: Float32Array): boolean {
+/** `values`, those of what is called `name`. @throws ShoalError `model_invalid` where they are not all finite */
+export function finite(values: Float32Array, name: string): Float32Array {
   let sum = 0;
-  // Any number times 0 is 0, but for those: they leave NaN.
+  // Any number times 0 is 0, but for NaN and infinity: they leave NaN.
   for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
-  return sum === 0;
+  if (sum === 0) return values;
+  throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
 }

@@ -77,22 +77,25 @@ export function architectureOf(config: unknown): Architecture {
   if (name === undefined) throw invalid('config.json: architectures must name the class of the model');
   const found = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
   if (found !== undefined) return found;
-  const [shown, known] = [JSON.stringify(name.slice(0, 100)), families().join(', ')];
-  throw invalid(`config.json: the architecture ${shown} is not supported; supported are ${known}. ${adviceFor(name)}`);
+  throw invalid(
+    `config.json: the architecture ${JSON.stringify(name.slice(0, 100))} is not supported. ${adviceFor(name)}`,
+  );
 }
 
 /** Classes without what they are for: `BertForMaskedLM` is one of Bert's. */
-function families(): readonly string[] {
-  return [...new Set(Object.keys(ARCHITECTURES).map((name) => name.replace(/(For[A-Z]\w*|(Text)?Model)$/, '')))];
-}
+const familyOf = (name: string) => name.replace(/(Text)?(For[A-Z]\w*|Model)$/, '');
 
 function adviceFor(name: string): string {
+  const all = new Set(Object.keys(ARCHITECTURES).map(familyOf));
+  const generating = Object.keys(ARCHITECTURES).filter((known) => ARCHITECTURES[known]?.task === 'text-generation');
+  const generators = new Set(generating.map(familyOf));
   if (/(ForCausalLM|LMHeadModel|ForConditionalGeneration)$/.test(name)) {
-    return 'Models that generate text are built from checkpoints of these alone, and not taken from ONNX';
+    return `Of models that generate text these are, as checkpoints, GGUF or ONNX: ${[...generators].join(', ')}`;
   }
+  const encoders = [...all].filter((family) => !generators.has(family));
   return (
-    'Others can be taken as ONNX: export the model (optimum-cli export onnx --model folder exported), see to it that there is a ' +
-    'tokenizer.json, and import that folder'
+    `Of others these are: ${encoders.join(', ')}; all else can be taken as ONNX: export the model ` +
+    '(optimum-cli export onnx --model folder exported), see to it that there is a tokenizer.json, and import that folder'
   );
 }
 

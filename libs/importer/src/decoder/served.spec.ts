@@ -8,10 +8,10 @@ import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildVariant } from '../import/build.js';
 import { inspect } from '../import/inspect.js';
+import { keptFiles } from '../import/kept-files.js';
 import { choose } from '../import/plan.js';
 import { purposeOf } from '../import/purpose.js';
-import { copyFiles, keptFiles } from '../import/source-files.js';
-import { moduleFolders } from '../sentence/modules.js';
+import { copyFiles } from '../import/source-files.js';
 import { checkpoint, difference, pathOf, readJson } from '../testing/decoders.js';
 
 const root = mkdtempSync(join(tmpdir(), 'served-'));
@@ -31,7 +31,7 @@ async function imported(name: string, shoal: object = {}, as = name): Promise<{ 
   const { task } = choose(folder, inspected, []);
   const version = join(models, 'model', '1');
   mkdirSync(join(version, 'onnx'), { recursive: true });
-  await copyFiles(folder, version, keptFiles(folder, moduleFolders(folder)));
+  await copyFiles(folder, version, keptFiles(folder));
   buildVariant({ folder, exported: undefined, dtype: 'fp32', path: join(version, 'onnx', 'model.onnx') });
   writeFileSync(join(version, 'shoal.json'), JSON.stringify({ task, ...inspected.shoal }));
   const { models: read, problems } = await openRepository(models);

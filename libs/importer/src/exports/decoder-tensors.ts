@@ -7,7 +7,7 @@ import { type Graph, intOf, lazyData, type Node, type Tensor } from '@shoal/onnx
 import { invalid } from '../invalid.js';
 import { Matrix, type StoredMatrix } from '../matrix.js';
 import { finiteFloats } from '../numbers.js';
-import { type BlockFormat, blockSizes, blocksPerRow } from '../precision/quantise-blocks.js';
+import { BLOCK_LENGTHS, type BlockFormat, blockSizes, blocksPerRow } from '../precision/quantise-blocks.js';
 import type { SafetensorsType, StoredTensor } from '../safetensors.js';
 import { transposed } from '../transposed.js';
 
@@ -158,26 +158,25 @@ function turned({ type, data }: StoredTensor, rows: number, columns: number): Ar
     : transposed(new Uint16Array(...at), rows, columns);
 }
 
-const BLOCKS: readonly number[] = [16, 32, 64, 128, 256] satisfies readonly BlockFormat['block'][];
-
 function blocksOf(node: Node, take: (value: string | undefined) => Tensor | undefined): StoredMatrix {
   const { op, inputs, name } = node;
   const isTable = op === 'GatherBlockQuantized';
   const data = take(inputs[0 + Number(!isTable)]);
   const scales = take(inputs[2]);
   const zeros = inputs[3] ? take(inputs[3]) : undefined;
-  const [bits, block] = [intOf(node, 'bits', 4), intOf(node, 'block_size', 128)];
+  const [bits, length] = [intOf(node, 'bits', 4), intOf(node, 'block_size', 128)];
+  const block = BLOCK_LENGTHS.find((known) => known === length);
   const wrong = (what: string) => invalid(`${name} (${op}): ${what} is not taken from ONNX: ${REMEDY}`);
   if (data?.type !== 'uint8' || scales === undefined || (inputs[3] && zeros?.type !== 'uint8') || inputs[4]) {
     throw wrong('weights that are no unsigned bytes, with zero points of such and without g_idx,');
   }
-  if ((bits !== 4 && bits !== 8) || !BLOCKS.includes(block)) throw wrong(`${bits} bits in blocks of ${block}`);
+  if ((bits !== 4 && bits !== 8) || block === undefined) throw wrong(`${bits} bits in blocks of ${length}`);
   if (isTable && (intOf(node, 'gather_axis', 0) !== 0 || intOf(node, 'quantize_axis', 1) !== 1))
     throw wrong('its axis');
   const rows = isTable ? (data.dims[0] ?? 0) : intOf(node, 'N', 0);
   const columns = isTable ? ((data.dims[1] ?? 0) * 8) / bits : intOf(node, 'K', 0);
   if (!Number.isSafeInteger(rows * columns) || rows < 1 || columns < 1) throw wrong(`a matrix of ${rows} × ${columns}`);
-  const format: BlockFormat = { bits, block: block as BlockFormat['block'], symmetric: zeros === undefined };
+  const format: BlockFormat = { bits, block, symmetric: zeros === undefined };
   const sizes = blockSizes(rows, columns, format);
   const stored = storedOf(scales, `${name}, scales`);
   const scaleCount = stored.data.byteLength / (stored.type === 'F32' ? 4 : 2);

@@ -156,6 +156,28 @@ describe('of a folder with several files', () => {
   });
 });
 
+test('an embedding model is one with its modules, which are read beside the graph and recorded', () => {
+  const folder = copy('optimum-llama');
+  const dense = pathOf('test/fixtures/checkpoints/st-dense-tanh/2_Dense');
+  cpSync(dense, join(folder, '2_Dense'), { recursive: true });
+  mkdirSync(join(folder, '1_Pooling'));
+  writeFileSync(join(folder, '1_Pooling/config.json'), '{"pooling_mode_lasttoken":true}');
+  const modules = ['', '1_Pooling', '2_Dense'].map((path, n) => ({
+    path,
+    type: `sentence_transformers.models.${['Transformer', 'Pooling', 'Dense'][n]}`,
+  }));
+  writeFileSync(join(folder, 'modules.json'), JSON.stringify(modules));
+  const source = openSource(folder);
+  try {
+    expect(inspect(source.folder, source.weightsFile).found).toMatchObject({ task: 'feature-extraction' });
+    expect(source.beside).toEqual(
+      expect.arrayContaining(['config.json', 'tokenizer.json', '1_Pooling/config.json', '2_Dense/model.safetensors']),
+    );
+  } finally {
+    source.close();
+  }
+});
+
 test.each<[string, string, (model: Model) => void]>([
   [
     'multiplies by MatMulInteger',

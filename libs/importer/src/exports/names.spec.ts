@@ -1,6 +1,6 @@
 /** Names of ONNX files, as the tools that write them choose them. */
 import { expect, test } from 'vitest';
-import { findExports } from './names.js';
+import { exportsFor, findExports } from './names.js';
 
 const dtypes = (...paths: readonly string[]) =>
   Object.fromEntries(findExports(paths).files.map(({ dtype, path }) => [dtype, path]));
@@ -39,4 +39,20 @@ test('parts of larger models and names that say nothing are told apart', () => {
   expect(files).toEqual([]);
   expect(parts).toEqual(['onnx/decoder_model_merged.onnx', 'onnx/encoder_model.onnx', 'onnx/embed_tokens.onnx']);
   expect(unknown).toEqual(['onnx/model_q2.onnx', 'mixed.onnx']);
+});
+
+test.each([
+  [['fp32'], ['onnx/model.onnx']],
+  [['int8'], ['onnx/model_quantized.onnx']],
+  [
+    ['fp32', 'int8'],
+    ['onnx/model.onnx', 'onnx/model_quantized.onnx'],
+  ],
+  [['kept'], ['onnx/model_q4.onnx']],
+  [['int4-b128'], ['onnx/model_q4.onnx']],
+  // Widened or narrowed from it, where that can be.
+  [['fp16'], ['onnx/model.onnx']],
+])('--dtype %j needs %j', (dtypes, needed) => {
+  const paths = ['model', 'model_quantized', 'model_q4'].map((name) => `onnx/${name}.onnx`);
+  expect(exportsFor(paths, dtypes)).toEqual(needed);
 });

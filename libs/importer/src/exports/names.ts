@@ -62,3 +62,14 @@ export function findExports(paths: readonly string[]): FoundExports {
   const parts = rest.filter((path) => PARTS.test(path.replace(/^onnx\//, '')));
   return { files, parts, unknown: rest.filter((path) => !parts.includes(path)) };
 }
+
+/**
+ * Which of these files the variants `dtypes` are made of: those in the same dtype, else the widest, of which a language model
+ * becomes one in any.
+ */
+export function exportsFor(paths: readonly string[], dtypes: readonly string[]): readonly string[] {
+  const { files } = findExports(paths);
+  const wanted = new Set(dtypes.map((dtype) => dtype.split('-')[0]).map((base) => (base === 'kept' ? 'int4' : base)));
+  const found = files.filter(({ dtype }) => wanted.has(dtype));
+  return (found.length > 0 ? found : files.slice(0, 1)).map(({ path }) => path);
+}

@@ -1,6 +1,6 @@
 /** A decoder that another tool exported, as if it were a folder of Hugging Face: its weights go into the graph that is built here. */
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { loadModel, type Model, readSignature } from '@shoal/onnx';
 import { Checkpoint } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
@@ -18,27 +18,21 @@ export function generatesText(path: string): boolean {
   return readSignature(path).inputs.some(({ name }) => CACHE.test(name));
 }
 
-export interface SmallFiles {
-  /** Of the folder that the export lies in; undefined where there is none. */
+/** Of the folder that the export lies in; undefined where there is none. */
+export interface ExportConfigs {
   readonly config: unknown;
   readonly genaiConfig: unknown;
-  /** Paths that go with the model, relative to `from`. */
-  readonly names: readonly string[];
 }
 
 /**
- * Copies the small files of the folder `from` into `to`, with a config.json that fits the graph at `path`.
+ * Writes a config.json that fits the graph at `path` into the folder `to`.
  *
  * @throws ShoalError `model_invalid` with what is missing, or cannot be taken
  */
-export function unpackDecoder(path: string, from: string, to: string, files: SmallFiles): void {
+export function unpackDecoder(path: string, configs: ExportConfigs, to: string): void {
   const model = loadModel(path);
-  const config = files.config ?? configOf(files.genaiConfig, model);
+  const config = configs.config ?? configOf(configs.genaiConfig, model);
   const tensors = decoderTensors(model.graph, headsOf(config));
-  for (const name of files.names) {
-    mkdirSync(dirname(join(to, name)), { recursive: true });
-    cpSync(join(from, name), join(to, name));
-  }
   writeFileSync(join(to, 'config.json'), `${JSON.stringify(untied(config, tensors), null, 2)}\n`);
 }
 

@@ -121,7 +121,12 @@ class Header {
 
   #alignment(metadata: ReadonlyMap<string, GgufValue>): number {
     const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT;
-    if (typeof alignment === 'number' && alignment <= MAX_ALIGNMENT && Number.isInteger(Math.log2(alignment)))
+    if (
+      typeof alignment === 'number' &&
+      alignment >= 1 &&
+      alignment <= MAX_ALIGNMENT &&
+      Number.isInteger(Math.log2(alignment))
+    )
       return alignment;
     throw this.#wrong('has a general.alignment that is no power of two');
   }

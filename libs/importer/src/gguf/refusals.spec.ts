@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { inspect } from '../import/inspect.js';
 import { openSource } from '../import/source.js';
 import { pathOf } from '../testing/decoders.js';
 
@@ -107,6 +108,30 @@ test('several files in a folder: one has to be named; a part that reads images i
   );
 });
 
+test('weights under another name beside a GGUF file do not hide it, but a checkpoint does', () => {
+  copyFileSync(fixture('llama-q4_0'), path);
+  writeFileSync(join(folder, 'consolidated.safetensors'), '');
+  const taken = () => {
+    const source = openSource(folder);
+    source.close();
+    return source.weightsFile;
+  };
+  expect(taken()).toBe(path);
+  writeFileSync(join(folder, 'model.safetensors'), '');
+  expect(taken()).toBeUndefined();
+});
+
+test('a folder that is called a reranker is told how to become one', () => {
+  const own = join(folder, 'Tiny-Reranker.gguf');
+  copyFileSync(fixture('qwen3-q8_0'), own);
+  const source = openSource(own);
+  try {
+    expect(inspect(source.folder, own).notes.join()).toContain('to rank documents, put {"task": "rerank"}');
+  } finally {
+    source.close();
+  }
+});
+
 test('a folder with a GGUF file is taken with its licence and its shoal.json', () => {
   copyFileSync(fixture('llama-q4_0'), path);
   writeFileSync(join(folder, 'LICENSE'), 'free');
@@ -116,6 +141,7 @@ test('a folder with a GGUF file is taken with its licence and its shoal.json', (
     expect(readFileSync(join(source.folder, 'LICENSE'), 'utf8')).toBe('free');
     expect(readFileSync(join(source.folder, 'shoal.json'), 'utf8')).toContain('small');
     expect(source.weightsFile).toBe(path);
+    expect(source.beside).toEqual(['LICENSE', 'shoal.json']);
   } finally {
     source.close();
   }

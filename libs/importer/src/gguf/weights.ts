@@ -3,6 +3,7 @@ import { lazyData } from '@shoal/onnx';
 import { invalid } from '../invalid.js';
 import type { KeptBlocks } from '../kept-blocks.js';
 import { Matrix, type StoredMatrix } from '../matrix.js';
+import { finite } from '../numbers.js';
 import type { SafetensorsType, StoredTensor } from '../safetensors.js';
 import type { GgufFamily } from './families.js';
 import type { GgufTensor } from './read.js';
@@ -91,8 +92,7 @@ function vector(
 
 /** The numbers of a tensor. @throws ShoalError `model_invalid` where they are none */
 export function numbersOf(name: string, { type, data }: Pick<GgufTensor, 'type' | 'data'>): Float32Array {
-  const values = needsDequantise(name, type)(data.bytes());
-  return finite(name, values);
+  return finite(needsDequantise(name, type)(data.bytes()), name);
 }
 
 function needsDequantise(name: string, { name: form, dequantise }: GgufTensor['type']) {
@@ -101,14 +101,6 @@ function needsDequantise(name: string, { name: form, dequantise }: GgufTensor['t
     `the tensor ${name} is of type ${form}, which is not supported: take a file of the model in Q4_K_M, Q8_0 or another of ` +
       'F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL and IQ4_XS, or its checkpoint',
   );
-}
-
-function finite(name: string, values: Float32Array): Float32Array {
-  let sum = 0;
-  // Any number times 0 is 0, but for NaN and infinity: they leave NaN.
-  for (let i = 0; i < values.length; i++) sum += values[i]! * 0;
-  if (sum === 0) return values;
-  throw invalid(`${name} holds NaN or infinite numbers: no model can be made of them`);
 }
 
 /** What MatMulNBits reads as it is: levels with scales, and zero points where there are such. Undefined for other forms. */
@@ -124,7 +116,7 @@ function keptBlocks(
     return {
       ...{ ...shape, format: { bits, block: part, symmetric: true } },
       data: () => packed(split(data.bytes()).levels, bits),
-      scales: () => finite(name, split(data.bytes()).scales),
+      scales: () => finite(split(data.bytes()).scales, name),
     };
   }
   if (type.name !== 'Q4_1' || !hasZeroPoints(data.chunks())) return undefined;
@@ -132,7 +124,7 @@ function keptBlocks(
   return {
     ...{ ...shape, format: { bits: 4, block: 32, symmetric: false } },
     data: () => split().data,
-    scales: () => finite(name, split().scales),
+    scales: () => finite(split().scales, name),
     zeroPoints: () => split().zeroPoints,
   };
 }

@@ -4,22 +4,16 @@ import { join } from 'node:path';
 import { ShoalError, type ShoalJson } from '@shoal/contracts';
 import { z } from 'zod';
 import type { Architecture } from '../architectures/types.js';
-import { openCheckpoint } from '../checkpoint.js';
+import { checkpointFiles, hasCheckpoint, openCheckpoint } from '../checkpoint.js';
 import { type ExportFile, findExports } from '../exports/names.js';
 import { invalid } from '../invalid.js';
 import { originsOf } from '../origins.js';
 import { readSentenceModules } from '../sentence/modules.js';
-import { openWeights, partsOf } from './open-weights.js';
+import { GGUF, openWeights, partsOf } from './open-weights.js';
 import { purposeOf } from './purpose.js';
-import {
-  explainNothing,
-  refuseAdapter,
-  refuseFile,
-  refuseVocabularyAlone,
-  refuseWithoutTokenizer,
-} from './refusals.js';
+import { explainNothing, refuseVocabularyAlone, refuseWithoutTokenizer } from './refusals.js';
 import { readShoal } from './shoal-json.js';
-import { namesIn, onnxFilesIn, readJson } from './source-files.js';
+import { namesIn, onnxFilesIn } from './source-files.js';
 
 export type ImportTask = Architecture['task'];
 
@@ -58,20 +52,17 @@ export interface Inspected {
 }
 
 const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });
-const SHARDS = 'model.safetensors.index.json';
 
 /**
- * `folder` holds all of it but, where one is given, the weights: those are in `weightsFile`.
+ * `folder`, which is one, holds all of it but, where one is given, the weights: those are in `weightsFile`.
  *
  * @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported
  */
 export function inspect(folder: string, weightsFile?: string): Inspected {
-  refuseFile(folder);
   const names = namesIn(folder);
-  refuseAdapter(names);
   const shoal = readShoal(folder);
   const exported = onnxFilesIn(folder);
-  const checkpoint = weightsFile !== undefined || names.includes('model.safetensors') || names.includes(SHARDS);
+  const checkpoint = weightsFile !== undefined || hasCheckpoint(names);
   if (!checkpoint && exported.length === 0) {
     // Says it better where the weights are pickled.
     if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
@@ -84,7 +75,11 @@ export function inspect(folder: string, weightsFile?: string): Inspected {
   try {
     const { found, notes, template } = inspectCheckpoint(folder, names, shoal, weightsFile);
     const own = template === undefined ? shoal : { ...shoal, pair_template: template };
-    return { found, shoal: own, notes: [...notes, ...leftAside(exported)] };
+    return {
+      found,
+      shoal: own,
+      notes: [...notes, ...leftAside([...exported, ...names.filter((name) => GGUF.test(name))])],
+    };
   } catch (error) {
     // The architecture may be one that only another tool can export.
     const unknown = error instanceof ShoalError && /^config\.json: the architecture /.test(error.message);
@@ -93,9 +88,12 @@ export function inspect(folder: string, weightsFile?: string): Inspected {
   }
 }
 
-function leftAside(exported: readonly string[]): string[] {
-  if (exported.length === 0) return [];
-  return [`${exported[0]} is left aside: the graph that is built from the checkpoint is the faster one`];
+/** Of other forms of the weights. */
+function leftAside(files: readonly string[]): string[] {
+  const [first, ...more] = files;
+  if (first === undefined) return [];
+  const all = more.length === 0 ? `${first} is` : `${first} and ${more.length} more are`;
+  return [`${all} left aside: the checkpoint serves for every precision`];
 }
 
 function inspectCheckpoint(
@@ -111,7 +109,7 @@ function inspectCheckpoint(
   const checkpoint = openWeights(folder, weightsFile, config);
   const steps = (task === 'feature-extraction' ? readSentenceModules(folder)?.steps : undefined) ?? [];
   const modules = steps.flatMap((step) => (step.kind === 'normalize' ? [] : [step]));
-  const own = weightsFile === undefined ? weightFiles(folder, names) : [];
+  const own = weightsFile === undefined ? checkpointFiles(folder) : [];
   const files = [...own, ...modules.map(({ path }) => `${path}/model.safetensors`)];
   const parts = [
     ...(weightsFile === undefined ? [] : partsOf(weightsFile)),
@@ -128,17 +126,6 @@ function inspectCheckpoint(
   const about = { kind: 'checkpoint', architecture, task, parameters, bytes } as const;
   const found = { ...about, origins, keepable, loose, files, weightsFile };
   return { found, notes, template };
-}
-
-function weightFiles(folder: string, names: readonly string[]): readonly string[] {
-  if (names.includes('model.safetensors')) return ['model.safetensors'];
-  return [SHARDS, ...shardsOf(readJson(folder, SHARDS))];
-}
-
-/** `openCheckpoint` has checked the index. */
-function shardsOf(index: unknown): readonly string[] {
-  const { weight_map } = z.object({ weight_map: z.record(z.string(), z.string()) }).parse(index);
-  return [...new Set(Object.values(weight_map))].sort();
 }
 
 function inspectExports(folder: string, exported: readonly string[]): Pick<Inspected, 'found'> {

@@ -7,8 +7,8 @@ import { generatesText } from '../exports/open-decoder.js';
 import { invalid } from '../invalid.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
 import type { FoundCheckpoint, FoundExport, ImportTask, Inspected } from './inspect.js';
-import { megabytes } from './megabytes.js';
 import { GGUF } from './open-weights.js';
+import { countOf, sizeOf } from './sizes.js';
 
 export interface PlannedVariant {
   /** As `--dtype` has it. */
@@ -121,7 +121,7 @@ function fileOf(dtype: string): string {
 export function describe({ found, notes }: Inspected, plan: Plan, folder: string, target: string): readonly string[] {
   const what =
     found.kind === 'checkpoint'
-      ? `${found.architecture}, ${(found.parameters / 1e6).toFixed(1)} M parameters in ${megabytes(found.bytes)} of ${formOf(found.weightsFile)}`
+      ? `${found.architecture}, ${countOf(found.parameters)} parameters in ${sizeOf(found.bytes)} of ${formOf(found.weightsFile)}`
       : `ONNX: ${found.files.map(({ path, dtype }) => `${path} (${dtype})`).join(', ')}`;
   const names = plan.variants.map(({ name, exported }) => (exported === undefined ? name : `${name} from ${exported}`));
   return [

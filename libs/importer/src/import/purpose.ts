@@ -9,6 +9,7 @@ import { architectureOf } from '../architectures/table.js';
 import type { Architecture, Judge } from '../architectures/types.js';
 import { readConfig } from '../config-fields.js';
 import { invalid } from '../invalid.js';
+import { listModules, refuseOutside } from '../sentence/modules.js';
 import { readShoal } from './shoal-json.js';
 import { readJson } from './source-files.js';
 
@@ -25,7 +26,6 @@ export interface Purpose {
   readonly notes: readonly string[];
 }
 
-const Modules = z.array(z.object({ path: z.string(), type: z.string() }));
 const LogitScore = z.object({ true_token_id: z.int().min(0), false_token_id: z.int().min(0).nullish() });
 const TokenizerSettings = z.object({
   add_eos_token: z.boolean().nullish(),
@@ -51,13 +51,13 @@ export function purposeOf(folder: string, shoal: ShoalJson = readShoal(folder)):
   const notes = architecture.note === undefined ? [] : [architecture.note];
   const { trunk, buildJudge, task } = architecture;
   if (trunk === undefined) return { config, architecture, task, notes };
-  const modules = modulesOf(folder);
-  const score = modules.find(({ type }) => type.endsWith('.LogitScore'));
+  const modules = listModules(folder);
+  const score = modules.find(({ kind }) => kind === 'LogitScore');
   if (buildJudge !== undefined && (score !== undefined || shoal.task === 'rerank')) {
     const judge = score === undefined ? namedJudge(folder) : judgeOf(folder, score.path);
     return { config, architecture, task: 'rerank', judge, template: templateOf(shoal, config), notes };
   }
-  if (modules.some(({ type }) => type.endsWith('.Pooling')) || shoal.task === 'feature-extraction') {
+  if (modules.some(({ kind }) => kind === 'Pooling') || shoal.task === 'feature-extraction') {
     refuseWithoutEnd(folder);
     const asTrunk = { ...(config as object), architectures: [trunk] };
     return { config: asTrunk, architecture: architectureOf(asTrunk), task: 'feature-extraction', notes };
@@ -86,15 +86,8 @@ function refuseWithoutEnd(folder: string): void {
   );
 }
 
-function modulesOf(folder: string): z.output<typeof Modules> {
-  const json = readJson(folder, 'modules.json');
-  const parsed = Modules.safeParse(json ?? []);
-  if (parsed.success) return parsed.data;
-  throw invalid('modules.json is no list of modules with path and type');
-}
-
 function judgeOf(folder: string, path: string): Judge {
-  if (!/^[\w-][\w.-]*$/.test(path)) throw invalid(`modules.json: ${JSON.stringify(path)} is no folder of this folder`);
+  refuseOutside(path);
   const file = join(path, 'config.json');
   const parsed = LogitScore.safeParse(readJson(folder, file));
   if (!parsed.success) throw invalid(`${file}: true_token_id and false_token_id must be tokens`);

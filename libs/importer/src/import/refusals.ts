@@ -1,6 +1,7 @@
 /** Folders and files that people try to import and that cannot be: what they are, and what to do instead. */
 import { lstatSync } from 'node:fs';
 import { basename } from 'node:path';
+import { CHECKPOINT_FILES, hasCheckpoint } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 
 const SAVE = "model.save_pretrained('folder', safe_serialization=True)";
@@ -22,13 +23,11 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
   [/\.engine$/i, 'a TensorRT engine, which runs on one kind of GPU: import what it was made from'],
 ];
 
-const WEIGHTS = ['model.safetensors', 'model.safetensors.index.json'];
-
-/** @throws ShoalError `model_invalid` where `path` is not a folder */
+/** @throws ShoalError `model_invalid` where `path` is neither a folder nor a GGUF file */
 export function refuseFile(path: string): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw invalid(`there is no folder ${path}`);
-  if (stat.isSymbolicLink()) throw invalid(`${path} is a symbolic link: give the folder that it leads to`);
+  if (stat === undefined) throw invalid(`there is no folder and no file ${path}`);
+  if (stat.isSymbolicLink()) throw invalid(`${path} is a symbolic link: give the folder or the file that it leads to`);
   if (stat.isDirectory()) return;
   const what = FORMATS.find(([pattern]) => pattern.test(basename(path)))?.[1];
   throw invalid(
@@ -38,19 +37,18 @@ export function refuseFile(path: string): void {
 
 /** Of a folder with neither a checkpoint nor an ONNX file. */
 export function explainNothing(folder: string, names: readonly string[]): Error {
-  if (names.includes('adapter_config.json')) return adapter();
   for (const [pattern, what] of FORMATS) {
     const name = names.find((candidate) => pattern.test(candidate));
     if (name !== undefined) return invalid(`${name} is ${what}`);
   }
   const other = names.find((name) => name.endsWith('.safetensors'));
   const hint = other === undefined ? '' : ` (${other} is not the name of a whole model)`;
-  return invalid(`${folder} has neither ${WEIGHTS.join(' nor ')}, nor an ONNX file, nor a GGUF file${hint}`);
+  return invalid(`${folder} has neither ${CHECKPOINT_FILES.join(' nor ')}, nor an ONNX file, nor a GGUF file${hint}`);
 }
 
 /** @throws ShoalError `model_invalid` where the weights are not those of a whole model */
 export function refuseAdapter(names: readonly string[]): void {
-  if (names.includes('adapter_config.json') && !names.some((name) => WEIGHTS.includes(name))) throw adapter();
+  if (names.includes('adapter_config.json') && !hasCheckpoint(names)) throw adapter();
 }
 
 function adapter(): Error {

@@ -12,21 +12,6 @@ const MAX_SMALL_BYTES = 128 * 1024 * 1024;
 /** As many as anyone could mean. */
 const MAX_ENTRIES = 10_000;
 
-/** Beside the weights: what serving needs, and what the licence asks for. */
-const KEPT: readonly string[] = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'generation_config.json',
-  'chat_template.jinja',
-  'modules.json',
-  'config_sentence_transformers.json',
-];
-/** Of sentence-transformers: called after the kind of transformer in older versions. */
-const SENTENCE_CONFIG = /^sentence_[\w-]+_config\.json$/;
-export const LICENCES = /^(LICEN[CS]E|NOTICE|COPYING)[\w.-]*$/i;
-
 /** Names in the folder, sorted. @throws ShoalError `model_invalid` where it is no folder of files */
 export function namesIn(folder: string): readonly string[] {
   const names = readdirSync(folder);
@@ -43,29 +28,16 @@ export function onnxFilesIn(folder: string): readonly string[] {
   return [...namesIn(folder), ...below].filter((path) => path.toLowerCase().endsWith('.onnx') && fileIn(folder, path));
 }
 
-/**
- * Paths of what goes with the model, relative to the folder: of each of `modules` (folders of sentence-transformers) its
- * config.json too. @throws ShoalError `model_invalid` for links and huge files
- */
-export function keptFiles(folder: string, modules: readonly string[]): readonly string[] {
-  const names = namesIn(folder);
-  const wanted = [
-    ...names.filter((name) => KEPT.includes(name) || SENTENCE_CONFIG.test(name) || LICENCES.test(name)),
-    ...modules.map((path) => `${path}/config.json`),
-  ];
-  return wanted.filter((path) => {
-    if (!fileIn(folder, path)) return false;
-    const { size } = lstatSync(join(folder, path));
-    if (size > MAX_SMALL_BYTES) throw invalid(`${path} has ${size} bytes; at most ${MAX_SMALL_BYTES} are read`);
-    return true;
-  });
+/** @throws ShoalError `model_invalid` where a file that is read at once is too large for that */
+export function refuseHuge(folder: string, path: string): void {
+  const { size } = lstatSync(join(folder, path));
+  if (size > MAX_SMALL_BYTES) throw invalid(`${path} has ${size} bytes; at most ${MAX_SMALL_BYTES} are read`);
 }
 
 /** Undefined where there is no such file. @throws ShoalError `model_invalid` where it is not JSON */
 export function readJson(folder: string, name: string): unknown {
   if (!fileIn(folder, name)) return undefined;
-  const { size } = lstatSync(join(folder, name));
-  if (size > MAX_SMALL_BYTES) throw invalid(`${name} has ${size} bytes; at most ${MAX_SMALL_BYTES} are read`);
+  refuseHuge(folder, name);
   try {
     return JSON.parse(readFileSync(join(folder, name), 'utf8'));
   } catch (error) {

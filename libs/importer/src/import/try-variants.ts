@@ -5,9 +5,9 @@ import type { Joining } from '@shoal/contracts';
 import { type Model, openRepository } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { invalid } from '../invalid.js';
-import { megabytes } from './megabytes.js';
 import type { Plan, PlannedVariant } from './plan.js';
 import { runBuild } from './run-thread.js';
+import { sizeOf } from './sizes.js';
 import { tryGenerator } from './try-generator.js';
 import { compare, type Tried, tryModel, tryVariant } from './verify.js';
 
@@ -56,7 +56,7 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
       await rm(path);
     }
     const alike = answers && reference ? compare(variant.name, answers, reference) : answers ? 'answers' : 'loads';
-    say(variant.name, compared ? alike : `${alike}; not compared with fp32, of ${megabytes(plan.floatBytes)}`, own);
+    say(variant.name, compared ? alike : `${alike}; not compared with fp32, of ${sizeOf(plan.floatBytes)}`, own);
   }
   trial.say(`  serves ${model.task}`);
   const prompts = promptsOf(model);

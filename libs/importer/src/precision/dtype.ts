@@ -4,7 +4,7 @@ import { blockWeights } from './blocks.js';
 import { float16 } from './float16.js';
 import { float32 } from './float32.js';
 import { keepBlocks } from './kept.js';
-import type { BlockFormat } from './quantise-blocks.js';
+import { BLOCK_LENGTHS, type BlockFormat } from './quantise-blocks.js';
 import { rowInt8 } from './rows.js';
 import type { Precision } from './types.js';
 
@@ -13,8 +13,6 @@ export const KEPT = 'kept';
 
 /** Decoders read each weight for one token at a time, encoders for many: they gain from different formats. */
 export type GraphKind = 'decoder' | 'encoder';
-
-const BLOCKS = [16, 32, 64, 128, 256] as const;
 
 const GRAMMAR =
   'fp32, fp16, int8, int4 or kept (the bits that a quantised checkpoint came in); int8 and int4 may go on with -b16, -b32, -b64, ' +
@@ -63,7 +61,7 @@ export function precisionOf(dtype: string, kind: GraphKind): Precision {
 function readOptions(dtype: string, parts: readonly string[]): Options {
   const options: Options = {};
   for (const part of parts) {
-    const block = BLOCKS.find((size) => part === `b${size}`);
+    const block = BLOCK_LENGTHS.find((size) => part === `b${size}`);
     if (block !== undefined && options.block === undefined) options.block = block;
     else if (part === 'asym' && options.asymmetric === undefined) options.asymmetric = true;
     else if (part === 'h8' && options.headBits === undefined) options.headBits = 8;

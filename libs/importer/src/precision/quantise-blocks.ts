@@ -4,10 +4,13 @@
  */
 import { ROUND, ScaleSearch } from './scale-search.js';
 
+/** Weights that may share a scale, as MatMulNBits has kernels for. */
+export const BLOCK_LENGTHS = [16, 32, 64, 128, 256] as const;
+
 export interface BlockFormat {
   readonly bits: 4 | 8;
   /** Weights that share a scale. A row that is no multiple of it is padded with zeros. */
-  readonly block: 16 | 32 | 64 | 128 | 256;
+  readonly block: (typeof BLOCK_LENGTHS)[number];
   /** Symmetric: zero is the middle of the range. Asymmetric: each block has a zero point of its own. */
   readonly symmetric: boolean;
 }

@@ -12,7 +12,7 @@
 import { z } from 'zod';
 import { invalid } from '../invalid.js';
 import { Matrix, type StoredMatrix } from '../matrix.js';
-import { finiteFloats } from '../numbers.js';
+import { finite, finiteFloats } from '../numbers.js';
 import type { StoredTensor } from '../safetensors.js';
 import { FLOAT8_E4M3 } from './float8.js';
 import { matrixOfGroups } from './groups.js';
@@ -72,8 +72,7 @@ function plainMatrix(parts: Parts): StoredMatrix {
       const row = Math.floor(at / columns);
       values[at] = FLOAT8_E4M3[byte]! * scales[row * groups + Math.floor((at % columns) / group)]!;
     }
-    if (!values.every(Number.isFinite)) throw invalid(`${parts.name}.weight holds NaN: no model can be made of it`);
-    return values;
+    return finite(values, `${parts.name}.weight`);
   };
   return { shape: [rows, columns], matrix: new Matrix(rows, columns, read), origin: 'compressed-tensors float8' };
 }

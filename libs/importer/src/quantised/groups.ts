@@ -4,7 +4,7 @@
  */
 import type { KeptBlocks } from '../kept-blocks.js';
 import { Matrix } from '../matrix.js';
-import type { BlockFormat } from '../precision/quantise-blocks.js';
+import { BLOCK_LENGTHS, type BlockFormat } from '../precision/quantise-blocks.js';
 
 export interface GroupedMatrix {
   readonly rows: number;
@@ -22,12 +22,10 @@ export interface GroupedMatrix {
   zeros?(): Uint8Array;
 }
 
-const BLOCKS = [256, 128, 64, 32, 16] as const;
-
 /** Kept wherever a block size fits and the groups have equal sizes; reads zero points at once, the rest when it is asked for. */
 export function matrixOfGroups(grouped: GroupedMatrix): Matrix {
   const { rows, columns, bits, group } = grouped;
-  const block = BLOCKS.find((size) => group % size === 0 && columns % size === 0);
+  const block = BLOCK_LENGTHS.findLast((size) => group % size === 0 && columns % size === 0);
   const order = orderOf(grouped);
   if (block === undefined || order === undefined) return new Matrix(rows, columns, () => dequantiseGroups(grouped));
   const zeros = grouped.zeros?.();

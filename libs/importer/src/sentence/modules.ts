@@ -85,7 +85,7 @@ export function readSentenceModules(folder: string): SentenceModules | undefined
   const [pooling, ...rest] = others.filter(({ kind }) => kind !== 'Dropout');
   if (pooling === undefined) return undefined;
   for (const { path } of others) {
-    if (!OWN_FOLDER.test(path)) throw invalid(`${FILE}: ${JSON.stringify(path)} is no folder of this folder`);
+    refuseOutside(path);
     isFolder(folder, path);
   }
   if (pooling.kind !== 'Pooling') throw unsupported(pooling);
@@ -97,19 +97,25 @@ export function readSentenceModules(folder: string): SentenceModules | undefined
   return steps.length === 0 ? undefined : { pooling: modes, includePrompt: config.include_prompt, steps };
 }
 
-interface Module {
+export interface Module {
   readonly path: string;
   /** The class without its module, which has had several. */
   readonly kind: string;
   readonly type: string;
 }
 
-function listModules(folder: string): readonly Module[] {
+/** Empty where there is no modules.json. @throws ShoalError `model_invalid` */
+export function listModules(folder: string): readonly Module[] {
   const json = readJson(folder, FILE);
   if (json === undefined) return [];
   const parsed = Modules.safeParse(json, { error: describeIssue });
   if (!parsed.success) throw invalid(`${FILE} is no list of up to ${MAX_MODULES} modules with path and type`);
   return parsed.data.map(({ path, type }) => ({ path, type, kind: type.split('.').at(-1) ?? '' }));
+}
+
+/** @throws ShoalError `model_invalid` where the path of a module leads elsewhere */
+export function refuseOutside(path: string): void {
+  if (!OWN_FOLDER.test(path)) throw invalid(`${FILE}: ${JSON.stringify(path)} is no folder of this folder`);
 }
 
 /** @throws ShoalError `model_invalid` for links */

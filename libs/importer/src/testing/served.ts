@@ -7,9 +7,9 @@ import { createModelFace, loadRunner, type Model, openRepository, sessionModel }
 import type { Runtime } from '@shoal/onnxruntime';
 import { buildVariant } from '../import/build.js';
 import { inspect } from '../import/inspect.js';
+import { keptFiles } from '../import/kept-files.js';
 import { choose } from '../import/plan.js';
-import { copyFiles, keptFiles } from '../import/source-files.js';
-import { moduleFolders } from '../sentence/modules.js';
+import { copyFiles } from '../import/source-files.js';
 
 export interface Served {
   readonly model: Model;
@@ -30,7 +30,7 @@ export async function serve(runtime: Runtime, folder: string, dtype = 'fp32', sh
   const inspected = inspect(folder);
   const { task } = choose(folder, inspected, []);
   mkdirSync(join(version, 'onnx'), { recursive: true });
-  await copyFiles(folder, version, keptFiles(folder, moduleFolders(folder)));
+  await copyFiles(folder, version, keptFiles(folder));
   buildVariant({ folder, exported: undefined, dtype, path: join(version, 'onnx', 'model.onnx') });
   writeFileSync(join(version, 'shoal.json'), JSON.stringify({ task, ...inspected.shoal, ...shoal }));
   const { models, problems } = await openRepository(root);
