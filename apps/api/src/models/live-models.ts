@@ -33,7 +33,7 @@ export class LiveModels {
   /** By their first model, which is another object once the folder has changed; null where it cannot be served. */
   #versions = new Map<Model, ServedVersion | null>();
   #queues: ReadonlyMap<string, readonly string[]> = new Map();
-  #board: BoardState = { wishes: new Map(), processes: [] };
+  #board: BoardState = { wishes: new Map(), marks: new Map(), processes: [] };
   /** Queues that a worker has served, ever. */
   readonly #everServed = new Set<string>();
   /** Queues with work that no process serves, since when. */
