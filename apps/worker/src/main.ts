@@ -124,13 +124,15 @@ function modelMemoryOf({ SHOAL_MODEL_MEMORY, SHOAL_DEVICE }: Config): number {
 }
 
 /** @throws ShoalError `model_not_found` where SHOAL_MODELS names what is not there: a slip would wait for ever */
-function checkNames({ SHOAL_MODELS: wanted, SHOAL_MODELS_DIR }: Config, { models }: Repository): void {
+function checkNames({ SHOAL_MODELS: wanted, SHOAL_MODELS_DIR }: Config, { models, problems }: Repository): void {
   const missing = wanted.filter((name) => !models.some((model) => model.name === name));
   if (missing.length === 0) return;
   const there = [...new Set(models.map(({ name }) => name))].join(', ') || 'none';
+  const reasons = problems.filter(({ folder }) => missing.includes(folder.split('/', 1)[0]!));
+  const why = reasons.map(({ folder, message }) => `; ${folder} is not among them: ${message}`).join('');
   throw new ShoalError(
     'model_not_found',
-    `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${SHOAL_MODELS_DIR}: ${there}`,
+    `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${SHOAL_MODELS_DIR}: ${there}${why}`,
   );
 }
 
