@@ -127,6 +127,11 @@ describe('a version that a worker could not load, and none has', () => {
     expect(both).toEqual(['embed.9.fp32.0', 'embed.10.fp32.0']);
     const catalog = catalogOf({ aliases }, { [why]: failed });
     expect([0.2, 0.9].map((draw) => queueOf(catalog, 'trial', draw))).toEqual(['embed.9.fp32.0', 'embed.9.fp32.0']);
+    // That no worker has loaded the other one yet is no reason to wait for this one.
+    if (why === 'failed') {
+      const soon = catalogOf({ aliases }, { failed, awaited: new Set(['embed.9.fp32.0']) });
+      expect([queueOf(soon, 'trial', 0.9), queueOf(soon, 'embed')]).toEqual(['embed.9.fp32.0', 'embed.9.fp32.0']);
+    }
     const none = catalogOf({ aliases }, { [why]: new Set([...failed, 'embed.9.fp32.0']) });
     expect([0.2, 0.9].map((draw) => queueOf(none, 'trial', draw))).toEqual(both);
   });

@@ -162,13 +162,15 @@ export class Catalog {
     const fitting = this.#fitting(selector, (model) => !isUnloaded(model, wishes));
     // A variant that is named is loaded when it is asked for; nobody waits for it to be.
     if (parseSelector(selector).variant !== undefined) return fitting[0];
-    return fitting.find((choice) => this.#isReady(choice)) ?? fitting[0];
+    return this.#soonest(fitting, ({ model }) => model)[0];
   }
 
-  /** Whether jobs need not wait for it longer than for others. */
-  #isReady({ model }: Pick<Choice, 'model'>): boolean {
+  /** Of these, those whose jobs wait least: for none to be loaded, else for one that did not fail to load, else for any. */
+  #soonest<T>(all: readonly T[], modelOf: (one: T) => Model): readonly T[] {
     const { awaited, failed } = this.#standing;
-    return !awaited.has(model.queue) && !failed.has(model.queue);
+    const able = all.filter((one) => !failed.has(modelOf(one).queue));
+    const ready = able.filter((one) => !awaited.has(modelOf(one).queue));
+    return [ready, able].find(({ length }) => length > 0) ?? all;
   }
 
   #draw(shares: NonNullable<ReturnType<Aliases['get']>>, draw: number): Omit<Choice, 'selector'> | undefined {
@@ -176,8 +178,7 @@ export class Catalog {
       const choice = this.#resolve(target);
       return choice === undefined ? [] : [{ choice, weight }];
     });
-    const ready = all.filter(({ choice }) => this.#isReady(choice));
-    const served = ready.length > 0 ? ready : all;
+    const served = this.#soonest(all, ({ choice }) => choice.model);
     let left = draw * served.reduce((sum, { weight }) => sum + weight, 0);
     for (const { choice, weight } of served) {
       left -= weight;
