@@ -1,7 +1,7 @@
 /** `npm start` as a person meets it: what it prints, what it answers, and what is left when it ends. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,6 +121,27 @@ describe('npm start', () => {
     expect(start.printed.stderr).toBe('');
   });
 
+  test('without a model that can be served it says why and how one is added, and serves one that comes', async () => {
+    const folder = join(dataDir, 'models');
+    mkdirSync(join(folder, 'empty/1'), { recursive: true });
+    const port = await freePort();
+    const start = npmStart({ PORT: String(port), SHOAL_MODELS_DIR: folder });
+    const printed = await ready(start);
+    expect(printed).toMatch(/\nNot served, until it is mended:\n\n {2}empty\/1: .*ONNX/);
+    expect(printed).toContain(`There is no model in ${folder} to serve yet.`);
+    expect(printed).toContain('npx shoal import hf:');
+    cpSync(join(ROOT, 'models/wordnet-topic'), join(folder, 'topic'), { recursive: true });
+    const submit = () =>
+      fetch(`http://127.0.0.1:${port}/v1/jobs?wait=60`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'topic', input: 'a small knob' }),
+      });
+    await expect.poll(async () => (await submit()).status).toBe(200);
+    await stop(start.child, start.exited);
+    expect(start.printed.stderr).toBe('');
+  });
+
   test('the examples of README.md answer as it prints them', async () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
     const port = String(await freePort());
@@ -224,19 +245,22 @@ describe('one clear line and an exit code for', () => {
 
   test('a model folder that is not there', async () => {
     const env = { PORT: String(await freePort()), SHOAL_MODELS_DIR: join(dataDir, 'none') };
-    await expectOneLine(env, /^shoal: no model in .*none/);
-  });
-
-  test('a model folder without a model in it', async () => {
-    const folder = join(dataDir, 'models');
-    mkdirSync(join(folder, 'empty/1'), { recursive: true });
-    await expectOneLine({ PORT: String(await freePort()), SHOAL_MODELS_DIR: folder }, /^shoal: .*could not start: /);
+    await expectOneLine(env, /^shoal: there is no folder .*none for models: create it, or set SHOAL_MODELS_DIR/);
   });
 
   test('a model that is asked for and not there', async () => {
     await expectOneLine(
       { PORT: String(await freePort()), SHOAL_MODELS: 'nemo' },
       /^shoal: worker could not start: .*nemo/,
+    );
+  });
+
+  test('a model that is asked for and cannot be served, with the reason', async () => {
+    const folder = join(dataDir, 'models');
+    mkdirSync(join(folder, 'nemo/1'), { recursive: true });
+    await expectOneLine(
+      { PORT: String(await freePort()), SHOAL_MODELS_DIR: folder, SHOAL_MODELS: 'nemo' },
+      /^shoal: worker could not start: .*SHOAL_MODELS names nemo; .*: none; nemo\/1 is not among them: .*ONNX/,
     );
   });
 });

@@ -29,6 +29,7 @@ async function startGenerator(bench: Bench, prefixSharing: 'tenant' | 'all' = 't
       tracer: undefined,
       onRedisError: () => undefined,
       threads: 1,
+      cacheShare: 1,
       memoryLimit: 4 * 2 ** 30,
     },
   );

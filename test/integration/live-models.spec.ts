@@ -1,107 +1,17 @@
 /** Models that come and go while API and workers run: no restart, no job lost, none on another version than its own. */
-import { execFile } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { JobView } from '@shoal/contracts';
-import { dataOf, GraphBuilder, serialiseModel } from '@shoal/onnx';
-import { expect, inject, onTestFinished, test } from 'vitest';
-import { foreignEnvironment, ROOT, startApi, startWorker } from '../support/processes.js';
+import { expect, test } from 'vitest';
+import { openLive, POLL, productGraph } from '../support/live-models.js';
+import { ROOT } from '../support/processes.js';
 
-const redisUrl = inject('redisUrl');
-const POLL = { timeout: 60_000, interval: 100 };
-
-interface Rig {
-  /** Of models. */
-  readonly folder: string;
-  /** A name that no other test's queues have. */
-  readonly name: string;
-  readonly url: string;
-  readonly worker: Awaited<ReturnType<typeof startWorker>>;
-  /** Puts the version in place with one rename. */
-  add(version: string, name?: string): void;
-  submit(model: string, input?: unknown): Promise<Response>;
-  /** Accepts jobs of 1,000 items each; what they come to. */
-  accept(count: number): Promise<() => Promise<JobView[]>>;
-  /** The job when it has ended. */
-  run(model: string, input?: unknown): Promise<JobView>;
-  loaded(): Promise<string[]>;
-  startWorker(env?: Readonly<Record<string, string>>): ReturnType<typeof startWorker>;
-  /** `shoal models <args>`, as it prints. */
-  shoal(...args: string[]): Promise<string>;
-}
-
-async function open(versions: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Rig> {
-  const root = mkdtempSync(join(tmpdir(), 'shoal-live-'));
-  onTestFinished(() => rmSync(root, { recursive: true }));
-  const folder = join(root, 'models');
-  mkdirSync(folder);
-  const own = `live-${process.pid}-${Math.floor(performance.now())}`;
-  const add = (version: string, name = own) => {
-    const draft = join(root, `draft-${name}-${version}`);
-    cpSync(join(ROOT, 'models/wordnet-topic/1'), draft, { recursive: true });
-    mkdirSync(join(folder, name), { recursive: true });
-    renameSync(draft, join(folder, name, version));
-  };
-  for (const version of versions) add(version);
-  const all = { SHOAL_MODELS_DIR: folder, SHOAL_CACHE_DIR: join(root, 'cache'), ...env };
-  const [api, worker] = await Promise.all([startApi({ redisUrl, env: all }), startWorker({ redisUrl, env: all })]);
-  onTestFinished(async () => void (await Promise.all([api.stop(), worker.stop()])));
-  const submit = (model: string, input: unknown = 'a small knob', wait = 60) =>
-    fetch(`${api.url}/v1/jobs?wait=${wait}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model, input }),
-    });
-  return {
-    ...{ folder, name: own, url: api.url, worker, add, submit },
-    async accept(count) {
-      const input = Array.from({ length: 1000 }, (_, n) => `a small knob ${n}`);
-      const answers = await Promise.all(Array.from({ length: count }, () => submit(own, input, 0)));
-      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202));
-      const ids = await Promise.all(answers.map(async (answer) => ((await answer.json()) as JobView).id));
-      return () =>
-        Promise.all(ids.map(async (id) => (await (await fetch(`${api.url}/v1/jobs/${id}?wait=60`)).json()) as JobView));
-    },
-    async run(model, input) {
-      const response = await submit(model, input);
-      expect([response.status, response.status < 300 ? '' : await response.clone().text()]).toEqual([200, '']);
-      return (await response.json()) as JobView;
-    },
-    async loaded() {
-      const metrics = await (await fetch(worker.metricsUrl)).text();
-      return [...metrics.matchAll(/^shoal_model_info\{model="([^"]+)",version="(\d+)",variant="([^"]+)"/gm)]
-        .map(([, name, version, variant]) => `${name}@${version}:${variant}`)
-        .sort();
-    },
-    async startWorker(more = {}) {
-      const another = await startWorker({ redisUrl, env: { ...all, ...more } });
-      onTestFinished(async () => void (await another.stop()));
-      return another;
-    },
-    async shoal(...args) {
-      const { stdout } = await promisify(execFile)(process.execPath, ['apps/cli/dist/main.js', 'models', ...args], {
-        cwd: ROOT,
-        env: { ...foreignEnvironment(), SHOAL_MODELS_DIR: folder, PORT: new URL(api.url).port },
-      });
-      return stdout;
-    },
-  };
-}
+/** Of the matrix of a large model, and its bytes. */
+const SIDE = 6000;
+const WEIGHTS = SIDE * SIDE * 4;
 
 test('a folder that appears is served without a restart, and one that goes is refused and leaves memory', async () => {
-  const rig = await open(['1']);
+  const rig = await openLive(['1']);
   const other = `${rig.name}-new`;
   expect((await rig.submit(other)).status).toBe(404);
   rig.add('1', other);
@@ -119,7 +29,7 @@ test('a folder that appears is served without a restart, and one that goes is re
 });
 
 test('jobs that wait for a folder that goes are run by who has it loaded', async () => {
-  const rig = await open(['1']);
+  const rig = await openLive(['1']);
   const ended = await rig.accept(8);
   rmSync(join(rig.folder, rig.name), { recursive: true });
   await expect.poll(async () => (await rig.submit(rig.name)).status, POLL).toBe(404);
@@ -128,7 +38,7 @@ test('jobs that wait for a folder that goes are run by who has it loaded', async
 });
 
 test('a folder is not taken before it is whole, and a broken one is told in words and hides no other', async () => {
-  const rig = await open(['1']);
+  const rig = await openLive(['1']);
   const half = join(rig.folder, `${rig.name}-half`, '1');
   cpSync(join(ROOT, 'models/wordnet-topic/1'), half, { recursive: true });
   const graph = ['onnx/model.onnx', 'model.onnx'].map((file) => join(half, file)).find(exists)!;
@@ -152,7 +62,7 @@ function exists(path: string): boolean {
 }
 
 test('a name, a version, a variant and an alias are told apart; a job stays with the version that it was accepted for', async () => {
-  const rig = await open(['1', '2']);
+  const rig = await openLive(['1', '2']);
   expect(await rig.loaded()).toEqual([`${rig.name}@2:fp32`]);
   const versionOf = async (model: string) => (await rig.run(model)).version;
   expect(await versionOf(rig.name)).toBe('2');
@@ -175,7 +85,7 @@ test('a name, a version, a variant and an alias are told apart; a job stays with
 });
 
 test('a new version takes over under load: no job fails, none runs on another version than it was accepted for', async () => {
-  const rig = await open(['1'], { SHOAL_MODEL_KEEP: '1s' });
+  const rig = await openLive(['1'], { SHOAL_MODEL_KEEP: '1s' });
   const done: JobView[] = [];
   let swapping = true;
   const caller = async () => {
@@ -196,7 +106,7 @@ test('a new version takes over under load: no job fails, none runs on another ve
 });
 
 test('shoal models unloads and loads while jobs run: none fails, memory is free, and the wish outlives the worker', async () => {
-  const rig = await open(['1']);
+  const rig = await openLive(['1']);
   const line = new RegExp(`^${rig.name}@1:fp32 +loaded +1 worker +text-classification\\n$`);
   await expect.poll(() => rig.shoal('ls'), POLL).toMatch(line);
   const ended = await rig.accept(4);
@@ -219,7 +129,7 @@ test('shoal models unloads and loads while jobs run: none fails, memory is free,
 });
 
 test('models that have no room beside each other are loaded in turn, as jobs ask for them', async () => {
-  const rig = await open(['1']);
+  const rig = await openLive(['1']);
   const names = [rig.name, `${rig.name}-b`, `${rig.name}-c`];
   for (const name of names.slice(1)) rig.add('1', name);
   await expect.poll(async () => (await rig.loaded()).length, POLL).toBe(3);
@@ -237,15 +147,11 @@ test('models that have no room beside each other are loaded in turn, as jobs ask
 });
 
 test('the memory of a model comes back when it is unloaded, and each time', async () => {
-  const rig = await open(['1']);
-  const name = `${rig.name}-large`;
-  const folder = join(rig.folder, name);
-  mkdirSync(join(rig.folder, '../draft'));
-  writeFileSync(join(rig.folder, '../draft/model.onnx'), largeGraph());
-  renameSync(join(rig.folder, '../draft'), folder);
-  const resident = () =>
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${rig.worker.pid}/status`, 'utf8'))![1]) * 1024;
-  const isLoaded = async () => (await rig.loaded()).includes(`${name}@1:fp32`);
+  const rig = await openLive(['1']);
+  const name = `${rig.name}@2`;
+  rig.addGraph('2', productGraph(SIDE, 1));
+  const { resident } = rig;
+  const isLoaded = async () => (await rig.loaded()).includes(`${name}:fp32`);
   await expect.poll(isLoaded, POLL).toBe(true);
   const sizes: number[] = [];
   for (let round = 0; round < 4; round++) {
@@ -261,16 +167,3 @@ test('the memory of a model comes back when it is unloaded, and each time', asyn
   }
   expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThan(WEIGHTS / 2);
 });
-
-const SIDE = 6000;
-/** Bytes. */
-const WEIGHTS = SIDE * SIDE * 4;
-
-/** One product with a matrix of 144 MB. */
-function largeGraph(): Uint8Array {
-  const g = new GraphBuilder({ name: 'large', opset: 17, irVersion: 8 });
-  const x = g.input('x', 'float32', ['rows', SIDE]);
-  const weights = g.constant('w', 'float32', [SIDE, SIDE], dataOf(new Float32Array(SIDE * SIDE).fill(1)));
-  g.output('y', g.op('MatMul', [x, weights]), 'float32', ['rows', SIDE]);
-  return serialiseModel(g.build());
-}

@@ -8,15 +8,14 @@ const BUNDLED_MODEL = 'wordnet-topic';
 
 export async function banner(config: Config): Promise<string> {
   const address = addressOf(config);
+  const [call, skipped] = await Promise.all([firstCall(config, address), skippedFolders(config)]);
   return `
 Shoal is ready on ${address}
 Every call, with forms to try it: ${address}/docs
+${skipped.length === 0 ? '' : `\nNot served, until it is mended:\n\n${skipped.map((line) => `  ${line}\n`).join('')}`}
+${call === undefined ? `There is no model in ${config.SHOAL_MODELS_DIR} to serve yet.` : `A first job, to paste into another terminal:\n\n  ${call}`}
 
-A first job, to paste into another terminal:
-
-  ${await firstCall(config, address)}
-
-Another model, while everything runs (npx shoal help import tells what it takes):
+${call === undefined ? 'A' : 'Another'} model, while everything runs (npx shoal help import tells what it takes):
 
   npx shoal import hf:<org>/<name>
 
@@ -24,17 +23,28 @@ Ctrl-C stops everything.
 `;
 }
 
-/** The example of a model's own card: the bundled one's, else the first one's. */
-async function firstCall(config: Config, address: string): Promise<string> {
+/** The example of a model's own card: the bundled one's, else the first one's; undefined where there is none. */
+async function firstCall(config: Config, address: string): Promise<string | undefined> {
   try {
     const { data } = (await callApi(config, 'GET', '/v1/models')) as {
       readonly data: readonly { readonly id: string }[];
     };
-    const { id } = data.find((model) => model.id === BUNDLED_MODEL) ?? data[0]!;
-    return ((await callApi(config, 'GET', `/v1/models/${id}`)) as { readonly example: { readonly curl: string } })
-      .example.curl;
+    const model = data.find(({ id }) => id === BUNDLED_MODEL) ?? data[0];
+    if (model === undefined) return undefined;
+    const card = (await callApi(config, 'GET', `/v1/models/${encodeURIComponent(model.id)}`)) as {
+      readonly example: { readonly curl: string };
+    };
+    return card.example.curl;
   } catch {
     const key = config.SHOAL_API_KEYS === undefined ? '' : " -H 'authorization: Bearer <your key>'";
     return `curl -s '${address}/v1/models'${key}`;
   }
+}
+
+/** Folders of models that cannot be served, each with the reason. */
+async function skippedFolders({ SHOAL_MODELS_DIR }: Config): Promise<readonly string[]> {
+  // Loaded for this alone: everything else starts without reading models.
+  const { openRepository } = await import('@shoal/models');
+  const { problems } = await openRepository(SHOAL_MODELS_DIR).catch(() => ({ problems: [] }));
+  return problems.map(({ folder, message }) => `${folder}: ${message}`);
 }

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { STARTED } from '@shoal/tools/setup';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { banner } from './banner.js';
@@ -77,11 +80,12 @@ test('an API that listens on every interface is reached over the loopback one', 
 });
 
 describe('the banner', () => {
-  /** An API with these models; resolves to a config that names it, and collects the keys that it was asked with. */
-  async function serve(models: readonly string[], env: Record<string, string> = {}) {
+  /** An API with these models, or one that fails; resolves to a config that names it, and collects the keys that it was asked with. */
+  async function serve(models: readonly string[] | undefined, env: Record<string, string> = {}) {
     const seen: (string | undefined)[] = [];
     const server = createServer(({ url = '', headers }, response) => {
       seen.push(headers.authorization);
+      if (models === undefined) return void response.writeHead(500).end();
       const data = models.map((id) => ({ id }));
       response.end(JSON.stringify(url === '/v1/models' ? { data } : { example: { curl: `curl ${url}` } }));
     }).listen(0, '127.0.0.1');
@@ -98,12 +102,24 @@ describe('the banner', () => {
   });
 
   test('lists the models where they cannot be asked for', async () => {
-    const { config } = await serve([]);
+    const { config } = await serve(undefined);
     expect(await banner(config)).toContain(`curl -s 'http://127.0.0.1:${config.PORT}/v1/models'`);
   });
 
+  test('says where there is no model, why what lies there is none, and how one is added', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shoal-banner-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    mkdirSync(join(folder, 'empty/1'), { recursive: true });
+    const { config } = await serve([], { SHOAL_MODELS_DIR: folder });
+    const text = await banner(config);
+    expect(text).toMatch(/^Not served, until it is mended:\n\n {2}empty\/1: .*ONNX/m);
+    expect(text).toContain(`There is no model in ${folder} to serve yet.`);
+    expect(text).toMatch(/^A model, while everything runs/m);
+    expect(text).not.toContain('curl');
+  });
+
   test('asks with the first key, and shows none', async () => {
-    const { seen, config } = await serve([], { SHOAL_API_KEYS: '# all keys\nacme:canary:2,zeta:other' });
+    const { seen, config } = await serve(undefined, { SHOAL_API_KEYS: '# all keys\nacme:canary:2,zeta:other' });
     const text = await banner(config);
     expect(seen).toEqual(['Bearer canary']);
     expect(text).toContain('authorization: Bearer <your key>');

@@ -1,5 +1,5 @@
 /** `shoal models`: which models there are and how they stand, loading and unloading them, and taking one away. */
-import { lstat, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatSelector, type ListedModel, type ModelCard, ModelSelector, parseSelector } from '@shoal/contracts';
 import { UserError } from '@shoal/tools/user-error';
@@ -92,21 +92,24 @@ async function removeModel(config: Config, asked: string, all: boolean, say: Say
     /^[1-9][0-9]{0,8}$/.test(entry),
   );
   if (versions === undefined) throw new UserError(`there is no model ${name} in ${root}.`);
-  const own = version === undefined || versions.length === 0;
+  // Without versions in it the folder of the name is version 1 itself.
+  const whole = version === undefined || versions.length === 0;
   if (version !== undefined && !(versions.length === 0 ? version === '1' : versions.includes(version))) {
     throw new UserError(`there is no version ${version} of ${name}; there is ${versions.join(', ') || '1'}.`);
   }
-  if (own && versions.length > 1 && !all) {
+  if (whole && versions.length > 1 && !all) {
     throw new UserError(
       `${name} has versions ${versions.sort().join(', ')}: name one, as ${name}@${versions[0]}, or add --all.`,
     );
   }
-  const folder = own || versions.length === 1 ? join(root, name) : join(root, name, version);
+  const folder = whole ? join(root, name) : join(root, name, version);
   if (!(await lstat(folder)).isDirectory()) throw new UserError(`${folder} is no folder; it is left as it is.`);
   // Gone at once, however long deleting takes; names with a dot are nobody's model.
   const draft = join(root, `.removed-${process.pid}-${name}`);
   await rename(folder, draft);
   await rm(draft, { recursive: true });
+  // What else lies beside the last version stays: drafts, notes.
+  if (!whole) await rmdir(join(root, name)).catch(() => undefined);
   say(`${folder} is deleted; workers that have it end its jobs and unload it.`);
 }
 

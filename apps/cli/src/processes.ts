@@ -36,7 +36,8 @@ export function commandsOf(
       SHOAL_HOST: config.SHOAL_HOST,
       ...metrics(0),
     }),
-    ready: { url: `${addressOf(config)}/readyz` },
+    // It answers once Redis has; without a model it takes no jobs, which is not for others to wait for.
+    ready: { url: `${addressOf(config)}/healthz` },
   };
   const webhooks: Command = {
     name: 'webhooks',

@@ -1,7 +1,7 @@
 /** A model that generates text, in this process: what a prompt is in tokens, and its answer as it grows. */
 import { availableParallelism } from 'node:os';
 import { type GenerationSettings, type PromptItem, ShoalError, type TextGenerationInput } from '@shoal/contracts';
-import { type Asked, askedOf, type Finish, GenerationEngine, memoryOfProcess } from '@shoal/generation';
+import { type Asked, askedOf, type Finish, GenerationEngine, memoryForModels } from '@shoal/generation';
 import {
   createModelFace,
   type GeneratorDetails,
@@ -62,7 +62,7 @@ export class TextModel {
     const [face, decoders] = [await createModelFace(model), await loadStreamDecoders(model)];
     const engine = await GenerationEngine.open({
       ...{ modelPath: model.variants[model.variant]!, context: generator.maxContext, rows: 1 },
-      ...{ threads: availableParallelism(), memoryLimit: memoryOfProcess() },
+      ...{ threads: availableParallelism(), memoryLimit: memoryForModels() },
     }).catch((error: unknown) => {
       // Of what opening an engine needs, it is memory for the longest text that a machine lacks.
       if (!(error instanceof ShoalError) || error.code !== 'device_failed') throw error;

@@ -1,5 +1,5 @@
 /** `shoal start`: Redis, the API, webhooks and workers on this machine, until Ctrl-C. */
-import { existsSync, readdirSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatLine } from '@shoal/telemetry';
 import { isPortFree } from '@shoal/tools/ports';
@@ -72,12 +72,10 @@ async function metricsPorts(config: Config, count: number): Promise<number[]> {
   return Promise.all(ports.map(async (port) => (port === set || (await isPortFree(port, host)) ? port : 0)));
 }
 
+/** It may be empty: models that come are served. One that is not there is a slip in its name. */
 function checkModels(folder: string): void {
-  const models = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : [];
-  if (models.some((entry) => entry.isDirectory())) return;
-  throw new UserError(
-    `no model in ${folder}: npx shoal import adds one (npx shoal help import), or set SHOAL_MODELS_DIR.`,
-  );
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new UserError(`there is no folder ${folder} for models: create it, or set SHOAL_MODELS_DIR to another one.`);
 }
 
 /** The private server; undefined where REDIS_URL names one, which then must answer, or one of its Sentinels. */

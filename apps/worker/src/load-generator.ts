@@ -14,13 +14,15 @@ import { TextReader } from './text-reader.js';
 export interface GeneratorContext extends Omit<LoadContext, 'config' | 'gate'> {
   readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'SHOAL_PREFIX_SHARING' | 'redis'>;
   readonly generation: GenerationMetrics;
-  /** Threads of a pass, and bytes of this process's memory that the model, its cache and all else may take. */
+  /** Threads of a pass, and bytes of memory that this process may have with it. */
   readonly threads: number;
   readonly memoryLimit: number;
+  /** Of what the model leaves of them, what its cache may have. */
+  readonly cacheShare: number;
 }
 
 export async function loadGenerator(model: Model, context: GeneratorContext): Promise<ModelWorker> {
-  const { config, runtime, metrics, generation, logger, tracer, threads, memoryLimit, onRedisError } = context;
+  const { config, runtime, metrics, generation, logger, tracer, threads, onRedisError } = context;
   const { name, version, variant, generator } = model;
   if (generator === null) throw new ShoalError('internal_error', `${name} generates no text`);
   const started = performance.now();
@@ -28,7 +30,8 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
   const engine = await GenerationEngine.open({
     modelPath: model.variants[variant]!,
     threads,
-    memoryLimit,
+    memoryLimit: context.memoryLimit,
+    cacheShare: context.cacheShare,
     context: generator.maxContext,
     // Nobody can go on here: the process ends as after any other fault, and is started again.
     onDeath: (error) => {
@@ -66,6 +69,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
         random: Math.random,
       }),
     ...config.redis,
+    reservedBytes: engine.reservedBytes,
     heldBytes: () => engine.stats().cacheBytes,
     onRedisError,
     onStopped: () => {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { RunGate, systemClock } from '@shoal/batching';
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
 import { ShoalError } from '@shoal/contracts';
-import { memoryOfProcess } from '@shoal/generation';
+import { memoryForModels } from '@shoal/generation';
 import { type Repository, type RepositoryWatch, watchRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import { ModelBoard, waitForRedis } from '@shoal/queue';
@@ -23,9 +23,6 @@ import { type Config, loadConfig } from './config.js';
 import { loadGenerator } from './load-generator.js';
 import { loadModel } from './load-model.js';
 import { ServedModels } from './served-models.js';
-
-/** Of the process's memory, for models where nothing else is said. */
-const MODEL_SHARE = 0.9;
 
 async function start(config: Config, logger: Logger): Promise<() => Promise<void>> {
   const repository = await watchModels(config, logger);
@@ -68,6 +65,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     ...((config.SHOAL_DEVICE !== 'cpu' || runtime.kind !== 'c-api') && { sideBySide: 1 }),
     clock: systemClock,
   });
+  const resident = () => process.memoryUsage.rss();
   let ready = false;
   const { SHOAL_METRICS_HOST: host, SHOAL_METRICS_PORT: port } = config;
   const readiness = () => ({ ready: ready && models.connected, notes: models.notes });
@@ -78,21 +76,20 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const board = await ModelBoard.open(config.redis, onRedisError);
   const models: ServedModels = new ServedModels({
     names: config.SHOAL_MODELS,
-    load(model) {
+    load(model, room) {
       if (model.generator === null) return loadModel(model, context);
       // Models that generate text share the cores and the memory of this process.
       const { generators } = models;
       const threads = config.SHOAL_GENERATION_THREADS ?? Math.max(1, Math.floor(availableParallelism() / generators));
-      const memoryLimit =
-        Math.min(memoryOfProcess(), config.SHOAL_MODEL_MEMORY ?? Number.POSITIVE_INFINITY) / generators;
-      return loadGenerator(model, { ...context, generation, threads, memoryLimit });
+      const memoryLimit = Math.min(memoryForModels(), resident() + room.bytes);
+      return loadGenerator(model, { ...context, generation, threads, memoryLimit, cacheShare: room.cacheShare });
     },
     board,
     memory: modelMemoryOf(config),
     keepMs: config.SHOAL_MODEL_KEEP,
     logger,
     metrics,
-    resident: () => process.memoryUsage.rss(),
+    resident,
     now: () => performance.now(),
   });
   await models.start(repository.current);
@@ -123,17 +120,19 @@ async function watchModels({ SHOAL_MODELS_DIR }: Config, logger: Logger): Promis
 
 /** On other devices than the CPU models have memory of their own, whose size is not known. */
 function modelMemoryOf({ SHOAL_MODEL_MEMORY, SHOAL_DEVICE }: Config): number {
-  return SHOAL_MODEL_MEMORY ?? (SHOAL_DEVICE === 'cpu' ? MODEL_SHARE * memoryOfProcess() : Number.POSITIVE_INFINITY);
+  return SHOAL_MODEL_MEMORY ?? (SHOAL_DEVICE === 'cpu' ? memoryForModels() : Number.POSITIVE_INFINITY);
 }
 
 /** @throws ShoalError `model_not_found` where SHOAL_MODELS names what is not there: a slip would wait for ever */
-function checkNames({ SHOAL_MODELS: wanted, SHOAL_MODELS_DIR }: Config, { models }: Repository): void {
+function checkNames({ SHOAL_MODELS: wanted, SHOAL_MODELS_DIR }: Config, { models, problems }: Repository): void {
   const missing = wanted.filter((name) => !models.some((model) => model.name === name));
   if (missing.length === 0) return;
   const there = [...new Set(models.map(({ name }) => name))].join(', ') || 'none';
+  const reasons = problems.filter(({ folder }) => missing.includes(folder.split('/', 1)[0]!));
+  const why = reasons.map(({ folder, message }) => `; ${folder} is not among them: ${message}`).join('');
   throw new ShoalError(
     'model_not_found',
-    `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${SHOAL_MODELS_DIR}: ${there}`,
+    `SHOAL_MODELS names ${missing.join(', ')}; the models that can be served from ${SHOAL_MODELS_DIR}: ${there}${why}`,
   );
 }
 

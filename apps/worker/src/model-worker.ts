@@ -24,7 +24,8 @@ export interface ModelWorkerOptions extends RedisTarget {
   readonly tokensPerSecond: number | null;
   /** What was proved of the model's rows; null where rows never meet others' values. */
   readonly joining: Joining | null;
-  /** Bytes that the model holds beside what it took to load it; none where left out. */
+  /** Bytes that its cache may come to take, and those that it has now; none where left out. */
+  readonly reservedBytes?: number;
   readonly heldBytes?: () => number;
   /** Told of every error of the connections to Redis. */
   readonly onRedisError: (error: Error) => void;
@@ -66,7 +67,12 @@ export class ModelWorker {
     return this.#consumer.redis.status === 'ready';
   }
 
-  /** Bytes that the model holds beside what it took to load it. */
+  /** Bytes that its cache may come to take. */
+  get reservedBytes(): number {
+    return this.#options.reservedBytes ?? 0;
+  }
+
+  /** Bytes of its cache that are in memory. */
   get heldBytes(): number {
     return this.#options.heldBytes?.() ?? 0;
   }

@@ -19,6 +19,7 @@ const loadedOf = (...models: (Model | readonly [Model, Partial<LoadedModel>])[])
 const plan = (changes: Partial<Situation>) =>
   planModels({
     ...{ models: ALL, aliases: new Map(), wishes: new Map(), loaded: new Map(), busy: new Set(), failed: new Set() },
+    ...{ loading: undefined, leaving: new Map(), due: new Set() },
     ...{ limit: Number.POSITIVE_INFINITY, bytesOf: () => 10, keepMs: 1000 },
     ...changes,
   });
@@ -64,6 +65,25 @@ describe('without a bound', () => {
     expect(plan({ ...unwanted, loaded: loadedOf(A2) }).load).toBeUndefined();
   });
 
+  test('while one is loaded no other is, and those that are to go do', () => {
+    const loaded = loadedOf([A1, { idleMs: 1000 }]);
+    expect(plan({ loading: A2 })).toEqual({ unload: [], load: undefined });
+    expect(plan({ loading: A2, loaded })).toEqual({ unload: [A1.queue], load: undefined });
+  });
+
+  test('one that is being unloaded is not loaded again before that has ended', () => {
+    expect(plan({ leaving: new Map([[A2.queue, 10]]), busy: busy(A2) }).load).toBe(B);
+  });
+
+  test('one that did not load is tried again when it is due, after all others; what has its name stays meanwhile', () => {
+    const [failed, due] = [new Set([A2, A2_INT8]), new Set([A2])];
+    expect(plan({ failed, due }).load).toBe(A1);
+    expect(plan({ failed, due, busy: busy(A2), loaded: loadedOf(A1) }).load).toBe(B);
+    const loaded = loadedOf([A1, { idleMs: 10_000 }], B);
+    expect(plan({ failed, due, loaded })).toEqual({ unload: [], load: A2 });
+    expect(plan({ failed, loaded })).toEqual({ unload: [], load: undefined });
+  });
+
   test('one whose files are others now is loaded anew', () => {
     expect(plan({ loaded: loadedOf(model('b')), busy: busy(B) }).unload).toEqual([B.queue]);
   });
@@ -89,8 +109,34 @@ describe('with a bound', () => {
     expect([other(9999), other(10_000)]).toEqual([[], [A2.queue]]);
   });
 
-  test('what has no room with all others gone is not loaded, and nobody goes for it', () => {
+  test('one whose folder has gone makes way for nobody: its jobs could not be run any more', () => {
+    const situation = { models: [B], limit: 10, loaded: loadedOf(A2) };
+    expect(plan({ ...situation, busy: busy(A2, B) }).unload).toEqual([]);
+    expect(plan({ ...situation, models: [B, A2], busy: busy(A2, B) }).unload).toEqual([A2.queue]);
+  });
+
+  test('nobody else goes where what is being unloaded makes the room', () => {
+    const leaving = new Map([[A1.queue, 10]]);
+    expect(plan({ limit: 20, leaving, loaded: loadedOf(A2), busy: busy(B) })).toEqual({
+      ...{ unload: [], load: undefined },
+    });
+    expect(plan({ limit: 30, leaving, loaded: loadedOf(A2), busy: busy(B) }).load).toBe(B);
+  });
+
+  test('where more is taken than may be, those without work go, least recently used first, but not the last one', () => {
+    const three = loadedOf([A2, { idleMs: 9 }], [A1, { idleMs: 8 }], [B, { idleMs: 7 }]);
+    const wishes = new Map([['a@1', 'load']] as const);
+    expect(plan({ wishes, limit: 30, loaded: three }).unload).toEqual([]);
+    expect(plan({ wishes, limit: 29, loaded: three }).unload).toEqual([A2.queue]);
+    expect(plan({ wishes, limit: 29, loaded: three, busy: busy(A2) }).unload).toEqual([A1.queue]);
+    expect(plan({ wishes, limit: 1, loaded: three }).unload).toEqual([A2.queue, A1.queue]);
+    expect(plan({ wishes, limit: 1, loaded: three, busy: busy(A2, A1, B) }).unload).toEqual([]);
+  });
+
+  test('for what has no room with all others gone nobody goes; whoever loads it tells why', () => {
     const bytesOf = (own: Model) => (own === B ? 30 : 10);
-    expect(plan({ limit: 20, bytesOf, loaded: loadedOf(A2), busy: busy(B) })).toEqual({ unload: [], load: undefined });
+    const situation = { limit: 20, bytesOf, loaded: loadedOf(A2), busy: busy(B) };
+    expect(plan(situation)).toEqual({ unload: [], load: B });
+    expect(plan({ ...situation, failed: new Set([B]) })).toEqual({ unload: [], load: undefined });
   });
 });

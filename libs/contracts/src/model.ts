@@ -158,8 +158,8 @@ export interface ModelCard extends ListedModel {
 export interface ServedModel {
   /** What asks for exactly this. */
   readonly id: string;
-  /** `waiting`: it is loaded when a job asks for it; `unloaded`: it takes no jobs. */
-  readonly state: 'loaded' | 'waiting' | 'unloaded';
+  /** `waiting`: it is loaded when a job asks for it; `failed`: it did not load, and is tried again; `unloaded`: it takes no jobs. */
+  readonly state: 'loaded' | 'waiting' | 'failed' | 'unloaded';
   /** That have it loaded. */
   readonly workers: number;
 }

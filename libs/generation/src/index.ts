@@ -1,7 +1,8 @@
 /** Text generation: forward passes of a decoder, its KV cache, and the engine that keeps many texts going at once. */
 export { type Asked, askedOf, type TextLimits } from './asked.js';
 export { GenerationEngine, type GenerationListener, type OpenOptions } from './engine/client.js';
-export { memoryOfProcess } from './engine/memory.js';
+export { leastCacheBytes } from './engine/least-cache.js';
+export { memoryForModels, memoryOfProcess } from './engine/memory.js';
 export type { EngineStats } from './engine/stats.js';
 export { type GenerateOptions, generateGreedily } from './generate.js';
 export { type CacheOptions, KvCache } from './kv/cache.js';

@@ -23,6 +23,8 @@ export interface ProcessModels {
   readonly role: 'api' | 'worker';
   /** Of an API, those that it serves; of a worker, those that it has loaded. */
   readonly queues: readonly string[];
+  /** Of a worker, those that did not load. */
+  readonly failed?: readonly string[];
 }
 
 export interface QueueWork {
@@ -34,6 +36,8 @@ export interface QueueWork {
 
 export interface BoardState {
   readonly wishes: Wishes;
+  /** ModelSelector of each wish to load → what is another each time that it is wished. */
+  readonly marks: ReadonlyMap<string, string>;
   /** This process and all others. */
   readonly processes: readonly ProcessModels[];
 }
@@ -41,7 +45,7 @@ export interface BoardState {
 type Reply = [version: string, wishes?: string[], told?: string[]];
 
 const boardScript = script<Reply>('board.lua');
-const NOTHING: BoardState = { wishes: new Map(), processes: [] };
+const NOTHING: BoardState = { wishes: new Map(), marks: new Map(), processes: [] };
 
 export class ModelBoard {
   readonly #redis: RedisClient;
@@ -76,7 +80,7 @@ export class ModelBoard {
     const [version, wishes, processes] = await this.#try(() => boardScript(this.#redis, MODELS_TAG, args));
     if (wishes === undefined || processes === undefined) return this.#state;
     this.#state = {
-      wishes: toMap(wishes),
+      ...wishesOf(wishes),
       processes: processes.map((text) => JSON.parse(text) as ProcessModels),
     };
     this.#version = version;
@@ -93,7 +97,7 @@ export class ModelBoard {
       const before = Object.keys(await this.#redis.hgetall(key)).filter((other) => covers(selector, other));
       const commands = this.#redis.multi().incr(`${MODELS_TAG}:version`);
       if (before.length > 0) commands.hdel(key, ...before);
-      if (wish !== null) commands.hset(key, selector, wish);
+      if (wish !== null) commands.hset(key, selector, wish === 'load' ? `load ${randomUUID()}` : wish);
       await commands.exec();
     });
   }
@@ -137,8 +141,15 @@ function defined(fields: object): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-function toMap(flat: readonly string[]): Wishes {
-  const map = new Map<string, Wish>();
-  for (let n = 0; n < flat.length; n += 2) map.set(flat[n]!, flat[n + 1] as Wish);
-  return map;
+/** From selectors and what is said of each: `unload`, or `load` and its mark. */
+function wishesOf(flat: readonly string[]): Pick<BoardState, 'wishes' | 'marks'> {
+  const wishes = new Map<string, Wish>();
+  const marks = new Map<string, string>();
+  for (let n = 0; n < flat.length; n += 2) {
+    const selector = flat[n]!;
+    const [wish, mark] = flat[n + 1]!.split(' ') as [Wish, string?];
+    wishes.set(selector, wish);
+    if (wish === 'load') marks.set(selector, mark ?? '');
+  }
+  return { wishes, marks };
 }

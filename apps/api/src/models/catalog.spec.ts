@@ -16,7 +16,7 @@ const VERSIONS = [version('embed', '10', 'fp32', 'int8'), version('embed', '9', 
 
 const catalogOf = (offer: Partial<Offer> = {}, standing: Partial<Standing> = {}) => {
   const catalog = new Catalog({ versions: VERSIONS, ...offer });
-  catalog.note({ wishes: new Map(), workers: new Map(), awaited: new Set(), ...standing });
+  catalog.note({ wishes: new Map(), workers: new Map(), awaited: new Set(), failed: new Set(), ...standing });
   return catalog;
 };
 const queueOf = (catalog: Catalog, asked: string, draw = 0) => catalog.choose(asked, draw).model.queue;
@@ -111,11 +111,51 @@ test('a version that no worker has loaded yet takes no jobs from one that was, u
   expect(queueOf(all, 'embed')).toBe('embed.10.fp32.0');
 });
 
-test('jobs of a version that has gone are shown for a while', () => {
+describe('a version that a worker could not load, and none has', () => {
+  const failed = new Set(['embed.10.fp32.0']);
+
+  test('takes no jobs from one that has loaded, unless it is named, and is listed as such', () => {
+    const catalog = catalogOf({}, { failed });
+    expect([queueOf(catalog, 'embed'), queueOf(catalog, 'embed@10')]).toEqual(['embed.9.fp32.0', 'embed.10.fp32.0']);
+    expect(catalog.served('embed').map(({ state }) => state)).toEqual(['failed', 'waiting', 'waiting']);
+  });
+
+  test.each(['failed', 'awaited'])('leaves its share of an alias to the others (%s)', (why) => {
+    const shares = ['embed@9', 'embed@10'].map((target) => ({ target, weight: 1 }));
+    const aliases = new Map([['trial', shares]]);
+    const both = [0.2, 0.9].map((draw) => queueOf(catalogOf({ aliases }), 'trial', draw));
+    expect(both).toEqual(['embed.9.fp32.0', 'embed.10.fp32.0']);
+    const catalog = catalogOf({ aliases }, { [why]: failed });
+    expect([0.2, 0.9].map((draw) => queueOf(catalog, 'trial', draw))).toEqual(['embed.9.fp32.0', 'embed.9.fp32.0']);
+    // That no worker has loaded the other one yet is no reason to wait for this one.
+    if (why === 'failed') {
+      const soon = catalogOf({ aliases }, { failed, awaited: new Set(['embed.9.fp32.0']) });
+      expect([queueOf(soon, 'trial', 0.9), queueOf(soon, 'embed')]).toEqual(['embed.9.fp32.0', 'embed.9.fp32.0']);
+    }
+    const none = catalogOf({ aliases }, { [why]: new Set([...failed, 'embed.9.fp32.0']) });
+    expect([0.2, 0.9].map((draw) => queueOf(none, 'trial', draw))).toEqual(both);
+  });
+});
+
+test('jobs of a version that has gone are shown for a while, without what it takes to read inputs', () => {
   const catalog = catalogOf();
   catalog.update({ versions: VERSIONS.slice(0, 1) });
-  expect(catalog.presenter('embed', '9')).toBeDefined();
+  expect(Object.keys(catalog.presenter('embed', '9')!)).toEqual(['present']);
   expect(codeOf(() => catalog.choose('embed@9', 0))).toBe('model_not_found');
   for (let n = 0; n <= 40; n++) catalog.update({ versions: [version('other', String(n + 1), 'fp32')] });
   expect(catalog.presenter('embed', '9')).toBeUndefined();
+});
+
+test('of versions that have gone those are shown that went last, also where one was there again meanwhile', () => {
+  const catalog = catalogOf();
+  const others = Array.from({ length: 32 }, (_, n) => version('other', String(n + 1), 'fp32'));
+  catalog.update({ versions: VERSIONS.slice(0, 1) });
+  for (const other of others.slice(0, 16)) catalog.update({ versions: [other] });
+  catalog.update({ versions: VERSIONS });
+  for (const other of others.slice(16)) catalog.update({ versions: [other] });
+  expect(catalog.presenter('embed', '9')).toBeDefined();
+  for (const other of others.slice(0, 15))
+    catalog.update({ versions: [version('more', other.face.model.version, 'fp32')] });
+  expect([catalog.presenter('other', '1'), catalog.presenter('other', '16')]).toEqual([undefined, undefined]);
+  expect(catalog.presenter('embed', '9')).toBeDefined();
 });

@@ -35,9 +35,14 @@ export interface Standing {
   readonly workers: ReadonlyMap<string, number>;
   /** Queues of versions that no worker has ever loaded: as long as one was of another version, a name stands for that. */
   readonly awaited: ReadonlySet<string>;
+  /** Queues of models that a worker could not load, and none has. */
+  readonly failed: ReadonlySet<string>;
 }
 
-const UNKNOWN: Standing = { wishes: new Map(), workers: new Map(), awaited: new Set() };
+const UNKNOWN: Standing = { wishes: new Map(), workers: new Map(), awaited: new Set(), failed: new Set() };
+
+/** What is shown of a version that is served no more: it needs no tokenizer, which is most of a face's memory. */
+type Shown = Presenter & Pick<ModelFace, 'tokens'>;
 
 /** What one job runs on. */
 export interface Choice {
@@ -55,7 +60,8 @@ export class Catalog {
   #unserved: ReadonlyMap<string, string> = new Map();
   /** `<name>/<version>` → how its jobs are shown. */
   #shown: ReadonlyMap<string, ModelFace> = new Map();
-  readonly #gone = new Map<string, ModelFace>();
+  /** The same of versions that are served no more, the last one to go last. */
+  readonly #gone = new Map<string, Shown>();
   #standing = UNKNOWN;
 
   constructor(offer: Offer = { versions: [] }) {
@@ -69,7 +75,10 @@ export class Catalog {
       byName.set(name, [...(byName.get(name) ?? []), version]);
     }
     const shown = new Map(versions.map(({ face }) => [keyOf(face.model), face]));
-    for (const [key, face] of this.#shown) if (!shown.has(key)) this.#gone.set(key, face);
+    for (const key of shown.keys()) this.#gone.delete(key);
+    for (const [key, { present, tokens }] of this.#shown) {
+      if (!shown.has(key)) this.#gone.set(key, { present, ...(tokens && { tokens }) });
+    }
     for (const key of [...this.#gone.keys()].slice(0, -MAX_GONE)) this.#gone.delete(key);
     this.#byName = byName;
     this.#aliases = aliases;
@@ -83,11 +92,12 @@ export class Catalog {
 
   /** Every version and variant of a model. */
   served(name: string): ServedModel[] {
-    const { wishes, workers } = this.#standing;
+    const { wishes, workers, failed } = this.#standing;
     const models = this.#byName.get(name)?.flatMap(({ variants }) => variants) ?? [];
     return models.map((model) => {
       const loaded = workers.get(model.queue) ?? 0;
-      const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : 'waiting';
+      const waiting = failed.has(model.queue) ? 'failed' : 'waiting';
+      const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : waiting;
       return { id: formatSelector(model), state, workers: loaded };
     });
   }
@@ -113,7 +123,7 @@ export class Catalog {
 
   /**
    * What a job that asks for `asked` runs on: an alias, or as ModelSelector. `draw`, from 0 to 1, decides where an alias stands
-   * for several by shares; shares of what is not served fall to the others. Throws `model_not_found`, `model_unloaded`.
+   * for several by shares; shares of what is not served, or not loaded yet, fall to the others. Throws `model_not_found`, `model_unloaded`.
    */
   choose(asked: string, draw: number): Choice {
     const shares = this.#aliases.get(asked);
@@ -133,7 +143,7 @@ export class Catalog {
   }
 
   /** How jobs of a version are shown, as long as it is served and for a while after. */
-  presenter(name: string, version: string): (Presenter & Pick<ModelFace, 'tokens'>) | undefined {
+  presenter(name: string, version: string): Shown | undefined {
     const key = `${name}/${version}`;
     return this.#shown.get(key) ?? this.#gone.get(key);
   }
@@ -148,18 +158,27 @@ export class Catalog {
   }
 
   #resolve(selector: string): Omit<Choice, 'selector'> | undefined {
-    const { wishes, awaited } = this.#standing;
+    const { wishes } = this.#standing;
     const fitting = this.#fitting(selector, (model) => !isUnloaded(model, wishes));
     // A variant that is named is loaded when it is asked for; nobody waits for it to be.
     if (parseSelector(selector).variant !== undefined) return fitting[0];
-    return fitting.find(({ model }) => !awaited.has(model.queue)) ?? fitting[0];
+    return this.#soonest(fitting, ({ model }) => model)[0];
+  }
+
+  /** Of these, those whose jobs wait least: for none to be loaded, else for one that did not fail to load, else for any. */
+  #soonest<T>(all: readonly T[], modelOf: (one: T) => Model): readonly T[] {
+    const { awaited, failed } = this.#standing;
+    const able = all.filter((one) => !failed.has(modelOf(one).queue));
+    const ready = able.filter((one) => !awaited.has(modelOf(one).queue));
+    return [ready, able].find(({ length }) => length > 0) ?? all;
   }
 
   #draw(shares: NonNullable<ReturnType<Aliases['get']>>, draw: number): Omit<Choice, 'selector'> | undefined {
-    const served = shares.flatMap(({ target, weight }) => {
+    const all = shares.flatMap(({ target, weight }) => {
       const choice = this.#resolve(target);
       return choice === undefined ? [] : [{ choice, weight }];
     });
+    const served = this.#soonest(all, ({ choice }) => choice.model);
     let left = draw * served.reduce((sum, { weight }) => sum + weight, 0);
     for (const { choice, weight } of served) {
       left -= weight;

@@ -2,7 +2,16 @@
  * Follows the repository and the workers: models are in the catalog, and their queues are served, as soon as their folders are
  * whole; which workers have them, and what is wished, is told there as well.
  */
-import { createModelFace, type Model, type Repository, type RepositoryWatch, watchRepository } from '@shoal/models';
+import {
+  type Aliases,
+  createModelFace,
+  type Model,
+  NO_ALIASES,
+  type Repository,
+  type RepositoryWatch,
+  selects,
+  watchRepository,
+} from '@shoal/models';
 import { type BoardState, type ModelBoard, type OpenJobStore, repeat, type Wish } from '@shoal/queue';
 import { type Logger, logRarely } from '@shoal/telemetry';
 import type { Catalog, ServedVersion, Standing } from './catalog.js';
@@ -32,8 +41,10 @@ export class LiveModels {
   #watch: RepositoryWatch | undefined;
   /** By their first model, which is another object once the folder has changed; null where it cannot be served. */
   #versions = new Map<Model, ServedVersion | null>();
+  #models: readonly Model[] = [];
+  #aliases: Aliases = NO_ALIASES;
   #queues: ReadonlyMap<string, readonly string[]> = new Map();
-  #board: BoardState = { wishes: new Map(), processes: [] };
+  #board: BoardState = { wishes: new Map(), marks: new Map(), processes: [] };
   /** Queues that a worker has served, ever. */
   readonly #everServed = new Set<string>();
   /** Queues with work that no process serves, since when. */
@@ -71,7 +82,8 @@ export class LiveModels {
   /** Rejects with `redis_unavailable`. */
   async wish(selector: string, wish: Wish): Promise<void> {
     await this.#options.board.wish(selector, wish);
-    await this.#tell();
+    // The wish is there for all: where this process cannot read it now it does with the next exchange.
+    await this.#tell().catch(() => undefined);
   }
 
   async #tell(): Promise<void> {
@@ -87,16 +99,23 @@ export class LiveModels {
     for (const { role, queues } of processes) {
       if (role === 'worker') for (const queue of queues) workers.set(queue, (workers.get(queue) ?? 0) + 1);
     }
-    return { wishes, workers, awaited: await this.#awaited(workers) };
+    const failed = new Set(processes.flatMap((told) => told.failed ?? []).filter((queue) => !workers.has(queue)));
+    return { wishes, workers, awaited: await this.#awaited(workers), failed };
   }
 
-  /** Queues of the first variants of versions that no worker has ever loaded: the newest is loaded soon, or fails to. */
+  /**
+   * Of what no worker has ever loaded, the queues of versions beside others, and of models that have a share of an alias: they are
+   * loaded soon, or fail to.
+   */
   async #awaited(workers: ReadonlyMap<string, number>): Promise<ReadonlySet<string>> {
     for (const queue of workers.keys()) this.#everServed.add(queue);
-    const firsts = [...this.#versions.keys()].filter(({ name, queue }, _, all) => {
-      return !this.#everServed.has(queue) && all.some((other) => other.name === name && other.queue !== queue);
-    });
-    const awaited = new Set(firsts.map(({ queue }) => queue));
+    const firsts = [...this.#versions.keys()].filter(({ name, queue }, _, all) =>
+      all.some((other) => other.name === name && other.queue !== queue),
+    );
+    const targets = [...this.#aliases.values()].flatMap((shares) => (shares.length > 1 ? shares : []));
+    const sharing = this.#models.filter((model) => targets.some(({ target }) => selects(target, model)));
+    const queues = [...firsts, ...sharing].map(({ queue }) => queue);
+    const awaited = new Set(queues.filter((queue) => !this.#everServed.has(queue)));
     if (awaited.size === 0) return awaited;
     for (const queue of await this.#options.store.everServed([...awaited])) {
       this.#everServed.add(queue);
@@ -132,6 +151,7 @@ export class LiveModels {
     await store.serve(models.map(({ queue, shoal }) => ({ name: queue, capTokens: shoal.limits?.max_queued_tokens })));
     this.#versions = new Map(versions);
     this.#queues = queuesOf(models);
+    [this.#models, this.#aliases] = [models, aliases];
     // Before a version is offered: whether it takes the place of another at once.
     const standing = await this.#standing();
     catalog.update({

@@ -128,8 +128,10 @@ export const ModelCardSchema = z.strictObject({
       z.strictObject({
         id: z.string().describe('What asks for exactly this version and variant.'),
         state: z
-          .enum(['loaded', 'waiting', 'unloaded'])
-          .describe('`waiting`: loaded when a job asks for it; `unloaded`: takes no jobs.'),
+          .enum(['loaded', 'waiting', 'failed', 'unloaded'])
+          .describe(
+            '`waiting`: loaded when a job asks for it; `failed`: did not load, and is tried again; `unloaded`: takes no jobs.',
+          ),
         workers: Count.describe('Workers that have it loaded.'),
       }),
     )

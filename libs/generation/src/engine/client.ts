@@ -5,7 +5,7 @@ import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { type ErrorCode, type Savings, ShoalError } from '@shoal/contracts';
 import type { Finish, GenerationRequest, NewToken } from '../types.js';
 import { type StepEvents, unpackTokens } from './events.js';
-import type { FromThread, ThreadOptions, ToThread } from './messages.js';
+import type { FromThread, ReadyEngine, ThreadOptions, ToThread } from './messages.js';
 import { checkRequest } from './request.js';
 import { type EngineStats, SharedStats } from './stats.js';
 
@@ -16,6 +16,8 @@ export interface OpenOptions {
   readonly threads: number;
   /** Bytes that this process may have in memory, the model's own included. */
   readonly memoryLimit: number;
+  /** Of what the model leaves of them, what the cache may have, though always room for one text. Default: all of it. */
+  readonly cacheShare?: number;
   /** Tokens of prompt and answer together. Default: the model's own limit, which limits this one too. */
   readonly context?: number;
   /** Texts at once at most. Default 64, or what memory has room for. */
@@ -36,19 +38,13 @@ export interface GenerationListener {
   readonly failed: (error: ShoalError) => void;
 }
 
-interface Limits {
-  /** Texts at once. */
-  readonly rows: number;
-  /** Tokens of prompt and answer together. */
-  readonly context: number;
-  readonly vocabulary: number;
-}
-
 export class GenerationEngine {
   readonly rows: number;
   /** Tokens of prompt and answer together. */
   readonly context: number;
-  readonly #limits: Limits;
+  /** Bytes that the cache may come to take. */
+  readonly reservedBytes: number;
+  readonly #limits: ReadyEngine;
   readonly #worker: Worker;
   readonly #bell: Int32Array;
   readonly #stats: SharedStats;
@@ -60,13 +56,17 @@ export class GenerationEngine {
     modelPath,
     threads,
     memoryLimit,
+    cacheShare = 1,
     context,
     rows,
     onDeath,
   }: OpenOptions): Promise<GenerationEngine> {
     const bell = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const stats = new SharedStats();
-    const workerData: ThreadOptions = { modelPath, threads, memoryLimit, context, rows, bell, stats: stats.memory };
+    const workerData: ThreadOptions = {
+      ...{ modelPath, threads, memoryLimit, cacheShare, context, rows },
+      ...{ bell, stats: stats.memory },
+    };
     // By its package name, because the thread runs compiled code even where this file is run from its source. Settings of
     // native libraries are variables of the process, which a thread with an environment of its own could not set.
     const worker = new Worker(createRequire(import.meta.url).resolve('@shoal/generation/thread'), {
@@ -79,13 +79,14 @@ export class GenerationEngine {
 
   private constructor(
     worker: Worker,
-    limits: Limits,
+    limits: ReadyEngine,
     bell: Int32Array,
     stats: SharedStats,
     onDeath: OpenOptions['onDeath'],
   ) {
     this.rows = limits.rows;
     this.context = limits.context;
+    this.reservedBytes = limits.reservedBytes;
     this.#limits = limits;
     this.#worker = worker;
     this.#bell = bell;

@@ -11,6 +11,8 @@ export interface ThreadOptions {
   readonly threads: number;
   /** Bytes that the process may have. */
   readonly memoryLimit: number;
+  /** Of what the model leaves of it, what the cache may have. */
+  readonly cacheShare: number;
   readonly context: number | undefined;
   readonly rows: number | undefined;
   /** Counts the messages to the thread, so that it can rest until there is one. */
@@ -24,7 +26,17 @@ export type ToThread =
   | { readonly kind: 'stop'; readonly id: number }
   | { readonly kind: 'close' };
 
+export interface ReadyEngine {
+  /** Texts at once. */
+  readonly rows: number;
+  /** Tokens of prompt and answer together. */
+  readonly context: number;
+  readonly vocabulary: number;
+  /** Bytes that the cache may come to take. */
+  readonly reservedBytes: number;
+}
+
 export type FromThread =
-  | { readonly kind: 'ready'; readonly rows: number; readonly context: number; readonly vocabulary: number }
+  | ({ readonly kind: 'ready' } & ReadyEngine)
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'step'; readonly events: StepEvents };

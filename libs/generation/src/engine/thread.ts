@@ -45,16 +45,18 @@ async function open(): Promise<{ engine: Engine; session: Session }> {
   });
   const size = sizeFor(session, info);
   const engine = new Engine(session, info, { ...size, now: () => performance.now(), propose: lookUp });
-  tell({ kind: 'ready', rows: size.rows, context: size.context, vocabulary: info.vocabulary });
+  const { rows, context, bytes: reservedBytes } = size;
+  tell({ kind: 'ready', rows, context, vocabulary: info.vocabulary, reservedBytes });
   return { engine, session };
 }
 
 function sizeFor(session: Session, info: DecoderInfo) {
-  const { memoryLimit, context = info.maxContext, rows } = options;
+  const { memoryLimit, cacheShare, context = info.maxContext, rows } = options;
   const perToken = bytesPerToken(session, info);
   return sizeOf(
     {
       limit: memoryLimit,
+      share: cacheShare,
       resident: process.memoryUsage.rss(),
       bytesPerToken: perToken,
       bytesPerBlock: (perToken / (2 * info.layers)) * info.maxContext,

@@ -97,10 +97,14 @@ export class KvCache {
 }
 
 /** Of the keys and values of one token, in all layers. */
-export function bytesPerToken(session: Session, { layers, kvHeads, headDim }: DecoderInfo): number {
-  return 2 * layers * kvHeads * headDim * (takesHalf(session) ? 2 : 4);
+export function bytesPerToken(graph: Inputs, { layers, kvHeads, headDim }: DecoderInfo): number {
+  return 2 * layers * kvHeads * headDim * (takesHalf(graph) ? 2 : 4);
 }
 
-function takesHalf({ inputs }: Session): boolean {
+interface Inputs {
+  readonly inputs: readonly { readonly name: string; readonly type: string }[];
+}
+
+function takesHalf({ inputs }: Inputs): boolean {
   return inputs.some(({ name, type }) => name.startsWith('past_key_values.') && type === 'float16');
 }

@@ -1,5 +1,5 @@
 /** Where the versions of models lie in a repository: `<name>/<version>/`, or `<name>/` for a model with one version. */
-import { lstat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import { invalid, list } from './files.js';
@@ -24,7 +24,8 @@ export async function findVersionFolders(
 ): Promise<{ readonly folders: readonly VersionFolder[]; readonly problems: readonly ModelProblem[] }> {
   const folders: VersionFolder[] = [];
   const problems: ModelProblem[] = [];
-  for (const name of await list(root)) {
+  // A root that cannot be listed is no empty one.
+  for (const name of (await readdir(root)).filter((entry) => !entry.startsWith('.')).sort()) {
     await collect(problems, name, async () => {
       const stat = await lstat(join(root, name));
       if (stat.isFile()) return;

@@ -1,13 +1,16 @@
 /**
  * The repository as it changes. It is looked at again and again: network file systems tell nobody of changes that others
  * make. A look reads names, sizes and times only; a folder is read when it has stood still for a while, so that one that is
- * being copied is not taken for whole.
+ * being copied is not taken for whole. Where the repository cannot be seen, or is an empty folder in place of another one (a
+ * mount that is away), nothing has changed.
  */
-import { lstat, readdir } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Model } from '../types.js';
 import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
+import { invalid } from './files.js';
+import { type FolderPrint, printOf } from './folder-print.js';
 import { ALIASES_FILE, findRoot, type Repository, readVersion } from './repository.js';
 import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } from './version-folders.js';
 
@@ -16,16 +19,19 @@ const LOOK_MS = 500;
 const REST = 10;
 /** Looks after which what has not changed counts as whole, and what is missing as gone. */
 const STEADY_LOOKS = 2;
-/** Most files of a folder that are looked at, and folders within folders. */
-const MAX_FILES = 5000;
-const MAX_DEPTH = 4;
-/** Files that copying programs leave until they are done: of rsync (`.name.Xa3f9Q`), downloads, Shoal's own. */
-const UNDER_WAY = /(^\..+\.[A-Za-z0-9]{6}|\.(part|partial|tmp|incomplete|crdownload|download))$/;
+/** Looks after which a file that is under way and does not grow is worth a word: half a minute. */
+const STALLED_LOOKS = 60;
+/** What was changed less than this many ms before the first look may still be on its way, and is looked at again. */
+const FRESH_MS = 2000;
+const START_LOOKS = 4;
 
 export interface WatchOptions {
   /** Told of each problem once, until it has another message. */
   readonly onProblem: (problem: ModelProblem) => void;
-  /** The repository cannot be looked at: everything stays as it was seen last. */
+  /**
+   * The repository cannot be looked at, which is told once until it can be, or what follows from a change has failed: everything
+   * stays as it was seen last.
+   */
   readonly onTrouble: (error: Error) => void;
 }
 
@@ -45,34 +51,55 @@ type OnChange = (repository: Repository) => Promise<void>;
 
 /** A folder, or models.json, as it was seen. */
 interface Seen<T> {
-  /** Names, sizes and times of its files; undefined: it is not there. */
-  print: string | undefined;
-  /** Looks in a row that have seen `print`. */
+  /** Undefined: it is not there. */
+  print: FolderPrint | undefined;
+  /** Looks in a row that have found the same. */
   looks: number;
-  /** What `print` was when it was read; null: never. */
+  /** The text of `print` when it was read; null: never. */
   readAs: string | undefined | null;
   value: T;
   problem: string | null;
 }
 
-/** Reads all at once; once it is started, whatever changes from then on. @throws ShoalError `model_invalid` where `root` cannot be read */
+/**
+ * Reads all at once, but for what is just being copied; once it is started, whatever changes from then on. `root` may be a link,
+ * which is followed wherever it points to. @throws ShoalError `model_invalid` where it cannot be read
+ */
 export async function watchRepository(root: string, options: WatchOptions): Promise<RepositoryWatch> {
-  const watch = new Watch(await findRoot(root), options);
-  await watch.look(1);
+  const watch = new Watch(root, options);
+  const since = Date.now() - FRESH_MS;
+  await watch.look((print) => (print.changedAt > since ? STEADY_LOOKS : 1));
+  for (let n = 0; n < START_LOOKS && watch.hasUnread; n++) {
+    await pause(LOOK_MS);
+    await watch.look(() => STEADY_LOOKS);
+  }
   return watch;
 }
 
+/** How many looks must have found a folder like this before it is read. */
+type Steady = (print: FolderPrint) => number;
+
+/** A folder, whatever leads to it. */
+interface Root {
+  readonly path: string;
+  readonly id: string;
+}
+
 class Watch implements RepositoryWatch {
-  readonly #root: string;
+  readonly #given: string;
+  /** As it was seen last. */
+  #root: Root | undefined;
+  /** What was told last, as long as it lasts. */
+  #trouble: string | undefined;
   readonly #options: WatchOptions;
   readonly #folders = new Map<string, Seen<readonly Model[]> & { readonly folder: VersionFolder }>();
-  readonly #aliases: Seen<Aliases> = unseen(NO_ALIASES);
+  readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
   readonly #stop = new AbortController();
   #current: Repository = { models: [], aliases: NO_ALIASES, problems: [] };
   #running: Promise<void> = Promise.resolve();
 
   constructor(root: string, options: WatchOptions) {
-    this.#root = root;
+    this.#given = root;
     this.#options = options;
   }
 
@@ -92,15 +119,21 @@ class Watch implements RepositoryWatch {
   async #run(onChange: OnChange): Promise<void> {
     const { signal } = this.#stop;
     let took = 0;
-    let told = this.#current;
+    let told: Repository | undefined = this.#current;
     while (!signal.aborted) {
       await pause(Math.max(LOOK_MS, REST * took), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       const from = performance.now();
       try {
-        await this.look(STEADY_LOOKS);
+        await this.look(() => STEADY_LOOKS);
+        this.#trouble = undefined;
         took = performance.now() - from;
-        if (this.#current === told) continue;
+      } catch (error) {
+        this.#tell(error as Error);
+        continue;
+      }
+      if (this.#current === told) continue;
+      try {
         await onChange(this.#current);
         told = this.#current;
       } catch (error) {
@@ -109,11 +142,28 @@ class Watch implements RepositoryWatch {
     }
   }
 
+  #tell(trouble: Error): void {
+    if (trouble.message !== this.#trouble) this.#options.onTrouble(trouble);
+    this.#trouble = trouble.message;
+  }
+
+  /** Whether there is something that looks whole and was not read yet. */
+  get hasUnread(): boolean {
+    return [...this.#folders.values()].some(({ print, readAs }) => print && !print.copying && print.text !== readAs);
+  }
+
   /** Reads what has been the same for `steady` looks, this one included, and was read otherwise before. */
-  async look(steady: number): Promise<void> {
-    // One that is away for a while has not lost its models.
-    await lstat(this.#root);
-    const { folders, problems: found } = await findVersionFolders(this.#root);
+  async look(steady: Steady): Promise<void> {
+    const root = await rootOf(this.#given);
+    const { folders, problems: found } = await findVersionFolders(root.path);
+    if (this.#root !== undefined && this.#root.id !== root.id && this.#folders.size > 0 && folders.length === 0) {
+      throw invalid(`${this.#given} is another folder than before, and empty: models stay as they were`);
+    }
+    // Whatever lies elsewhere now is read anew, from there.
+    if (this.#root !== undefined && this.#root.path !== root.path) {
+      for (const seen of [...this.#folders.values(), this.#aliases]) seen.readAs = null;
+    }
+    this.#root = root;
     for (const folder of folders) {
       if (!this.#folders.has(folder.path)) this.#folders.set(folder.path, { ...unseen<readonly Model[]>([]), folder });
     }
@@ -123,15 +173,15 @@ class Watch implements RepositoryWatch {
     let changed = false;
     for (const [path, seen] of this.#folders) {
       if (unsure.has(seen.folder.name) && !there.has(path)) continue;
-      const print = there.has(path) ? await printOf(join(this.#root, path)) : undefined;
+      const print = there.has(path) ? await printOf(join(root.path, path)) : undefined;
       if (!note(seen, print, steady)) continue;
-      await read(seen, () => readVersion(this.#root, seen.folder), []);
+      await read(seen, () => readVersion(root.path, seen.folder), []);
       if (print === undefined) this.#folders.delete(path);
       changed = true;
     }
-    if (note(this.#aliases, await printOf(join(this.#root, ALIASES_FILE)), steady)) {
+    if (note(this.#aliases, await printOf(join(root.path, ALIASES_FILE)), steady)) {
       // What can be read no more leaves the names as they were.
-      await read(this.#aliases, () => readAliases(this.#root), this.#aliases.value, NO_ALIASES);
+      await read(this.#aliases, () => readAliases(root.path), this.#aliases.value, NO_ALIASES);
       changed = true;
     }
     const problems = [...found, ...this.#problems()];
@@ -150,7 +200,7 @@ class Watch implements RepositoryWatch {
   }
 
   #problems(): ModelProblem[] {
-    const folders = [...this.#folders].map(([folder, { problem }]) => ({ folder, message: problem }));
+    const folders = [...this.#folders].map(([folder, seen]) => ({ folder, message: stalled(seen) ?? seen.problem }));
     return [...folders, { folder: ALIASES_FILE, message: this.#aliases.problem }].flatMap(({ folder, message }) =>
       message === null ? [] : [{ folder, message }],
     );
@@ -161,17 +211,34 @@ function unseen<T>(value: T): Seen<T> {
   return { print: undefined, looks: 0, readAs: null, value, problem: null };
 }
 
+/** The folder that a path leads to now, which tells a mount from the folder that it is mounted on. @throws ShoalError `model_invalid` */
+async function rootOf(given: string): Promise<Root> {
+  const path = await findRoot(given);
+  const { dev, ino } = await stat(path).catch((cause: unknown) => {
+    throw invalid(`the model folder ${given} cannot be read`, cause);
+  });
+  return { path, id: `${dev} ${ino}` };
+}
+
 /** True where it is to be read now. */
-function note(seen: Seen<unknown>, print: string | undefined | null, steady: number): boolean {
+function note(seen: Seen<unknown>, print: FolderPrint | undefined | null, steady: Steady): boolean {
   // What cannot be looked at now is as it was.
   if (print === null) return false;
-  seen.looks = seen.looks > 0 && seen.print === print ? seen.looks + 1 : 1;
+  seen.looks = seen.looks > 0 && seen.print?.text === print?.text ? seen.looks + 1 : 1;
   seen.print = print;
-  return seen.looks >= steady && seen.readAs !== print && !print?.startsWith(COPYING);
+  if (print?.copying !== undefined || seen.readAs === print?.text) return false;
+  return seen.looks >= (print === undefined ? STEADY_LOOKS : steady(print));
+}
+
+/** What is said of a folder that is not served, or not as it is now, because of a file that nobody seems to copy any more. */
+function stalled({ print, looks }: Seen<unknown>): string | null {
+  if (print?.copying === undefined || looks < STALLED_LOOKS) return null;
+  const name = JSON.stringify(print.copying);
+  return `is not read as long as ${name} is there, which looks like a file that is being copied: remove it if it is none`;
 }
 
 async function read<T>(seen: Seen<T>, load: () => Promise<T>, broken: T, missing = broken): Promise<void> {
-  seen.readAs = seen.print;
+  seen.readAs = seen.print?.text;
   seen.problem = null;
   if (seen.print === undefined) {
     seen.value = missing;
@@ -182,36 +249,6 @@ async function read<T>(seen: Seen<T>, load: () => Promise<T>, broken: T, missing
   } catch (error) {
     seen.value = broken;
     seen.problem = reasonOf(error);
-  }
-}
-
-/** Begins the line of a file that is under way, and what is made of all lines where there is one. */
-const COPYING = 'copying';
-
-/** Undefined where there is nothing, null where it cannot be looked at. */
-async function printOf(path: string): Promise<string | undefined | null> {
-  const lines: string[] = [];
-  try {
-    await addLines(lines, path, '', 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && lines.length === 0 ? undefined : null;
-  }
-  const copying = lines.some((line) => line.startsWith(COPYING));
-  return `${copying ? COPYING : ''}${lines.join('\n')}`;
-}
-
-async function addLines(lines: string[], path: string, name: string, depth: number): Promise<void> {
-  const stat = await lstat(path);
-  if (!stat.isDirectory()) {
-    lines.push(`${UNDER_WAY.test(name.split('/').at(-1)!) ? COPYING : ''} ${name} ${stat.size} ${stat.mtimeMs}`);
-    return;
-  }
-  lines.push(` ${name}/`);
-  if (depth === MAX_DEPTH) return;
-  const names = await readdir(path);
-  for (const entry of names.sort()) {
-    if (lines.length >= MAX_FILES) return;
-    await addLines(lines, join(path, entry), `${name}/${entry}`, depth + 1);
   }
 }
 

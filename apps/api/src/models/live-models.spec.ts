@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ShoalError } from '@shoal/contracts';
+import type { BoardState, Wish } from '@shoal/queue';
+import { createLogger } from '@shoal/telemetry';
+import { expect, onTestFinished, test } from 'vitest';
+import { Catalog } from './catalog.js';
+import { LiveModels } from './live-models.js';
+
+async function open() {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-live-models-'));
+  const wishes: [string, Wish][] = [];
+  const abandoned: string[] = [];
+  const redis = { away: false, now: 0, processes: [] as BoardState['processes'] };
+  const live = new LiveModels({
+    ...{ folder, catalog: new Catalog(), clock: () => 0, now: () => redis.now },
+    store: {
+      serve: async () => {},
+      everServed: async () => [],
+      busy: async () => ['a.1.fp32.0'],
+      abandon: async (queue) => void abandoned.push(queue),
+    },
+    board: {
+      exchange: async () => {
+        if (redis.away) throw new ShoalError('redis_unavailable', 'away');
+        return { wishes: new Map(wishes), marks: new Map(), processes: redis.processes };
+      },
+      wish: async (selector: string, wish: Wish | null) => void wishes.push([selector, wish!]),
+    },
+    logger: createLogger({ name: 'api', destination: { write: () => {} } }),
+  });
+  await live.start();
+  onTestFinished(async () => {
+    await live.stop();
+    rmSync(folder, { recursive: true });
+  });
+  return { live, wishes, abandoned, redis };
+}
+
+test('a wish that is left is no failure, though this process cannot read it at once', async () => {
+  const { live, wishes, redis } = await open();
+  redis.away = true;
+  await live.wish('a', 'load');
+  expect(wishes).toEqual([['a', 'load']]);
+});
+
+test('jobs of a queue that no process tells of fail after half a minute, and not before', async () => {
+  const { live, abandoned, redis } = await open();
+  const at = async (ms: number) => {
+    redis.now = ms;
+    await live.wish('a', 'load');
+    return [...abandoned];
+  };
+  redis.processes = [{ role: 'worker', queues: ['a.1.fp32.0'] }];
+  expect(await at(100_000)).toEqual([]);
+  redis.processes = [];
+  expect([await at(100_001), await at(130_000), await at(130_001)]).toEqual([[], [], ['a.1.fp32.0']]);
+});

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '@shoal/tools/ports';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { loadConfig } from './config.js';
+import { type ModelsRequest, manageModels } from './models.js';
+
+/** A folder with these files, and what `shoal models` prints of it. */
+async function open(files: readonly string[], port?: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-models-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const file of files) {
+    mkdirSync(join(folder, file, '..'), { recursive: true });
+    writeFileSync(join(folder, file), '');
+  }
+  const config = loadConfig({ SHOAL_MODELS_DIR: folder, PORT: String(port ?? (await freePort())) });
+  const run = async (request: ModelsRequest) => {
+    const lines: string[] = [];
+    await manageModels(request, config, (line) => void lines.push(line));
+    return lines;
+  };
+  const remove = (name: string, all = false) => run({ what: 'rm', name, all });
+  const left = () =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
+      .sort();
+  return { folder, run, remove, left };
+}
+
+describe('rm', () => {
+  test('of a version deletes that alone: what lies beside the last one stays', async () => {
+    const { folder, remove, left } = await open(['topic/1/model.onnx', 'topic/2/model.onnx', 'topic/draft/notes']);
+    await remove('topic@1');
+    expect(left()).toEqual(['topic/2/model.onnx', 'topic/draft/notes']);
+    await remove('topic@2');
+    expect(left()).toEqual(['topic/draft/notes']);
+    await remove('topic');
+    expect(existsSync(join(folder, 'topic'))).toBe(false);
+  });
+
+  test('of the last version leaves no empty folder', async () => {
+    const { folder, remove } = await open(['topic/3/model.onnx']);
+    await remove('topic@3');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('of a model with several versions wants to be sure', async () => {
+    const { remove, left } = await open(['topic/1/model.onnx', 'topic/2/model.onnx', 'other/model.onnx']);
+    await expect(remove('topic')).rejects.toThrow('topic has versions 1, 2: name one, as topic@1, or add --all.');
+    await expect(remove('topic@3')).rejects.toThrow('there is no version 3 of topic; there is 1, 2.');
+    await expect(remove('other@2')).rejects.toThrow('there is no version 2 of other; there is 1.');
+    await remove('topic', true);
+    expect(left()).toEqual(['other/model.onnx']);
+    await remove('other@1');
+    expect(left()).toEqual([]);
+  });
+
+  test.each(['none', 'topic:int8', '../topic', 'topic@x'])('of %s is refused', async (name) => {
+    const { remove, left } = await open(['topic/1/model.onnx']);
+    await expect(remove(name)).rejects.toThrow(/there is no model|is no name of a model or version/);
+    expect(left()).toEqual(['topic/1/model.onnx']);
+  });
+});
+
+test('ls tells of the folder where no API runs, and why what lies there cannot be served', async () => {
+  const { run } = await open(['broken/1/model.onnx']);
+  expect(await run({ what: 'ls' })).toEqual([expect.stringMatching(/^broken\/1 cannot be served: .*model\.onnx/)]);
+});
+
+describe('with an API', () => {
+  const served = [
+    { id: 'topic@2:fp32', state: 'failed', workers: 0 },
+    { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
+  ];
+  async function serve() {
+    const asked: string[] = [];
+    const server = createServer(({ method, url = '' }, response) => {
+      asked.push(`${method} ${url}`);
+      const data = ['topic', 'prod'].map((id) => ({ id }));
+      response.end(JSON.stringify(url === '/v1/models' ? { data } : { id: 'topic', task: 'rerank', served }));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    return { asked, ...(await open([], (server.address() as AddressInfo).port)) };
+  }
+
+  test('ls lists every version with its state, and other names', async () => {
+    const { run } = await serve();
+    expect((await run({ what: 'ls' })).map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
+      'topic@2:fp32 failed rerank',
+      'topic@1:fp32 loaded 2 workers rerank',
+      'prod another name, of topic rerank',
+    ]);
+  });
+
+  test('load and unload leave the wish for exactly what is named', async () => {
+    const { run, asked } = await serve();
+    await run({ what: 'load', name: 'topic@2:fp32' });
+    await run({ what: 'unload', name: 'topic' });
+    expect(asked).toEqual(['POST /v1/models/topic%402%3Afp32/load', 'POST /v1/models/topic/unload']);
+  });
+});

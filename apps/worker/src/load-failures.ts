@@ -1,0 +1,65 @@
+/** Models that did not load, why, and when each is tried again: what was in the way (memory, a disk) may have gone. */
+import type { Model } from '@shoal/models';
+
+const FIRST_MS = 10_000;
+const LONGEST_MS = 300_000;
+
+interface Failure {
+  readonly error: unknown;
+  readonly tries: number;
+  readonly at: number;
+  dueAt: number;
+}
+
+export class LoadFailures {
+  /** By model, which is another object once its folder has changed. */
+  readonly #failures = new Map<Model, Failure>();
+  readonly #now: () => number;
+
+  /** `now`: ms of a clock that only goes forward. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** `forGood`: another try would end the same way as long as its files are these. */
+  add(model: Model, error: unknown, { forGood = false } = {}): void {
+    const tries = (this.#failures.get(model)?.tries ?? 0) + 1;
+    const at = this.#now();
+    const wait = forGood ? Number.POSITIVE_INFINITY : Math.min(FIRST_MS * 2 ** (tries - 1), LONGEST_MS);
+    this.#failures.set(model, { error, tries, at, dueAt: at + wait });
+  }
+
+  /** True where there was one. */
+  delete(model: Model): boolean {
+    return this.#failures.delete(model);
+  }
+
+  get models(): ReadonlySet<Model> {
+    return new Set(this.#failures.keys());
+  }
+
+  /** Why the first of them did not load. */
+  get reason(): unknown {
+    return [...this.#failures.values()][0]?.error;
+  }
+
+  /** Those that may be tried again now. */
+  get due(): ReadonlySet<Model> {
+    const now = this.#now();
+    return new Set([...this.#failures].filter(([, { dueAt }]) => dueAt <= now).map(([model]) => model));
+  }
+
+  /** Somebody asks for them: they are due at once. */
+  hurry(asked: (model: Model) => boolean): void {
+    for (const [model, failure] of this.#failures) {
+      if (asked(model) && failure.dueAt !== Number.POSITIVE_INFINITY) failure.dueAt = this.#now();
+    }
+  }
+
+  /** There is more memory than before: they wait no longer than after the first try. */
+  memoryFreed(): void {
+    for (const failure of this.#failures.values()) {
+      if (failure.dueAt !== Number.POSITIVE_INFINITY) failure.dueAt = Math.min(failure.dueAt, failure.at + FIRST_MS);
+    }
+  }
+}
