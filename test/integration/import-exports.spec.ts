@@ -43,6 +43,31 @@ describe('ONNX files of other tools', () => {
   });
 
   test.each([
+    ...['tf2onnx-image', 'tf2onnx-saved-model', 'tf2onnx-text', 'sklearn-columns', 'sklearn-forest', 'sklearn-plain'],
+    ...['sklearn-regressor', 'lightgbm-plain', 'xgboost'],
+  ])('%s gives what its library does', async (name) => {
+    const folder = bench.folder();
+    cpSync(join(FIXTURES, `exports/${name}.onnx`), join(folder, 'model.onnx'));
+    await bench.take(folder);
+    const { models: found } = await openRepository(bench.models);
+    const { feeds, answers } = readExport(name) as Record<'feeds' | 'answers', Record<string, readonly unknown[]>>;
+    const given = (await bench.answer(found[0]!, feeds)) as Record<string, { data: readonly unknown[] }>;
+    for (const [output, values] of Object.entries(answers)) {
+      const data = given[output]!.data.flat();
+      // 64-bit integers are texts in JSON, labels may be.
+      if (typeof data[0] === 'string') expect(data).toEqual(values.flat().map(String));
+      else expectClose(data, values.flat());
+    }
+  });
+
+  test('a ZipMap is refused with how to leave it out', async () => {
+    const folder = bench.folder();
+    cpSync(join(FIXTURES, 'exports/sklearn-zipmap.onnx'), join(folder, 'model.onnx'));
+    expect(await bench.refusal(folder)).toContain('output_probability is of type sequence');
+    expect(await bench.refusal(folder)).toContain('options={"zipmap": False}');
+  });
+
+  test.each([
     ['onnx/model_quantized.onnx', 'int8'],
     ['onnx/model_uint8.onnx', 'int8'],
     ['onnx/model_qint8_avx512_vnni.onnx', 'int8'],

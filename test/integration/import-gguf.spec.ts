@@ -49,6 +49,16 @@ test('a file becomes a model of its name, in its own bits, with tokenizer, chat 
   expect(readdirSync(bench.models)).toEqual(['tiny_model-q8_0']);
 });
 
+test('metadata that do not fit are named, as metadata', async () => {
+  const path = fileOf('llama-q8_0');
+  const bytes = readFileSync(path);
+  const key = 'llama.block_count';
+  // Behind the key are 4 bytes of type.
+  bytes.writeUInt32LE(2 ** 31, bytes.indexOf(key) + key.length + 4);
+  writeFileSync(path, bytes);
+  expect(await bench.refusal(path)).toBe('the metadata, as config.json: num_hidden_layers: must be at most 1024');
+});
+
 test('a folder with a file becomes a model of its name, in several precisions, with its licence', async () => {
   const folder = join(fileOf('gemma3-q8_0'), '..');
   writeFileSync(join(folder, 'LICENSE'), 'terms');

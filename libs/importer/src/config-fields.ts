@@ -9,7 +9,7 @@ const MAX_SIZE = 2 ** 24;
 export const size = z.int().min(1).max(MAX_SIZE);
 
 /** The deepest models have about a hundred. What is made for each layer must not be made a million times. */
-export const layerCount = size.max(1024);
+export const layerCount = z.int().min(1).max(1024);
 
 /** Tokens for which tables of angles are made. The longest contexts that models are trained for have a million. */
 export const MAX_CONTEXT = 2 ** 20;

@@ -5,11 +5,11 @@
 import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { describeIssue, ModelName } from '@shoal/contracts';
+import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
 import { keptFiles } from './import/kept-files.js';
-import { partsOf } from './import/open-weights.js';
+import { GGUF, partsOf } from './import/open-weights.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
 import { sizeOf } from './import/sizes.js';
@@ -59,9 +59,17 @@ export async function importFolder(request: ImportRequest, context: ImportContex
   const source = openSource(resolve(request.folder), request.dtypes);
   try {
     return await importSource(source, request, context);
+  } catch (error) {
+    throw source.weightsFile !== undefined && GGUF.test(source.weightsFile) ? inMetadata(error) : error;
   } finally {
     source.close();
   }
+}
+
+/** A GGUF file has no config.json: its metadata were put into one. */
+function inMetadata(error: unknown): unknown {
+  if (!(error instanceof ShoalError) || !error.message.startsWith('config.json: ')) return error;
+  return invalid(`the metadata, as ${error.message}`, error);
 }
 
 async function importSource(source: Source, request: ImportRequest, context: ImportContext): Promise<string> {

@@ -7,8 +7,10 @@ import { fileData, type TensorData } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
 
-/** The format's own limit. */
-const MAX_HEADER_BYTES = 100_000_000;
+/** Room for as many tensors, and less than the format allows: JSON takes many times its size in memory. */
+const MAX_HEADER_BYTES = 32 * 1024 * 1024;
+/** The deepest models have some ten thousand. */
+const MAX_TENSORS = 65_536;
 
 /** Bytes of an element of the types that weights come in; others are refused by name. */
 const ELEMENT_BYTES = {
@@ -46,8 +48,11 @@ const Header = z.record(z.string(), z.unknown());
 export function readSafetensors(path: string): Map<string, StoredTensor> {
   const { header, start, size: fileSize } = readHeader(path);
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
+  const spans: Span[] = [];
+  const { __metadata__: _, ...entries } = header;
+  const count = Object.keys(entries).length;
+  if (count > MAX_TENSORS) throw invalid(`${path} has ${count} tensors; at most ${MAX_TENSORS} are read`);
+  for (const [name, value] of Object.entries(entries)) {
     const where = `${path}: tensor ${JSON.stringify(name.slice(0, 200))}`;
     const parsed = Entry.safeParse(value);
     if (!parsed.success) throw invalid(`${where} is described wrongly (${parsed.error.issues[0]?.path.join('.')})`);
@@ -58,8 +63,9 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
     if (length !== expected) throw invalid(`${where} has ${length} bytes where its shape needs ${expected}`);
     if (start + offsets[1] > fileSize) throw invalid(`${where} ends beyond the end of the file`);
     tensors.set(name, { type: dtype, shape, data: fileData(path, start + offsets[0], length) });
+    if (length > 0) spans.push({ name, offsets });
   }
-  checkOverlap(path, header);
+  checkOverlap(path, spans);
   return tensors;
 }
 
@@ -75,7 +81,7 @@ function readHeader(path: string): { header: Record<string, unknown>; start: num
     if (readSync(file, prefix, 0, 8, 0) < 8) throw invalid(`${path} is no safetensors file: it has ${size} bytes`);
     const length = prefix.readBigUInt64LE();
     if (length > BigInt(MAX_HEADER_BYTES) || length > BigInt(size - 8)) {
-      throw invalid(`${path} is no safetensors file: its header claims ${length} bytes`);
+      throw invalid(`${path} is no safetensors file that can be read: its header claims ${length} bytes`);
     }
     const text = Buffer.alloc(Number(length));
     readSync(file, text, 0, text.length, 8);
@@ -95,15 +101,16 @@ function parseJson(path: string, text: string): unknown {
   }
 }
 
+interface Span {
+  readonly name: string;
+  readonly offsets: readonly [number, number];
+}
+
 /** The format forbids that tensors share bytes. */
-function checkOverlap(path: string, header: Record<string, unknown>): void {
-  const spans = Object.entries(header)
-    .filter(([name]) => name !== '__metadata__')
-    .map(([name, value]) => ({ name, offsets: Entry.parse(value).data_offsets }))
-    .filter(({ offsets }) => offsets[1] > offsets[0])
-    .sort((a, b) => a.offsets[0] - b.offsets[0]);
-  spans.forEach(({ name, offsets }, n) => {
-    const before = spans[n - 1];
+function checkOverlap(path: string, spans: readonly Span[]): void {
+  const sorted = [...spans].sort((a, b) => a.offsets[0] - b.offsets[0]);
+  sorted.forEach(({ name, offsets }, n) => {
+    const before = sorted[n - 1];
     if (before && before.offsets[1] > offsets[0]) {
       throw invalid(`${path}: tensors ${before.name} and ${name} share bytes of the file`);
     }

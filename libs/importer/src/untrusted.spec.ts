@@ -44,6 +44,14 @@ describe('a checkpoint', () => {
     }
   });
 
+  test('with more tensors than any model, which would take minutes to describe, is refused', () => {
+    writeSingle();
+    const empty = JSON.stringify({ dtype: 'U8', shape: [0], data_offsets: [0, 0] });
+    const header = Array.from({ length: 100_000 }, (_, n) => `"t${n}":${empty}`).join(',');
+    writeFileSync(at('model.safetensors'), withHeader(`{${header}}`, Buffer.alloc(0)));
+    expect(attempt('fp32')).toContain('has 100000 tensors; at most 65536 are read');
+  });
+
   test('with a header nested without end is refused', () => {
     writeSingle();
     writeFileSync(at('model.safetensors'), withHeader('{"a":'.repeat(1_000_000), Buffer.alloc(0)));

@@ -2,6 +2,7 @@
  * The config.json of a decoder that another tool exported: the folder's own or, where ONNX Runtime GenAI's builder has left none,
  * what its genai_config.json and the graph say.
  */
+import { describeIssue } from '@shoal/contracts';
 import { floatOf, type Graph, intOf, type Node, type Tensor } from '@shoal/onnx';
 import { z } from 'zod';
 import { readConfig, size } from '../config-fields.js';
@@ -40,7 +41,7 @@ const Genai = z.object({
 
 /** @throws ShoalError `model_invalid` where something is not said, or differs from what the graph of the class computes */
 export function genaiConfig(json: unknown, graph: Graph): Config {
-  const parsed = Genai.safeParse(json);
+  const parsed = Genai.safeParse(json, { error: describeIssue });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw invalid(`genai_config.json: ${issue?.path.join('.')}: ${issue?.message}`);

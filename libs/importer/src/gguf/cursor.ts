@@ -6,6 +6,8 @@ import { invalid } from '../invalid.js';
 const WINDOW = 1024 * 1024;
 /** The longest text of a header: chat templates have some ten thousand bytes. */
 const MAX_TEXT_BYTES = 8 * 1024 * 1024;
+/** Of the whole header, which is kept in memory; those of the largest vocabularies have some 30 MB. */
+const MAX_HEADER_BYTES = 256 * 1024 * 1024;
 
 export class Cursor {
   readonly size: number;
@@ -60,6 +62,8 @@ export class Cursor {
   #next(length: number): Buffer {
     if (length > this.left) throw invalid(`${this.#path} is cut off: its header goes on beyond its ${this.size} bytes`);
     const end = this.#position + length;
+    if (end > MAX_HEADER_BYTES)
+      throw invalid(`${this.#path}: a header of more than ${MAX_HEADER_BYTES} bytes; no model has such`);
     if (end > this.#start + this.#window.length) this.#load(length);
     const from = this.#position - this.#start;
     this.#position = end;

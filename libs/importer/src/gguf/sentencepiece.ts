@@ -3,10 +3,16 @@ import { invalid } from '../invalid.js';
 import { NORMAL, USER_DEFINED, type Vocabulary } from './tokens.js';
 
 /**
+ * Squares of the lengths of all pieces, added up: each is cut in two at each of its characters. Vocabularies of 262,144 pieces come
+ * to some ten millions.
+ */
+const MAX_CUTS = 2 ** 29;
+
+/**
  * SentencePiece joins the two neighbours whose piece has the highest score; a merge list is the same where every way to make a
  * piece of two others is a merge, and those of higher scores come first.
  *
- * @throws ShoalError `model_invalid` where there are no scores
+ * @throws ShoalError `model_invalid` where there are no scores, or pieces that it would take minutes to cut up
  */
 export function pieceMerges({ texts, types, scores }: Vocabulary): readonly (readonly [string, string])[] {
   if (scores === undefined) throw invalid('tokenizer.ggml.scores is missing in the metadata');
@@ -15,6 +21,8 @@ export function pieceMerges({ texts, types, scores }: Vocabulary): readonly (rea
   const pieces = texts
     .map((text, id) => ({ text, id, score: scores[id]! }))
     .filter(({ text, id }) => isJoined(text, id));
+  if (pieces.reduce((sum, { text }) => sum + text.length ** 2, 0) > MAX_CUTS)
+    throw invalid('tokenizer.ggml.tokens: the tokens together are longer than those of any model');
   const known = new Set(pieces.map(({ text }) => text));
   return pieces
     .sort((a, b) => b.score - a.score || a.id - b.id)

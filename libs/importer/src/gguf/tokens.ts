@@ -10,6 +10,8 @@ export const USER_DEFINED = 4;
 
 /** Of the largest vocabularies the longest tokens have some hundred bytes. */
 const MAX_TOKEN_LENGTH = 4096;
+/** The largest vocabularies have some 300,000. Each token takes a few kilobytes while its tokenizer is made. */
+const MAX_TOKENS = 2 ** 19;
 
 export interface Vocabulary {
   /** By id. No two are equal. */
@@ -42,6 +44,8 @@ const TURN_ENDS: ReadonlySet<string> = new Set([
 export function readVocabulary(metadata: Metadata): Vocabulary {
   const at = (key: string) => `tokenizer.ggml.${key}`;
   const texts = needed(metadata.texts(at('tokens')), at('tokens')).map((text, id) => text || `[EMPTY_${id}]`);
+  if (texts.length > MAX_TOKENS)
+    throw invalid(`${at('tokens')} has ${texts.length} tokens; at most ${MAX_TOKENS} are read`);
   const long = texts.findIndex((text) => text.length > MAX_TOKEN_LENGTH);
   if (long >= 0) throw invalid(`${at('tokens')}: token ${long} is too long`);
   const ids = new Map(texts.map((text, id) => [text, id]));

@@ -1,5 +1,16 @@
 /** GGUF files from strangers are imported or refused in words: no crash, no hang, no memory beyond their size, nothing outside. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
@@ -11,7 +22,11 @@ import { precisionOf } from '../precision/dtype.js';
 import { pathOf } from '../testing/decoders.js';
 import { mutateBytes, seeded } from '../testing/mutate.js';
 import { mutationsOf } from '../testing/mutations.js';
+import { Metadata } from './metadata.js';
 import { openGguf } from './open.js';
+import type { GgufValue } from './read.js';
+import { pieceMerges } from './sentencepiece.js';
+import { readVocabulary } from './tokens.js';
 
 const root = mkdtempSync(join(tmpdir(), 'shoal-untrusted-gguf-'));
 const path = join(root, 'model.gguf');
@@ -49,6 +64,47 @@ function attempt(bytes: Uint8Array, dtype = 'kept'): string {
     expect(readdirSync(root)).toEqual(['model.gguf']);
   }
 }
+
+describe('what a small file, or one that is mostly a hole, would take minutes or all memory for', () => {
+  const u32 = (...values: readonly number[]) => Buffer.from(Uint32Array.from(values).buffer);
+  const u64 = (value: number) => Buffer.from(BigUint64Array.of(BigInt(value)).buffer);
+  const text = (value: string) => Buffer.concat([u64(Buffer.byteLength(value)), Buffer.from(value)]);
+
+  test('texts of gigabytes', () => {
+    const each = 8 * 1024 * 1024;
+    const count = 1000;
+    const head = [Buffer.from('GGUF'), u32(3), u64(0), u64(1), text('x'), u32(9, 8), u64(count), u64(each)];
+    writeFileSync(path, Buffer.concat(head));
+    const file = openSync(path, 'r+');
+    const start = fstatSync(file).size;
+    for (let n = 1; n < count; n++) writeSync(file, u64(each), 0, 8, start + n * (each + 8) - 8);
+    ftruncateSync(file, start + count * (each + 8));
+    closeSync(file);
+    expect(() => openSource(path)).toThrow(/a header of more than 268435456 bytes/);
+  });
+
+  const vocabulary = (tokens: readonly string[]) =>
+    readVocabulary(
+      new Metadata(
+        new Map<string, GgufValue>([
+          ['tokenizer.ggml.tokens', tokens],
+          ['tokenizer.ggml.scores', tokens.map(() => 0)],
+        ]),
+      ),
+    );
+
+  test('a million tokens', () => {
+    expect(() => vocabulary(Array.from({ length: 2 ** 20 }, (_, n) => String(n)))).toThrow(
+      /has 1048576 tokens; at most/,
+    );
+  });
+
+  test('pieces of thousands of characters', () => {
+    const long = Array.from({ length: 1000 }, (_, n) => `${n} `.padEnd(4000, 'a'));
+    expect(() => pieceMerges(vocabulary(long))).toThrow(/longer than those of any model/);
+    expect(pieceMerges(vocabulary(['a', 'b', 'ab', ...long.slice(0, 2)]))).toEqual([['a', 'b']]);
+  });
+});
 
 interface Field {
   readonly at: number;

@@ -19,12 +19,13 @@ export function tensorGraph(signature: OnnxSignature): Graph {
   };
 }
 
+const NO_ZIPMAP = ': export without ZipMap (skl2onnx: options={"zipmap": False}; onnxmltools: zipmap=False)';
+
 function tensorSpec(value: OnnxValue, role: string): TensorSpec {
   // Parsers of JSON leave this name out, for good reasons.
   if (value.name === '__proto__') throw invalid(`the graph's ${role} __proto__ cannot be named in JSON: rename it`);
   if (!(ELEMENT_TYPES as readonly string[]).includes(value.type)) {
-    const hint =
-      value.type === 'sequence' || value.type === 'map' ? ' (export scikit-learn models without ZipMap)' : '';
+    const hint = value.type === 'sequence' || value.type === 'map' ? NO_ZIPMAP : '';
     throw invalid(`the graph's ${role} ${value.name} is of type ${value.type}; only plain tensors are served${hint}`);
   }
   return { name: value.name, type: value.type, shape: value.shape ?? ANY_RANK };
