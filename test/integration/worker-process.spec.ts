@@ -87,3 +87,11 @@ test('a worker none of whose models loads ends with the reason', async () => {
     startApp('apps/worker/dist/start.cjs', 'worker.ready', { redisUrl, env: { SHOAL_MODELS_DIR: dir } }),
   ).rejects.toThrow(/exit code 1.*opset/is);
 });
+
+test('models that generate texts have room beside each other, whatever the process has beside them', async () => {
+  const { dir, good } = modelsWith();
+  const names = ['a', 'b'].map((name) => `${good}-${name}`);
+  for (const name of names) cpSync(join(ROOT, 'models/wordnet-lm'), join(dir, name), { recursive: true });
+  const worker = await start(dir, { SHOAL_MODEL_MEMORY: String(240 * 2 ** 20) });
+  expect(worker.ready.models).toEqual(names.map((name) => `${name}/1/int8`));
+});

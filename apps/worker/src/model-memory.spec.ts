@@ -63,11 +63,13 @@ test('a model takes what loading it was measured to take, within what can have b
     [-5, 10],
     [13, 13],
     // Others grew meanwhile.
-    [3000, 286],
+    [3000, 158],
   ] as const) {
     expect(memory.measure(model, grown * MIB)).toBe(taken * MIB);
     expect(memory.bytesOf(model)).toBe(taken * MIB);
   }
+  expect(memory.measure(model, 20 * MIB)).toBe(20 * MIB);
+  expect(memory.bytesOf(model)).toBe(158 * MIB);
 });
 
 test('one that is not too large by itself has room alone, whatever was measured', async () => {

@@ -7,7 +7,7 @@ import { type Model, weightBytes } from '@shoal/models';
 
 /** Loading takes no more than this: weights may be in memory twice for a while, and passes measure what they may hold. */
 const MOST_OF_WEIGHTS = 3;
-const MOST_BESIDE = 256 * 2 ** 20;
+const MOST_BESIDE = 128 * 2 ** 20;
 /** Of what is free, for models that come later: a new version of this one, what a job asks for. */
 const SPARE = 0.25;
 
@@ -15,7 +15,7 @@ interface Size {
   readonly weights: number;
   /** Of the keys and values of one text of a model that generates text. */
   readonly cache: number;
-  /** What loading it took, where it was loaded before. */
+  /** What loading it took at most, where it was loaded before. */
   measured: number;
 }
 
@@ -66,8 +66,10 @@ export class ModelMemory {
    */
   measure(model: Model, grown: number): number {
     const size = this.#sizeOf(model);
-    size.measured = Math.max(size.weights, Math.min(grown, MOST_OF_WEIGHTS * size.weights + MOST_BESIDE));
-    return size.measured;
+    const own = Math.max(size.weights, Math.min(grown, MOST_OF_WEIGHTS * size.weights + MOST_BESIDE));
+    // The most of all times: one that went because it took too much is not loaded again and again as if it did not.
+    size.measured = Math.max(size.measured, own);
+    return own;
   }
 
   /** `taken`: bytes of what is loaded. `awaited`: those that are to be loaded as well, which are left room for. */

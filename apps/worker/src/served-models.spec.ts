@@ -129,7 +129,7 @@ test('where none of what there is loads, the start fails with the reason; where 
 });
 
 test('a start ends, however long loads that fail take', async () => {
-  const { start, served, behaviours, clock } = open([A, B, model('c')]);
+  const { start, served, behaviours, clock, lines } = open([A, B, model('c')]);
   const slow = async () => {
     clock.now += 20_000;
     await failed();
@@ -138,6 +138,7 @@ test('a start ends, however long loads that fail take', async () => {
   behaviours.set(B, { load: slow });
   await start();
   expect(served.names).toEqual(['c']);
+  expect(lines.filter((line) => line.includes('model.load_failed'))).toHaveLength(2);
 });
 
 test('a model that drains is told of as held until that has ended, and others are loaded meanwhile', async () => {
@@ -178,7 +179,7 @@ test('while a model loads, others are unloaded', async () => {
 });
 
 test('a model whose worker does not start leaves, and nothing that has its place by then', async () => {
-  const { start, served, follow, behaviours, clock } = open([A]);
+  const { start, served, follow, behaviours, lines, events } = open([A]);
   const begun = gate();
   await start();
   behaviours.set(B, {
@@ -191,12 +192,49 @@ test('a model whose worker does not start leaves, and nothing that has its place
   await expect.poll(() => served.names).toEqual(['a', 'b']);
   const changed = model('b');
   await follow(A, changed);
-  clock.now = 10_000;
-  await expect.poll(() => served.names).toEqual(['a', 'b']);
-  const [before] = served.names;
+  await expect.poll(() => events).toEqual(['load a', 'load b', 'unload b', 'load b']);
   begun.open();
-  await follow(A, changed);
-  expect([before, served.names]).toEqual(['a', ['a', 'b']]);
+  await expect.poll(() => lines.join('')).toContain('model.load_failed');
+  expect([served.names, events.length, served.notes]).toEqual([['a', 'b'], 4, []]);
+  // One that still is what its folder holds goes, and is told of.
+  const third = model('b');
+  behaviours.set(third, { start: failed });
+  await follow(A, third);
+  await expect.poll(() => [served.names, served.notes]).toEqual([['a'], ['b/1/fp32 is not served: it does not load']]);
+  expect(events.at(-1)).toBe('unload b');
+});
+
+test('what is kept for caches is taken, and their growth is not charged to what is loaded meanwhile', async () => {
+  const memory = 400 * 2 ** 20;
+  const process = { resident: 0 };
+  const rooms: Record<string, number> = {};
+  const held = { bytes: 0 };
+  const { start, follow } = open([A], {
+    memory,
+    resident: () => process.resident,
+    load: async (own, { bytes }) => {
+      rooms[own.name] = bytes / 2 ** 20;
+      if (own === B) {
+        held.bytes += 50 * 2 ** 20;
+        process.resident += 50 * 2 ** 20;
+      }
+      process.resident += 20 * 2 ** 20;
+      return {
+        ...{ name: own.name, connected: true, reservedBytes: own === A ? 200 * 2 ** 20 : 0 },
+        get heldBytes() {
+          return own === A ? held.bytes : 0;
+        },
+        start: async () => {},
+        stop: async () => {},
+        reportColdStart: async () => {},
+      };
+    },
+  });
+  await start();
+  await follow(A, B);
+  await expect.poll(() => rooms).toEqual({ a: 400, b: 180 });
+  await follow(A, B, model('c'));
+  await expect.poll(() => rooms).toEqual({ a: 400, b: 180, c: 160 });
 });
 
 test('a model that is too large by itself is not tried again, and says how large it is', async () => {
