@@ -274,42 +274,6 @@ describe('proposals of what follows', () => {
   });
 });
 
-describe('the order', () => {
-  test('is that of the requests, not of their arrival', async () => {
-    const engine = engineOf(loaded, 1);
-    const outcome = new Outcome();
-    for (const [id, order] of [
-      [1, 30],
-      [2, 10],
-      [3, 20],
-    ] as const) {
-      engine.start(requestOf(id, prompts()[id]!, { order, maxTokens: 2 }));
-    }
-    await play(engine, outcome);
-    expect([...outcome.finished.keys()]).toEqual([2, 3, 1]);
-    await engine.release();
-  });
-
-  test('has nobody else in a pass while a suspect has no token yet', async () => {
-    const engine = engineOf(loaded, 4);
-    const outcome = new Outcome();
-    const suspect = Uint32Array.from(Array.from({ length: 200 }, (_, n) => 5 + n));
-    engine.start(requestOf(1, prompts()[1]!));
-    const made: number[] = [];
-    await play(engine, outcome, (step) => {
-      if (step === 3) {
-        engine.start(requestOf(2, suspect, { alone: true, order: 0, maxTokens: 3 }));
-        engine.start(requestOf(3, prompts()[3]!, { maxTokens: 3 }));
-      }
-      made.push(outcome.idsOf(1).length + outcome.idsOf(3).length);
-      if (step === 4) expect(outcome.idsOf(2)).toHaveLength(1);
-    });
-    expect(made.slice(0, 6)).toEqual([0, 1, 2, 3, 3, 5]);
-    await expectSame(outcome, new Map([[1, 1]]));
-    await engine.release();
-  });
-});
-
 describe('log probabilities', () => {
   test('are those of the whole vocabulary; of a prompt too, whatever is in the cache', async () => {
     const engine = engineOf(loaded, 2);

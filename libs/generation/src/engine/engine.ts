@@ -33,6 +33,8 @@ export interface EngineOptions {
   readonly now: () => number;
   /** At most `count` tokens that may follow a text; default none. */
   readonly propose?: Propose;
+  /** Called between passes over prompts, of which a step may have many: what came meanwhile may be started and stopped in it. */
+  readonly hear?: () => void;
 }
 
 /** `tokens`: prompt and answer so far. `prediction`: what its request says that the answer is likely to have. */
@@ -250,7 +252,8 @@ export class Engine {
       )
         return;
       left -= await this.#processChunk(row);
-      if (this.#prefill !== undefined) continue;
+      this.#options.hear?.();
+      if (this.#prefill !== undefined && !waitsForOthers(this.#prefill.request, this.#waiting)) continue;
       // While a suspect has made no token, nobody else is in a pass.
       if (row.request.alone || nextIsAlone(this.#waiting)) return;
       this.#admit();

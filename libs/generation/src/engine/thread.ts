@@ -14,6 +14,7 @@ const options = workerData as ThreadOptions;
 const port: MessagePort = parentPort!;
 const bell = new Int32Array(options.bell);
 const shared = new SharedStats(options.stats);
+let closing = false;
 
 const loaded = await open().catch((error: unknown) => {
   const { code, message } = error instanceof ShoalError ? error : new ShoalError('internal_error', String(error));
@@ -44,7 +45,8 @@ async function open(): Promise<{ engine: Engine; session: Session }> {
     ...{ intraOpThreads: threads, spinning: true, config },
   });
   const size = sizeFor(session, info);
-  const engine = new Engine(session, info, { ...size, now: () => performance.now(), propose: lookUp });
+  const now = () => performance.now();
+  const engine: Engine = new Engine(session, info, { ...size, now, propose: lookUp, hear: () => obey(engine) });
   const { rows, context, bytes: reservedBytes } = size;
   tell({ kind: 'ready', rows, context, vocabulary: info.vocabulary, reservedBytes });
   return { engine, session };
@@ -69,7 +71,8 @@ function sizeFor(session: Session, info: DecoderInfo) {
 async function work(engine: Engine): Promise<void> {
   for (;;) {
     const heard = Atomics.load(bell, 0);
-    if (!obey(engine)) return;
+    obey(engine);
+    if (closing) return;
     shared.write(engine.stats);
     if (engine.idle) {
       engine.stats.rests++;
@@ -82,15 +85,14 @@ async function work(engine: Engine): Promise<void> {
   }
 }
 
-/** All messages that have come. False: the engine is to close. */
-function obey(engine: Engine): boolean {
+/** All messages that have come. */
+function obey(engine: Engine): void {
   for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port)) {
     const message = got.message as ToThread;
-    if (message.kind === 'close') return false;
-    if (message.kind === 'start') engine.start(message.request);
+    if (message.kind === 'close') closing = true;
+    else if (message.kind === 'start') engine.start(message.request);
     else engine.stop(message.id);
   }
-  return true;
 }
 
 function tell(message: FromThread): void {
