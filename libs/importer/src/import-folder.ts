@@ -19,7 +19,7 @@ import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
 
 export interface ImportRequest {
-  /** Or a GGUF file. */
+  /** Or a GGUF or ONNX file. */
   readonly folder: string;
   /** Of the model; the folder's or the file's own, in lower case, where it is left out. */
   readonly name?: string;
@@ -73,10 +73,10 @@ function inMetadata(error: unknown): unknown {
 }
 
 async function importSource(source: Source, request: ImportRequest, context: ImportContext): Promise<string> {
-  const { folder, weightsFile, path: given } = source;
+  const { folder, weightsFile, onnxFile, path: given } = source;
   const { say, signal } = context;
-  const found = inspect(folder, weightsFile);
-  const name = nameOf(request.name, given);
+  const found = inspect(folder, weightsFile, onnxFile);
+  const name = nameOf(request.name, source);
   const target = join(request.to, name, String(request.version));
   await refuseTaken(join(request.to, name), target, request.force);
   const plan = choose(folder, found, request.dtypes);
@@ -100,11 +100,13 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
   return target;
 }
 
-function nameOf(asked: string | undefined, folder: string): string {
+/** `model_q4.onnx` and its like say nothing of which model it is, their folder does. */
+function nameOf(asked: string | undefined, { path, root }: Pick<Source, 'path' | 'root'>): string {
+  const own = basename(/^model(_\w+)?\.onnx$/i.test(basename(path)) ? root : path);
   const name =
     asked ??
-    basename(folder)
-      .replace(/\.gguf$/i, '')
+    own
+      .replace(/\.(gguf|onnx)$/i, '')
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, '-')
       .replace(/^[^a-z0-9]+/, '');

@@ -56,7 +56,7 @@ export function parseSource(text: string, hubEndpoint: string): Source {
   const [, scheme] = /^([a-z][a-z0-9+]+):(?!\\)/i.exec(text) ?? [];
   if (scheme !== undefined) {
     throw unavailable(
-      `${scheme}: is no kind of source: name a folder, a .gguf file, an https:// or s3:// URL, or hf:org/name.`,
+      `${scheme}: is no kind of source: name a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name.`,
     );
   }
   return { kind: 'folder', path: resolve(text) };
