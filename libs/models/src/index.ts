@@ -14,6 +14,7 @@ export { type GeneratorModel, openGenerator } from './repository/open-generator.
 export { openRepository, type Repository } from './repository/repository.js';
 export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
 export { poolingModes } from './repository/sentence-transformers.js';
+export { isServedFile } from './repository/served-files.js';
 export type { ModelProblem } from './repository/version-folders.js';
 export { type RepositoryWatch, watchRepository } from './repository/watch.js';
 export { weightBytes } from './repository/weight-bytes.js';
