@@ -102,6 +102,24 @@ describe('a pull that ends halfway', () => {
   });
 });
 
+test('a pull from a server that tells no versions says that it will begin anew, and does', async () => {
+  hub.intercept = (request, response) => {
+    if (request.url !== '/large.gguf') return false;
+    if (request.headers.range !== undefined) serveBytes(request, response, { bytes: WEIGHTS });
+    else response.writeHead(200, { 'content-length': WEIGHTS.length }).write(WEIGHTS.subarray(0, WEIGHTS.length / 2));
+    return true;
+  };
+  const first = shoal('pull', `${hub.url}/large.gguf`);
+  const parts = () =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.part'));
+  await expect.poll(parts).toHaveLength(1);
+  first.child.kill('SIGINT');
+  expect((await first.ended).err).toBe(
+    'shoal: stopped; the same command begins anew: the source tells nothing by which it could go on with what has come.\n',
+  );
+  expect(parts()).toEqual([]);
+});
+
 test('of two at once one goes on and the other is told', async () => {
   const halfway = stall();
   const first = shoal(...pullArgs());

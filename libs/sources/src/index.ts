@@ -1,4 +1,5 @@
 export {
+  type GoesOn,
   type HubSettings,
   PATIENCE,
   type PullContext,
