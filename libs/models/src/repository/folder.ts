@@ -2,7 +2,7 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { ShoalError, ShoalJson, type Task } from '@shoal/contracts';
-import { type OnnxSignature, readSignature } from '@shoal/onnx';
+import { type OnnxSignature, readSignature, refuseLfsPointer } from '@shoal/onnx';
 import type { GeneratorDetails, Model, TextDetails } from '../types.js';
 import { invalid, readJson, regularFile } from './files.js';
 import { generatorReader } from './generator.js';
@@ -60,6 +60,7 @@ async function readFile(folder: string, path: string): Promise<OnnxSignature> {
     const named = `${relative(folder, path)} keeps weights in ${JSON.stringify(location)}`;
     if (file === null) throw invalid(`${named}, which is missing`);
     const { size } = await lstat(file);
+    if (size < bytes) refuseLfsPointer(file, location);
     if (size < bytes) throw invalid(`${named}, which has ${size} of ${bytes} bytes: it is not whole`);
   }
   return signature;
