@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { exportsFor, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
-import { type GoesOn, type Pulled, parseSource } from '@shoal/sources';
+import { type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
 import type { SourceSettings } from './config.js';
 import { ProgressDisplay, terminal } from './progress.js';
@@ -40,6 +40,7 @@ export async function importModel(command: ImportCommand, settings: SourceSettin
         const source = parseSource(command.source, settings.hub.endpoint);
         if (source.kind === 'folder') {
           refuseBounds(command);
+          await refuseMissing(source);
           await importFrom({ ...command, folder: source.path }, display, place, signal, (words) => {
             left = words;
           });

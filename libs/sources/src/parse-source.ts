@@ -31,6 +31,8 @@ export interface FolderSource {
   readonly kind: 'folder';
   /** Absolute; of a folder or a file. */
   readonly path: string;
+  /** As it was given, where that could be a name of the hub. */
+  readonly hubName: string | undefined;
 }
 
 export type Source = HubSource | UrlSource | S3Source | FolderSource;
@@ -59,7 +61,7 @@ export function parseSource(text: string, hubEndpoint: string): Source {
       `${scheme}: is no kind of source: name a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name.`,
     );
   }
-  return { kind: 'folder', path: resolve(text) };
+  return { kind: 'folder', path: resolve(text), hubName: HUB.test(text) ? text : undefined };
 }
 
 function parseHub(text: string): HubSource {
