@@ -73,6 +73,17 @@ describe('what cannot be imported is refused in words', () => {
     );
   });
 
+  test.each([
+    ['cut off', (json: string) => json.slice(0, -100), 'tokenizer.json is not valid JSON'],
+    ['of no tokenizer', () => '{"added_tokens": []}', 'tokenizer.json is not a tokenizer'],
+  ])('a tokenizer.json that is %s, before the graph is written', async (_, spoil, message) => {
+    const folder = bench.checkpoint('llama');
+    const path = join(folder, 'tokenizer.json');
+    writeFileSync(path, spoil(readFileSync(path, 'utf8')));
+    expect(await bench.refusal(folder)).toContain(message);
+    expect(bench.said.filter((line) => line.includes('onnx/'))).toEqual([]);
+  });
+
   test('a checkpoint with tensors that would be lost', async () => {
     const folder = bench.checkpoint('bert');
     const config = { ...readConfig(folder), num_hidden_layers: 1 };

@@ -6,6 +6,7 @@ import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
+import { checkDraft } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { type Inspected, inspect } from './import/inspect.js';
 import { keptFiles } from './import/kept-files.js';
@@ -162,6 +163,12 @@ async function write(
   const { folder, weightsFile, root, beside } = from;
   await mkdir(join(version, 'onnx'), { recursive: true });
   await copyFiles(folder, version, keptFiles(folder));
+  await writeSettings(version, shoal, { variants, task });
+  // Before what takes minutes.
+  await checkDraft(
+    version,
+    variants.flatMap(({ exported }) => (exported === undefined ? [] : [join(folder, exported)])),
+  );
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);
     let total: number | undefined;
@@ -176,6 +183,16 @@ async function write(
       clearInterval(watch);
     }
   }
+  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
+  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
+  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
+}
+
+async function writeSettings(
+  version: string,
+  shoal: Inspected['shoal'],
+  { variants, task }: Pick<Plan, 'variants' | 'task'>,
+): Promise<void> {
   const { variants: _, default_variant: __, ...own } = shoal;
   const first = variants[0]?.name;
   const settings = {
@@ -184,9 +201,6 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
-  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
-  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */
