@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openBench } from './testing/pulling.js';
 import { type BucketObject, startS3 } from './testing/s3-server.js';
 
@@ -28,6 +28,15 @@ beforeEach(() => {
   vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
   vi.stubEnv('AWS_CONFIG_FILE', '/none');
   vi.stubEnv('AWS_SHARED_CREDENTIALS_FILE', '/none');
+});
+
+const warnings: Error[] = [];
+const onWarning = (warning: Error) => void warnings.push(warning);
+process.on('warning', onWarning);
+afterAll(() => {
+  process.off('warning', onWarning);
+  // Such as the SDK's, of the version of Node that it will need.
+  expect(warnings).toEqual([]);
 });
 
 async function serve(objects = OBJECTS, pageSize = 1000) {

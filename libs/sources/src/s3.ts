@@ -38,6 +38,9 @@ interface Listed {
 /** @throws ShoalError `source_unavailable` saying why it cannot be had; the signal's reason */
 export async function locateS3(source: S3Source, pickOnnx: Choice['pickOnnx'], context: PullContext): Promise<Located> {
   const { endpoint, region } = context.s3;
+  // Which version of Node later versions of the SDK will need is no news for who pulls a model.
+  // biome-ignore lint/style/noProcessEnv: written, not read; the library takes this choice from nowhere else.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const client = new S3Client({
     ...(region !== undefined && { region }),
     // Elsewhere a bucket seldom has a host name of its own, and the region is a word without meaning.
