@@ -144,7 +144,7 @@ test('what is wrong is one line, and the token is in none', async () => {
   const outcome = await shoal(...pullArgs()).ended;
   expect(outcome.code).toBe(1);
   expect(outcome.err).toMatch(
-    /^shoal: hf:org\/large\/model\.safetensors is not what was announced: its SHA-256 is not [0-9a-f]{64}\.\n$/,
+    /^shoal: hf:org\/large\/model\.safetensors is not what was announced: its SHA-256 is [0-9a-f]{64}, and not [0-9a-f]{64}\.\n$/,
   );
   expect(outcome.out).toMatch(/^Pulling hf:org\/large@[0-9a-f]{40}: 2 files, 2\.0 MB\n$/);
 });

@@ -12,7 +12,7 @@ import { locateFolder } from './folder.js';
 import { textOf } from './http/body.js';
 import { parseSource } from './parse-source.js';
 import { withRetries } from './retries.js';
-import { sizeOf } from './sizes.js';
+import { refuseLarger, sizeOf } from './sizes.js';
 import { isKnown, type Located, type SourceFile } from './source-file.js';
 import { locateUrl } from './web.js';
 
@@ -58,10 +58,7 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
   const located = await locate(request, context);
   const { files, origin, name, notes } = located;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  const { maxBytes = MAX_BYTES } = request;
-  if (bytes > maxBytes) {
-    throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(maxBytes)}.`);
-  }
+  refuseLarger(origin, bytes, request.maxBytes ?? MAX_BYTES);
   const key = keyOf(files);
   // The name comes last: it is what a model is called that is imported from there.
   const folder = request.to ?? join(request.downloads, ...located.place.map(folderName), key, folderName(name));
