@@ -63,6 +63,13 @@ test('one file of a bucket is there by itself', async () => {
   expect(readdirSync(folder).sort()).toEqual(['.pulled.json', 'b-q8_0.gguf']);
 });
 
+test('an ONNX file of a bucket brings what it keeps its weights in', async () => {
+  const names = ['x.onnx', 'x.onnx_data', 'x.onnx.data', 'x.onnx_data_1', 'x.onnx2', 'y.onnx'];
+  const { settings } = await serve(Object.fromEntries(names.map((name) => [`a/${name}`, object(name)])));
+  const { folder } = await pullIt('s3://bucket/a/x.onnx', settings);
+  expect(readdirSync(folder).sort()).toEqual(['.pulled.json', 'x.onnx', 'x.onnx.data', 'x.onnx_data', 'x.onnx_data_1']);
+});
+
 test('a download that breaks off goes on where it was', async () => {
   const { server, settings } = await serve();
   let broken = false;
