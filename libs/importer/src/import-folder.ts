@@ -2,11 +2,12 @@
  * `shoal import`: from a folder of Hugging Face, or of an exporter, to one version of a model that can be served. The version
  * is there when all of it is: it is made in a folder beside, tried, and then renamed.
  */
-import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
-import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { constants, statfsSync, statSync } from 'node:fs';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import type { Runtime } from '@shoal/onnxruntime';
+import { makeDraft, removeLeftovers } from './import/drafts.js';
 import { type Inspected, inspect } from './import/inspect.js';
 import { keptFiles } from './import/kept-files.js';
 import { GGUF, partsOf } from './import/open-weights.js';
@@ -83,11 +84,10 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
   const plan = choose(folder, found, request.dtypes);
   await openTarget(request.to, join(request.to, name));
   for (const line of describe(found, plan, given, target)) say(line);
+  // What they take may be the room that this one needs.
+  for (const line of removeLeftovers(request.to)) say(`  ${line}`);
   refuseWithoutRoom(request.to, plan);
-  for (const name of await leftovers(request.to))
-    say(`  ${join(request.to, name)} is left of an import that was killed`);
-  // Model folders skip names that start with a dot.
-  const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
+  const draft = makeDraft(request.to);
   try {
     const version = join(draft, name, String(request.version));
     await write({ ...source, origin: request.origin }, version, found, plan, context);
@@ -198,22 +198,6 @@ async function recordOf(
     sha256: hashes,
   };
   return `${JSON.stringify(record, null, 2)}\n`;
-}
-
-/** What an import that was killed has left. It is not removed: on a shared disk it may be that of another machine. */
-async function leftovers(to: string): Promise<readonly string[]> {
-  return (await readdir(to)).filter((name) => {
-    const [, owner] = /^\.import-(\d+)-/.exec(name) ?? [];
-    return owner !== undefined && !isAlive(Number(owner));
-  });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Of an ONNX file, what lies beside it, and what is not yet under its name. */
