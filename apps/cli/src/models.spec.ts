@@ -74,7 +74,7 @@ test('ls tells of the folder where no API runs, and why what lies there cannot b
 
 describe('with an API', () => {
   const served = [
-    { id: 'topic@2:fp32', state: 'failed', workers: 0 },
+    { id: 'topic@2:fp32', state: 'failed', workers: 0, reason: 'no memory' },
     { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
   ];
   async function serve() {
@@ -95,6 +95,7 @@ describe('with an API', () => {
       'topic@2:fp32 failed rerank',
       'topic@1:fp32 loaded 2 workers rerank',
       'prod another name, of topic rerank',
+      'topic@2:fp32 does not load: no memory',
     ]);
   });
 

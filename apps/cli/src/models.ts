@@ -45,6 +45,7 @@ async function listModels(config: Config, say: Say): Promise<void> {
       ]);
     });
     for (const line of table(rows)) say(line);
+    for (const line of new Set(cards.flatMap(({ served }) => reasonsOf(served)))) say(line);
   } catch (error) {
     if (!(error instanceof ApiAway)) throw error;
     // Loaded for this alone: everything else starts without reading models.
@@ -63,7 +64,7 @@ async function showModel(config: Config, name: string, say: Say): Promise<void> 
     if (field === 'served') return card.served.map(({ id, state, workers }) => ['', id, state, workersOf(workers)]);
     return [[field, typeof value === 'object' ? JSON.stringify(value) : String(value)]];
   });
-  for (const line of table(rows)) say(line);
+  for (const line of [...table(rows), ...reasonsOf(card.served)]) say(line);
   if (labels !== undefined)
     say(`${labels.length} labels: ${labels.slice(0, 10).join(', ')}${labels.length > 10 ? ', ...' : ''}`);
   for (const { name: tensor, type, shape } of inputs ?? []) say(`takes ${tensor}: ${type} [${shape.join(', ')}]`);
@@ -115,6 +116,11 @@ async function removeModel(config: Config, asked: string, all: boolean, say: Say
 
 async function readCard(config: Config, name: string): Promise<ModelCard> {
   return (await callApi(config, 'GET', `/v1/models/${encodeURIComponent(name)}`)) as ModelCard;
+}
+
+/** Why those of them that failed do. */
+function reasonsOf(served: ModelCard['served']): string[] {
+  return served.flatMap(({ id, reason }) => (reason === undefined ? [] : [`${id} does not load: ${reason}`]));
 }
 
 function workersOf(count: number): string {

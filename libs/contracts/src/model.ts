@@ -162,6 +162,8 @@ export interface ServedModel {
   readonly state: 'loaded' | 'waiting' | 'failed' | 'unloaded';
   /** That have it loaded. */
   readonly workers: number;
+  /** Why it did not load, where it failed. */
+  readonly reason?: string;
 }
 
 export interface TensorSpec {

@@ -133,6 +133,7 @@ export const ModelCardSchema = z.strictObject({
             '`waiting`: loaded when a job asks for it; `failed`: did not load, and is tried again; `unloaded`: takes no jobs.',
           ),
         workers: Count.describe('Workers that have it loaded.'),
+        reason: z.string().exactOptional().describe('Why it did not load, where it failed.'),
       }),
     )
     .describe('Every version and variant, newest version first.'),
