@@ -18,10 +18,10 @@ async function open(files: readonly string[], port?: number) {
     writeFileSync(join(folder, file), '');
   }
   const config = loadConfig({ SHOAL_MODELS_DIR: folder, PORT: String(port ?? (await freePort())) });
+  const said: string[] = [];
   const run = async (request: ModelsRequest) => {
-    const lines: string[] = [];
-    await manageModels(request, config, (line) => void lines.push(line));
-    return lines;
+    await manageModels(request, config, (line) => void said.push(line));
+    return said;
   };
   const remove = (name: string, all = false) => run({ what: 'rm', name, all });
   const left = () =>
@@ -29,7 +29,7 @@ async function open(files: readonly string[], port?: number) {
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
       .sort();
-  return { folder, run, remove, left };
+  return { folder, run, said, remove, left };
 }
 
 describe('rm', () => {
@@ -68,8 +68,19 @@ describe('rm', () => {
 });
 
 test('ls tells of the folder where no API runs, and why what lies there cannot be served', async () => {
-  const { run } = await open(['broken/1/model.onnx']);
-  expect(await run({ what: 'ls' })).toEqual([expect.stringMatching(/^broken\/1 cannot be served: .*model\.onnx/)]);
+  const { folder, run, said } = await open(['broken/1/model.onnx']);
+  await expect(run({ what: 'ls' })).rejects.toThrow(
+    new RegExp(`^no API answers on http://127\\.0\\.0\\.1:\\d+: .* PORT=<port> .* This is what lies in ${folder}\\.$`),
+  );
+  expect(said).toEqual([expect.stringMatching(/^broken\/1 cannot be served: .*model\.onnx/)]);
+});
+
+test.each(['<html>', '"yes"', '[]'])('what answers and is no API is told as such: %s', async (body) => {
+  const server = createServer((_, response) => response.writeHead(404).end(body)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { run } = await open([], (server.address() as AddressInfo).port);
+  await expect(run({ what: 'ls' })).rejects.toThrow(/^what answers on .* is no API of Shoal \(status 404\): put PORT/);
 });
 
 describe('with an API', () => {

@@ -28,7 +28,7 @@ export async function manageModels(request: ModelsRequest, config: Config, say: 
   }
 }
 
-/** Every version and variant, and where it is loaded; without an API those of the folder. */
+/** Every version and variant, and where it is loaded. Without an API those of the folder. @throws ApiAway behind them */
 async function listModels(config: Config, say: Say): Promise<void> {
   try {
     const { data } = (await callApi(config, 'GET', '/v1/models')) as { readonly data: readonly ListedModel[] };
@@ -51,8 +51,9 @@ async function listModels(config: Config, say: Say): Promise<void> {
     // Loaded for this alone: everything else starts without reading models.
     const { openRepository } = await import('@shoal/models');
     const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
-    for (const line of table(models.map((model) => [formatSelector(model), 'not running', '', model.task]))) say(line);
+    for (const line of table(models.map((model) => [formatSelector(model), 'not known', '', model.task]))) say(line);
     for (const { folder, message } of problems) say(`${folder} cannot be served: ${message}`);
+    throw new ApiAway(`${error.message} This is what lies in ${config.SHOAL_MODELS_DIR}.`);
   }
 }
 
