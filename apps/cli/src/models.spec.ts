@@ -72,7 +72,7 @@ test('ls tells of the folder where no API runs, and why what lies there cannot b
   await expect(run({ what: 'ls' })).rejects.toThrow(
     new RegExp(`^no API answers on http://127\\.0\\.0\\.1:\\d+: .* PORT=<port> .* This is what lies in ${folder}\\.$`),
   );
-  expect(said).toEqual([expect.stringMatching(/^broken\/1 cannot be served: .*model\.onnx/)]);
+  expect(said).toEqual([expect.stringMatching(/\/broken\/1 is not served: .*model\.onnx/)]);
 });
 
 test.each(['<html>', '"yes"', '[]'])('what answers and is no API is told as such: %s', async (body) => {
@@ -88,7 +88,7 @@ describe('with an API', () => {
     { id: 'topic@2:fp32', state: 'failed', workers: 0, reason: 'no memory' },
     { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
   ];
-  async function serve() {
+  async function serve(files: readonly string[] = []) {
     const asked: string[] = [];
     const server = createServer(({ method, url = '' }, response) => {
       asked.push(`${method} ${url}`);
@@ -97,16 +97,19 @@ describe('with an API', () => {
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     onTestFinished(() => void server.close());
-    return { asked, ...(await open([], (server.address() as AddressInfo).port)) };
+    return { asked, ...(await open(files, (server.address() as AddressInfo).port)) };
   }
 
   test('ls lists every version with its state, and other names', async () => {
-    const { run } = await serve();
+    const { folder, run } = await serve(['tiny.gguf']);
     expect((await run({ what: 'ls' })).map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
       'topic@2:fp32 failed rerank',
       'topic@1:fp32 loaded 2 workers rerank',
       'prod another name, of topic rerank',
       'topic@2:fp32 does not load: no memory',
+      expect.stringContaining(
+        `${folder}/tiny.gguf is not served: is a file of weights and no folder: "npx shoal import`,
+      ),
     ]);
   });
 

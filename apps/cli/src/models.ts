@@ -2,6 +2,7 @@
 import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatSelector, type ListedModel, type ModelCard, ModelSelector, parseSelector } from '@shoal/contracts';
+import type { Repository } from '@shoal/models';
 import { UserError } from '@shoal/tools/user-error';
 import { ApiAway, callApi } from './call-api.js';
 import type { Config } from './config.js';
@@ -46,15 +47,26 @@ async function listModels(config: Config, say: Say): Promise<void> {
     });
     for (const line of table(rows)) say(line);
     for (const line of new Set(cards.flatMap(({ served }) => reasonsOf(served)))) say(line);
+    const { problems } = await readFolder(config).catch(() => ({ problems: [] }));
+    for (const line of problemsOf(config, problems)) say(line);
   } catch (error) {
     if (!(error instanceof ApiAway)) throw error;
-    // Loaded for this alone: everything else starts without reading models.
-    const { openRepository } = await import('@shoal/models');
-    const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
+    const { models, problems } = await readFolder(config);
     for (const line of table(models.map((model) => [formatSelector(model), 'not known', '', model.task]))) say(line);
-    for (const { folder, message } of problems) say(`${folder} cannot be served: ${message}`);
+    for (const line of problemsOf(config, problems)) say(line);
     throw new ApiAway(`${error.message} This is what lies in ${config.SHOAL_MODELS_DIR}.`);
   }
+}
+
+async function readFolder({ SHOAL_MODELS_DIR }: Config): Promise<Repository> {
+  // Loaded for this alone: everything else starts without reading models.
+  const { openRepository } = await import('@shoal/models');
+  return await openRepository(SHOAL_MODELS_DIR);
+}
+
+/** What lies in the folder of models and is none that can be served. */
+function problemsOf({ SHOAL_MODELS_DIR }: Config, problems: Repository['problems']): string[] {
+  return problems.map(({ folder, message }) => `${join(SHOAL_MODELS_DIR, folder)} is not served: ${message}`);
 }
 
 /** The card of a model. */

@@ -121,7 +121,7 @@ test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   [/no variant constructor, only fp32/, { variant: 'constructor' }],
   [/no variant __proto__, only fp32/, { variant: '__proto__' }],
   [/serves text-classification; "shoal run" is for models that generate text/, { model: TOPIC }],
-  [/is a checkpoint: "shoal import/, { model: CHECKPOINT }],
+  [/is a checkpoint: "npx shoal import/, { model: CHECKPOINT }],
   [/^the prompt has \d+ tokens, prompt and answer may have 256/, { prompt: 'word '.repeat(300) }],
   [/^the prompt has \d+ tokens, prompt and answer may have 8/, { context: 8 }],
   [/^the prompt must not be empty/, { model: 'bare', prompt: '' }],

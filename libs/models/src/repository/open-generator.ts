@@ -29,7 +29,7 @@ export async function openGenerator(folder: string): Promise<readonly GeneratorM
 async function refuseCheckpoint(folder: string): Promise<void> {
   const names = await list(folder);
   if (names.includes('onnx') || !names.some((name) => name.endsWith('.safetensors'))) return;
-  throw invalid(`${folder} is a checkpoint: "shoal import ${folder}" makes a model of it`);
+  throw invalid(`${folder} is a checkpoint: "npx shoal import ${folder}" makes a model of it`);
 }
 
 async function newestVersion(folder: string): Promise<string | null> {
