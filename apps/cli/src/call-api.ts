@@ -26,7 +26,8 @@ export async function callApi(config: Settings, method: 'GET' | 'POST', path: st
   if (!isObject(error) || !('message' in error)) {
     throw new ApiAway(`what answers on ${address} is no API of Shoal (status ${response.status}): ${ELSEWHERE}.`);
   }
-  throw new UserError(String(error.message));
+  // Its words are for callers over HTTP.
+  throw new UserError(String(error.message).replace('GET /v1/models lists', '"npx shoal models ls" lists'));
 }
 
 function isObject(value: unknown): value is object {

@@ -43,6 +43,12 @@ describe('rm', () => {
     expect(existsSync(join(folder, 'topic'))).toBe(false);
   });
 
+  test('takes what one that was killed has left as well', async () => {
+    const { folder, remove } = await open(['.removed-1-old/model.onnx', 'topic/3/model.onnx', 'topic/4/model.onnx']);
+    await remove('topic@3');
+    expect(readdirSync(folder)).toEqual(['topic']);
+  });
+
   test('of the last version leaves no empty folder', async () => {
     const { folder, remove } = await open(['topic/3/model.onnx']);
     await remove('topic@3');
@@ -88,12 +94,20 @@ describe('with an API', () => {
     { id: 'topic@2:fp32', state: 'failed', workers: 0, reason: 'no memory' },
     { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
   ];
+  const standIns = {
+    prod: [{ model: 'topic@1', weight: 1 }],
+    try: [2, 1].map((n) => ({ model: `topic@${n}`, weight: n })),
+  };
   async function serve(files: readonly string[] = []) {
     const asked: string[] = [];
     const server = createServer(({ method, url = '' }, response) => {
       asked.push(`${method} ${url}`);
-      const data = ['topic', 'prod'].map((id) => ({ id }));
-      response.end(JSON.stringify(url === '/v1/models' ? { data } : { id: 'topic', task: 'rerank', served }));
+      const list = [{ id: 'topic' }, ...Object.entries(standIns).map(([id, all]) => ({ id, stands_for: all }))];
+      const name = url.split('/')[3];
+      const card = { ...list.find(({ id }) => id === name), task: 'rerank', served, example: { curl: `curl ${name}` } };
+      if (name === 'none') response.statusCode = 404;
+      const error = { message: 'No model of this name is served. GET /v1/models lists those that are.' };
+      response.end(JSON.stringify(url === '/v1/models' ? { data: list } : name === 'none' ? { error } : card));
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     onTestFinished(() => void server.close());
@@ -105,7 +119,8 @@ describe('with an API', () => {
     expect((await run({ what: 'ls' })).map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
       'topic@2:fp32 failed rerank',
       'topic@1:fp32 loaded 2 workers rerank',
-      'prod another name, of topic rerank',
+      'prod stands for topic@1',
+      'try stands for topic@2 (66.7 %), topic@1 (33.3 %)',
       'topic@2:fp32 does not load: no memory',
       expect.stringContaining(
         `${folder}/tiny.gguf is not served: is a file of weights and no folder: "npx shoal import`,
@@ -118,5 +133,29 @@ describe('with an API', () => {
     await run({ what: 'load', name: 'topic@2:fp32' });
     await run({ what: 'unload', name: 'topic' });
     expect(asked).toEqual(['POST /v1/models/topic%402%3Afp32/load', 'POST /v1/models/topic/unload']);
+  });
+
+  test('unload tells which versions it was for', async () => {
+    const { run, said } = await serve();
+    await run({ what: 'unload', name: 'topic' });
+    await run({ what: 'unload', name: 'topic@1' });
+    expect(said).toEqual([
+      'topic@2:fp32, topic@1:fp32 take no more jobs; workers end what they have taken, and unload them.',
+      '"npx shoal models load topic" takes that back.',
+      'topic@1:fp32 takes no more jobs; workers end what it has taken, and unload it.',
+      '"npx shoal models load topic@1" takes that back.',
+    ]);
+  });
+
+  test('show tells what a name of models.json stands for', async () => {
+    const { run } = await serve();
+    const said = (await run({ what: 'show', name: 'try' })).join('\n');
+    expect(said).toMatch(/^stands for +topic@2 \(66\.7 %\), topic@1 \(33\.3 %\)$/m);
+    expect(said).toMatch(/^curl try$/m);
+  });
+
+  test('what is not there is told with the command that lists what is', async () => {
+    const { run } = await serve();
+    await expect(run({ what: 'load', name: 'none' })).rejects.toThrow('"npx shoal models ls" lists those that are.');
   });
 });

@@ -8,6 +8,7 @@ import {
   type ModelWishes,
   NO_ALIASES,
   type Presenter,
+  type Share,
   selects,
 } from '@shoal/models';
 
@@ -116,6 +117,11 @@ export class Catalog {
   /** The version of every model that its name stands for, in the order of their names. */
   list(): ModelFace[] {
     return [...this.#byName.keys()].sort().map((name) => (this.#resolve(name) ?? this.#fitting(name)[0])!.face);
+  }
+
+  /** What a name that models.json gives stands for; undefined: it is none of these. */
+  sharesOf(name: string): readonly Share[] | undefined {
+    return this.#aliases.get(name);
   }
 
   /** The names of the models of a task. */
