@@ -41,7 +41,7 @@ export interface Actions {
   manageModels(request: ModelsRequest): Promise<void>;
 }
 
-const SOURCES = 'a folder, a .gguf file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
+const SOURCES = 'a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
 
 const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as const;
 

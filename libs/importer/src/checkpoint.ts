@@ -1,6 +1,7 @@
 /** The weights of a Hugging Face folder: `model.safetensors`, or the shards that its index names. */
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { refuseLfsPointer } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
 import { Matrix, type StoredMatrix } from './matrix.js';
@@ -130,6 +131,7 @@ function readIndex(folder: string): Readonly<Record<string, string>> {
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
+    refuseLfsPointer(path);
     throw invalid(`${path} is not valid JSON`, error);
   }
   const index = Index.safeParse(json);

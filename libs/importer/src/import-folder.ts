@@ -6,6 +6,7 @@ import { constants, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
+import { checkDraft } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { makeDraft, removeLeftovers } from './import/drafts.js';
 import { type Inspected, inspect } from './import/inspect.js';
@@ -21,7 +22,7 @@ import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
 
 export interface ImportRequest {
-  /** Or a GGUF file. */
+  /** Or a GGUF or ONNX file. */
   readonly folder: string;
   /** Of the model; the folder's or the file's own, in lower case, where it is left out. */
   readonly name?: string;
@@ -75,10 +76,10 @@ function inMetadata(error: unknown): unknown {
 }
 
 async function importSource(source: Source, request: ImportRequest, context: ImportContext): Promise<string> {
-  const { folder, weightsFile, path: given } = source;
+  const { folder, weightsFile, onnxFile, path: given } = source;
   const { say, signal } = context;
-  const found = inspect(folder, weightsFile);
-  const name = nameOf(request.name, given);
+  const found = inspect(folder, weightsFile, onnxFile);
+  const name = nameOf(request.name, source);
   const target = join(request.to, name, String(request.version));
   await refuseTaken(target, request.force);
   const plan = choose(folder, found, request.dtypes);
@@ -101,11 +102,13 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
   return target;
 }
 
-function nameOf(asked: string | undefined, folder: string): string {
+/** `model_q4.onnx` and its like say nothing of which model it is, their folder does. */
+function nameOf(asked: string | undefined, { path, root }: Pick<Source, 'path' | 'root'>): string {
+  const own = basename(/^model(_\w+)?\.onnx$/i.test(basename(path)) ? root : path);
   const name =
     asked ??
-    basename(folder)
-      .replace(/\.gguf$/i, '')
+    own
+      .replace(/\.(gguf|onnx)$/i, '')
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, '-')
       .replace(/^[^a-z0-9]+/, '');
@@ -148,6 +151,12 @@ async function write(
   const { folder, weightsFile, root, beside } = from;
   await mkdir(join(version, 'onnx'), { recursive: true });
   await copyFiles(folder, version, keptFiles(folder));
+  await writeSettings(version, shoal, { variants, task });
+  // Before what takes minutes.
+  await checkDraft(
+    version,
+    variants.flatMap(({ exported }) => (exported === undefined ? [] : [join(folder, exported)])),
+  );
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);
     let total: number | undefined;
@@ -162,6 +171,16 @@ async function write(
       clearInterval(watch);
     }
   }
+  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
+  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
+  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
+}
+
+async function writeSettings(
+  version: string,
+  shoal: Inspected['shoal'],
+  { variants, task }: Pick<Plan, 'variants' | 'task'>,
+): Promise<void> {
   const { variants: _, default_variant: __, ...own } = shoal;
   const first = variants[0]?.name;
   const settings = {
@@ -170,9 +189,6 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
-  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
-  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */

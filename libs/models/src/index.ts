@@ -10,10 +10,12 @@ export {
   readDecoderInfo,
   writeDecoderInfo,
 } from './repository/decoder-info.js';
+export { checkDraft } from './repository/folder.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openRepository, type Repository } from './repository/repository.js';
 export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
 export { poolingModes } from './repository/sentence-transformers.js';
+export { isServedFile } from './repository/served-files.js';
 export type { ModelProblem } from './repository/version-folders.js';
 export { type RepositoryWatch, watchRepository } from './repository/watch.js';
 export { weightBytes } from './repository/weight-bytes.js';

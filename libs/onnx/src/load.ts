@@ -5,6 +5,7 @@ import { ShoalError } from '@shoal/contracts';
 import { decodeModel } from './decode.js';
 import { type ExternalFiles, externalFilesOf, noExternalFiles } from './external-data.js';
 import { invalid } from './invalid.js';
+import { refuseLfsPointer } from './lfs-pointer.js';
 import type { Model } from './types.js';
 import { Reader } from './wire/reader.js';
 import { memorySource, withFile } from './wire/source.js';
@@ -20,11 +21,16 @@ export function loadModel(path: string): Model {
 
 /** The same with external data as the caller wants it. */
 export function readModel(path: string, files: ExternalFiles): Model {
-  return explained(path, () => {
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (!stat?.isFile()) throw invalid(stat === undefined ? 'there is no such file' : 'it is not a regular file');
-    return withFile(path, (source) => decodeModel(new Reader(source), files));
-  });
+  try {
+    return explained(path, () => {
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      if (!stat?.isFile()) throw invalid(stat === undefined ? 'there is no such file' : 'it is not a regular file');
+      return withFile(path, (source) => decodeModel(new Reader(source), files));
+    });
+  } catch (error) {
+    refuseLfsPointer(path);
+    throw error;
+  }
 }
 
 /** The same for the bytes of a model that is one file. */

@@ -4,6 +4,7 @@ import { createReadStream, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { refuseLfsPointer } from '@shoal/onnx';
 import { fileIn } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 
@@ -41,6 +42,7 @@ export function readJson(folder: string, name: string): unknown {
   try {
     return JSON.parse(readFileSync(join(folder, name), 'utf8'));
   } catch (error) {
+    refuseLfsPointer(join(folder, name), name);
     throw invalid(`${name} is not valid JSON`, error);
   }
 }

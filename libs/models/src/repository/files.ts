@@ -2,6 +2,7 @@
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { describeIssue, ShoalError } from '@shoal/contracts';
+import { refuseLfsPointer } from '@shoal/onnx';
 import type { z } from 'zod';
 
 /** Tokenizers of 250,000 words take about 20 MB. */
@@ -55,6 +56,7 @@ export async function readJson<T extends z.ZodType>(
   try {
     value = JSON.parse(text);
   } catch (cause) {
+    refuseLfsPointer(join(folder, path), path);
     throw invalid(`${path} is not valid JSON`, cause);
   }
   const result = schema.safeParse(value, { error: describeIssue });

@@ -1,6 +1,7 @@
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TensorSpec } from '@shoal/contracts';
+import { dataOf, GraphBuilder, saveModel } from '@shoal/onnx';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   BUNDLED_MODELS,
@@ -21,6 +22,8 @@ afterEach(() => folders.remove());
 
 const tensor = (name: string, shape: TensorSpec['shape']): TensorSpec => ({ name, type: 'float32', shape });
 const PLAIN = { 'model.onnx': onnx([tensor('x', ['batch', 4])], [tensor('y', ['batch', 2])]) };
+
+const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12345\n`;
 
 /** The one problem of a repository whose only folder is `m`. */
 async function problemOf(files: Readonly<Record<string, unknown>>): Promise<string> {
@@ -130,6 +133,23 @@ test('symbolic links are refused, as folders, as files and on the way', async ()
   expect(problems.map(({ message }) => message)).toEqual(
     ['model.onnx', 'symbolic link', 'onnx/model.onnx'].map(() => expect.stringContaining('symbolic link')),
   );
+});
+
+test.each([
+  ['the graph', 'model.onnx', { 'model.onnx': LFS_POINTER }],
+  ['a JSON file', 'tokenizer.json', { ...PLAIN, 'tokenizer.json': LFS_POINTER }],
+])('%s as a clone without git-lfs has it is told as such', async (_, name, files) => {
+  expect(await problemOf(files)).toContain(`${name} is a Git LFS pointer, not the file`);
+});
+
+test('external data as a clone without git-lfs has it is told as such', async () => {
+  const g = new GraphBuilder({ name: 'data', opset: 17, irVersion: 8 });
+  const w = g.constant('w', 'float32', [32, 32], dataOf(new Float32Array(1024)));
+  g.output('y', g.op('MatMul', [g.input('x', 'float32', ['batch', 32]), w]), 'float32', ['batch', 32]);
+  const folder = folders.write('m/1', {});
+  mkdirSync(folder, { recursive: true });
+  saveModel(g.build(), join(folder, 'model.onnx'), { externalData: true });
+  expect(await problemOf({ 'model.onnx.data': LFS_POINTER })).toContain('model.onnx.data is a Git LFS pointer');
 });
 
 test.each(['../secret.bin', '/etc/passwd', 'a/../../secret.bin'])('external data at %s is refused', async (path) => {
