@@ -65,7 +65,8 @@ export const EXAMPLES = {
   shoal models rm wordnet-topic@1
 
   They ask the API on this machine (PORT, SHOAL_HOST), but for rm, which deletes in SHOAL_MODELS_DIR. A folder that is put
-  there is served within seconds.`,
+  there is served within seconds: models/<name>/<version>/ with onnx/model.onnx or model.onnx, and for texts the tokenizer's
+  files; versions are whole numbers. "shoal import" makes one of a checkpoint or a GGUF file, wherever that lies.`,
   fetchModel: `Example:
   shoal fetch-model --url https://example.com/bge-small-1.tar.gz --sha256 <hash> --to models/bge-small/1
 

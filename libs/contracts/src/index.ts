@@ -52,6 +52,7 @@ export {
   type SelectedModel,
   type ServedModel,
   ShoalJson,
+  type StandIn,
   TASKS,
   Task,
   type TensorSpec,

@@ -2,15 +2,17 @@
  * `shoal import`: from a folder of Hugging Face, or of an exporter, to one version of a model that can be served. The version
  * is there when all of it is: it is made in a folder beside, tried, and then renamed.
  */
-import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
-import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { constants, statfsSync, statSync } from 'node:fs';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import { checkDraft } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
+import { makeDraft, removeLeftovers } from './import/drafts.js';
 import { type Inspected, inspect } from './import/inspect.js';
 import { keptFiles } from './import/kept-files.js';
 import { GGUF, partsOf } from './import/open-weights.js';
+import { placeVersion, refuseTaken } from './import/place.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
 import { sizeOf } from './import/sizes.js';
@@ -79,21 +81,20 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
   const found = inspect(folder, weightsFile, onnxFile);
   const name = nameOf(request.name, source);
   const target = join(request.to, name, String(request.version));
-  await refuseTaken(join(request.to, name), target, request.force);
+  await refuseTaken(target, request.force);
   const plan = choose(folder, found, request.dtypes);
   await openTarget(request.to, join(request.to, name));
   for (const line of describe(found, plan, given, target)) say(line);
+  // What they take may be the room that this one needs.
+  for (const line of removeLeftovers(request.to)) say(`  ${line}`);
   refuseWithoutRoom(request.to, plan);
-  for (const name of await leftovers(request.to))
-    say(`  ${join(request.to, name)} is left of an import that was killed`);
-  // Model folders skip names that start with a dot.
-  const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
+  const draft = makeDraft(request.to);
   try {
     const version = join(draft, name, String(request.version));
     await write({ ...source, origin: request.origin }, version, found, plan, context);
     await tryVariants(draft, folder, plan, context);
     signal.throwIfAborted();
-    await place(version, target, draft, request.force);
+    await placeVersion(version, target, { draft, force: request.force });
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
@@ -116,19 +117,6 @@ function nameOf(asked: string | undefined, { path, root }: Pick<Source, 'path' |
   throw invalid(
     `${JSON.stringify(name)} is not a model name: ${checked.error.issues[0]?.message}; give another with --name`,
   );
-}
-
-async function refuseTaken(model: string, target: string, force: boolean): Promise<void> {
-  const there = await readdir(model).catch(() => []);
-  if (there.some((file) => file.endsWith('.onnx') || file === 'onnx')) {
-    throw invalid(
-      `${model} holds a model itself, without a folder for its version: move it into ${join(model, '1')} first`,
-    );
-  }
-  const versions = there.filter((file) => /^[1-9]\d*$/.test(file)).map(Number);
-  if (force || !versions.includes(Number(basename(target)))) return;
-  const next = Math.max(...versions) + 1;
-  throw invalid(`${target} is there: --version ${next} adds a version beside it, --force replaces it`);
 }
 
 /** Makes the folder of models, and finds out whether the model can be put there. */
@@ -226,33 +214,6 @@ async function recordOf(
     sha256: hashes,
   };
   return `${JSON.stringify(record, null, 2)}\n`;
-}
-
-/** A version that is replaced is out of the way for as long as one rename takes. */
-async function place(version: string, target: string, draft: string, force: boolean): Promise<void> {
-  await mkdir(dirname(target), { recursive: true });
-  if (force) {
-    await rename(target, join(draft, 'replaced')).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-  }
-  await rename(version, target);
-}
-
-/** What an import that was killed has left. It is not removed: on a shared disk it may be that of another machine. */
-async function leftovers(to: string): Promise<readonly string[]> {
-  return (await readdir(to)).filter((name) => {
-    const [, owner] = /^\.import-(\d+)-/.exec(name) ?? [];
-    return owner !== undefined && !isAlive(Number(owner));
-  });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Of an ONNX file, what lies beside it, and what is not yet under its name. */

@@ -2,7 +2,7 @@ export { type FoundJoining, findJoining, type JoiningOptions } from './independe
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
 export { shortest, shortestArray } from './numbers/shortest.js';
-export { type Aliases, NO_ALIASES, type Share } from './repository/aliases.js';
+export { type Aliases, NO_ALIASES, readAliases, type Share } from './repository/aliases.js';
 export {
   type DecoderInfo,
   decoderInfoOf,

@@ -58,6 +58,33 @@ test('a broken folder is reported and hides no other', async () => {
   expect(problems[2]!.message).toContain('no ONNX file');
 });
 
+test('what is no model yet is told with what makes one of it', async () => {
+  folders.write('.', { 'tiny-q4_0.gguf': 'x', 'net.onnx': 'x', 'README.md': 'x', 'models.json': '{}' });
+  folders.write('checkpoint', { 'config.json': {}, 'model.safetensors': 'x' });
+  folders.write('held/3', { 'tiny.gguf': 'x' });
+  folders.write('other/1', { 'onnx/net.onnx': 'x' });
+  folders.write('late/v2', PLAIN);
+  folders.write('good', PLAIN);
+  folders.write('good/v2', PLAIN);
+  folders.write('good/notes', { 'a.txt': 'x' });
+  const { models, problems } = await openRepository(folders.root);
+  expect(models.map(({ queue }) => queue)).toEqual(['good.1.fp32.0']);
+  const at = (path: string) => join(folders.root, path);
+  const messages = new Map(problems.map(({ folder, message }) => [folder, message]));
+  expect([...messages.keys()].sort()).toEqual(
+    ['checkpoint', 'good/v2', 'held/3', 'late/v2', 'net.onnx', 'other/1', 'tiny-q4_0.gguf'].sort(),
+  );
+  expect(messages.get('tiny-q4_0.gguf')).toContain(`"npx shoal import ${at('tiny-q4_0.gguf')}" makes a model of it`);
+  expect(messages.get('checkpoint')).toBe(
+    `has weights (model.safetensors) and no ONNX file: "npx shoal import ${at('checkpoint')}" makes a model of it`,
+  );
+  // Its own version is taken, by what would be imported.
+  expect(messages.get('held/3')).toContain(`"npx shoal import ${at('held/3')} --name held --version 4"`);
+  expect(messages.get('net.onnx')).toContain(at('net/1/model.onnx'));
+  expect(messages.get('other/1')).toContain('rename onnx/net.onnx');
+  expect(messages.get('late/v2')).toContain('rename it to 2');
+});
+
 test('the newest version serves, by number; a folder without versions is version 1', async () => {
   for (const version of ['9', '10', 'notes']) folders.write(`many/${version}`, PLAIN);
   folders.write('one', PLAIN);

@@ -1,6 +1,7 @@
 /** Which ONNX files of a folder are variants of its model, and what they are called. */
 import type { ShoalJson } from '@shoal/contracts';
 import { invalid, list, regularFile } from './files.js';
+import { reasonOfFolder } from './not-yet.js';
 
 /** Suffixes of transformers.js and Optimum whose variant has a plainer name; any other suffix is the name. */
 const NAMES: Readonly<Record<string, string>> = { '': 'fp32', quantized: 'int8', q8: 'int8', q4: 'int4' };
@@ -11,7 +12,7 @@ const NAMES: Readonly<Record<string, string>> = { '': 'fp32', quantized: 'int8',
  */
 export async function findVariants(folder: string, shoal: ShoalJson): Promise<Readonly<Record<string, string>>> {
   const paths = shoal.variants === undefined ? await foundPaths(folder) : Object.entries(shoal.variants);
-  if (paths.length === 0) throw invalid('no ONNX file: expected onnx/model.onnx or model.onnx');
+  if (paths.length === 0) throw invalid(await reasonOfFolder(folder));
   const first = shoal.default_variant ?? (paths.some(([name]) => name === 'fp32') ? 'fp32' : paths[0]![0]);
   if (!paths.some(([name]) => name === first)) {
     const names = paths.map(([name]) => name).join(', ');
