@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { exportsFor, type ImportRequest, importFolder, refuseBeforePull, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
-import { type GoesOn, type Pulled, type PullRequest, parseSource, refuseMissing } from '@shoal/sources';
+import { type FoundSource, type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
 import type { SourceSettings } from './config.js';
 import { ProgressDisplay, terminal } from './progress.js';
@@ -78,20 +78,21 @@ function refuseBounds({ sha256, maxBytes, source }: ImportCommand): void {
 }
 
 async function pullFor(
-  { source, sha256, maxBytes, dtypes }: ImportCommand,
+  request: ImportCommand,
   settings: SourceSettings,
   display: ProgressDisplay,
   { pulledDir }: ImportPlace,
   signal: AbortSignal,
   onStart: (goesOn: GoesOn) => void,
 ): Promise<Pulled> {
+  const { source, sha256, maxBytes, dtypes } = request;
   let onnx: readonly string[] = [];
   const pick = (paths: readonly string[]) => {
     onnx = paths;
     return exportsFor(paths, dtypes);
   };
   const pickOnnx = dtypes.length === 0 ? undefined : pick;
-  const check: PullRequest['check'] = (paths, read) => refuseBeforePull({ paths, onnx, dtypes, read });
+  const check = (found: FoundSource) => refuseBeforePull({ ...found, onnx, request });
   return await pullShown(
     { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx, check },
     settings,

@@ -1,7 +1,7 @@
 /** From the name of a source to a folder on this machine that holds what is needed of it, whole and checked. */
 import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Choice } from './choose.js';
 import type { PullContext } from './context.js';
 import { bytesThere, fetchFile } from './download/fetch-file.js';
@@ -28,8 +28,17 @@ export interface PullRequest {
   readonly sha256: string | undefined;
   /** Chooses among ONNX files; undefined: the one in full precision. */
   readonly pickOnnx: Choice['pickOnnx'];
-  /** Looks at what would be fetched, before it is: throws where it is of no use. `read` gives the text of a small file of it. */
-  readonly check?: (paths: readonly string[], read: (path: string) => Promise<string>) => Promise<void>;
+  /** Looks at what would be fetched, before it is: throws where it is of no use. */
+  readonly check?: (found: FoundSource) => Promise<void>;
+}
+
+export interface FoundSource {
+  /** Of the folder that would be made, or of the one file in it that is the model. */
+  readonly name: string;
+  /** Of the files that would be fetched. */
+  readonly paths: readonly string[];
+  /** The text of a small one of them. */
+  readonly read: (path: string) => Promise<string>;
 }
 
 export interface Pulled {
@@ -62,10 +71,11 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
   const key = keyOf(files);
   // The name comes last: it is what a model is called that is imported from there.
   const folder = request.to ?? join(request.downloads, ...located.place.map(folderName), key, folderName(name));
-  await request.check?.(
-    files.map(({ path }) => path),
-    (path) => textIn(files.find((file) => file.path === path)!, context),
-  );
+  await request.check?.({
+    name: basename(located.entry ?? folder),
+    paths: files.map(({ path }) => path),
+    read: (path) => textIn(files.find((file) => file.path === path)!, context),
+  });
   context.say(`Pulling ${origin}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${sizeOf(bytes)}`);
   for (const note of notes) context.say(`  ${note}`);
   const known = files.filter(isKnown).length;

@@ -1,4 +1,5 @@
 /** What is refused before any of it is fetched, and what is not: once it is here, more can be known. */
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { refuseBeforePull } from './before-pull.js';
 
@@ -10,8 +11,15 @@ interface Case {
   readonly config?: string;
 }
 
+const to = fileURLToPath(new URL('../../../../models', import.meta.url));
 const check = ({ paths, onnx = [], dtypes = [], config = '{}' }: Case) =>
-  refuseBeforePull({ paths, onnx, dtypes, read: async () => config });
+  refuseBeforePull({
+    paths,
+    onnx,
+    name: 'M.gguf',
+    request: { version: 1, to, force: false, dtypes },
+    read: async () => config,
+  });
 
 const BERT = '{"architectures":["BertModel"]}';
 const LLAMA = '{"architectures":["LlamaForCausalLM"]}';
@@ -69,4 +77,16 @@ test.each<[string, Case]>([
   ['tensors beside a vocabulary', { paths: ['shoal.json', 'vocab.txt', 'model.onnx'] }],
 ])('%s may be fetched', async (_, files) => {
   await check(files);
+});
+
+test('a place that is taken, unless it may be replaced, and a name that is none', async () => {
+  const of = (name: string, own: string, force = false) =>
+    refuseBeforePull({
+      ...{ paths: ['m.gguf'], onnx: [], name: own, read: async () => '' },
+      request: { ...(name !== '' && { name }), version: 1, to, force, dtypes: [] },
+    });
+  await expect(of('', 'WordNet-Topic.gguf')).rejects.toThrow(/wordnet-topic\/1 is there: --version 2 adds/);
+  await expect(of('wordnet-topic', 'x')).rejects.toThrow(/is there/);
+  await expect(of('../x', 'x')).rejects.toThrow(/"..\/x" is not a model name/);
+  await of('', 'WordNet-Topic.gguf', true);
 });

@@ -1,12 +1,16 @@
-/** What can be known of a model to import before it is fetched: by the names of its files, and its config.json. */
+/** What can be known of an import before the model is fetched: its place, the names of its files, and its config.json. */
+import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { z } from 'zod';
 import { architectureOf } from '../architectures/table.js';
 import { hasCheckpoint } from '../checkpoint.js';
 import { findExports, usable } from '../exports/names.js';
 import { splitGguf } from '../gguf/split.js';
+import type { ImportRequest } from '../import-folder.js';
 import { precisionOf } from '../precision/dtype.js';
+import { modelName } from './model-name.js';
 import { GGUF } from './open-weights.js';
+import { refuseTaken } from './place.js';
 import { chooseExports } from './plan.js';
 import { refuseVocabularyAlone, refuseWithoutTokenizer } from './refusals.js';
 
@@ -15,7 +19,9 @@ export interface Fetchable {
   readonly paths: readonly string[];
   /** Those that it could be made of, also where they would not be fetched; empty where a file was named. */
   readonly onnx: readonly string[];
-  readonly dtypes: readonly string[];
+  /** What the folder or file will be called. */
+  readonly name: string;
+  readonly request: Pick<ImportRequest, 'name' | 'version' | 'to' | 'force' | 'dtypes'>;
   /** The text of a small one of `paths`. */
   readonly read: (path: string) => Promise<string>;
 }
@@ -28,7 +34,9 @@ const GENERATES = /(ForCausalLM|LMHeadModel|ForConditionalGeneration)$/;
  *
  * @throws ShoalError `model_invalid`, `invalid_request` for a dtype; whatever `read` throws
  */
-export async function refuseBeforePull({ paths, onnx, dtypes, read }: Fetchable): Promise<void> {
+export async function refuseBeforePull({ paths, onnx, name, request, read }: Fetchable): Promise<void> {
+  const { dtypes, to, version, force } = request;
+  await refuseTaken(join(to, modelName(request.name, name), String(version)), force);
   for (const dtype of dtypes) refuseUnknown(dtype);
   const gguf = paths.find((path) => GGUF.test(path));
   if (gguf !== undefined) {
