@@ -3,9 +3,9 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
-import { exportsFor, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
+import { exportsFor, type ImportRequest, importFolder, refuseBeforePull, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
-import { type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
+import { type FoundSource, type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
 import type { SourceSettings } from './config.js';
 import { ProgressDisplay, terminal } from './progress.js';
@@ -78,16 +78,23 @@ function refuseBounds({ sha256, maxBytes, source }: ImportCommand): void {
 }
 
 async function pullFor(
-  { source, sha256, maxBytes, dtypes }: ImportCommand,
+  request: ImportCommand,
   settings: SourceSettings,
   display: ProgressDisplay,
   { pulledDir }: ImportPlace,
   signal: AbortSignal,
   onStart: (goesOn: GoesOn) => void,
 ): Promise<Pulled> {
-  const pickOnnx = dtypes.length === 0 ? undefined : (paths: readonly string[]) => exportsFor(paths, dtypes);
+  const { source, sha256, maxBytes, dtypes } = request;
+  let onnx: readonly string[] = [];
+  const pick = (paths: readonly string[]) => {
+    onnx = paths;
+    return exportsFor(paths, dtypes);
+  };
+  const pickOnnx = dtypes.length === 0 ? undefined : pick;
+  const check = (found: FoundSource) => refuseBeforePull({ ...found, onnx, request });
   return await pullShown(
-    { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx },
+    { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx, check },
     settings,
     display,
     signal,

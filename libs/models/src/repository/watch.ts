@@ -27,6 +27,7 @@ const STEADY_LOOKS = 2;
 const QUIET_MS = 3000;
 /** Looks after which a file that is under way and does not grow is worth a word: half a minute. */
 const STALLED_LOOKS = 60;
+const STALLED_MS = 30_000;
 /** As many as `QUIET_MS` takes: what was changed just before the start may still be on its way. */
 const START_LOOKS = 8;
 
@@ -265,7 +266,9 @@ async function hasCome(folder: string, seen: Seen<unknown>, still: Still): Promi
 
 /** What is said of a folder that is not served, or not as it is now, because of a file that nobody seems to copy any more. */
 function stalled({ print, looks, missing }: Seen<unknown>): string | null {
-  if (looks < STALLED_LOOKS) return null;
+  // Who starts has not looked for so long, and may end for want of a model.
+  const isOld = print !== undefined && Date.now() - print.changedAt >= STALLED_MS;
+  if (looks < STALLED_LOOKS && !isOld) return null;
   if (print?.copying !== undefined) {
     const name = JSON.stringify(print.copying);
     return `is not read as long as ${name} is there, which looks like a file that is being copied: remove it if it is none`;
