@@ -71,7 +71,9 @@ async function readFolder({ SHOAL_MODELS_DIR }: Config): Promise<Repository> {
 
 /** What lies in the folder of models and is none that can be served. */
 function problemsOf({ SHOAL_MODELS_DIR }: Config, problems: Repository['problems']): string[] {
-  return problems.map(({ folder, message }) => `${join(SHOAL_MODELS_DIR, folder)} is not served: ${message}`);
+  return problems.map(({ folder, message }) => {
+    return `${join(SHOAL_MODELS_DIR, folder)}${folder === 'models.json' ? '' : ' is not served'}: ${message}`;
+  });
 }
 
 /** The card of a model. */
