@@ -98,7 +98,9 @@ test('each command has help of its own, with an example', async () => {
       const { asked, text, code } = await read(...args);
       expect(asked).toEqual([]);
       expect(code).toBe(0);
-      expect(text).toMatch(new RegExp(`^Usage: shoal ${command} [\\s\\S]*Examples?:\n +(PORT=9000 )?npx shoal ${command}`));
+      expect(text).toMatch(
+        new RegExp(`^Usage: shoal ${command} [\\s\\S]*Examples?:\n +(PORT=9000 )?npx shoal ${command}`),
+      );
     }
   }
   expect((await read('help', 'fetch-model')).text).toContain('(default: 16Gi)');
