@@ -84,7 +84,12 @@ async function showModel(config: Config, name: string, say: Say): Promise<void> 
     if (field === 'stands_for') return [['stands for', standInsOf(card.stands_for ?? []).replace(/^stands for /, '')]];
     if (value === null || field === 'object' || field === 'owned_by' || field === 'created') return [];
     if (field === 'served')
-      return card.served.map(({ id, state, workers }) => ['', id, wordsOf(state), workersOf(workers)]);
+      return card.served.map(({ id, state, workers }, n) => [
+        n === 0 ? 'versions' : '',
+        id,
+        wordsOf(state),
+        workersOf(workers),
+      ]);
     return [[field, typeof value === 'object' ? JSON.stringify(value) : String(value)]];
   });
   for (const line of [...table(rows), ...reasonsOf(card.served)]) say(line);
