@@ -24,6 +24,7 @@ describe('what cannot be imported is refused in words', () => {
     ['a Keras file', { 'model.keras': '' }, 'model.keras is a Keras file'],
     ['a SavedModel', { 'saved_model.pb': '' }, 'tf2onnx'],
     ['nothing', { 'README.md': '' }, 'has neither model.safetensors'],
+    ['a model that has versions', { '1/onnx/model.onnx': '', '2/notes': '' }, 'has a folder with one: give that, '],
     ['several nameless graphs', { 'a.onnx': '', 'b.onnx': '' }, 'several ONNX files (a.onnx, b.onnx)'],
     [
       'half a decoder',

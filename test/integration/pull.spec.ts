@@ -154,7 +154,7 @@ test('import of a model of the hub pulls it, makes the model, notes where it cam
   const outcome = await shoal('import', 'hf:org/Tiny-Llama', '--to', models).ended;
   expect(outcome).toMatchObject({ code: 0, err: '' });
   expect(outcome.out).toMatch(
-    /^Pulling hf:org\/Tiny-Llama@.*\nFound LlamaForCausalLM[\s\S]*\nDone: .*models\/tiny-llama\/1\n$/,
+    /^Pulling hf:org\/Tiny-Llama@.*\nFound LlamaForCausalLM[\s\S]*\nDone: (.*models\/tiny-llama\/1)\nTry it: npx shoal run "\1"\n$/,
   );
   const source: unknown = JSON.parse(readFileSync(join(models, 'tiny-llama/1/source.json'), 'utf8'));
   expect(source).toMatchObject({ folder: 'Tiny-Llama', origin: `hf:org/Tiny-Llama@${hub.commitOf('org/Tiny-Llama')}` });

@@ -4,6 +4,7 @@ import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { describeIssue, ShoalError } from '@shoal/contracts';
 import { refuseLfsPointer } from '@shoal/onnx';
 import type { z } from 'zod';
+import { placeOfFault } from './json-fault.js';
 
 /** Tokenizers of 250,000 words take about 20 MB. */
 const MAX_JSON_BYTES = 128 * 1024 * 1024;
@@ -57,7 +58,7 @@ export async function readJson<T extends z.ZodType>(
     value = JSON.parse(text);
   } catch (cause) {
     refuseLfsPointer(join(folder, path), path);
-    throw invalid(`${path} is not valid JSON`, cause);
+    throw invalid(`${path} is not valid JSON: see ${placeOfFault(text)}`, cause);
   }
   const result = schema.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;

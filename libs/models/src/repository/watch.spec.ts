@@ -160,7 +160,16 @@ test('aliases that can be read no more stay as they were, and that is told', asy
   writeFileSync(file, '{"aliases": ');
   for (let n = 0; n < 2; n++) await look(watch);
   expect([...watch.current.aliases.keys()]).toEqual(['prod']);
-  expect(problems).toEqual([{ folder: 'models.json', message: 'models.json is not valid JSON' }]);
+  expect(problems).toEqual(
+    [
+      'aliases.prod: stands for a@1, which is no model here',
+      'models.json is not valid JSON: see line 1, column 13',
+    ].map((message) => ({ folder: 'models.json', message })),
+  );
+  expect(watch.current.problems).toHaveLength(2);
+  cpSync(MODEL, join(root, 'a/1'), { recursive: true });
+  for (let n = 0; n < 2; n++) await look(watch);
+  expect(watch.current.problems).toEqual(problems.slice(1));
   rmSync(file);
   for (let n = 0; n < 2; n++) await look(watch);
   expect([...watch.current.aliases.keys()]).toEqual([]);

@@ -12,7 +12,7 @@ import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
 import { type Arrival, arrivalOf } from './arrival.js';
 import { invalid } from './files.js';
 import { type FolderPrint, printOf } from './folder-print.js';
-import { ALIASES_FILE, findRoot, type Repository, readVersion } from './repository.js';
+import { ALIASES_FILE, aliasProblems, findRoot, type Repository, readVersion } from './repository.js';
 import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } from './version-folders.js';
 
 /** Between two looks, and at least so many times what a look takes. */
@@ -107,6 +107,7 @@ class Watch implements RepositoryWatch {
   readonly #options: WatchOptions;
   readonly #now: () => number;
   readonly #folders = new Map<string, Seen<readonly Model[]> & { readonly folder: VersionFolder }>();
+  #odd: readonly ModelProblem[] = [];
   readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
   readonly #stop = new AbortController();
   #current: Repository = { models: [], aliases: NO_ALIASES, problems: [] };
@@ -205,7 +206,8 @@ class Watch implements RepositoryWatch {
       await read(this.#aliases, () => readAliases(root.path), this.#aliases.value, NO_ALIASES);
       changed = true;
     }
-    const problems = [...found, ...this.#problems()];
+    if (changed) this.#odd = aliasProblems(this.#aliases.value, this.#models());
+    const problems = [...found, ...this.#problems(), ...this.#odd];
     const news = problems.filter((problem) => !this.#current.problems.some((known) => isSame(known, problem)));
     for (const problem of news) this.#options.onProblem(problem);
     if (changed || news.length > 0 || problems.length < this.#current.problems.length) {
@@ -214,10 +216,14 @@ class Watch implements RepositoryWatch {
   }
 
   #snapshot(problems: readonly ModelProblem[]): Repository {
+    return { models: this.#models(), aliases: this.#aliases.value, problems };
+  }
+
+  #models(): readonly Model[] {
     const byName = [...this.#folders.values()].sort(
       ({ folder: a }, { folder: b }) => compare(a.name, b.name) || Number(b.version) - Number(a.version),
     );
-    return { models: byName.flatMap(({ value }) => value), aliases: this.#aliases.value, problems };
+    return byName.flatMap(({ value }) => value);
   }
 
   #problems(): ModelProblem[] {
