@@ -4,6 +4,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { parseJsonFile } from '@shoal/contracts';
 import { z } from 'zod';
 import { unavailable } from '../faults.js';
 import { lockFolder } from './lock.js';
@@ -58,9 +59,8 @@ async function isThere(target: string, key: string): Promise<boolean> {
 const Kept = z.object({ key: z.string() });
 
 async function keyOf(folder: string): Promise<string | undefined> {
-  const text = await readFile(join(folder, RECORD), 'utf8').catch(() => '{}');
   try {
-    return Kept.safeParse(JSON.parse(text)).data?.key;
+    return Kept.safeParse(parseJsonFile(await readFile(join(folder, RECORD)))).data?.key;
   } catch {
     return undefined;
   }
