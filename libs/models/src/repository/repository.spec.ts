@@ -92,6 +92,14 @@ test('variants are named by the suffixes of transformers.js, Optimum and sentenc
   expect(models[3]!.queue).toBe('m.1.int8.0');
 });
 
+test('variants may be called as what every object has, or by a number, and the default one stays the first', async () => {
+  const file = PLAIN['model.onnx'];
+  const named = ['model.onnx', 'model_8.onnx', 'model_constructor.onnx', 'model_tostring.onnx'];
+  folders.write('m', Object.fromEntries(named.map((name) => [name, file])));
+  const { models } = await openRepository(folders.root);
+  expect(models.map(({ variant }) => variant)).toEqual(['fp32', '8', 'constructor', 'tostring']);
+});
+
 test('shoal.json names variants and the default one', async () => {
   const variants = { small: 'a.onnx', large: 'weights/b.onnx' };
   const model = PLAIN['model.onnx'];
