@@ -130,6 +130,7 @@ describe('npm start', () => {
     expect(printed).toMatch(/\nNot served, until it is mended:\n\n {2}empty\/1: .*ONNX/);
     expect(printed).toContain(`There is no model in ${folder} to serve yet.`);
     expect(printed).toContain('npx shoal import hf:');
+    expect(printed).toMatch(new RegExp(`^ +PORT=${port} .*SHOAL_MODELS_DIR=${folder} .*npx shoal models ls$`, 'm'));
     cpSync(join(ROOT, 'models/wordnet-topic'), join(folder, 'topic'), { recursive: true });
     const submit = () =>
       fetch(`http://127.0.0.1:${port}/v1/jobs?wait=60`, {

@@ -1,5 +1,5 @@
 /** `importFolder` with ONNX files of other tools: served as they are. */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRepository } from '@shoal/models';
 import { dataOf, float, GraphBuilder, loadModel, type Model, narrowModel, saveModel } from '@shoal/onnx';
@@ -63,8 +63,10 @@ describe('ONNX files of other tools', () => {
   test('a ZipMap is refused with how to leave it out', async () => {
     const folder = bench.folder();
     cpSync(join(FIXTURES, 'exports/sklearn-zipmap.onnx'), join(folder, 'model.onnx'));
-    expect(await bench.refusal(folder)).toContain('output_probability is of type sequence');
-    expect(await bench.refusal(folder)).toContain('options={"zipmap": False}');
+    const refusal = await bench.refusal(folder);
+    expect(refusal).toContain('output_probability is of type sequence');
+    expect(refusal).toContain('options={"zipmap": False}');
+    expect(bench.said.filter((line) => line.includes('onnx/'))).toEqual([]);
   });
 
   test.each([
@@ -145,6 +147,44 @@ describe('ONNX files of other tools', () => {
     const [model] = (await openRepository(bench.models)).models;
     const answer = await bench.answer(model!, { constructor: [[1, 2, 3, 4]] });
     expect(Object.entries(answer as object)).toMatchObject([['toString', { data: [[3, 6, 9, 12]] }]]);
+  });
+});
+
+describe('one ONNX file', () => {
+  test('is what its folder would be with it alone: among others and a checkpoint, with its data beside it', async () => {
+    const folder = bench.checkpoint('bert');
+    saveModel(scaled(32), join(folder, 'Wanted.onnx'), { externalData: true });
+    saveModel(fourBits(), join(folder, 'other.onnx'));
+    for (const name of ['tokenizer.json', 'tokenizer_config.json', 'config.json']) rmSync(join(folder, name));
+    writeFileSync(join(folder, 'LICENSE'), 'Take it.');
+    const target = await bench.take(join(folder, 'Wanted.onnx'));
+    expect(target).toBe(join(bench.models, 'wanted/1'));
+    const [model] = (await openRepository(bench.models)).models;
+    const row = Array.from({ length: 32 }, (_, n) => n);
+    expect(await bench.answer(model!, { x: [row] })).toMatchObject({ y: { data: [row.map((x) => 3 * x)] } });
+    expect(readdirSync(target).sort()).toEqual(['LICENSE', 'onnx', 'shoal.json', 'source.json']);
+    const { sha256 } = JSON.parse(readFileSync(join(target, 'source.json'), 'utf8')) as { sha256: object };
+    expect(Object.keys(sha256)).toEqual(['LICENSE', 'Wanted.onnx', 'Wanted.onnx.data']);
+  });
+
+  test('in onnx/ goes with what lies beside that, and is called as its folder', async () => {
+    const folder = bench.folder({ 'config.json': '{"architectures":["X"]}' });
+    mkdirSync(join(folder, 'onnx'));
+    saveModel(scaled(), join(folder, 'onnx/model.onnx'));
+    saveModel(scaled(), join(folder, 'onnx/model_q4.onnx'));
+    const target = await bench.take(join(folder, 'onnx/model_q4.onnx'));
+    expect(target).toBe(join(bench.models, 'some-model/1'));
+    expect(readdirSync(join(target, 'onnx'))).toEqual(['model_int4.onnx']);
+    expect(existsSync(join(target, 'config.json'))).toBe(true);
+  });
+
+  test('of several is what a folder asks for; a link is none', async () => {
+    const folder = bench.folder();
+    for (const name of ['a.onnx', 'b.onnx']) saveModel(scaled(), join(folder, name));
+    expect(await bench.refusal(folder)).toContain('(a.onnx, b.onnx): give the one to import, some-model/a.onnx');
+    symlinkSync('a.onnx', join(folder, 'c.onnx'));
+    expect(await bench.refusal(join(folder, 'c.onnx'))).toContain('c.onnx is a symbolic link');
+    await bench.take(join(folder, 'a.onnx'));
   });
 });
 

@@ -79,6 +79,16 @@ describe('a checkpoint', () => {
     expect(readdirSync(join(bench.models, 'bert'))).toEqual(['1', '2']);
   });
 
+  test('is imported by one of two at once; the other is told what it would have been told later', async () => {
+    const folder = bench.checkpoint('bert');
+    const ends = await Promise.allSettled([bench.take(folder), bench.take(folder)]);
+    const refused = ends.flatMap((end) => (end.status === 'rejected' ? [(end.reason as Error).message] : []));
+    const target = join(bench.models, 'bert', '1');
+    expect(refused).toEqual([`${target} is there: --version 2 adds a version beside it, --force replaces it`]);
+    await Promise.all([bench.take(folder, { force: true }), bench.take(folder, { force: true })]);
+    expect(readdirSync(bench.models)).toEqual(['bert']);
+  });
+
   test('that is stopped leaves nothing, not even a folder', async () => {
     const stop = new AbortController();
     const importing = bench.take(bench.checkpoint('bert'), {}, stop.signal);

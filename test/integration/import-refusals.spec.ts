@@ -1,9 +1,10 @@
 /** What `importFolder` refuses, in words that say what to do instead; nothing is left of it. */
 import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadModel, saveModel } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ImportBench } from '../support/importing.js';
+import { FIXTURES, ImportBench } from '../support/importing.js';
 
 let runtime: Runtime;
 let bench: ImportBench;
@@ -34,6 +35,27 @@ describe('what cannot be imported is refused in words', () => {
     expect(await bench.refusal(bench.folder(files))).toContain(message);
   });
 
+  test.each([
+    ...['model.safetensors', 'model.safetensors.index.json', 'model.gguf', 'model.onnx', 'config.json'],
+    ...['tokenizer.json', 'tokenizer_config.json'],
+  ])('%s as a clone without git-lfs has it', async (name) => {
+    const folder = /gguf|onnx/.test(name) ? bench.folder() : bench.checkpoint('bert');
+    if (name === 'model.safetensors.index.json') rmSync(join(folder, 'model.safetensors'));
+    writeFileSync(join(folder, name), POINTER);
+    expect(await bench.refusal(folder)).toMatch(
+      `${name} is a Git LFS pointer, not the file: fetch it with "git lfs pull"`,
+    );
+  });
+
+  test('external data as a clone without git-lfs has it', async () => {
+    const folder = bench.folder();
+    cpSync(join(FIXTURES, 'exports/optimum-llama'), folder, { recursive: true });
+    const graph = loadModel(join(folder, 'model.onnx'));
+    saveModel(graph, join(folder, 'model.onnx'), { externalData: true });
+    writeFileSync(join(folder, 'model.onnx.data'), POINTER);
+    expect(await bench.refusal(folder)).toContain('model.onnx.data is a Git LFS pointer');
+  });
+
   test('a checkpoint without config.json, or of an architecture that is not known', async () => {
     const folder = bench.checkpoint('bert');
     writeFileSync(join(folder, 'config.json'), '{"architectures":["T5ForConditionalGeneration"]}');
@@ -49,6 +71,17 @@ describe('what cannot be imported is refused in words', () => {
     expect(await bench.refusal(folder)).toMatch(
       /tokenizer.json is missing; vocab.txt alone is not enough.*save_pretrained/,
     );
+  });
+
+  test.each([
+    ['cut off', (json: string) => json.slice(0, -100), 'tokenizer.json is not valid JSON'],
+    ['of no tokenizer', () => '{"added_tokens": []}', 'tokenizer.json is not a tokenizer'],
+  ])('a tokenizer.json that is %s, before the graph is written', async (_, spoil, message) => {
+    const folder = bench.checkpoint('llama');
+    const path = join(folder, 'tokenizer.json');
+    writeFileSync(path, spoil(readFileSync(path, 'utf8')));
+    expect(await bench.refusal(folder)).toContain(message);
+    expect(bench.said.filter((line) => line.includes('onnx/'))).toEqual([]);
   });
 
   test('a checkpoint with tensors that would be lost', async () => {
@@ -96,6 +129,8 @@ describe('what cannot be imported is refused in words', () => {
     expect(bench.said).toEqual([]);
   });
 });
+
+const POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12345\n`;
 
 function readConfig(folder: string): object {
   return JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as object;

@@ -73,6 +73,11 @@ test('a canary that does not load takes no share, is told of, and takes it once 
   rig.addGraph('2', strangeGraph());
   share(rig, { 1: 50, 2: 50 });
   await expect.poll(() => rig.shoal('show', `${rig.name}`), POLL).toMatch(/@2:fp32 +failed +0 workers/);
+  const refused = await rig.submit(`${rig.name}@2`, INPUT);
+  expect([refused.status, await refused.json()]).toEqual([
+    503,
+    expect.objectContaining({ code: 'model_failed', detail: expect.stringContaining('Nonesuch') }),
+  ]);
   const jobs = trickle(rig);
   expect(await jobs.next(20)).toEqual(new Set(['1']));
   rmSync(join(rig.folder, rig.name, '2'), { recursive: true });

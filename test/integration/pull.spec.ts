@@ -102,6 +102,24 @@ describe('a pull that ends halfway', () => {
   });
 });
 
+test('a pull from a server that tells no versions says that it will begin anew, and does', async () => {
+  hub.intercept = (request, response) => {
+    if (request.url !== '/large.gguf') return false;
+    if (request.headers.range !== undefined) serveBytes(request, response, { bytes: WEIGHTS });
+    else response.writeHead(200, { 'content-length': WEIGHTS.length }).write(WEIGHTS.subarray(0, WEIGHTS.length / 2));
+    return true;
+  };
+  const first = shoal('pull', `${hub.url}/large.gguf`);
+  const parts = () =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.part'));
+  await expect.poll(parts).toHaveLength(1);
+  first.child.kill('SIGINT');
+  expect((await first.ended).err).toBe(
+    'shoal: stopped; the same command begins anew: the source tells nothing by which it could go on with what has come.\n',
+  );
+  expect(parts()).toEqual([]);
+});
+
 test('of two at once one goes on and the other is told', async () => {
   const halfway = stall();
   const first = shoal(...pullArgs());
@@ -148,4 +166,20 @@ test('import of a model that was pulled before leaves that', async () => {
   expect(outcome.code).toBe(0);
   expect(outcome.out).toMatch(/\nWhat was pulled before stays in .*\/Tiny-Llama\n$/);
   expect(rangesOf()).toEqual([]);
+});
+
+test('an ONNX file is imported by its URL, and as the pull of it says', async () => {
+  const bytes = readFileSync(join(ROOT, 'test/fixtures/exports/keras-conv.onnx'));
+  hub.intercept = (request, response) => {
+    if (request.url !== '/keras-conv.onnx') return false;
+    serveBytes(request, response, { bytes, etag: '"one"' });
+    return true;
+  };
+  const [url, models] = [`${hub.url}/keras-conv.onnx`, join(folder, 'models')];
+  const imported = await shoal('import', url, '--name', 'webk', '--to', models).ended;
+  expect(imported).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/\nDone: .*models\/webk\/1\n$/) });
+  const { out } = await shoal('pull', url).ended;
+  const [, said = ''] = /\nA model of it: npx shoal import (".*")\n$/.exec(out) ?? [];
+  const again = await shoal('import', JSON.parse(said) as string, '--to', models).ended;
+  expect(again).toMatchObject({ code: 0, err: '', out: expect.stringMatching(/\nDone: .*models\/keras-conv\/1\n$/) });
 });

@@ -1,4 +1,5 @@
 /** Queues whose models have gone. */
+import { ShoalError } from '@shoal/contracts';
 import { expect, inject, test } from 'vitest';
 import { openBench } from '../support/queue-harness.js';
 
@@ -11,8 +12,8 @@ test('unfinished jobs of a queue that nobody serves end as failed, and what had 
   const jobs = await Promise.all(Array.from({ length: 250 }, () => bench.submit(1, { tenant: 'acme' })));
   const other = await bench.submit([1, 2, 3], { tenant: 'other' });
   const waiting = bench.store.wait('other', other, 60_000);
-  await bench.store.abandon(bench.queue);
-  expect(await waiting).toMatchObject({ state: 'failed', error: { code: 'model_not_found' } });
+  await bench.store.abandon(bench.queue, new ShoalError('model_not_found', 'gone'));
+  expect(await waiting).toMatchObject({ state: 'failed', error: { code: 'model_not_found', detail: 'gone' } });
   for (const id of jobs) expect((await bench.store.get('acme', id)).state).toBe('failed');
   expect((await bench.store.get('acme', done)).state).toBe('cancelled');
   expect((await bench.store.demand(bench.queue)).unfinishedJobs).toBe(0);

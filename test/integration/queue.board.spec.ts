@@ -4,7 +4,12 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startOwnRedis } from '../support/own-redis.js';
 
 const API: ProcessModels = { role: 'api', queues: ['a.1.fp32.0'] };
-const WORKER: ProcessModels = { role: 'worker', queues: ['a.1.fp32.0'], failed: ['a.2.fp32.0'] };
+const WORKER: ProcessModels = {
+  role: 'worker',
+  queues: ['a.1.fp32.0'],
+  failed: [{ queue: 'a.2.fp32.0', reason: 'no memory', lasting: false }],
+  models: ['a'],
+};
 
 async function open(count: number): Promise<ModelBoard[]> {
   const redisUrl = await startOwnRedis();

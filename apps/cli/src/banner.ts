@@ -8,6 +8,7 @@ const BUNDLED_MODEL = 'wordnet-topic';
 
 export async function banner(config: Config): Promise<string> {
   const address = addressOf(config);
+  const place = placeOf(config);
   const [call, skipped] = await Promise.all([firstCall(config, address), skippedFolders(config)]);
   return `
 Shoal is ready on ${address}
@@ -17,10 +18,28 @@ ${call === undefined ? `There is no model in ${config.SHOAL_MODELS_DIR} to serve
 
 ${call === undefined ? 'A' : 'Another'} model, while everything runs (npx shoal help import tells what it takes):
 
-  npx shoal import hf:<org>/<name>
+  ${place}npx shoal import hf:<org>/<name>
+
+Which models are loaded, and more that is done while everything runs (npx shoal help models):
+
+  ${place}npx shoal models ls
 
 Ctrl-C stops everything.
 `;
+}
+
+/** What tells other commands where this API and its models are, where that is not the default. */
+function placeOf({ environment }: Config): string {
+  const set = (['PORT', 'SHOAL_HOST', 'SHOAL_MODELS_DIR', 'SHOAL_DATA_DIR'] as const).flatMap((name) => {
+    const value = environment[name];
+    return value === undefined || value === '' ? [] : [`${name}=${quoted(value)} `];
+  });
+  return set.join('');
+}
+
+/** As a shell takes it. */
+function quoted(value: string): string {
+  return /^[\w./:@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
 }
 
 /** The example of a model's own card: the bundled one's, else the first one's; undefined where there is none. */

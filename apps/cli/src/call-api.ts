@@ -3,9 +3,11 @@ import { UserError } from '@shoal/tools/user-error';
 import type { Config } from './config.js';
 import { addressOf } from './processes.js';
 
+const ELSEWHERE = 'put PORT=<port> before the command, and SHOAL_HOST=<address>';
+
 type Settings = Pick<Config, 'SHOAL_HOST' | 'PORT' | 'SHOAL_API_KEYS' | 'SHOAL_ADMINS'>;
 
-/** Thrown where nobody listens. */
+/** Thrown where nobody listens, or something else does. */
 export class ApiAway extends UserError {}
 
 /** What it answers. @throws UserError with what it says is wrong, ApiAway where it does not run */
@@ -16,11 +18,20 @@ export async function callApi(config: Settings, method: 'GET' | 'POST', path: st
     method,
     headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
   }).catch(() => {
-    throw new ApiAway(`the API does not answer on ${address}; "shoal start" starts it, PORT and SHOAL_HOST say where.`);
+    throw new ApiAway(`no API answers on ${address}: "npm start" starts it; where it is elsewhere, ${ELSEWHERE}.`);
   });
-  const body = (await response.json().catch(() => ({}))) as { readonly error?: { readonly message?: string } };
-  if (response.ok) return body;
-  throw new UserError(body.error?.message ?? `${path} was answered with status ${response.status}.`);
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok && isObject(body)) return body;
+  const { error } = isObject(body) ? (body as { readonly error?: unknown }) : {};
+  if (!isObject(error) || !('message' in error)) {
+    throw new ApiAway(`what answers on ${address} is no API of Shoal (status ${response.status}): ${ELSEWHERE}.`);
+  }
+  // Its words are for callers over HTTP.
+  throw new UserError(String(error.message).replace('GET /v1/models lists', '"npx shoal models ls" lists'));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Of entries `tenant:key` or `tenant:key:weight` that of a tenant who may administer, else the first; undefined: none are needed. */

@@ -42,8 +42,8 @@ export const EXAMPLES = {
 
   HF_TOKEN is the token for gated and private models, HF_ENDPOINT another hub than huggingface.co. A bucket is read with
   the credentials that the tools of AWS find; AWS_ENDPOINT_URL_S3 is the URL of another S3. SHOAL_SOURCE_ALLOW are private
-  networks that a redirect may lead to. Ctrl-C keeps what has come, and the same command goes on with it. Pickles and code
-  are left where they are.`,
+  networks that a redirect may lead to. Ctrl-C keeps what has come, and the same command goes on with it, where the source
+  tells versions of a file apart: it says so. Pickles and code are left where they are.`,
   import: `Examples:
   shoal import hf:sentence-transformers/all-MiniLM-L6-v2  pulled first; "shoal help pull" tells what it takes
   shoal import ~/models/all-MiniLM-L6-v2
@@ -65,7 +65,8 @@ export const EXAMPLES = {
   shoal models rm wordnet-topic@1
 
   They ask the API on this machine (PORT, SHOAL_HOST), but for rm, which deletes in SHOAL_MODELS_DIR. A folder that is put
-  there is served within seconds.`,
+  there is served within seconds: models/<name>/<version>/ with onnx/model.onnx or model.onnx, and for texts the tokenizer's
+  files; versions are whole numbers. "shoal import" makes one of a checkpoint or a GGUF file, wherever that lies.`,
   fetchModel: `Example:
   shoal fetch-model --url https://example.com/bge-small-1.tar.gz --sha256 <hash> --to models/bge-small/1
 

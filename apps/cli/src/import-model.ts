@@ -5,11 +5,11 @@ import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { exportsFor, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
 import { openRuntime } from '@shoal/onnxruntime';
-import { type Pulled, parseSource } from '@shoal/sources';
+import { type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
 import type { SourceSettings } from './config.js';
 import { ProgressDisplay, terminal } from './progress.js';
-import { pullShown } from './pull-model.js';
+import { LEFT, pullShown } from './pull-model.js';
 import { Interrupted, untilSignal } from './signals.js';
 
 export interface ImportCommand extends Omit<ImportRequest, 'folder' | 'origin'> {
@@ -40,13 +40,16 @@ export async function importModel(command: ImportCommand, settings: SourceSettin
         const source = parseSource(command.source, settings.hub.endpoint);
         if (source.kind === 'folder') {
           refuseBounds(command);
+          await refuseMissing(source);
           await importFrom({ ...command, folder: source.path }, display, place, signal, (words) => {
             left = words;
           });
           return;
         }
-        left = 'what has come is kept, and the same command goes on with it';
-        const pulled = await pullFor(command, settings, display, place, signal);
+        left = LEFT.all;
+        const pulled = await pullFor(command, settings, display, place, signal, (goesOn) => {
+          left = LEFT[goesOn];
+        });
         left = `what was pulled is kept (${pulled.folder})`;
         await importFrom(
           { ...command, folder: pulled.path, origin: pulled.origin },
@@ -80,6 +83,7 @@ async function pullFor(
   display: ProgressDisplay,
   { pulledDir }: ImportPlace,
   signal: AbortSignal,
+  onStart: (goesOn: GoesOn) => void,
 ): Promise<Pulled> {
   const pickOnnx = dtypes.length === 0 ? undefined : (paths: readonly string[]) => exportsFor(paths, dtypes);
   return await pullShown(
@@ -87,6 +91,7 @@ async function pullFor(
     settings,
     display,
     signal,
+    onStart,
   );
 }
 

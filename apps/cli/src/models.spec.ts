@@ -18,10 +18,10 @@ async function open(files: readonly string[], port?: number) {
     writeFileSync(join(folder, file), '');
   }
   const config = loadConfig({ SHOAL_MODELS_DIR: folder, PORT: String(port ?? (await freePort())) });
+  const said: string[] = [];
   const run = async (request: ModelsRequest) => {
-    const lines: string[] = [];
-    await manageModels(request, config, (line) => void lines.push(line));
-    return lines;
+    await manageModels(request, config, (line) => void said.push(line));
+    return said;
   };
   const remove = (name: string, all = false) => run({ what: 'rm', name, all });
   const left = () =>
@@ -29,7 +29,7 @@ async function open(files: readonly string[], port?: number) {
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
       .sort();
-  return { folder, run, remove, left };
+  return { folder, run, said, remove, left };
 }
 
 describe('rm', () => {
@@ -41,6 +41,12 @@ describe('rm', () => {
     expect(left()).toEqual(['topic/draft/notes']);
     await remove('topic');
     expect(existsSync(join(folder, 'topic'))).toBe(false);
+  });
+
+  test('takes what one that was killed has left as well', async () => {
+    const { folder, remove } = await open(['.removed-1-old/model.onnx', 'topic/3/model.onnx', 'topic/4/model.onnx']);
+    await remove('topic@3');
+    expect(readdirSync(folder)).toEqual(['topic']);
   });
 
   test('of the last version leaves no empty folder', async () => {
@@ -68,33 +74,57 @@ describe('rm', () => {
 });
 
 test('ls tells of the folder where no API runs, and why what lies there cannot be served', async () => {
-  const { run } = await open(['broken/1/model.onnx']);
-  expect(await run({ what: 'ls' })).toEqual([expect.stringMatching(/^broken\/1 cannot be served: .*model\.onnx/)]);
+  const { folder, run, said } = await open(['broken/1/model.onnx']);
+  await expect(run({ what: 'ls' })).rejects.toThrow(
+    new RegExp(`^no API answers on http://127\\.0\\.0\\.1:\\d+: .* PORT=<port> .* This is what lies in ${folder}\\.$`),
+  );
+  expect(said).toEqual([expect.stringMatching(/\/broken\/1 is not served: .*model\.onnx/)]);
+});
+
+test.each(['<html>', '"yes"', '[]'])('what answers and is no API is told as such: %s', async (body) => {
+  const server = createServer((_, response) => response.writeHead(404).end(body)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { run } = await open([], (server.address() as AddressInfo).port);
+  await expect(run({ what: 'ls' })).rejects.toThrow(/^what answers on .* is no API of Shoal \(status 404\): put PORT/);
 });
 
 describe('with an API', () => {
   const served = [
-    { id: 'topic@2:fp32', state: 'failed', workers: 0 },
+    { id: 'topic@2:fp32', state: 'failed', workers: 0, reason: 'no memory' },
     { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
   ];
-  async function serve() {
+  const standIns = {
+    prod: [{ model: 'topic@1', weight: 1 }],
+    try: [2, 1].map((n) => ({ model: `topic@${n}`, weight: n })),
+  };
+  async function serve(files: readonly string[] = []) {
     const asked: string[] = [];
     const server = createServer(({ method, url = '' }, response) => {
       asked.push(`${method} ${url}`);
-      const data = ['topic', 'prod'].map((id) => ({ id }));
-      response.end(JSON.stringify(url === '/v1/models' ? { data } : { id: 'topic', task: 'rerank', served }));
+      const list = [{ id: 'topic' }, ...Object.entries(standIns).map(([id, all]) => ({ id, stands_for: all }))];
+      const name = url.split('/')[3];
+      const card = { ...list.find(({ id }) => id === name), task: 'rerank', served, example: { curl: `curl ${name}` } };
+      if (name === 'none') response.statusCode = 404;
+      const error = { message: 'No model of this name is served. GET /v1/models lists those that are.' };
+      response.end(JSON.stringify(url === '/v1/models' ? { data: list } : name === 'none' ? { error } : card));
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     onTestFinished(() => void server.close());
-    return { asked, ...(await open([], (server.address() as AddressInfo).port)) };
+    return { asked, ...(await open(files, (server.address() as AddressInfo).port)) };
   }
 
   test('ls lists every version with its state, and other names', async () => {
-    const { run } = await serve();
+    const { folder, run } = await serve(['tiny.gguf']);
     expect((await run({ what: 'ls' })).map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
       'topic@2:fp32 failed rerank',
       'topic@1:fp32 loaded 2 workers rerank',
-      'prod another name, of topic rerank',
+      'prod stands for topic@1',
+      'try stands for topic@2 (66.7 %), topic@1 (33.3 %)',
+      'topic@2:fp32 does not load: no memory',
+      expect.stringContaining(
+        `${folder}/tiny.gguf is not served: is a file of weights and no folder: "npx shoal import`,
+      ),
     ]);
   });
 
@@ -103,5 +133,29 @@ describe('with an API', () => {
     await run({ what: 'load', name: 'topic@2:fp32' });
     await run({ what: 'unload', name: 'topic' });
     expect(asked).toEqual(['POST /v1/models/topic%402%3Afp32/load', 'POST /v1/models/topic/unload']);
+  });
+
+  test('unload tells which versions it was for', async () => {
+    const { run, said } = await serve();
+    await run({ what: 'unload', name: 'topic' });
+    await run({ what: 'unload', name: 'topic@1' });
+    expect(said).toEqual([
+      'topic@2:fp32, topic@1:fp32 take no more jobs; workers end what they have taken, and unload them.',
+      '"npx shoal models load topic" takes that back.',
+      'topic@1:fp32 takes no more jobs; workers end what it has taken, and unload it.',
+      '"npx shoal models load topic@1" takes that back.',
+    ]);
+  });
+
+  test('show tells what a name of models.json stands for', async () => {
+    const { run } = await serve();
+    const said = (await run({ what: 'show', name: 'try' })).join('\n');
+    expect(said).toMatch(/^stands for +topic@2 \(66\.7 %\), topic@1 \(33\.3 %\)$/m);
+    expect(said).toMatch(/^curl try$/m);
+  });
+
+  test('what is not there is told with the command that lists what is', async () => {
+    const { run } = await serve();
+    await expect(run({ what: 'load', name: 'none' })).rejects.toThrow('"npx shoal models ls" lists those that are.');
   });
 });

@@ -1,7 +1,15 @@
 /** `shoal models`: which models there are and how they stand, loading and unloading them, and taking one away. */
 import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatSelector, type ListedModel, type ModelCard, ModelSelector, parseSelector } from '@shoal/contracts';
+import {
+  formatSelector,
+  type ListedModel,
+  type ModelCard,
+  ModelSelector,
+  parseSelector,
+  type StandIn,
+} from '@shoal/contracts';
+import type { Repository } from '@shoal/models';
 import { UserError } from '@shoal/tools/user-error';
 import { ApiAway, callApi } from './call-api.js';
 import type { Config } from './config.js';
@@ -28,42 +36,54 @@ export async function manageModels(request: ModelsRequest, config: Config, say: 
   }
 }
 
-/** Every version and variant, and where it is loaded; without an API those of the folder. */
+/** Every version and variant, and where it is loaded. Without an API those of the folder. @throws ApiAway behind them */
 async function listModels(config: Config, say: Say): Promise<void> {
   try {
     const { data } = (await callApi(config, 'GET', '/v1/models')) as { readonly data: readonly ListedModel[] };
     const cards = await Promise.all(data.map(({ id }) => readCard(config, id)));
-    const rows = data.flatMap(({ id }, n) => {
-      const { served, task } = cards[n]!;
-      // An alias is the name of what other rows tell.
-      if (parseSelector(served[0]?.id ?? '').name !== id) return [[id, `another name, of ${cards[n]!.id}`, '', task]];
-      return served.map(({ id: own, state, workers }) => [
-        own,
-        state,
-        state === 'loaded' ? workersOf(workers) : '',
-        task,
-      ]);
+    const served = new Map(
+      cards.flatMap(({ task, served }) => served.map((own) => [own.id, { ...own, task }] as const)),
+    );
+    const rows = [...served.values()].map(({ id, state, workers, task }) => {
+      return [id, state, state === 'loaded' ? workersOf(workers) : '', task];
     });
-    for (const line of table(rows)) say(line);
+    const aliases = data.flatMap(({ id, stands_for: all }) => (all === undefined ? [] : [[id, standInsOf(all)]]));
+    const { problems } = await readFolder(config).catch(() => ({ problems: [] }));
+    const reasons = reasonsOf([...served.values()]);
+    for (const line of [...table(rows), ...table(aliases), ...reasons, ...problemsOf(config, problems)]) say(line);
   } catch (error) {
     if (!(error instanceof ApiAway)) throw error;
-    // Loaded for this alone: everything else starts without reading models.
-    const { openRepository } = await import('@shoal/models');
-    const { models, problems } = await openRepository(config.SHOAL_MODELS_DIR);
-    for (const line of table(models.map((model) => [formatSelector(model), 'not running', '', model.task]))) say(line);
-    for (const { folder, message } of problems) say(`${folder} cannot be served: ${message}`);
+    const { models, aliases, problems } = await readFolder(config);
+    const rows = models.map((model) => [formatSelector(model), 'not known', '', model.task]);
+    const names = [...aliases].map(([name, shares]) => {
+      return [name, standInsOf(shares.map(({ target, weight }) => ({ model: target, weight })))];
+    });
+    for (const line of [...table(rows), ...table(names), ...problemsOf(config, problems)]) say(line);
+    throw new ApiAway(`${error.message} This is what lies in ${config.SHOAL_MODELS_DIR}.`);
   }
+}
+
+async function readFolder({ SHOAL_MODELS_DIR }: Config): Promise<Repository> {
+  // Loaded for this alone: everything else starts without reading models.
+  const { openRepository } = await import('@shoal/models');
+  return await openRepository(SHOAL_MODELS_DIR);
+}
+
+/** What lies in the folder of models and is none that can be served. */
+function problemsOf({ SHOAL_MODELS_DIR }: Config, problems: Repository['problems']): string[] {
+  return problems.map(({ folder, message }) => `${join(SHOAL_MODELS_DIR, folder)} is not served: ${message}`);
 }
 
 /** The card of a model. */
 async function showModel(config: Config, name: string, say: Say): Promise<void> {
   const { example, inputs, outputs, labels, ...card } = await readCard(config, name);
   const rows = Object.entries(card).flatMap(([field, value]): string[][] => {
+    if (field === 'stands_for') return [['stands for', standInsOf(card.stands_for ?? []).replace(/^stands for /, '')]];
     if (value === null || field === 'object' || field === 'owned_by' || field === 'created') return [];
     if (field === 'served') return card.served.map(({ id, state, workers }) => ['', id, state, workersOf(workers)]);
     return [[field, typeof value === 'object' ? JSON.stringify(value) : String(value)]];
   });
-  for (const line of table(rows)) say(line);
+  for (const line of [...table(rows), ...reasonsOf(card.served)]) say(line);
   if (labels !== undefined)
     say(`${labels.length} labels: ${labels.slice(0, 10).join(', ')}${labels.length > 10 ? ', ...' : ''}`);
   for (const { name: tensor, type, shape } of inputs ?? []) say(`takes ${tensor}: ${type} [${shape.join(', ')}]`);
@@ -73,12 +93,18 @@ async function showModel(config: Config, name: string, say: Say): Promise<void> 
 
 /** Leaves the wish for all workers. */
 async function wishModel(config: Config, name: string, wish: 'load' | 'unload', say: Say): Promise<void> {
-  await callApi(config, 'POST', `/v1/models/${encodeURIComponent(name)}/${wish}`);
-  say(
-    wish === 'load'
-      ? `${name} takes jobs; workers load it within seconds.`
-      : `${name} takes no more jobs; workers end what it has taken, and unload it.`,
-  );
+  const card = (await callApi(config, 'POST', `/v1/models/${encodeURIComponent(name)}/${wish}`)) as ModelCard;
+  if (wish === 'load') return say(`${name} takes jobs; workers load it within seconds.`);
+  // A name alone means every version of it.
+  const meant = parseSelector(name);
+  const all = card.served.filter(({ id }) => {
+    const { version, variant } = parseSelector(id);
+    return [version, undefined].includes(meant.version) && [variant, undefined].includes(meant.variant);
+  });
+  const [takes, end, it] = all.length > 1 ? ['take', 'they have', 'them'] : ['takes', 'it has', 'it'];
+  const ids = all.map(({ id }) => id).join(', ');
+  say(`${ids} ${takes} no more jobs; workers end what ${end} taken, and unload ${it}.`);
+  say(`"npx shoal models load ${name}" takes that back.`);
 }
 
 /** Deletes the folder of a version, or of a model with one; what runs of it ends first. `all`: of every version. */
@@ -104,10 +130,14 @@ async function removeModel(config: Config, asked: string, all: boolean, say: Say
   }
   const folder = whole ? join(root, name) : join(root, name, version);
   if (!(await lstat(folder)).isDirectory()) throw new UserError(`${folder} is no folder; it is left as it is.`);
+  for (const left of await readdir(root)) {
+    // Of one that was killed: it is to be deleted all the same.
+    if (left.startsWith('.removed-')) await rm(join(root, left), { recursive: true, force: true });
+  }
   // Gone at once, however long deleting takes; names with a dot are nobody's model.
   const draft = join(root, `.removed-${process.pid}-${name}`);
   await rename(folder, draft);
-  await rm(draft, { recursive: true });
+  await rm(draft, { recursive: true, force: true });
   // What else lies beside the last version stays: drafts, notes.
   if (!whole) await rmdir(join(root, name)).catch(() => undefined);
   say(`${folder} is deleted; workers that have it end its jobs and unload it.`);
@@ -117,8 +147,21 @@ async function readCard(config: Config, name: string): Promise<ModelCard> {
   return (await callApi(config, 'GET', `/v1/models/${encodeURIComponent(name)}`)) as ModelCard;
 }
 
+/** Why those of them that failed do. */
+function reasonsOf(served: ModelCard['served']): string[] {
+  return served.flatMap(({ id, reason }) => (reason === undefined ? [] : [`${id} does not load: ${reason}`]));
+}
+
 function workersOf(count: number): string {
   return count === 1 ? '1 worker' : `${count} workers`;
+}
+
+/** What a name of models.json stands for, in shares where there are several. */
+function standInsOf(all: readonly StandIn[]): string {
+  const sum = all.reduce((total, { weight }) => total + weight, 0);
+  const percent = (weight: number) => `${Number(((100 * weight) / sum).toPrecision(3))} %`;
+  const parts = all.map(({ model, weight }) => (all.length === 1 ? model : `${model} (${percent(weight)})`));
+  return `stands for ${parts.join(', ')}`;
 }
 
 /** Columns side by side. */

@@ -41,7 +41,7 @@ export interface Actions {
   manageModels(request: ModelsRequest): Promise<void>;
 }
 
-const SOURCES = 'a folder, a .gguf file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
+const SOURCES = 'a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
 
 const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as const;
 
@@ -119,7 +119,10 @@ export function createProgram(version: string, actions: Actions): Command {
   const run = program
     .command('run')
     .description('talk to a model that generates text, in the terminal; answers go to stdout, all else to stderr')
-    .argument('<model>', 'folder of a model, or name of one in SHOAL_MODELS_DIR')
+    .argument(
+      '<model>',
+      'folder of a model, or one in SHOAL_MODELS_DIR: name, name@2, name:int8, or a name of models.json',
+    )
     .argument('[prompt]', 'answer this and end (default: a conversation; each line of an input that nobody types)')
     .option('-p, --prompt <text>', 'the same, also where it begins with a dash')
     .option('--variant <name>', "fp32, int8, ... (default: the model's first)")

@@ -16,6 +16,8 @@ import { GrowingAnswer } from './run-model-answer.js';
 import { parametersOf, type RunSettings } from './run-model-settings.js';
 
 export interface OpenOptions {
+  /** The newest where undefined. */
+  readonly version?: string | undefined;
   /** The default one where undefined. */
   readonly variant: string | undefined;
   /** Tokens of prompt and answer together; the model's own limit where undefined. */
@@ -54,8 +56,8 @@ export class TextModel {
   #nextId = 1;
 
   /** `folder` may have several versions. Throws a UserError or a ShoalError that says what is wrong with the model. */
-  static async open(folder: string, { variant, context }: OpenOptions): Promise<TextModel> {
-    const found = variantOf(await openGenerator(folder), folder, variant);
+  static async open(folder: string, { version, variant, context }: OpenOptions): Promise<TextModel> {
+    const found = variantOf(await openGenerator(folder, { version, variant }), folder, variant);
     const { maxContext } = found.generator;
     const generator = { ...found.generator, maxContext: Math.min(context ?? maxContext, maxContext) };
     const model = { ...found, generator };

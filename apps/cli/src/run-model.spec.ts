@@ -1,5 +1,5 @@
 /** `shoal run` on a small imported model: its answers are those of PyTorch, through its tokenizer and chat template. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -30,6 +30,10 @@ beforeAll(() => {
   const model = buildModel({ config, checkpoint: openCheckpoint(CHECKPOINT), precision: float32 });
   saveModel(model, join(version, 'onnx', 'model.onnx'));
   cpSync(version, join(models, 'bare'), { recursive: true });
+  cpSync(version, join(models, 'draft', '1'), { recursive: true });
+  renameSync(join(models, 'draft', '1', 'onnx', 'model.onnx'), join(models, 'draft', '1', 'onnx', 'model_int8.onnx'));
+  const aliases = { prod: { 'draft@1': 9, 'draft@2': 1 }, lost: 'gone' };
+  writeFileSync(join(models, 'models.json'), JSON.stringify({ aliases }));
   rmSync(join(models, 'bare', 'chat_template.jinja'));
   cpSync(version, join(models, 'silent'), { recursive: true });
   writeFileSync(join(models, 'silent', 'chat_template.jinja'), "{{ raise_exception('no talking') }}");
@@ -71,6 +75,13 @@ test('answers each line of the input for itself, also one that begins as a comma
   expect(text).toBe(greedy.map(({ greedy_text: expected }) => `${expected}\n`).join(''));
   const [slash, alone] = [await run({}, [prompts[0]!, '/help']), await run({ prompt: '/help' })];
   expect(slash.text.endsWith(`\n${alone.text}`)).toBe(true);
+});
+
+test('a variant is that of the newest version which has it, and a version is the one that is named', async () => {
+  const [{ prompt, greedy_text: expected }] = greedy as [Reference];
+  for (const model of ['draft:int8', 'draft@2:fp32', 'prod'])
+    expect((await run({ model, prompt })).text).toBe(`${expected}\n`);
+  await expect(run({ model: 'draft@1:fp32', prompt })).rejects.toThrow('has no variant fp32, only int8');
 });
 
 describe('settings', () => {
@@ -117,11 +128,16 @@ function tokensRead(line: string | undefined): number {
 
 test.each<[message: RegExp, changes: Partial<RunRequest>]>([
   [/no folder missing, and no model of this name/, { model: 'missing' }],
+  [/draft:fp32 is the variant fp32, and --variant says int8/, { model: 'draft:fp32', variant: 'int8' }],
+  [/no folder lost, and no model of this name, which stands for gone, in/, { model: 'lost' }],
+  [/no model of this name in .*: "npx shoal models ls" lists/, { model: '../draft' }],
+  [/draft has no version 3, only 2, 1$/, { model: 'draft@3' }],
+  [/config.json is a file: "npx shoal import .*config.json" makes a model/, { model: join(CHECKPOINT, 'config.json') }],
   [/no variant int4, only fp32/, { variant: 'int4' }],
   [/no variant constructor, only fp32/, { variant: 'constructor' }],
   [/no variant __proto__, only fp32/, { variant: '__proto__' }],
   [/serves text-classification; "shoal run" is for models that generate text/, { model: TOPIC }],
-  [/is a checkpoint: "shoal import/, { model: CHECKPOINT }],
+  [/is a checkpoint: "npx shoal import/, { model: CHECKPOINT }],
   [/^the prompt has \d+ tokens, prompt and answer may have 256/, { prompt: 'word '.repeat(300) }],
   [/^the prompt has \d+ tokens, prompt and answer may have 8/, { context: 8 }],
   [/^the prompt must not be empty/, { model: 'bare', prompt: '' }],

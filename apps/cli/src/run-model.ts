@@ -1,17 +1,16 @@
 /** `shoal run`: a model that generates text, in this process and in the terminal. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 import { ShoalError } from '@shoal/contracts';
 import { UserError } from '@shoal/tools/user-error';
 import { Chat } from './run-model-chat.js';
 import { runChatCommand } from './run-model-commands.js';
+import { findModel } from './run-model-folder.js';
 import type { RunSettings } from './run-model-settings.js';
 import { type OpenOptions, TextModel } from './run-model-text.js';
 
-export interface RunRequest extends OpenOptions {
-  /** A model folder, or the name of a model in `SHOAL_MODELS_DIR`. */
+export interface RunRequest extends Omit<OpenOptions, 'version'> {
+  /** A model folder, or a name of one in `SHOAL_MODELS_DIR` as jobs give it. */
   readonly model: string;
   /** Undefined: every line of the standard input is one. */
   readonly prompt: string | undefined;
@@ -45,7 +44,8 @@ export async function runModel(request: RunRequest, models: string, terminal: Te
   const { prompt, settings } = request;
   const { write, say, screen, input } = terminal;
   try {
-    const model = await TextModel.open(await folderOf(request.model, models), request);
+    const { folder, ...asked } = await findModel(request.model, request.variant, models);
+    const model = await TextModel.open(folder, { ...asked, context: request.context });
     try {
       // Nothing interrupts these but the end of the process.
       const { signal } = new AbortController();
@@ -63,14 +63,6 @@ export async function runModel(request: RunRequest, models: string, terminal: Te
   } catch (error) {
     throw error instanceof ShoalError ? new UserError(error.message) : error;
   }
-}
-
-async function folderOf(model: string, models: string): Promise<string> {
-  for (const folder of [model, join(models, model)]) {
-    const found = await stat(folder).catch(() => undefined);
-    if (found?.isDirectory()) return folder;
-  }
-  throw new UserError(`there is no folder ${model}, and no model of this name in ${models}.`);
 }
 
 /** Turns of a conversation and commands, until the input ends. */

@@ -20,7 +20,8 @@ export class Presenters {
   async start(folder: string, clock: () => number): Promise<void> {
     const logger = this.#logger;
     const watch = await watchRepository(folder, {
-      onProblem: (problem) => logger.warn('model.skipped', { folder: problem.folder, reason: problem.message }),
+      // The API and workers tell the same to whoever can mend it.
+      onProblem: (problem) => logger.debug('model.skipped', { folder: problem.folder, reason: problem.message }),
       onTrouble: logRarely(logger, 'models.unseen', clock),
     });
     this.#stop = () => watch.stop();

@@ -1,3 +1,4 @@
+import { ShoalError } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import { expect, test } from 'vitest';
 import { LoadFailures } from './load-failures.js';
@@ -35,6 +36,23 @@ test('somebody who asks for it, and memory that is free again, make it due soone
   expect(isDue(clock.now + 1)).toBe(false);
   failures.hurry((model) => model === A);
   expect(failures.due.has(A)).toBe(true);
+});
+
+test.each([
+  [
+    'Load model from /srv/models/a/1/onnx/model.onnx failed:no\n  Conv',
+    'Load model from onnx/model.onnx failed:no Conv',
+  ],
+  ["ENOENT: '/home/me/.cache/x y/z.bin', open", "ENOENT: 'x y/z.bin', open"],
+  ['https://example.com/a/b and 1/2 stay', 'https://example.com/a/b and 1/2 stay'],
+  ['x'.repeat(400), `${'x'.repeat(300)}...`],
+])('the reason is told in a line, without folders of the machine: %s', (message, reason) => {
+  const { failures } = open();
+  const model = { queue: 'a.1.fp32.0', folder: '/srv/models/a/1' } as Model;
+  failures.add(model, new ShoalError('device_failed', message));
+  expect(failures.told).toEqual([{ queue: model.queue, reason, lasting: false }]);
+  failures.add(model, new ShoalError('model_invalid', message));
+  expect(failures.told).toEqual([{ queue: model.queue, reason, lasting: true }]);
 });
 
 test('what would end the same way is not tried again, whoever asks', () => {

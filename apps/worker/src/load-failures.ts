@@ -1,11 +1,17 @@
 /** Models that did not load, why, and when each is tried again: what was in the way (memory, a disk) may have gone. */
+import { ShoalError } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
+import type { LoadFailure } from '@shoal/queue';
 
 const FIRST_MS = 10_000;
 const LONGEST_MS = 300_000;
 
+/** Most characters of a reason as others are told it. */
+const MAX_REASON = 300;
+
 interface Failure {
   readonly error: unknown;
+  readonly lasting: boolean;
   readonly tries: number;
   readonly at: number;
   dueAt: number;
@@ -26,7 +32,8 @@ export class LoadFailures {
     const tries = (this.#failures.get(model)?.tries ?? 0) + 1;
     const at = this.#now();
     const wait = forGood ? Number.POSITIVE_INFINITY : Math.min(FIRST_MS * 2 ** (tries - 1), LONGEST_MS);
-    this.#failures.set(model, { error, tries, at, dueAt: at + wait });
+    const lasting = forGood || (error instanceof ShoalError && error.code === 'model_invalid');
+    this.#failures.set(model, { error, lasting, tries, at, dueAt: at + wait });
   }
 
   /** True where there was one. */
@@ -36,6 +43,13 @@ export class LoadFailures {
 
   get models(): ReadonlySet<Model> {
     return new Set(this.#failures.keys());
+  }
+
+  /** As all processes are told it. */
+  get told(): LoadFailure[] {
+    return [...this.#failures].map(([model, { error, lasting }]) => ({
+      ...{ queue: model.queue, reason: reasonOf(error, model), lasting },
+    }));
   }
 
   /** Why the first of them did not load. */
@@ -62,4 +76,14 @@ export class LoadFailures {
       if (failure.dueAt !== Number.POSITIVE_INFINITY) failure.dueAt = Math.min(failure.dueAt, failure.at + FIRST_MS);
     }
   }
+}
+
+/** In a line for whoever asks for the model: files by their names alone, and nothing of this machine but them. */
+function reasonOf(error: unknown, { folder }: Model): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const line = text
+    .replaceAll(`${folder}/`, '')
+    .replaceAll(/(?<![\w/:.])\/(?:[^\s/:"']+\/)+/g, '')
+    .replaceAll(/\s+/g, ' ');
+  return line.length > MAX_REASON ? `${line.slice(0, MAX_REASON)}...` : line.trim();
 }

@@ -42,6 +42,16 @@ describe('without a bound', () => {
     expect(plan({ failed: new Set([A2, A2_INT8]) }).load).toBe(A1);
   });
 
+  test('one that did not load is tried again though nobody asks for it, where none has to go for that', () => {
+    const [failed, due, loaded] = [new Set([A1]), new Set([A1]), loadedOf(A2, B)];
+    expect(plan({ failed, loaded }).load).toBeUndefined();
+    expect(plan({ failed, due, loaded }).load).toBe(A1);
+    expect(plan({ failed, due, loaded, wishes: new Map([['a@1', 'unload']] as const) }).load).toBeUndefined();
+    const full = loadedOf(A2, [A2_INT8, { idleMs: 500 }], B);
+    expect(plan({ failed, due, loaded: full, limit: 30 })).toEqual({ unload: [], load: undefined });
+    expect(plan({ failed, due, loaded: full, limit: 30, busy: busy(A1) }).unload).toEqual([A2_INT8.queue]);
+  });
+
   test('a model that only single jobs ask for goes when it was idle for long enough', () => {
     expect(plan({ loaded: loadedOf(A2, B, [A1, { idleMs: 999 }]) }).unload).toEqual([]);
     expect(plan({ loaded: loadedOf(A2, B, [A1, { idleMs: 1000 }]) }).unload).toEqual([A1.queue]);

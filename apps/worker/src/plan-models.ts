@@ -71,9 +71,12 @@ export function planModels(situation: Situation): Plan {
     ...missing(able).filter((model) => !busy.has(model.queue) && expected.has(model)),
     ...missing(due).filter((model) => busy.has(model.queue) || hoped.has(model)),
   ];
-  for (const model of wanted) {
+  // As long as it has failed jobs for it are refused, so none asks for it: it is tried where nobody has to go for that.
+  const idle = missing(due).filter((model) => !wanted.includes(model) && !isUnloaded(model, wishes));
+  for (const model of [...wanted, ...idle]) {
     const room = makeRoom(model, situation, kept);
     if (room === 'soon') return NOTHING;
+    if (room !== undefined && room.length > 0 && idle.includes(model)) continue;
     if (room !== undefined) return room.length === 0 ? { unload: [], load: model } : { unload: room, load: undefined };
   }
   return NOTHING;

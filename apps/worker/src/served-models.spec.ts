@@ -91,7 +91,12 @@ test('a model that did not load is told of, and tried again when some time has g
   await start();
   expect([served.names, [...failing]]).toEqual([['b'], ['a']]);
   expect(served.notes).toEqual(['a/1/fp32 is not served: it does not load']);
-  await expect.poll(() => told.at(-1)).toEqual({ role: 'worker', queues: [B.queue], failed: [A.queue] });
+  await expect
+    .poll(() => told.at(-1))
+    .toEqual({
+      ...{ role: 'worker', queues: [B.queue] },
+      failed: [{ queue: A.queue, reason: 'no memory', lasting: false }],
+    });
   behaviours.delete(A);
   clock.now = 10_000;
   await expect.poll(() => served.names.sort()).toEqual(['a', 'b']);

@@ -154,8 +154,9 @@ export class ServedModels {
 
   async #tell(): Promise<void> {
     const queues = [...this.#served.keys(), ...this.#leaving.keys()];
-    const failed = [...this.#failures.models].map(({ queue }) => queue);
-    await this.#options.board.exchange({ role: 'worker', queues, failed });
+    const { board, names } = this.#options;
+    const bounds = names.length > 0 ? { models: names } : {};
+    await board.exchange({ role: 'worker', queues, failed: this.#failures.told, ...bounds });
   }
 
   async #turns(signal: AbortSignal): Promise<void> {

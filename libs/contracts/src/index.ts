@@ -53,6 +53,7 @@ export {
   type SelectedModel,
   type ServedModel,
   ShoalJson,
+  type StandIn,
   TASKS,
   Task,
   type TensorSpec,

@@ -120,6 +120,16 @@ export interface ListedModel {
   readonly task: Task;
   /** Of models that generate text: tokens of prompt and answer together. vLLM's name for it. */
   readonly max_model_len?: number;
+  /** Of a name that models.json gives: what jobs that ask for it run on. */
+  readonly stands_for?: readonly StandIn[];
+}
+
+/** One of the models that share a further name. */
+export interface StandIn {
+  /** As ModelSelector. */
+  readonly model: string;
+  /** Relative to those of the others. */
+  readonly weight: number;
 }
 
 /** `GET /v1/models/{name}`. */
@@ -162,6 +172,8 @@ export interface ServedModel {
   readonly state: 'loaded' | 'waiting' | 'failed' | 'unloaded';
   /** That have it loaded. */
   readonly workers: number;
+  /** Why it did not load, where it failed. */
+  readonly reason?: string;
 }
 
 export interface TensorSpec {

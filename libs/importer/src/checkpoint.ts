@@ -2,6 +2,7 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseJsonFile } from '@shoal/contracts';
+import { refuseLfsPointer } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
 import { Matrix, type StoredMatrix } from './matrix.js';
@@ -131,6 +132,7 @@ function readIndex(folder: string): Readonly<Record<string, string>> {
   try {
     json = parseJsonFile(readFileSync(path));
   } catch (error) {
+    refuseLfsPointer(path);
     throw invalid(`${path} ${(error as Error).message}`, error);
   }
   const index = Index.safeParse(json);

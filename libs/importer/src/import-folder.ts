@@ -2,14 +2,17 @@
  * `shoal import`: from a folder of Hugging Face, or of an exporter, to one version of a model that can be served. The version
  * is there when all of it is: it is made in a folder beside, tried, and then renamed.
  */
-import { constants, mkdtempSync, statfsSync, statSync } from 'node:fs';
-import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { constants, statfsSync, statSync } from 'node:fs';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join, relative, resolve } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
+import { checkDraft } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
+import { makeDraft, removeLeftovers } from './import/drafts.js';
 import { type Inspected, inspect } from './import/inspect.js';
 import { keptFiles } from './import/kept-files.js';
 import { GGUF, partsOf } from './import/open-weights.js';
+import { placeVersion, refuseTaken } from './import/place.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
 import { sizeOf } from './import/sizes.js';
@@ -19,7 +22,7 @@ import { tryVariants } from './import/try-variants.js';
 import { invalid } from './invalid.js';
 
 export interface ImportRequest {
-  /** Or a GGUF file. */
+  /** Or a GGUF or ONNX file. */
   readonly folder: string;
   /** Of the model; the folder's or the file's own, in lower case, where it is left out. */
   readonly name?: string;
@@ -73,26 +76,25 @@ function inMetadata(error: unknown): unknown {
 }
 
 async function importSource(source: Source, request: ImportRequest, context: ImportContext): Promise<string> {
-  const { folder, weightsFile, path: given } = source;
+  const { folder, weightsFile, onnxFile, path: given } = source;
   const { say, signal } = context;
-  const found = inspect(folder, weightsFile);
-  const name = nameOf(request.name, given);
+  const found = inspect(folder, weightsFile, onnxFile);
+  const name = nameOf(request.name, source);
   const target = join(request.to, name, String(request.version));
-  await refuseTaken(join(request.to, name), target, request.force);
+  await refuseTaken(target, request.force);
   const plan = choose(folder, found, request.dtypes);
   await openTarget(request.to, join(request.to, name));
   for (const line of describe(found, plan, given, target)) say(line);
+  // What they take may be the room that this one needs.
+  for (const line of removeLeftovers(request.to)) say(`  ${line}`);
   refuseWithoutRoom(request.to, plan);
-  for (const name of await leftovers(request.to))
-    say(`  ${join(request.to, name)} is left of an import that was killed`);
-  // Model folders skip names that start with a dot.
-  const draft = mkdtempSync(join(request.to, `.import-${process.pid}-`));
+  const draft = makeDraft(request.to);
   try {
     const version = join(draft, name, String(request.version));
     await write({ ...source, origin: request.origin }, version, found, plan, context);
     await tryVariants(draft, folder, plan, context);
     signal.throwIfAborted();
-    await place(version, target, draft, request.force);
+    await placeVersion(version, target, { draft, force: request.force });
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
@@ -100,11 +102,13 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
   return target;
 }
 
-function nameOf(asked: string | undefined, folder: string): string {
+/** `model_q4.onnx` and its like say nothing of which model it is, their folder does. */
+function nameOf(asked: string | undefined, { path, root }: Pick<Source, 'path' | 'root'>): string {
+  const own = basename(/^model(_\w+)?\.onnx$/i.test(basename(path)) ? root : path);
   const name =
     asked ??
-    basename(folder)
-      .replace(/\.gguf$/i, '')
+    own
+      .replace(/\.(gguf|onnx)$/i, '')
       .toLowerCase()
       .replaceAll(/[^a-z0-9._-]/g, '-')
       .replace(/^[^a-z0-9]+/, '');
@@ -113,19 +117,6 @@ function nameOf(asked: string | undefined, folder: string): string {
   throw invalid(
     `${JSON.stringify(name)} is not a model name: ${checked.error.issues[0]?.message}; give another with --name`,
   );
-}
-
-async function refuseTaken(model: string, target: string, force: boolean): Promise<void> {
-  const there = await readdir(model).catch(() => []);
-  if (there.some((file) => file.endsWith('.onnx') || file === 'onnx')) {
-    throw invalid(
-      `${model} holds a model itself, without a folder for its version: move it into ${join(model, '1')} first`,
-    );
-  }
-  const versions = there.filter((file) => /^[1-9]\d*$/.test(file)).map(Number);
-  if (force || !versions.includes(Number(basename(target)))) return;
-  const next = Math.max(...versions) + 1;
-  throw invalid(`${target} is there: --version ${next} adds a version beside it, --force replaces it`);
 }
 
 /** Makes the folder of models, and finds out whether the model can be put there. */
@@ -160,6 +151,12 @@ async function write(
   const { folder, weightsFile, root, beside } = from;
   await mkdir(join(version, 'onnx'), { recursive: true });
   await copyFiles(folder, version, keptFiles(folder));
+  await writeSettings(version, shoal, { variants, task });
+  // Before what takes minutes.
+  await checkDraft(
+    version,
+    variants.flatMap(({ exported }) => (exported === undefined ? [] : [join(folder, exported)])),
+  );
   for (const { name, exported, file } of variants) {
     const path = join(version, 'onnx', file);
     let total: number | undefined;
@@ -174,6 +171,16 @@ async function write(
       clearInterval(watch);
     }
   }
+  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
+  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
+  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
+}
+
+async function writeSettings(
+  version: string,
+  shoal: Inspected['shoal'],
+  { variants, task }: Pick<Plan, 'variants' | 'task'>,
+): Promise<void> {
   const { variants: _, default_variant: __, ...own } = shoal;
   const first = variants[0]?.name;
   const settings = {
@@ -182,9 +189,6 @@ async function write(
     ...(first !== 'fp32' && { default_variant: first }),
   };
   await writeFile(join(version, 'shoal.json'), `${JSON.stringify(settings, null, 2)}\n`);
-  const weights = weightsFile === undefined ? [] : partsOf(weightsFile);
-  const files = [...weights, ...[...sources, ...beside].map((file) => join(root, file))];
-  await writeFile(join(version, 'source.json'), await recordOf(from, files, found, variants, signal));
 }
 
 /** Where the version came from, so that anyone can tell whether it is still that. */
@@ -210,33 +214,6 @@ async function recordOf(
     sha256: hashes,
   };
   return `${JSON.stringify(record, null, 2)}\n`;
-}
-
-/** A version that is replaced is out of the way for as long as one rename takes. */
-async function place(version: string, target: string, draft: string, force: boolean): Promise<void> {
-  await mkdir(dirname(target), { recursive: true });
-  if (force) {
-    await rename(target, join(draft, 'replaced')).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-  }
-  await rename(version, target);
-}
-
-/** What an import that was killed has left. It is not removed: on a shared disk it may be that of another machine. */
-async function leftovers(to: string): Promise<readonly string[]> {
-  return (await readdir(to)).filter((name) => {
-    const [, owner] = /^\.import-(\d+)-/.exec(name) ?? [];
-    return owner !== undefined && !isAlive(Number(owner));
-  });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Of an ONNX file, what lies beside it, and what is not yet under its name. */

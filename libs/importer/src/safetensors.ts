@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { parseJsonFile } from '@shoal/contracts';
-import { fileData, type TensorData } from '@shoal/onnx';
+import { fileData, refuseLfsPointer, type TensorData } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
 
@@ -84,6 +84,7 @@ function readHeader(path: string): { header: Record<string, unknown>; start: num
     if (readSync(file, prefix, 0, 8, 0) < 8) throw invalid(`${path} is no safetensors file: it has ${size} bytes`);
     const length = prefix.readBigUInt64LE();
     if (length > BigInt(MAX_HEADER_BYTES) || length > BigInt(size - 8)) {
+      refuseLfsPointer(path);
       throw invalid(`${path} is no safetensors file that can be read: its header claims ${length} bytes`);
     }
     const text = Buffer.alloc(Number(length));

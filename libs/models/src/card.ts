@@ -13,17 +13,24 @@ const TEXT_EXAMPLES: Readonly<Record<Exclude<Task, 'tensors'>, unknown>> = {
 /** Its answer comes soon. */
 const SHORT = { parameters: { max_tokens: 64 } };
 
-/** `origin` is where callers reach the API, e.g. `http://localhost:8080`; `keys`: they need an API key. */
+export interface CardContext {
+  /** Where callers reach the API, e.g. `http://localhost:8080`. */
+  readonly origin: string;
+  readonly joining: Joining | null;
+  /** They need an API key. */
+  readonly keys: boolean;
+}
+
+/** `name`: what it is asked for by. */
 export function modelCard(
   model: Model,
-  origin: string,
-  joining: Joining | null,
-  keys: boolean,
+  name: string,
+  { origin, joining, keys }: CardContext,
 ): Omit<ModelCard, 'served'> {
   const { shoal, task, labels, dimensions, generator } = model;
-  const request = { model: model.name, input: exampleInput(model), ...(generator && SHORT) };
+  const request = { model: name, input: exampleInput(model), ...(generator && SHORT) };
   return {
-    id: model.name,
+    id: name,
     object: 'model',
     created: model.created,
     owned_by: 'shoal',
@@ -47,7 +54,7 @@ export function modelCard(
     example: {
       request,
       curl: curl(`${origin}/v1/jobs?wait=30`, keys, request),
-      ...(generator && { openai_curl: openaiCurl(origin, keys, model.name, request.input) }),
+      ...(generator && { openai_curl: openaiCurl(origin, keys, name, request.input) }),
     },
   };
 }

@@ -2,7 +2,7 @@ export { type FoundJoining, findJoining, type JoiningOptions } from './independe
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';
 export { shortest, shortestArray } from './numbers/shortest.js';
-export { type Aliases, NO_ALIASES, type Share } from './repository/aliases.js';
+export { type Aliases, NO_ALIASES, readAliases, type Share } from './repository/aliases.js';
 export {
   type DecoderInfo,
   decoderInfoOf,
@@ -11,10 +11,12 @@ export {
   writeDecoderInfo,
 } from './repository/decoder-info.js';
 export { LARGE_JSON, MAX_JSON_BYTES } from './repository/files.js';
+export { checkDraft } from './repository/folder.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openRepository, type Repository } from './repository/repository.js';
 export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
 export { poolingModes } from './repository/sentence-transformers.js';
+export { isServedFile } from './repository/served-files.js';
 export type { ModelProblem } from './repository/version-folders.js';
 export { type RepositoryWatch, watchRepository } from './repository/watch.js';
 export { weightBytes } from './repository/weight-bytes.js';

@@ -25,7 +25,8 @@ export async function createModelFace(model: Model, random: () => number = Math.
     },
     ...presenterOf(model, tokens),
     ...(tokens && { tokens }),
-    card: (origin, joining = null, keys = false) => modelCard(model, origin, joining, keys),
+    card: (origin, joining = null, keys = false, name = model.name) =>
+      modelCard(model, name, { origin, joining, keys }),
   };
 }
 

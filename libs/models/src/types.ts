@@ -158,7 +158,7 @@ export interface ModelFace extends Presenter {
    * `origin` is where callers reach this API, e.g. `http://localhost:8080`; `joining` what workers proved, as far as is known;
    * `keys`: callers need an API key. Where it is served is for the caller to add.
    */
-  card(origin: string, joining?: Joining | null, keys?: boolean): Omit<ModelCard, 'served'>;
+  card(origin: string, joining?: Joining | null, keys?: boolean, name?: string): Omit<ModelCard, 'served'>;
 }
 
 /** One item of a micro-batch and what its caller asked for. */

@@ -5,6 +5,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { invalid } from './invalid.js';
+import { refuseLfsPointer } from './lfs-pointer.js';
 import { fileData, type TensorData } from './tensor-data.js';
 
 export interface ExternalFiles {
@@ -44,6 +45,7 @@ export function externalFilesOf(folder: string): ExternalFiles {
       const { size } = lstatSync(path);
       const offset = numberOf(entries.get('offset') ?? '0', `the offset of ${what}`);
       const length = numberOf(entries.get('length') ?? String(size - offset), `the length of ${what}`);
+      if (offset + length > size || length !== expected) refuseLfsPointer(path);
       if (offset + length > size) {
         throw invalid(`${what} needs bytes ${offset} to ${offset + length} of ${path}, which has ${size}`);
       }

@@ -2,6 +2,7 @@ export { type Attributes, type AttributeValue, type BuilderOptions, float, Graph
 export { freshName, removeUnused, replaceValue } from './edit.js';
 export { byteLengthOf, type OnnxType } from './element-types.js';
 export { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from './halves.js';
+export { refuseLfsPointer } from './lfs-pointer.js';
 export { loadModel, parseModel } from './load.js';
 export { narrowModel } from './narrow.js';
 export { floatOf, type GraphIndex, graphsOf, indexGraph, intOf, intsOf, sortNodes, stringOf } from './query.js';

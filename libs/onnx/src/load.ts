@@ -5,6 +5,7 @@ import { ShoalError } from '@shoal/contracts';
 import { decodeModel } from './decode.js';
 import { externalFilesOf, noExternalFiles } from './external-data.js';
 import { invalid } from './invalid.js';
+import { refuseLfsPointer } from './lfs-pointer.js';
 import type { Model } from './types.js';
 import { Reader } from './wire/reader.js';
 import { memorySource, withFile } from './wire/source.js';
@@ -20,11 +21,16 @@ export function loadModel(path: string): Model {
 
 /** What `read` makes of the file. @throws ShoalError `model_invalid` with what is wrong and where */
 export function readFile<T>(path: string, read: (reader: Reader) => T): T {
-  return explained(path, () => {
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (!stat?.isFile()) throw invalid(stat === undefined ? 'there is no such file' : 'it is not a regular file');
-    return withFile(path, (source) => read(new Reader(source)));
-  });
+  try {
+    return explained(path, () => {
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      if (!stat?.isFile()) throw invalid(stat === undefined ? 'there is no such file' : 'it is not a regular file');
+      return withFile(path, (source) => read(new Reader(source)));
+    });
+  } catch (error) {
+    refuseLfsPointer(path);
+    throw error;
+  }
 }
 
 /** The same for the bytes of a model that is one file. */

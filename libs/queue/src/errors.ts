@@ -11,10 +11,6 @@ const packed = (code: ErrorCode, detail: string) => pack(toJobError(new ShoalErr
 
 export const CANCELLED = packed('cancelled', 'cancelled before it ended');
 export const EXPIRED = packed('expired', 'the deadline passed before it was done');
-export const MODEL_GONE = packed(
-  'model_not_found',
-  'the model was taken away before the job could run, and no worker has it any more',
-);
 export const TOO_LARGE = packed(
   'result_too_large',
   'the results of this job exceed 8 MB; submit fewer items in one job',

@@ -5,9 +5,10 @@ export { DemandReports } from './demand-reports.js';
 export { type ClaimedItem, Dropped, type Engine, type Outcome, type Place, type Room } from './engine.js';
 export { toJobError } from './errors.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore, type ServedQueue } from './job-store.js';
-export { drawOf, newUlid, parseJobId, queueName, queueTag } from './keys.js';
+export { drawOf, newUlid, parseJobId, parseQueue, queueName, queueTag } from './keys.js';
 export {
   type BoardState,
+  type LoadFailure,
   ModelBoard,
   type ProcessModels,
   type QueueWork,

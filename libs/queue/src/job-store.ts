@@ -68,8 +68,8 @@ export interface OpenJobStore extends JobStore {
   busy(): Promise<readonly string[]>;
   /** Those of these queues that a worker has served, ever. */
   everServed(queues: readonly string[]): Promise<readonly string[]>;
-  /** Ends the unfinished jobs of a queue that nobody will serve again as failed, with `model_not_found`. */
-  abandon(queue: string): Promise<void>;
+  /** Ends the unfinished jobs of a queue that nobody will serve as failed, with this error. */
+  abandon(queue: string, error: ShoalError): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -192,9 +192,9 @@ class RedisJobStore implements OpenJobStore {
     });
   }
 
-  abandon(queue: string): Promise<void> {
+  abandon(queue: string, error: ShoalError): Promise<void> {
     this.#schedule.announce(queue);
-    return this.#try(() => abandonQueue(this.#redis, queue));
+    return this.#try(() => abandonQueue(this.#redis, queue, error));
   }
 
   submit(jobs: readonly NewJob[], { watch = false } = {}): Promise<(Admitted | ShoalError)[]> {

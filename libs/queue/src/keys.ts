@@ -51,6 +51,16 @@ export function queueName(model: string, version: string, variant: string, shard
   return `${model}.${version}.${variant}.${shard}`;
 }
 
+/** What `queueName` made a name of. */
+export function parseQueue(queue: string): {
+  readonly name: string;
+  readonly version: string;
+  readonly variant: string;
+} {
+  const [, name = queue, version = '', variant = ''] = /^(.+)\.(\d+)\.([a-z0-9_-]+)\.\d+$/.exec(queue) ?? [];
+  return { name, version, variant };
+}
+
 export interface JobId {
   readonly queue: string;
   readonly ulid: string;

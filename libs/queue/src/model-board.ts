@@ -18,13 +18,24 @@ export type Wish = 'load' | 'unload';
 /** By ModelSelector. */
 export type Wishes = ReadonlyMap<string, Wish>;
 
+/** A model that a worker could not load. */
+export interface LoadFailure {
+  readonly queue: string;
+  /** In a line, without paths of that machine. */
+  readonly reason: string;
+  /** Its files are at fault, or it needs more than there ever is: another try ends the same way. */
+  readonly lasting: boolean;
+}
+
 /** What a process tells of itself. */
 export interface ProcessModels {
   readonly role: 'api' | 'worker';
   /** Of an API, those that it serves; of a worker, those that it has loaded. */
   readonly queues: readonly string[];
   /** Of a worker, those that did not load. */
-  readonly failed?: readonly string[];
+  readonly failed?: readonly LoadFailure[];
+  /** Of a worker, names of the models that it may serve; left out: all. */
+  readonly models?: readonly string[];
 }
 
 export interface QueueWork {

@@ -10,12 +10,17 @@ export interface PullProgress {
   readonly total: number;
 }
 
+/** Of the files of a pull. */
+export type GoesOn = 'all' | 'some' | 'none';
+
 export interface PullContext {
   /** Tells a person what was found and what is done, a line at a time. */
   readonly say: (line: string) => void;
+  /** Called once it is known what will be fetched; what of it the next pull can go on with, where this one is stopped. */
+  readonly onStart?: (goesOn: GoesOn) => void;
   /** Called for each chunk that came. */
   readonly onProgress?: (progress: PullProgress) => void;
-  /** Ends it; what came so far is kept, and the next pull goes on with it. */
+  /** Ends it; what came so far is kept, and the next pull goes on with it, where the source tells versions of a file apart. */
   readonly signal: AbortSignal;
   /** Networks that redirects may lead to beside the public internet. */
   readonly allow: AllowList;

@@ -37,6 +37,15 @@ test('what is needed of a folder is copied, and no link is followed', async () =
   ]);
 });
 
+test.each([
+  ['org/Some-Model', '; for a model of the hub: hf:org/Some-Model.'],
+  ['org/name@v1/Q8_0', '; for a model of the hub: hf:org/name@v1/Q8_0.'],
+  ['./org/name', '.'],
+  ['name', '.'],
+])('%s, which is not there, is told what it may have been meant for', async (given, hint) => {
+  expect(await refusal(given)).toBe(`there is no folder and no file ${resolve(given)}${hint}`);
+});
+
 test('a file is copied by itself', async () => {
   const folder = folderOf({ 'a-q8_0.gguf': 'eight', 'a-q4_0.gguf': 'four' });
   const { path } = await pullIt(join(folder, 'a-q8_0.gguf'));
@@ -95,14 +104,14 @@ test('what an earlier try has of a file that has changed since is not gone on wi
 test('what is not there, and a link, are refused', async () => {
   const folder = folderOf({ 'model.safetensors': 'w' });
   symlinkSync(folder, join(bench.folder, 'link'));
-  expect(await refusal(join(bench.folder, 'none'))).toMatch(/^there is no folder and no file /);
+  expect(await refusal(join(bench.folder, 'none'))).toBe(`there is no folder and no file ${bench.folder}/none.`);
   expect(await refusal(join(bench.folder, 'link'))).toMatch(/link is a symbolic link: name what it leads to\.$/);
 });
 
 test('sources are told apart', () => {
   const of = (text: string) => parseSource(text, HUB);
-  expect(of('models/a')).toEqual({ kind: 'folder', path: resolve('models/a') });
-  expect(of('a.gguf')).toEqual({ kind: 'folder', path: resolve('a.gguf') });
+  expect(of('models/a')).toEqual({ kind: 'folder', path: resolve('models/a'), hubName: 'models/a' });
+  expect(of('a.gguf')).toEqual({ kind: 'folder', path: resolve('a.gguf'), hubName: undefined });
   expect(of('s3://bucket/a/b/')).toEqual({ kind: 's3', bucket: 'bucket', prefix: 'a/b' });
   const hub = { kind: 'hub', repo: 'org/a.b', revision: undefined, path: undefined };
   expect(of('hf:org/a.b')).toEqual(hub);

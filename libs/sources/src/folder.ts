@@ -10,10 +10,18 @@ import type { Located, SourceFile } from './source-file.js';
 
 const MAX_FILES = 50_000;
 
+/** @throws ShoalError `source_unavailable` where there is nothing */
+export async function refuseMissing({ path, hubName }: FolderSource): Promise<void> {
+  if ((await lstat(path).catch(() => undefined)) !== undefined) return;
+  const hint = hubName === undefined ? '' : `; for a model of the hub: hf:${hubName}`;
+  throw unavailable(`there is no folder and no file ${path}${hint}.`);
+}
+
 /** @throws ShoalError `source_unavailable` */
-export async function locateFolder({ path }: FolderSource, pickOnnx: Choice['pickOnnx']): Promise<Located> {
-  const stat = await lstat(path).catch(() => undefined);
-  if (stat === undefined) throw unavailable(`there is no folder and no file ${path}.`);
+export async function locateFolder(source: FolderSource, pickOnnx: Choice['pickOnnx']): Promise<Located> {
+  await refuseMissing(source);
+  const { path } = source;
+  const stat = await lstat(path);
   if (stat.isSymbolicLink()) throw unavailable(`${path} is a symbolic link: name what it leads to.`);
   const root = stat.isDirectory() ? path : dirname(path);
   const listed = await filesIn(root);

@@ -1,4 +1,5 @@
 export {
+  type GoesOn,
   type HubSettings,
   PATIENCE,
   type PullContext,
@@ -6,5 +7,6 @@ export {
   type S3Settings,
 } from './context.js';
 export { type FetchUrlRequest, fetchUrl } from './fetch-url.js';
+export { refuseMissing } from './folder.js';
 export { parseSource } from './parse-source.js';
 export { type Pulled, type PullRequest, pull } from './pull.js';

@@ -31,6 +31,8 @@ export interface FolderSource {
   readonly kind: 'folder';
   /** Absolute; of a folder or a file. */
   readonly path: string;
+  /** As it was given, where that could be a name of the hub. */
+  readonly hubName: string | undefined;
 }
 
 export type Source = HubSource | UrlSource | S3Source | FolderSource;
@@ -56,10 +58,10 @@ export function parseSource(text: string, hubEndpoint: string): Source {
   const [, scheme] = /^([a-z][a-z0-9+]+):(?!\\)/i.exec(text) ?? [];
   if (scheme !== undefined) {
     throw unavailable(
-      `${scheme}: is no kind of source: name a folder, a .gguf file, an https:// or s3:// URL, or hf:org/name.`,
+      `${scheme}: is no kind of source: name a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name.`,
     );
   }
-  return { kind: 'folder', path: resolve(text) };
+  return { kind: 'folder', path: resolve(text), hubName: HUB.test(text) ? text : undefined };
 }
 
 function parseHub(text: string): HubSource {

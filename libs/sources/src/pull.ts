@@ -1,10 +1,11 @@
 /** From the name of a source to a folder on this machine that holds what is needed of it, whole and checked. */
 import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Choice } from './choose.js';
 import type { PullContext } from './context.js';
 import { bytesThere, fetchFile } from './download/fetch-file.js';
+import { outdated } from './download/outdated.js';
 import { place } from './download/place.js';
 import { unavailable } from './faults.js';
 import { locateFolder } from './folder.js';
@@ -60,10 +61,17 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
   const folder = request.to ?? join(request.downloads, ...located.place.map(folderName), key, folderName(name));
   context.say(`Pulling ${origin}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${sizeOf(bytes)}`);
   for (const note of notes) context.say(`  ${note}`);
+  const known = files.filter(isKnown).length;
+  context.onStart?.(known === files.length ? 'all' : known === 0 ? 'none' : 'some');
+  const record = { source: origin, files: Object.fromEntries(files.map(({ path, version }) => [path, version])) };
+  const others = request.to === undefined ? join(request.downloads, ...located.place.map(folderName)) : dirname(folder);
+  for (const left of await outdated(others, folder, record)) {
+    context.say(`  it has changed since a pull of it was stopped, and is fetched anew; what that has left: ${left}`);
+  }
   const isNew = await place({
     target: folder,
     key,
-    record: { source: origin, files: Object.fromEntries(files.map(({ path, version }) => [path, version])) },
+    record,
     fill: (partial) => fill(partial, files, context),
   });
   if (!isNew && !files.every(isKnown)) {

@@ -1,7 +1,7 @@
 /** Pulling from a web server that knows nothing of models, on this machine. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type LocalServer, listen } from './testing/listen.js';
 import { filesBelow, openBench } from './testing/pulling.js';
@@ -79,6 +79,39 @@ describe('a file by its URL', () => {
     expect(readFileSync(path).equals(GGUF)).toBe(true);
     const { range, 'if-range': condition } = server.asked.at(-1)!.headers;
     expect([range !== undefined, condition]).toEqual([validator !== undefined, validator]);
+  });
+
+  test.each<[string, Omit<ServedFile, 'bytes'>, string, number]>([
+    ['what the next pull goes on with', { etag: '"v1"' }, 'all', 1],
+    ['nothing that it could not go on with', {}, 'none', 0],
+  ])('that was stopped leaves %s, which is told', async (_, told, goesOn, parts) => {
+    const server = await serve({ '/tiny.gguf': { bytes: GGUF, ...told } });
+    const starts: string[] = [];
+    const onStart = (start: string) => void starts.push(start);
+    await expect(pullIt(`${server.url}/tiny.gguf`, { ...stopAt(100_000), onStart })).rejects.toThrow('Ctrl-C');
+    expect(starts).toEqual([goesOn]);
+    expect(Object.keys(filesBelow(bench.folder)).filter((path) => path.endsWith('.part'))).toHaveLength(parts);
+  });
+
+  test.each([
+    ['below downloads', undefined],
+    ['in a folder that was named', 'named'],
+  ])('that has changed since a pull of it was stopped, %s, is fetched anew, which is said', async (_, named) => {
+    const file = { bytes: GGUF, etag: '"v1"' };
+    const server = await serve({ '/tiny.gguf': file, '/other.gguf': { ...file, etag: '"o1"' } });
+    const to = () => ({ to: named && join(bench.folder, named) });
+    await expect(pullIt(`${server.url}/tiny.gguf`, stopAt(100_000), to())).rejects.toThrow('Ctrl-C');
+    const [left = ''] = Object.keys(filesBelow(bench.folder)).filter((path) => path.endsWith('.part'));
+    // Another one is not this one changed.
+    await expect(pullIt(`${server.url}/other.gguf`, stopAt(100_000), to())).rejects.toThrow('Ctrl-C');
+    expect(bench.said.join()).not.toContain('has changed');
+    file.bytes = Buffer.alloc(400_000, 4);
+    file.etag = '"v2"';
+    const { path } = await pullIt(`${server.url}/tiny.gguf`, {}, to());
+    expect(readFileSync(path).equals(file.bytes)).toBe(true);
+    expect(bench.said.filter((line) => line.includes('has changed'))).toEqual([
+      `  it has changed since a pull of it was stopped, and is fetched anew; what that has left: ${join(bench.folder, dirname(left))}`,
+    ]);
   });
 
   /** Answers of a server whose connection breaks after `after` bytes; what it had before comes with them. */

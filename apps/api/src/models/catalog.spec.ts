@@ -16,7 +16,7 @@ const VERSIONS = [version('embed', '10', 'fp32', 'int8'), version('embed', '9', 
 
 const catalogOf = (offer: Partial<Offer> = {}, standing: Partial<Standing> = {}) => {
   const catalog = new Catalog({ versions: VERSIONS, ...offer });
-  catalog.note({ wishes: new Map(), workers: new Map(), awaited: new Set(), failed: new Set(), ...standing });
+  catalog.note({ wishes: new Map(), workers: new Map(), awaited: new Set(), failed: new Map(), ...standing });
   return catalog;
 };
 const queueOf = (catalog: Catalog, asked: string, draw = 0) => catalog.choose(asked, draw).model.queue;
@@ -112,12 +112,24 @@ test('a version that no worker has loaded yet takes no jobs from one that was, u
 });
 
 describe('a version that a worker could not load, and none has', () => {
-  const failed = new Set(['embed.10.fp32.0']);
+  const failure = { reason: 'no memory.', everywhere: false, lasting: false };
+  const failed = new Map([['embed.10.fp32.0', failure]]);
 
   test('takes no jobs from one that has loaded, unless it is named, and is listed as such', () => {
     const catalog = catalogOf({}, { failed });
     expect([queueOf(catalog, 'embed'), queueOf(catalog, 'embed@10')]).toEqual(['embed.9.fp32.0', 'embed.10.fp32.0']);
     expect(catalog.served('embed').map(({ state }) => state)).toEqual(['failed', 'waiting', 'waiting']);
+    expect(catalog.served('embed')[0]).toMatchObject({ reason: 'no memory.' });
+  });
+
+  test('is refused at once where no worker is left that may load it, with the reason', () => {
+    const everywhere = new Map([['embed.10.fp32.0', { ...failure, everywhere: true }]]);
+    const catalog = catalogOf({}, { failed: everywhere });
+    expect(queueOf(catalog, 'embed')).toBe('embed.9.fp32.0');
+    expect(codeOf(() => catalog.choose('embed@10', 0))).toBe('model_failed');
+    expect(() => catalog.choose('embed@10', 0)).toThrow(
+      'No worker can load embed@10:fp32: no memory. It is tried again; POST /v1/models/embed@10:fp32/load does so at once.',
+    );
   });
 
   test.each(['failed', 'awaited'])('leaves its share of an alias to the others (%s)', (why) => {
@@ -125,14 +137,22 @@ describe('a version that a worker could not load, and none has', () => {
     const aliases = new Map([['trial', shares]]);
     const both = [0.2, 0.9].map((draw) => queueOf(catalogOf({ aliases }), 'trial', draw));
     expect(both).toEqual(['embed.9.fp32.0', 'embed.10.fp32.0']);
-    const catalog = catalogOf({ aliases }, { [why]: failed });
+    const catalog = catalogOf({ aliases }, { [why]: why === 'failed' ? failed : new Set(failed.keys()) });
     expect([0.2, 0.9].map((draw) => queueOf(catalog, 'trial', draw))).toEqual(['embed.9.fp32.0', 'embed.9.fp32.0']);
     // That no worker has loaded the other one yet is no reason to wait for this one.
     if (why === 'failed') {
       const soon = catalogOf({ aliases }, { failed, awaited: new Set(['embed.9.fp32.0']) });
       expect([queueOf(soon, 'trial', 0.9), queueOf(soon, 'embed')]).toEqual(['embed.9.fp32.0', 'embed.9.fp32.0']);
     }
-    const none = catalogOf({ aliases }, { [why]: new Set([...failed, 'embed.9.fp32.0']) });
+    const none = catalogOf(
+      { aliases },
+      {
+        [why]:
+          why === 'failed'
+            ? new Map([...failed, ['embed.9.fp32.0', failure]])
+            : new Set([...failed.keys(), 'embed.9.fp32.0']),
+      },
+    );
     expect([0.2, 0.9].map((draw) => queueOf(none, 'trial', draw))).toEqual(both);
   });
 });

@@ -8,6 +8,7 @@ import {
   type ModelWishes,
   NO_ALIASES,
   type Presenter,
+  type Share,
   selects,
 } from '@shoal/models';
 
@@ -35,11 +36,20 @@ export interface Standing {
   readonly workers: ReadonlyMap<string, number>;
   /** Queues of versions that no worker has ever loaded: as long as one was of another version, a name stands for that. */
   readonly awaited: ReadonlySet<string>;
-  /** Queues of models that a worker could not load, and none has. */
-  readonly failed: ReadonlySet<string>;
+  /** Queue → of a model that a worker could not load, and none has. */
+  readonly failed: ReadonlyMap<string, Failed>;
 }
 
-const UNKNOWN: Standing = { wishes: new Map(), workers: new Map(), awaited: new Set(), failed: new Set() };
+/** Why a model is not loaded. */
+export interface Failed {
+  readonly reason: string;
+  /** No worker is left that may load it: all have tried. */
+  readonly everywhere: boolean;
+  /** Another try ends the same way. */
+  readonly lasting: boolean;
+}
+
+const UNKNOWN: Standing = { wishes: new Map(), workers: new Map(), awaited: new Set(), failed: new Map() };
 
 /** What is shown of a version that is served no more: it needs no tokenizer, which is most of a face's memory. */
 type Shown = Presenter & Pick<ModelFace, 'tokens'>;
@@ -96,15 +106,22 @@ export class Catalog {
     const models = this.#byName.get(name)?.flatMap(({ variants }) => variants) ?? [];
     return models.map((model) => {
       const loaded = workers.get(model.queue) ?? 0;
-      const waiting = failed.has(model.queue) ? 'failed' : 'waiting';
+      const failure = failed.get(model.queue);
+      const waiting = failure === undefined ? 'waiting' : 'failed';
       const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : waiting;
-      return { id: formatSelector(model), state, workers: loaded };
+      const reason = state === 'failed' && failure !== undefined ? { reason: failure.reason } : {};
+      return { id: formatSelector(model), state, workers: loaded, ...reason };
     });
   }
 
   /** The version of every model that its name stands for, in the order of their names. */
   list(): ModelFace[] {
     return [...this.#byName.keys()].sort().map((name) => (this.#resolve(name) ?? this.#fitting(name)[0])!.face);
+  }
+
+  /** What a name that models.json gives stands for; undefined: it is none of these. */
+  sharesOf(name: string): readonly Share[] | undefined {
+    return this.#aliases.get(name);
   }
 
   /** The names of the models of a task. */
@@ -123,12 +140,14 @@ export class Catalog {
 
   /**
    * What a job that asks for `asked` runs on: an alias, or as ModelSelector. `draw`, from 0 to 1, decides where an alias stands
-   * for several by shares; shares of what is not served, or not loaded yet, fall to the others. Throws `model_not_found`, `model_unloaded`.
+   * for several by shares; shares of what is not served, or not loaded yet, fall to the others. Throws `model_not_found`, `model_unloaded`, `model_failed`.
    */
   choose(asked: string, draw: number): Choice {
     const shares = this.#aliases.get(asked);
     const choice = shares === undefined ? this.#resolve(asked) : this.#draw(shares, draw);
     if (choice === undefined) throw this.#notFound(asked);
+    const failure = this.#standing.failed.get(choice.model.queue);
+    if (failure?.everywhere) throw failedError(choice.model, failure);
     const plain = shares === undefined && asked === choice.face.model.name;
     return { ...choice, selector: plain ? undefined : selectorOf(choice) };
   }
@@ -215,6 +234,19 @@ export class Catalog {
     const guess = near.length > 0 ? ` Did you mean ${near.join(' or ')}?` : '';
     return `No model of this name is served.${guess} GET /v1/models lists those that are.`;
   }
+}
+
+/** For new jobs of a model that no worker can load, and for those that wait. */
+export function failedError(
+  model: Pick<Model, 'name' | 'version' | 'variant'>,
+  { reason, lasting }: Failed,
+): ShoalError {
+  const name = formatSelector(model);
+  const next = lasting
+    ? 'It is served when that is mended'
+    : `It is tried again; POST /v1/models/${name}/load does so at once`;
+  const message = `No worker can load ${name}: ${reason.replace(/\.$/, '')}. ${next}.`;
+  return new ShoalError('model_failed', message, { faults: [{ path: 'model', message }] });
 }
 
 function keyOf({ name, version }: Model): string {

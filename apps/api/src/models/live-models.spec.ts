@@ -12,6 +12,7 @@ async function open() {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-live-models-'));
   const wishes: [string, Wish][] = [];
   const abandoned: string[] = [];
+  const errors: string[] = [];
   const redis = { away: false, now: 0, processes: [] as BoardState['processes'] };
   const live = new LiveModels({
     ...{ folder, catalog: new Catalog(), clock: () => 0, now: () => redis.now },
@@ -19,7 +20,10 @@ async function open() {
       serve: async () => {},
       everServed: async () => [],
       busy: async () => ['a.1.fp32.0'],
-      abandon: async (queue) => void abandoned.push(queue),
+      abandon: async (queue, error) => {
+        abandoned.push(queue);
+        errors.push(error.message);
+      },
     },
     board: {
       exchange: async () => {
@@ -35,7 +39,7 @@ async function open() {
     await live.stop();
     rmSync(folder, { recursive: true });
   });
-  return { live, wishes, abandoned, redis };
+  return { live, wishes, abandoned, errors, redis };
 }
 
 test('a wish that is left is no failure, though this process cannot read it at once', async () => {
@@ -56,4 +60,25 @@ test('jobs of a queue that no process tells of fail after half a minute, and not
   expect(await at(100_000)).toEqual([]);
   redis.processes = [];
   expect([await at(100_001), await at(130_000), await at(130_001)]).toEqual([[], [], ['a.1.fp32.0']]);
+});
+
+test.each([
+  ['lasting', true, 30_000],
+  ['passing', false, 600_000],
+])('jobs of a model that no worker can load fail with the reason, where that is %s', async (_, lasting, after) => {
+  const { live, abandoned, errors, redis } = await open();
+  const at = async (ms: number) => {
+    redis.now = ms;
+    await live.wish('a', 'load');
+    return abandoned.length;
+  };
+  const failed = [{ queue: 'a.1.fp32.0', reason: 'it is broken', lasting }];
+  const api = { role: 'api' as const, queues: ['a.1.fp32.0'] };
+  const worker = { role: 'worker' as const, queues: [] };
+  // One that may load it has not tried yet; one that may not is no hope.
+  redis.processes = [api, { ...worker, failed }, { ...worker, failed: [] }, { ...worker, models: ['b'] }];
+  expect(await at(1_000_000)).toBe(0);
+  redis.processes = [api, { ...worker, failed }, { ...worker, models: ['b'] }];
+  expect([await at(1_000_001), await at(1_000_000 + after), await at(1_000_001 + after)]).toEqual([0, 0, 1]);
+  expect(errors).toEqual([expect.stringContaining('No worker can load a@1:fp32: it is broken. ')]);
 });

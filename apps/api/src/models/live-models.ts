@@ -2,6 +2,7 @@
  * Follows the repository and the workers: models are in the catalog, and their queues are served, as soon as their folders are
  * whole; which workers have them, and what is wished, is told there as well.
  */
+import { ShoalError } from '@shoal/contracts';
 import {
   type Aliases,
   createModelFace,
@@ -12,14 +13,30 @@ import {
   selects,
   watchRepository,
 } from '@shoal/models';
-import { type BoardState, type ModelBoard, type OpenJobStore, repeat, type Wish } from '@shoal/queue';
+import {
+  type BoardState,
+  type ModelBoard,
+  type OpenJobStore,
+  type ProcessModels,
+  parseQueue,
+  repeat,
+  type Wish,
+} from '@shoal/queue';
 import { type Logger, logRarely } from '@shoal/telemetry';
-import type { Catalog, ServedVersion, Standing } from './catalog.js';
+import { type Catalog, type Failed, failedError, type ServedVersion, type Standing } from './catalog.js';
 
 /** Between two exchanges with the board. */
 const TELL_MS = 1000;
 /** Jobs of a queue that no process serves fail after so long: one that restarts is back by then. */
 const ABANDON_MS = 30_000;
+/**
+ * And those of one that no worker can load though it might (memory, a disk, a device) after so long: they are tried at least
+ * every five minutes.
+ */
+const PATIENCE_MS = 600_000;
+
+/** What jobs are told that nobody will run. */
+const GONE = 'the model was taken away before the job could run, and no worker has it any more';
 
 /** What callers are told of a name that turns out not to be served, though there is a folder for it. */
 const BROKEN = 'This model cannot be loaded; the log of the server says why.';
@@ -89,8 +106,9 @@ export class LiveModels {
   async #tell(): Promise<void> {
     const { board, catalog } = this.#options;
     this.#board = await board.exchange({ role: 'api', queues: [...this.#queues.values()].flat() });
-    catalog.note(await this.#standing());
-    await this.#abandon(new Set(this.#board.processes.flatMap(({ queues }) => queues)));
+    const standing = await this.#standing();
+    catalog.note(standing);
+    await this.#abandon(new Set(this.#board.processes.flatMap(({ queues }) => queues)), standing.failed);
   }
 
   async #standing(): Promise<Standing> {
@@ -99,7 +117,8 @@ export class LiveModels {
     for (const { role, queues } of processes) {
       if (role === 'worker') for (const queue of queues) workers.set(queue, (workers.get(queue) ?? 0) + 1);
     }
-    const failed = new Set(processes.flatMap((told) => told.failed ?? []).filter((queue) => !workers.has(queue)));
+    const failed = failedOf(processes.filter(({ role }) => role === 'worker'));
+    for (const queue of workers.keys()) failed.delete(queue);
     return { wishes, workers, awaited: await this.#awaited(workers), failed };
   }
 
@@ -124,17 +143,23 @@ export class LiveModels {
     return awaited;
   }
 
-  /** Jobs whose model nobody has any more, neither in its folder nor in memory, fail instead of waiting for ever. */
-  async #abandon(served: ReadonlySet<string>): Promise<void> {
+  /**
+   * Jobs whose model nobody has any more, neither in its folder nor in memory, or that no worker can load, fail instead of
+   * waiting for ever.
+   */
+  async #abandon(served: ReadonlySet<string>, failed: Standing['failed']): Promise<void> {
     const { store, logger, now } = this.#options;
     const at = now();
-    const orphans = (await store.busy()).filter((queue) => !served.has(queue));
+    const orphans = (await store.busy()).filter((queue) => !served.has(queue) || failed.get(queue)?.everywhere);
     this.#orphans = new Map(orphans.map((queue) => [queue, this.#orphans.get(queue) ?? at]));
     for (const [queue, since] of this.#orphans) {
-      if (at - since < ABANDON_MS) continue;
+      const failure = served.has(queue) ? failed.get(queue) : undefined;
+      if (at - since < (failure?.lasting === false ? PATIENCE_MS : ABANDON_MS)) continue;
       this.#orphans.delete(queue);
-      logger.warn('queue.abandoned', { queue });
-      await store.abandon(queue);
+      const error =
+        failure === undefined ? new ShoalError('model_not_found', GONE) : failedError(parseQueue(queue), failure);
+      logger.warn('queue.abandoned', { queue, reason: error.message });
+      await store.abandon(queue, error);
     }
   }
 
@@ -178,6 +203,26 @@ export class LiveModels {
       return null;
     }
   }
+}
+
+/** Queue → why its model is not loaded, of those that a worker could not load. */
+function failedOf(workers: readonly ProcessModels[]): Map<string, Failed> {
+  const failures = workers.flatMap(({ failed = [] }) => failed);
+  return new Map(
+    failures.map(({ queue, reason }) => {
+      const { name } = parseQueue(queue);
+      const able = workers.filter(({ models }) => models === undefined || models.includes(name));
+      const tries = able.map(({ failed }) => failed?.find((failure) => failure.queue === queue));
+      return [
+        queue,
+        {
+          reason,
+          everywhere: tries.every((tried) => tried !== undefined),
+          lasting: tries.every((tried) => tried?.lasting),
+        },
+      ];
+    }),
+  );
 }
 
 /** The variants of each version. */

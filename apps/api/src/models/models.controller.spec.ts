@@ -33,6 +33,22 @@ test('a model’s card has its task, its limits and a request that runs', async 
   expect((await api.request('POST', '/v1/jobs', card.example.request)).status).toBe(202);
 });
 
+test('a name of models.json is listed with its shares, and its card and that of a version have requests for just that', async () => {
+  const shares = [1, 3].map((weight, n) => ({ target: `embed@${n + 1}`, weight }));
+  const faces = ['1', '2'].map((version) => fakeFace('embed', 'feature-extraction', version));
+  const own = await startTestApi({ faces, aliases: new Map([['prod', shares]]) });
+  onTestFinished(() => own.close());
+  const read = async (path: string) => (await (await own.request('GET', path)).json()) as { readonly data: unknown[] };
+  const standIns = shares.map(({ target, weight }) => ({ model: target, weight }));
+  expect((await read('/v1/models')).data).toContainEqual(expect.objectContaining({ id: 'prod', stands_for: standIns }));
+  const card = ModelCardSchema.parse(await read('/v1/models/prod'));
+  expect(card).toMatchObject({ id: 'prod', stands_for: standIns, example: { request: { model: 'prod' } } });
+  expect(card.served.map(({ id }) => id)).toEqual(['embed@1:default', 'embed@2:default']);
+  const exact = ModelCardSchema.parse(await read('/v1/models/embed@1'));
+  expect(exact).toMatchObject({ id: 'embed@1', version: '1', example: { request: { model: 'embed@1' } } });
+  expect(exact).not.toHaveProperty('stands_for');
+});
+
 test.each(['/v1/models?task=x', '/v1/models/embed?task=x'])('%s is refused: there is no such filter', async (path) => {
   const response = await api.request('GET', path);
   expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('task: unknown field')]);

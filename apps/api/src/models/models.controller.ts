@@ -43,11 +43,9 @@ export class ModelsController {
   @Get()
   list(@Query() query: unknown) {
     refuseQuery(query);
-    const models = this.catalog.list().map((face) => listed(face, face.model.name));
-    return {
-      object: 'list',
-      data: [...models, ...this.catalog.aliases().map(({ alias, face }) => listed(face, alias))],
-    };
+    const models = this.catalog.list().map((face) => this.listed(face, face.model.name));
+    const aliases = this.catalog.aliases().map(({ alias, face }) => this.listed(face, alias));
+    return { object: 'list', data: [...models, ...aliases] };
   }
 
   /** The rest of the path: names as Hugging Face has them, such as `BAAI/bge-small-en-v1.5`, may come as they are. */
@@ -94,12 +92,19 @@ export class ModelsController {
     const { publicUrl, keys } = this.settings;
     const { face, model } = this.catalog.find(name);
     const origin = publicUrl ?? `${request.protocol}://${request.host}`;
-    const card = face.card(origin, await this.jobs.joiningOf(model), keys);
-    return { ...card, served: this.catalog.served(face.model.name) };
+    const card = face.card(origin, await this.jobs.joiningOf(model), keys, name);
+    const standIns = this.standIns(name);
+    const targets = standIns.stands_for?.map((one) => parseSelector(one.model).name) ?? [face.model.name];
+    return { ...card, ...standIns, served: [...new Set(targets)].flatMap((target) => this.catalog.served(target)) };
   }
-}
 
-function listed({ model: { created, task, generator } }: ModelFace, id: string): ListedModel {
-  const context = generator && { max_model_len: generator.maxContext };
-  return { id, object: 'model', created, owned_by: 'shoal', task, ...context };
+  private listed({ model: { created, task, generator } }: ModelFace, id: string): ListedModel {
+    const context = generator && { max_model_len: generator.maxContext };
+    return { id, object: 'model', created, owned_by: 'shoal', task, ...context, ...this.standIns(id) };
+  }
+
+  private standIns(name: string): Pick<ListedModel, 'stands_for'> {
+    const shares = this.catalog.sharesOf(name);
+    return shares === undefined ? {} : { stands_for: shares.map(({ target, weight }) => ({ model: target, weight })) };
+  }
 }

@@ -41,6 +41,7 @@ const JOB_ERRORS = ['job_not_found', 'redis_unavailable'] as const;
 export const ADMISSION_ERRORS = [
   'model_not_found',
   'model_unloaded',
+  'model_failed',
   'input_too_long',
   'result_too_large',
   'tenant_backlog_full',

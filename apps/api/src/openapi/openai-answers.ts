@@ -85,6 +85,12 @@ export const OpenAiErrorSchema = z.strictObject({
     .describe("OpenAI's shape."),
 }) satisfies z.ZodType<OpenAiError>;
 
+const StandIns = z.array(
+  z.strictObject({
+    model: z.string().describe('What it stands for: a model, or a version or variant of one.'),
+    weight: z.number().describe('Its share of the jobs, relative to those of the others.'),
+  }),
+);
 const listedModel = {
   id: z.string().describe('The name to ask for.'),
   object: z.literal('model').describe('What this is.'),
@@ -94,6 +100,7 @@ const listedModel = {
   max_model_len: Count.exactOptional().describe(
     'Of models that generate text: most tokens of prompt and answer together.',
   ),
+  stands_for: StandIns.exactOptional().describe('Of a name that models.json gives: what its jobs run on.'),
 };
 export const ListedModelSchema = z.strictObject(listedModel) satisfies z.ZodType<ListedModel>;
 export const ModelListSchema = z.strictObject({
@@ -111,7 +118,7 @@ const Specs = z.array(
 const limit = Count.nullable();
 export const ModelCardSchema = z.strictObject({
   ...listedModel,
-  version: z.string().describe('The newest version, which new jobs run on.'),
+  version: z.string().describe('The version that new jobs of this name run on; of a name that is shared, one of them.'),
   variants: z.array(z.string()).describe('Its variants, the one that jobs get first.'),
   description: z.string().exactOptional().describe('In the words of who put it there.'),
   license: z.string().exactOptional().describe('What it may be used for.'),
@@ -133,6 +140,7 @@ export const ModelCardSchema = z.strictObject({
             '`waiting`: loaded when a job asks for it; `failed`: did not load, and is tried again; `unloaded`: takes no jobs.',
           ),
         workers: Count.describe('Workers that have it loaded.'),
+        reason: z.string().exactOptional().describe('Why it did not load, where it failed.'),
       }),
     )
     .describe('Every version and variant, newest version first.'),

@@ -87,7 +87,8 @@ export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: 
         id: 'getModel',
         tag: 'OpenAI',
         summary: "A model's task, limits and a request that runs",
-        description: 'The card of the newest version. A name that is not there is answered with those that are near.',
+        description:
+          'The card of what the name stands for. A name that is not there is answered with those that are near.',
         parameters: [NAME],
         answers: { 200: { description: 'The model.', schemas: ['ModelCard'] } },
         errors: ['model_not_found', 'invalid_request'],

@@ -34,7 +34,7 @@ export function fakeFace(name: string, task: Task, version = '1'): ModelFace {
       const output = results.map((result) => (result?.output?.kind === 'vector' ? [...result.output.values] : null));
       return { output: shape.array ? output : output[0], errors };
     },
-    card: (origin, joining = null, keys = false) => ({ ...cardOf(model, origin, keys), joining }),
+    card: (origin, joining = null, keys = false, asked = name) => ({ ...cardOf(model, asked, origin, keys), joining }),
   };
 }
 
@@ -128,7 +128,8 @@ export function fakeModel(name: string, task: Task, version: string): Model {
 }
 
 function cardOf(
-  { name, task, version, created }: Model,
+  { task, version, created }: Model,
+  name: string,
   origin: string,
   keys: boolean,
 ): Omit<ModelCard, 'joining' | 'served'> {

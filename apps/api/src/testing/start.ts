@@ -27,7 +27,9 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-interface Options extends Partial<Pick<Parts, 'publicUrl' | 'trustedProxies' | 'admin'>>, Pick<Offer, 'unserved'> {
+interface Options
+  extends Partial<Pick<Parts, 'publicUrl' | 'trustedProxies' | 'admin'>>,
+    Pick<Offer, 'unserved' | 'aliases'> {
   readonly faces?: readonly ModelFace[];
   readonly keys?: readonly ApiKey[];
   readonly callTimeoutMs?: number;
@@ -50,6 +52,7 @@ export async function startTestApi({
   maxBodyBytes = MAX_BODY_BYTES,
   corsOrigins = [],
   unserved,
+  aliases,
   faces = [fakeFace('embed', 'feature-extraction'), fakeFace('topic', 'text-classification')],
   ...parts
 }: Options = {}): Promise<TestApi> {
@@ -66,7 +69,11 @@ export async function startTestApi({
       resolve: resolveNames,
       clock: Date.now,
     },
-    catalog: new Catalog({ versions: faces.map(servedAlone), ...(unserved && { unserved }) }),
+    catalog: new Catalog({
+      versions: faces.map(servedAlone),
+      ...(unserved && { unserved }),
+      ...(aliases && { aliases }),
+    }),
     keys,
     maxBodyBytes,
     corsOrigins,

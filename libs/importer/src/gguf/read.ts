@@ -3,7 +3,7 @@
  * The weights stay in the file. Files come from strangers: every number is checked against the file before it is used.
  */
 import { closeSync, openSync } from 'node:fs';
-import { fileData, type TensorData } from '@shoal/onnx';
+import { fileData, refuseLfsPointer, type TensorData } from '@shoal/onnx';
 import { invalid } from '../invalid.js';
 import { Cursor } from './cursor.js';
 import { GGML_TYPES, type GgmlType } from './types.js';
@@ -80,8 +80,10 @@ class Header {
   }
 
   read(): Gguf {
-    if (this.#at.size < 4 || this.#at.uint32() !== MAGIC)
+    if (this.#at.size < 4 || this.#at.uint32() !== MAGIC) {
+      refuseLfsPointer(this.#path);
       throw this.#wrong('is no GGUF file: it does not begin with GGUF');
+    }
     const version = this.#at.uint32();
     if (SWAPPED.includes(version)) throw this.#wrong('is a big-endian GGUF file: convert it with gguf-convert-endian');
     if (!VERSIONS.includes(version)) throw this.#wrong(`is of version ${version}; versions 2 and 3 are read`);

@@ -1,6 +1,6 @@
 /** Looks at a folder and decides what to make of it, before anything is written. */
 import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ShoalError, type ShoalJson } from '@shoal/contracts';
 import { z } from 'zod';
 import type { Architecture } from '../architectures/types.js';
@@ -54,15 +54,16 @@ export interface Inspected {
 const Named = z.object({ architectures: z.array(z.string()).nullish(), model_type: z.string().nullish() });
 
 /**
- * `folder`, which is one, holds all of it but, where one is given, the weights: those are in `weightsFile`.
+ * `folder`, which is one, holds all of it but, where one is given, the weights: those are in `weightsFile`. Where `onnxFile` is
+ * given, relative to the folder, it is taken and no other form of the weights.
  *
  * @throws ShoalError `model_invalid` saying what the folder is and why it cannot be imported
  */
-export function inspect(folder: string, weightsFile?: string): Inspected {
+export function inspect(folder: string, weightsFile?: string, onnxFile?: string): Inspected {
   const names = namesIn(folder);
   const shoal = readShoal(folder);
-  const exported = onnxFilesIn(folder);
-  const checkpoint = weightsFile !== undefined || hasCheckpoint(names);
+  const exported = onnxFile === undefined ? onnxFilesIn(folder) : [onnxFile];
+  const checkpoint = weightsFile !== undefined || (onnxFile === undefined && hasCheckpoint(names));
   if (!checkpoint && exported.length === 0) {
     // Says it better where the weights are pickled.
     if (names.some((name) => /^(pytorch_)?model\.(bin|pth?|ckpt)/.test(name))) openCheckpoint(folder);
@@ -139,7 +140,9 @@ function inspectExports(folder: string, exported: readonly string[]): Pick<Inspe
   }
   const [only = '', ...more] = unknown;
   if (more.length > 0) {
-    throw invalid(`${folder} has several ONNX files (${unknown.join(', ')}): call the one to import model.onnx`);
+    throw invalid(
+      `${folder} has several ONNX files (${unknown.join(', ')}): give the one to import, ${join(basename(folder), only)}`,
+    );
   }
   return { found: { kind: 'export', files: [{ path: only, dtype: 'fp32' }] } };
 }

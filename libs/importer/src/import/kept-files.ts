@@ -1,21 +1,9 @@
 /** Beside the weights: which files of a folder go with its model. */
+import { isServedFile } from '@shoal/models';
 import { fileIn } from '../checkpoint.js';
 import { moduleFolders } from '../sentence/modules.js';
 import { namesIn, refuseHuge } from './source-files.js';
 
-/** What serving needs. */
-const KEPT: readonly string[] = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'generation_config.json',
-  'chat_template.jinja',
-  'modules.json',
-  'config_sentence_transformers.json',
-];
-/** Of sentence-transformers: called after the kind of transformer in older versions. */
-const SENTENCE_CONFIG = /^sentence_[\w-]+_config\.json$/;
 /** What the licence asks for. */
 export const LICENCES = /^(LICEN[CS]E|NOTICE|COPYING)[\w.-]*$/i;
 
@@ -26,7 +14,7 @@ export const LICENCES = /^(LICEN[CS]E|NOTICE|COPYING)[\w.-]*$/i;
  */
 export function keptFiles(folder: string): readonly string[] {
   const wanted = [
-    ...namesIn(folder).filter((name) => KEPT.includes(name) || SENTENCE_CONFIG.test(name) || LICENCES.test(name)),
+    ...namesIn(folder).filter((name) => isServedFile(name) || LICENCES.test(name)),
     ...moduleFolders(folder).map((path) => `${path}/config.json`),
   ];
   return wanted.filter((path) => {

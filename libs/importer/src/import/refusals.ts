@@ -23,7 +23,7 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
   [/\.engine$/i, 'a TensorRT engine, which runs on one kind of GPU: import what it was made from'],
 ];
 
-/** @throws ShoalError `model_invalid` where `path` is neither a folder nor a GGUF file */
+/** @throws ShoalError `model_invalid` where `path` is neither a folder nor a file that holds a model */
 export function refuseFile(path: string): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw invalid(`there is no folder and no file ${path}`);
@@ -31,7 +31,9 @@ export function refuseFile(path: string): void {
   if (stat.isDirectory()) return;
   const what = FORMATS.find(([pattern]) => pattern.test(basename(path)))?.[1];
   throw invalid(
-    what === undefined ? `${path} is not a folder: give the folder that the model lies in` : `${path} is ${what}`,
+    what === undefined
+      ? `${path} is not a folder, and no .gguf and no .onnx file: give the folder that the model lies in`
+      : `${path} is ${what}`,
   );
 }
 

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseJsonFile } from '@shoal/contracts';
 import { LARGE_JSON, MAX_JSON_BYTES } from '@shoal/models';
+import { refuseLfsPointer } from '@shoal/onnx';
 import { fileIn } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 
@@ -45,6 +46,7 @@ export function readJson(folder: string, name: string): unknown {
   try {
     return parseJsonFile(readFileSync(join(folder, name)), values);
   } catch (error) {
+    refuseLfsPointer(join(folder, name), name);
     throw invalid(`${name} ${(error as Error).message}`, error);
   }
 }

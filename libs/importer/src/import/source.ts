@@ -1,4 +1,7 @@
-/** What is imported: a folder or, of a GGUF file and of a decoder as ONNX, a folder that is made of what lies beside the weights. */
+/**
+ * What is imported: a folder, or one ONNX file of it; of a GGUF file and of a decoder as ONNX a folder that is made of what lies
+ * beside the weights.
+ */
 import { cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
@@ -20,6 +23,8 @@ export interface Source {
   readonly folder: string;
   /** Holds the weights: a GGUF file, or the ONNX file of a decoder. */
   readonly weightsFile: string | undefined;
+  /** The one ONNX file of `folder` that was asked for, relative to it; undefined: all that is there. */
+  readonly onnxFile?: string;
   /** The folder that was given, or that of the file. */
   readonly root: string;
   /** What was read beside the weights, relative to `root`. */
@@ -27,6 +32,8 @@ export interface Source {
   /** Removes what was made. */
   close(): void;
 }
+
+const ONNX = /\.onnx$/i;
 
 /** The part of a model that reads images. */
 const PROJECTOR = /^mmproj/i;
@@ -37,26 +44,47 @@ const PROJECTOR = /^mmproj/i;
  * @throws ShoalError `model_invalid` for what cannot be imported, or several GGUF files in a folder
  */
 export function openSource(path: string, dtypes: readonly string[] = []): Source {
-  const isFile = GGUF.test(path) && lstatSync(path, { throwIfNoEntry: false })?.isFile();
-  if (isFile) return unpacked({ path, root: dirname(path), weightsFile: path, beside: [] }, unpackGguf);
+  const isFile = lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  if (isFile && GGUF.test(path))
+    return unpacked({ path, root: dirname(path), weightsFile: path, beside: [] }, unpackGguf);
+  if (isFile && ONNX.test(path)) return openGraph(path, dtypes);
   refuseFile(path);
   const names = namesIn(path);
   refuseAdapter(names);
-  const root = path;
-  const beside = [...keptFiles(root), ...ownSettings(root)];
-  if (hasCheckpoint(names)) return { path, folder: path, weightsFile: undefined, root, beside, close() {} };
+  const beside = [...keptFiles(path), ...ownSettings(path)];
+  if (hasCheckpoint(names)) return { path, folder: path, weightsFile: undefined, root: path, beside, close() {} };
   const onnx = onnxFilesIn(path);
   const gguf = onnx.length === 0 ? ggufOf(path, names) : undefined;
-  if (gguf !== undefined) {
-    const licences = names.filter((name) => LICENCES.test(name) && fileIn(path, name));
-    return unpacked({ path, root, weightsFile: gguf, beside: [...licences, ...ownSettings(root)] }, unpackGguf);
-  }
-  const decoder = decoderOf(path, onnx, dtypes);
-  if (decoder === undefined) return { path, folder: path, weightsFile: undefined, root, beside, close() {} };
-  const read = fileIn(path, 'config.json') ? [] : ['genai_config.json'].filter((name) => fileIn(path, name));
-  const modules = moduleFolders(path).map((module) => `${module}/model.safetensors`);
-  const all = [...beside, ...read, ...modules.filter((name) => fileIn(path, name))];
-  const [config, genaiConfig] = ['config.json', 'genai_config.json'].map((name) => readJson(path, name));
+  if (gguf === undefined) return openExport({ path, root: path, beside }, onnx, dtypes);
+  const licences = names.filter((name) => LICENCES.test(name) && fileIn(path, name));
+  return unpacked({ path, root: path, weightsFile: gguf, beside: [...licences, ...ownSettings(path)] }, unpackGguf);
+}
+
+/** One ONNX file, with what lies beside it and describes its model, as a folder that has it alone. */
+function openGraph(path: string, dtypes: readonly string[]): Source {
+  const parent = dirname(path);
+  // Links are refused as they are in folders.
+  fileIn(parent, basename(path));
+  const above = dirname(parent);
+  const inOnnx = basename(parent) === 'onnx' && ['config.json', 'tokenizer.json'].some((name) => fileIn(above, name));
+  const [root, onnxFile] = inOnnx ? [above, `onnx/${basename(path)}`] : [parent, basename(path)];
+  const beside = [...keptFiles(root), ...ownSettings(root)];
+  return openExport({ path, root, beside, onnxFile }, [onnxFile], dtypes);
+}
+
+/** `onnx` are the ONNX files to look at, relative to the root. */
+function openExport(
+  source: Pick<Source, 'path' | 'root' | 'beside' | 'onnxFile'>,
+  onnx: readonly string[],
+  dtypes: readonly string[],
+): Source {
+  const { root, path, beside } = source;
+  const decoder = decoderOf(root, onnx, dtypes);
+  if (decoder === undefined) return { ...source, folder: root, weightsFile: undefined, close() {} };
+  const read = fileIn(root, 'config.json') ? [] : ['genai_config.json'].filter((name) => fileIn(root, name));
+  const modules = moduleFolders(root).map((module) => `${module}/model.safetensors`);
+  const all = [...beside, ...read, ...modules.filter((name) => fileIn(root, name))];
+  const [config, genaiConfig] = ['config.json', 'genai_config.json'].map((name) => readJson(root, name));
   return unpacked({ path, root, weightsFile: decoder, beside: all }, (file, folder) =>
     unpackDecoder(file, { config, genaiConfig }, folder),
   );

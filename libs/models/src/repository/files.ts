@@ -2,6 +2,7 @@
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { describeIssue, parseJsonFile, refuseJsonFile, ShoalError } from '@shoal/contracts';
+import { refuseLfsPointer } from '@shoal/onnx';
 import type { z } from 'zod';
 
 /** As much as any of them needs, but for those below: a list of 20,000 classes takes 1 MB. */
@@ -51,7 +52,7 @@ export async function readText(folder: string, path: string): Promise<string | n
 /** The text of a JSON file that another parser takes, or null where there is none. */
 export async function readJsonText(folder: string, path: string): Promise<string | null> {
   const bytes = await readBytes(folder, path);
-  if (bytes !== null) named(path, () => refuseJsonFile(bytes, LARGE_JSON.get(path)?.values));
+  if (bytes !== null) named(folder, path, () => refuseJsonFile(bytes, LARGE_JSON.get(path)?.values));
   return bytes?.toString('utf8') ?? null;
 }
 
@@ -65,10 +66,11 @@ async function readBytes(folder: string, path: string): Promise<Buffer | null> {
 }
 
 /** Faults name the file. */
-function named<T>(path: string, parse: () => T): T {
+function named<T>(folder: string, path: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
+    refuseLfsPointer(join(folder, path), path);
     throw invalid(`${path} ${(error as Error).message}`, error);
   }
 }
@@ -81,7 +83,7 @@ export async function readJson<T extends z.ZodType>(
 ): Promise<z.output<T> | null> {
   const bytes = await readBytes(folder, path);
   if (bytes === null) return null;
-  const value = named(path, () => parseJsonFile(bytes, LARGE_JSON.get(path)?.values));
+  const value = named(folder, path, () => parseJsonFile(bytes, LARGE_JSON.get(path)?.values));
   const result = schema.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;
   const faults = result.error.issues

@@ -1,8 +1,9 @@
 /** One version folder → a Model per variant. */
-import { lstat } from 'node:fs/promises';
-import { dirname, relative } from 'node:path';
+import { lstat, realpath } from 'node:fs/promises';
+import { basename, dirname, relative } from 'node:path';
 import { ShoalError, ShoalJson, type Task } from '@shoal/contracts';
-import { type OnnxSignature, readSignature } from '@shoal/onnx';
+import { type OnnxSignature, readSignature, refuseLfsPointer } from '@shoal/onnx';
+import { checkTokenizer } from '../text/tokenizer.js';
 import type { GeneratorDetails, Model, TextDetails } from '../types.js';
 import { invalid, readJson, regularFile } from './files.js';
 import { generatorReader } from './generator.js';
@@ -48,6 +49,19 @@ export async function readFolder(name: string, version: string, folder: string):
   return models;
 }
 
+/**
+ * Checks what is cheap of a version whose graphs are not there yet: the files beside them, the tokenizer, and what `graphs`, which
+ * lie elsewhere and will be taken as they are, put out. @throws ShoalError `model_invalid` as the version would be refused with
+ */
+export async function checkDraft(folder: string, graphs: readonly string[]): Promise<void> {
+  const real = await realpath(folder);
+  const shoal = (await readJson(real, 'shoal.json', ShoalJson)) ?? {};
+  const files = await readHuggingFace(real);
+  await checkTokenizer(real);
+  if (generatesText(shoal, files)) return;
+  for (const path of graphs) readServed(basename(path), () => encoder(shoal, files, tensorGraph(readSignature(path))));
+}
+
 /** Going by shoal.json, else by the class that config.json names. */
 function generatesText(shoal: ShoalJson, { config }: HuggingFaceFiles): boolean {
   if (shoal.task !== undefined) return shoal.task === 'text-generation';
@@ -61,6 +75,7 @@ async function readFile(folder: string, path: string): Promise<OnnxSignature> {
     const named = `${relative(folder, path)} keeps weights in ${JSON.stringify(location)}`;
     if (file === null) throw invalid(`${named}, which is missing`);
     const { size } = await lstat(file);
+    if (size < bytes) refuseLfsPointer(file, location);
     if (size < bytes) throw invalid(`${named}, which has ${size} of ${bytes} bytes: it is not whole`);
   }
   return signature;

@@ -1,6 +1,7 @@
-import { symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TensorSpec } from '@shoal/contracts';
+import { dataOf, GraphBuilder, saveModel } from '@shoal/onnx';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   BUNDLED_MODELS,
@@ -21,6 +22,8 @@ afterEach(() => folders.remove());
 
 const tensor = (name: string, shape: TensorSpec['shape']): TensorSpec => ({ name, type: 'float32', shape });
 const PLAIN = { 'model.onnx': onnx([tensor('x', ['batch', 4])], [tensor('y', ['batch', 2])]) };
+
+const LFS_POINTER = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12345\n`;
 
 /** The one problem of a repository whose only folder is `m`. */
 async function problemOf(files: Readonly<Record<string, unknown>>): Promise<string> {
@@ -74,6 +77,33 @@ test('a broken folder is reported and hides no other', async () => {
   expect(problems.map(({ folder }) => folder)).toEqual(['Bad Name', 'broken', 'empty/1']);
   expect(problems[1]!.message).toContain('model.onnx is not a usable ONNX file');
   expect(problems[2]!.message).toContain('no ONNX file');
+});
+
+test('what is no model yet is told with what makes one of it', async () => {
+  folders.write('.', { 'tiny-q4_0.gguf': 'x', 'net.onnx': 'x', 'README.md': 'x', 'models.json': '{}' });
+  folders.write('checkpoint', { 'config.json': {}, 'model.safetensors': 'x' });
+  folders.write('held/3', { 'tiny.gguf': 'x' });
+  folders.write('other/1', { 'onnx/net.onnx': 'x' });
+  folders.write('late/v2', PLAIN);
+  folders.write('good', PLAIN);
+  folders.write('good/v2', PLAIN);
+  folders.write('good/notes', { 'a.txt': 'x' });
+  const { models, problems } = await openRepository(folders.root);
+  expect(models.map(({ queue }) => queue)).toEqual(['good.1.fp32.0']);
+  const at = (path: string) => join(folders.root, path);
+  const messages = new Map(problems.map(({ folder, message }) => [folder, message]));
+  expect([...messages.keys()].sort()).toEqual(
+    ['checkpoint', 'good/v2', 'held/3', 'late/v2', 'net.onnx', 'other/1', 'tiny-q4_0.gguf'].sort(),
+  );
+  expect(messages.get('tiny-q4_0.gguf')).toContain(`"npx shoal import ${at('tiny-q4_0.gguf')}" makes a model of it`);
+  expect(messages.get('checkpoint')).toBe(
+    `has weights (model.safetensors) and no ONNX file: "npx shoal import ${at('checkpoint')}" makes a model of it`,
+  );
+  // Its own version is taken, by what would be imported.
+  expect(messages.get('held/3')).toContain(`"npx shoal import ${at('held/3')} --name held --version 4"`);
+  expect(messages.get('net.onnx')).toContain(at('net/1/model.onnx'));
+  expect(messages.get('other/1')).toContain('rename onnx/net.onnx');
+  expect(messages.get('late/v2')).toContain('rename it to 2');
 });
 
 test('the newest version serves, by number; a folder without versions is version 1', async () => {
@@ -132,6 +162,23 @@ test('symbolic links are refused, as folders, as files and on the way', async ()
   expect(problems.map(({ message }) => message)).toEqual(
     ['model.onnx', 'symbolic link', 'onnx/model.onnx'].map(() => expect.stringContaining('symbolic link')),
   );
+});
+
+test.each([
+  ['the graph', 'model.onnx', { 'model.onnx': LFS_POINTER }],
+  ['a JSON file', 'tokenizer.json', { ...PLAIN, 'tokenizer.json': LFS_POINTER }],
+])('%s as a clone without git-lfs has it is told as such', async (_, name, files) => {
+  expect(await problemOf(files)).toContain(`${name} is a Git LFS pointer, not the file`);
+});
+
+test('external data as a clone without git-lfs has it is told as such', async () => {
+  const g = new GraphBuilder({ name: 'data', opset: 17, irVersion: 8 });
+  const w = g.constant('w', 'float32', [32, 32], dataOf(new Float32Array(1024)));
+  g.output('y', g.op('MatMul', [g.input('x', 'float32', ['batch', 32]), w]), 'float32', ['batch', 32]);
+  const folder = folders.write('m/1', {});
+  mkdirSync(folder, { recursive: true });
+  saveModel(g.build(), join(folder, 'model.onnx'), { externalData: true });
+  expect(await problemOf({ 'model.onnx.data': LFS_POINTER })).toContain('model.onnx.data is a Git LFS pointer');
 });
 
 test.each(['../secret.bin', '/etc/passwd', 'a/../../secret.bin'])('external data at %s is refused', async (path) => {

@@ -1,6 +1,7 @@
 /** Which ONNX files of a folder are variants of its model, and what they are called. */
 import type { ShoalJson } from '@shoal/contracts';
 import { invalid, list, regularFile } from './files.js';
+import { reasonOfFolder } from './not-yet.js';
 
 /** Suffixes of transformers.js and Optimum whose variant has a plainer name; any other suffix is the name. */
 const NAMES: ReadonlyMap<string, string> = new Map([
@@ -19,7 +20,7 @@ export async function findVariants(
   shoal: ShoalJson,
 ): Promise<readonly (readonly [name: string, path: string])[]> {
   const paths = shoal.variants === undefined ? await foundPaths(folder) : Object.entries(shoal.variants);
-  if (paths.length === 0) throw invalid('no ONNX file: expected onnx/model.onnx or model.onnx');
+  if (paths.length === 0) throw invalid(await reasonOfFolder(folder));
   const first = shoal.default_variant ?? (paths.some(([name]) => name === 'fp32') ? 'fp32' : paths[0]![0]);
   if (!paths.some(([name]) => name === first)) {
     const names = paths.map(([name]) => name).join(', ');

@@ -3,6 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
 import { invalid, list } from './files.js';
+import { reasonOfFile, reasonOfVersion } from './not-yet.js';
 
 /** A folder or file that cannot be served, and why. */
 export interface ModelProblem {
@@ -28,11 +29,23 @@ export async function findVersionFolders(
   for (const name of (await readdir(root)).filter((entry) => !entry.startsWith('.')).sort()) {
     await collect(problems, name, async () => {
       const stat = await lstat(join(root, name));
-      if (stat.isFile()) return;
+      if (stat.isFile()) {
+        const reason = reasonOfFile(root, name);
+        if (reason !== undefined) throw invalid(reason);
+        return;
+      }
       if (!stat.isDirectory()) throw invalid('is a symbolic link; put the folder itself here');
       const checked = ModelName.safeParse(name, { error: describeIssue });
       if (!checked.success) throw invalid(`is not a model name: ${checked.error.issues[0]?.message ?? ''}`);
-      for (const version of await versions(join(root, name))) {
+      const names = await list(join(root, name));
+      const strays = names.flatMap((entry) => {
+        const message = reasonOfVersion(entry);
+        return message === undefined ? [] : [{ folder: `${name}/${entry}`, message }];
+      });
+      problems.push(...strays);
+      for (const version of versions(names)) {
+        // What lies there is a version by another name, and nothing else.
+        if (version.folder === '' && strays.length > 0 && !names.some(isGraph)) continue;
         folders.push({
           name,
           version: version.number,
@@ -45,10 +58,14 @@ export async function findVersionFolders(
 }
 
 /** Newest first; a folder without any is version 1 itself. */
-async function versions(folder: string): Promise<readonly { readonly number: string; readonly folder: string }[]> {
-  const numbers = (await list(folder)).filter((name) => /^[1-9][0-9]{0,8}$/.test(name));
+function versions(names: readonly string[]): readonly { readonly number: string; readonly folder: string }[] {
+  const numbers = names.filter((name) => /^[1-9][0-9]{0,8}$/.test(name));
   if (numbers.length === 0) return [{ number: '1', folder: '' }];
   return numbers.sort((a, b) => Number(b) - Number(a)).map((number) => ({ number, folder: number }));
+}
+
+function isGraph(name: string): boolean {
+  return name === 'onnx' || name === 'shoal.json' || name.endsWith('.onnx');
 }
 
 /** What `read` throws becomes a problem of `folder`, and hides no other. */

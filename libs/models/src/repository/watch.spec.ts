@@ -2,6 +2,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -25,18 +26,23 @@ async function open(fill = (root: string) => root) {
   const root = fill(folder);
   const problems: ModelProblem[] = [];
   const troubles: Error[] = [];
+  const clock = { ms: 0 };
   const watch = await watchRepository(root, {
     onProblem: (problem) => void problems.push(problem),
     onTrouble: (error) => void troubles.push(error),
+    now: () => clock.ms,
   });
   onTestFinished(() => watch.stop());
-  return { root, watch, problems, troubles };
+  return { root, watch, problems, troubles, clock };
 }
 
 const idsOf = ({ current }: RepositoryWatch) => current.models.map(({ name, version }) => `${name}@${version}`);
 /** As `start` looks, without its clock. */
-const look = (watch: RepositoryWatch) =>
-  (watch as unknown as { look(steady: () => number): Promise<void> }).look(() => 2);
+const look = (watch: RepositoryWatch) => (watch as unknown as { look(): Promise<void> }).look();
+/** Of sentence-transformers: its modules say how to pool, its prompts what to put before texts. */
+const EMBED = fileURLToPath(new URL('../../../../models/wordnet-embed/1', import.meta.url));
+/** Those of a folder of Hugging Face: what lists the files of it is left out. */
+const NAMES = ['onnx', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
 
 test('what has changed is read when a second look finds it the same, and what has gone goes then', async () => {
   const { root, watch } = await open();
@@ -74,6 +80,61 @@ test('a folder that is still being copied is not read, nor told of', async () =>
     await look(watch);
   }
   expect(idsOf(watch)).toEqual([]);
+  await look(watch);
+  expect(idsOf(watch)).toEqual(['a@1']);
+});
+
+test('a folder that lists nothing stands still for 3 s before it is read: files come with pauses between them', async () => {
+  const { root, watch, clock } = await open();
+  const put = (name: string) => cpSync(join(EMBED, name), join(root, 'a', name), { recursive: true });
+  for (const name of NAMES) put(name);
+  for (let n = 0; n < 3; n++) await look(watch);
+  clock.ms = 2999;
+  await look(watch);
+  put('1_Pooling');
+  put('modules.json');
+  await look(watch);
+  clock.ms = 5998;
+  await look(watch);
+  expect(idsOf(watch)).toEqual([]);
+  clock.ms = 5999;
+  await look(watch);
+  expect(watch.current.models).toMatchObject([{ name: 'a', text: { pooling: ['mean'] } }]);
+});
+
+test.each([
+  ['source.json', [...NAMES, 'source.json', 'shoal.json']],
+  ['modules.json', [...NAMES, 'modules.json']],
+])('what %s names is waited for, and told of after a while; what is served stays until then', async (by, names) => {
+  const { root, watch, clock, problems } = await open();
+  const folder = join(root, 'a');
+  cpSync(EMBED, folder, { recursive: true });
+  for (let n = 0; n < 2; n++) await look(watch);
+  const [served] = watch.current.models;
+  for (const name of readdirSync(EMBED)) if (!names.includes(name)) rmSync(join(folder, name), { recursive: true });
+  for (let n = 0; n < 59; n++) {
+    clock.ms += 500;
+    await look(watch);
+  }
+  expect([watch.current.models, problems]).toEqual([[served], []]);
+  await look(watch);
+  expect(problems).toEqual([
+    { folder: 'a', message: expect.stringContaining(`"1_Pooling/config.json" is missing, which ${by} names`) },
+  ]);
+  cpSync(EMBED, folder, { recursive: true });
+  for (let n = 0; n < 2; n++) await look(watch);
+  expect([idsOf(watch), watch.current.problems]).toEqual([['a@1'], []]);
+});
+
+test('a folder whose variants are not all there is one that lists nothing: one may have been removed', async () => {
+  const { root, watch, clock } = await open();
+  cpSync(EMBED, join(root, 'a'), { recursive: true });
+  const file = join(root, 'a/source.json');
+  const source = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...source, variants: ['fp32', 'int8'] }));
+  for (let n = 0; n < 3; n++) await look(watch);
+  expect(idsOf(watch)).toEqual([]);
+  clock.ms = 3000;
   await look(watch);
   expect(idsOf(watch)).toEqual(['a@1']);
 });

@@ -1,7 +1,7 @@
 /**
  * The repository as it changes. It is looked at again and again: network file systems tell nobody of changes that others
- * make. A look reads names, sizes and times only; a folder is read when it has stood still for a while, so that one that is
- * being copied is not taken for whole. Where the repository cannot be seen, or is an empty folder in place of another one (a
+ * make. A look reads names, sizes and times only; a folder is read when it has stood still for a while and has all files that it
+ * names, so that one that is being copied is not taken for whole. Where the repository cannot be seen, or is an empty folder in place of another one (a
  * mount that is away), nothing has changed.
  */
 import { stat } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Model } from '../types.js';
 import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
+import { type Arrival, arrivalOf } from './arrival.js';
 import { invalid } from './files.js';
 import { type FolderPrint, printOf } from './folder-print.js';
 import { ALIASES_FILE, findRoot, type Repository, readVersion } from './repository.js';
@@ -17,13 +18,17 @@ import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } f
 /** Between two looks, and at least so many times what a look takes. */
 const LOOK_MS = 500;
 const REST = 10;
-/** Looks after which what has not changed counts as whole, and what is missing as gone. */
+/** Looks after which what has not changed stands still, and what is missing counts as gone. */
 const STEADY_LOOKS = 2;
+/**
+ * Ms for which a folder that does not list its files must stand still: who copies pauses between two of them. It is measured
+ * from the look that has seen the latest change: clocks of file servers are their own.
+ */
+const QUIET_MS = 3000;
 /** Looks after which a file that is under way and does not grow is worth a word: half a minute. */
 const STALLED_LOOKS = 60;
-/** What was changed less than this many ms before the first look may still be on its way, and is looked at again. */
-const FRESH_MS = 2000;
-const START_LOOKS = 4;
+/** As many as `QUIET_MS` takes: what was changed just before the start may still be on its way. */
+const START_LOOKS = 8;
 
 export interface WatchOptions {
   /** Told of each problem once, until it has another message. */
@@ -33,6 +38,8 @@ export interface WatchOptions {
    * stays as it was seen last.
    */
   readonly onTrouble: (error: Error) => void;
+  /** Ms of a clock that never goes back. */
+  readonly now?: () => number;
 }
 
 export interface RepositoryWatch {
@@ -55,6 +62,10 @@ interface Seen<T> {
   print: FolderPrint | undefined;
   /** Looks in a row that have found the same. */
   looks: number;
+  /** When the first of them was. */
+  since: number;
+  /** What has not come yet, and what names it. */
+  missing: Arrival['missing'];
   /** The text of `print` when it was read; null: never. */
   readAs: string | undefined | null;
   value: T;
@@ -67,17 +78,18 @@ interface Seen<T> {
  */
 export async function watchRepository(root: string, options: WatchOptions): Promise<RepositoryWatch> {
   const watch = new Watch(root, options);
-  const since = Date.now() - FRESH_MS;
-  await watch.look((print) => (print.changedAt > since ? STEADY_LOOKS : 1));
+  const isOld = ({ changedAt }: FolderPrint) => Date.now() - changedAt >= QUIET_MS;
+  const look = () => watch.look((seen, print, isWhole) => isOld(print) || watch.isStill(seen, print, isWhole));
+  await look();
   for (let n = 0; n < START_LOOKS && watch.hasUnread; n++) {
     await pause(LOOK_MS);
-    await watch.look(() => STEADY_LOOKS);
+    await look();
   }
   return watch;
 }
 
-/** How many looks must have found a folder like this before it is read. */
-type Steady = (print: FolderPrint) => number;
+/** Whether a folder has stood still for long enough to be read; `isWhole` where it lists its files, and they are there. */
+type Still = (seen: Pick<Seen<unknown>, 'looks' | 'since'>, print: FolderPrint, isWhole: boolean) => boolean;
 
 /** A folder, whatever leads to it. */
 interface Root {
@@ -92,6 +104,7 @@ class Watch implements RepositoryWatch {
   /** What was told last, as long as it lasts. */
   #trouble: string | undefined;
   readonly #options: WatchOptions;
+  readonly #now: () => number;
   readonly #folders = new Map<string, Seen<readonly Model[]> & { readonly folder: VersionFolder }>();
   readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
   readonly #stop = new AbortController();
@@ -101,6 +114,7 @@ class Watch implements RepositoryWatch {
   constructor(root: string, options: WatchOptions) {
     this.#given = root;
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
   get current(): Repository {
@@ -125,7 +139,7 @@ class Watch implements RepositoryWatch {
       if (signal.aborted) return;
       const from = performance.now();
       try {
-        await this.look(() => STEADY_LOOKS);
+        await this.look();
         this.#trouble = undefined;
         took = performance.now() - from;
       } catch (error) {
@@ -149,11 +163,16 @@ class Watch implements RepositoryWatch {
 
   /** Whether there is something that looks whole and was not read yet. */
   get hasUnread(): boolean {
-    return [...this.#folders.values()].some(({ print, readAs }) => print && !print.copying && print.text !== readAs);
+    return [...this.#folders.values()].some(
+      ({ print, readAs, missing }) => print && !print.copying && !missing && print.text !== readAs,
+    );
   }
 
-  /** Reads what has been the same for `steady` looks, this one included, and was read otherwise before. */
-  async look(steady: Steady): Promise<void> {
+  isStill: Still = ({ looks, since }, _, isWhole) =>
+    looks >= STEADY_LOOKS && (isWhole || this.#now() - since >= QUIET_MS);
+
+  /** Reads what was read otherwise before, has all that it names, and is `still`. */
+  async look(still: Still = this.isStill): Promise<void> {
     const root = await rootOf(this.#given);
     const { folders, problems: found } = await findVersionFolders(root.path);
     if (this.#root !== undefined && this.#root.id !== root.id && this.#folders.size > 0 && folders.length === 0) {
@@ -174,12 +193,13 @@ class Watch implements RepositoryWatch {
     for (const [path, seen] of this.#folders) {
       if (unsure.has(seen.folder.name) && !there.has(path)) continue;
       const print = there.has(path) ? await printOf(join(root.path, path)) : undefined;
-      if (!note(seen, print, steady)) continue;
+      if (!note(seen, print, this.#now()) || !(await hasCome(join(root.path, path), seen, still))) continue;
       await read(seen, () => readVersion(root.path, seen.folder), []);
       if (print === undefined) this.#folders.delete(path);
       changed = true;
     }
-    if (note(this.#aliases, await printOf(join(root.path, ALIASES_FILE)), steady)) {
+    const aliases = await printOf(join(root.path, ALIASES_FILE));
+    if (note(this.#aliases, aliases, this.#now()) && isDue(this.#aliases, still, true)) {
       // What can be read no more leaves the names as they were.
       await read(this.#aliases, () => readAliases(root.path), this.#aliases.value, NO_ALIASES);
       changed = true;
@@ -208,7 +228,7 @@ class Watch implements RepositoryWatch {
 }
 
 function unseen<T>(value: T): Seen<T> {
-  return { print: undefined, looks: 0, readAs: null, value, problem: null };
+  return { print: undefined, looks: 0, since: 0, missing: undefined, readAs: null, value, problem: null };
 }
 
 /** The folder that a path leads to now, which tells a mount from the folder that it is mounted on. @throws ShoalError `model_invalid` */
@@ -220,21 +240,39 @@ async function rootOf(given: string): Promise<Root> {
   return { path, id: `${dev} ${ino}` };
 }
 
-/** True where it is to be read now. */
-function note(seen: Seen<unknown>, print: FolderPrint | undefined | null, steady: Steady): boolean {
+/** True where it is to be read, once it is all there. */
+function note(seen: Seen<unknown>, print: FolderPrint | undefined | null, now: number): boolean {
   // What cannot be looked at now is as it was.
   if (print === null) return false;
-  seen.looks = seen.looks > 0 && seen.print?.text === print?.text ? seen.looks + 1 : 1;
+  const isSame = seen.looks > 0 && seen.print?.text === print?.text;
+  seen.looks = isSame ? seen.looks + 1 : 1;
+  if (!isSame) seen.since = now;
   seen.print = print;
-  if (print?.copying !== undefined || seen.readAs === print?.text) return false;
-  return seen.looks >= (print === undefined ? STEADY_LOOKS : steady(print));
+  seen.missing = undefined;
+  return print?.copying === undefined && seen.readAs !== print?.text;
+}
+
+function isDue(seen: Seen<unknown>, still: Still, isWhole: boolean): boolean {
+  return seen.print === undefined ? seen.looks >= STEADY_LOOKS : still(seen, seen.print, isWhole);
+}
+
+async function hasCome(folder: string, seen: Seen<unknown>, still: Still): Promise<boolean> {
+  if (seen.print === undefined) return isDue(seen, still, true);
+  const { missing, isWhole } = await arrivalOf(folder);
+  seen.missing = missing;
+  return missing === undefined && isDue(seen, still, isWhole);
 }
 
 /** What is said of a folder that is not served, or not as it is now, because of a file that nobody seems to copy any more. */
-function stalled({ print, looks }: Seen<unknown>): string | null {
-  if (print?.copying === undefined || looks < STALLED_LOOKS) return null;
-  const name = JSON.stringify(print.copying);
-  return `is not read as long as ${name} is there, which looks like a file that is being copied: remove it if it is none`;
+function stalled({ print, looks, missing }: Seen<unknown>): string | null {
+  if (looks < STALLED_LOOKS) return null;
+  if (print?.copying !== undefined) {
+    const name = JSON.stringify(print.copying);
+    return `is not read as long as ${name} is there, which looks like a file that is being copied: remove it if it is none`;
+  }
+  if (missing === undefined) return null;
+  const { path, namedBy } = missing;
+  return `is not read as long as ${JSON.stringify(path)} is missing, which ${namedBy} names: put it there, or take it out of ${namedBy}`;
 }
 
 async function read<T>(seen: Seen<T>, load: () => Promise<T>, broken: T, missing = broken): Promise<void> {

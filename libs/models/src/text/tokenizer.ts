@@ -39,7 +39,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
   if (file === null) throw invalid(`${model.name}: tokenizer.json is missing`);
   const { lowerCase = false, truncationSide = 'right' } = model.text ?? {};
   const json = lowerCase ? lowerCased(file) : file;
-  const plain = parse(model, json);
+  const plain = parse(json, model.name);
   const whole = coalescer(plain);
   const bare = coalescer(plain, { addSpecialTokens: false });
   let template: Promise<PairTemplate | null> | undefined;
@@ -49,7 +49,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
     encode(input, truncate) {
       if (!truncate) return whole.run(input);
       // Truncation is a setting of the tokenizer, not of a call: those who ask for it share a second one.
-      cut ??= coalescer(truncating(parse(model, json), maxTokens, truncationSide));
+      cut ??= coalescer(truncating(parse(json, model.name), maxTokens, truncationSide));
       return cut.run(input);
     },
     async plainIds(text) {
@@ -63,7 +63,13 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
   };
 }
 
-function parse(model: Model, json: string): tokenizers.Tokenizer {
+/** Whether the tokenizer.json of a folder can be loaded, where there is one. Throws `model_invalid`. */
+export async function checkTokenizer(folder: string): Promise<void> {
+  const json = await readJsonText(folder, 'tokenizer.json');
+  if (json !== null) parse(json);
+}
+
+function parse(json: string, name?: string): tokenizers.Tokenizer {
   try {
     const tokenizer = tokenizers.Tokenizer.fromString(json);
     // Files saved by sentence-transformers bring both along; limits and padding are decided here.
@@ -71,7 +77,8 @@ function parse(model: Model, json: string): tokenizers.Tokenizer {
     tokenizer.disablePadding();
     return tokenizer;
   } catch (cause) {
-    throw invalid(`${model.name}: tokenizer.json is not a tokenizer: ${(cause as Error).message}`, cause);
+    const whose = name === undefined ? '' : `${name}: `;
+    throw invalid(`${whose}tokenizer.json is not a tokenizer: ${(cause as Error).message}`, cause);
   }
 }
 
@@ -107,7 +114,7 @@ async function encodeAll(
 export async function loadStreamDecoders(model: Model): Promise<(skipSpecialTokens: boolean) => StreamDecoder> {
   const json = await readJsonText(model.folder, 'tokenizer.json');
   if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
-  const tokenizer = parse(model, json);
+  const tokenizer = parse(json, model.name);
   const [shown, skipped] = [false, true].map((skip) => streamDecoder(tokenizer, json, skip));
   return (skipSpecialTokens) => (skipSpecialTokens ? skipped! : shown!);
 }

@@ -35,7 +35,8 @@ export async function fetchFile(file: SourceFile, path: string, context: FetchCo
     await fetchWhole(file, part, context);
     await part.flush();
   } catch (error) {
-    if (part.size === 0) await rm(`${path}${PART}`, { force: true });
+    // What nothing can be gone on with is in the way only.
+    if (part.size === 0 || !isKnown(file)) await rm(`${path}${PART}`, { force: true });
     throw isOfDisk(error)
       ? unavailable(`${path} cannot be written (${error.code}); what has come is kept.`, error)
       : error;
@@ -52,12 +53,14 @@ function isOfDisk(error: unknown): error is NodeJS.ErrnoException {
 
 async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
   // Nothing tells whether what an earlier process left is of this file.
-  if (!isKnown(file)) await part.clear();
+  if (!isKnown(file))
+    await beginAnew(part, file, context, 'nothing tells whether what is here is of the same contents');
   const pieced = part.size > 0;
   context.onSize(part.size);
   await fetchBytes(file, part, context);
   if (part.digest() === file.digest?.value) return;
-  await part.clear();
+  if (pieced) await beginAnew(part, file, context, 'what was here is of other contents');
+  else await part.clear();
   context.onSize(0);
   if (pieced) {
     // What was there may have been of something else: once more, from the beginning.
@@ -114,8 +117,14 @@ async function openPart(file: SourceFile, part: PartFile, validator: string | un
     await part.clear();
     throw new NoSuchPart('answers with a part and does not say of which version');
   }
-  if (opened.start !== part.size) await part.clear();
+  if (opened.start !== part.size) await beginAnew(part, file, context, 'the server gives no part of what is here');
   return opened;
+}
+
+/** What has come of it is no use. */
+async function beginAnew(part: PartFile, { title }: SourceFile, { say }: FetchContext, why: string): Promise<void> {
+  if (part.size > 0) say(`  ${title} is fetched from its beginning: ${why}`);
+  await part.clear();
 }
 
 /** Bytes of the file that lie at `path` or beside it, whether or not they will do. */

@@ -10,7 +10,7 @@ import { unavailable } from '../faults.js';
 import { lockFolder } from './lock.js';
 
 /** In the folder, of what it was made from. Its name begins with a dot, as that of no file of a source does. */
-const RECORD = '.pulled.json';
+export const RECORD = '.pulled.json';
 
 export interface Placing {
   readonly target: string;
@@ -35,8 +35,9 @@ export async function place({ target, key, record, fill }: Placing): Promise<boo
   try {
     if (await isThere(target, key)) return false;
     await mkdir(partial, { recursive: true });
-    await fill(partial);
+    // From the beginning: it tells of a pull that was stopped, too, what it was of.
     await writeFile(join(partial, RECORD), `${JSON.stringify({ key, ...record }, null, 2)}\n`);
+    await fill(partial);
     await flushFolders(partial);
     return await putInPlace(partial, target, key);
   } finally {
@@ -101,7 +102,7 @@ async function removeEmpty(partial: string, top: string): Promise<void> {
   const left = await stat(partial).catch(() => undefined);
   if (left?.isDirectory()) {
     const files = await readdir(partial, { withFileTypes: true, recursive: true });
-    if (files.every((entry) => entry.isDirectory())) await rm(partial, { recursive: true });
+    if (files.every((entry) => entry.isDirectory() || entry.name === RECORD)) await rm(partial, { recursive: true });
   }
   for (let next = dirname(partial); next.length >= top.length && next.startsWith(top); next = dirname(next)) {
     const removed = await rmdir(next).then(
