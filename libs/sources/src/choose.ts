@@ -50,7 +50,18 @@ export function chooseFiles(listed: readonly Listed[], choice: Choice): Chosen {
   const { length } = chosen.paths;
   if (length > MAX_CHOSEN)
     throw unavailable(`${choice.source} has ${length} files of a model, more than any model has.`);
+  const paths = new Set(chosen.paths);
+  const both = chosen.paths.flatMap(foldersOf).find((folder) => paths.has(folder));
+  if (both !== undefined) {
+    throw unavailable(`${choice.source} lists ${both} as a file and as a folder: nothing of it is taken.`);
+  }
   return chosen;
+}
+
+/** Folders that a file lies in. */
+function foldersOf(path: string): string[] {
+  const names = path.split('/').slice(0, -1);
+  return names.map((_, n) => names.slice(0, n + 1).join('/'));
 }
 
 function choose(listed: readonly Listed[], choice: Choice): Chosen {
