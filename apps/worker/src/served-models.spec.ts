@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { type Model, NO_ALIASES } from '@shoal/models';
 import type { BoardState, ProcessModels, QueueWork, Wish } from '@shoal/queue';
@@ -7,7 +10,7 @@ import { type LoadedWorker, ServedModels, type ServedModelsOptions } from './ser
 
 const model = (name: string, version = '1') =>
   ({
-    ...{ name, version, variant: 'fp32', variants: { fp32: 'nowhere' }, inputs: [], generator: null },
+    ...{ name, version, variant: 'fp32', folder: '.', variants: { fp32: 'nowhere' }, inputs: [], generator: null },
     queue: `${name}.${version}.fp32.0`,
   }) as unknown as Model;
 
@@ -240,6 +243,23 @@ test('what is kept for caches is taken, and their growth is not charged to what 
   await expect.poll(() => rooms).toEqual({ a: 400, b: 180 });
   await follow(A, B, model('c'));
   await expect.poll(() => rooms).toEqual({ a: 400, b: 180, c: 160 });
+});
+
+test('a model whose folder is removed while it is loaded is none that failed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-gone-'));
+  const going = { ...model('going'), folder } as Model;
+  const { start, follow, served, behaviours, lines, failing } = open([going, B]);
+  behaviours.set(going, {
+    load: async () => {
+      rmSync(folder, { recursive: true });
+      throw new Error('ENOENT');
+    },
+  });
+  await start();
+  expect(lines.join('')).toContain('model.gone');
+  await follow(B);
+  expect([served.names, [...failing]]).toEqual([['b'], []]);
+  expect(lines.join('')).not.toContain('model.load_failed');
 });
 
 test('a model that is too large by itself is not tried again, and says how large it is', async () => {

@@ -3,6 +3,7 @@
  * begins to load or unload what planModels says. One that is unloaded is drained: what runs ends and is published. Turns go on
  * meanwhile, so that no model waits for the end of another.
  */
+import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ShoalError } from '@shoal/contracts';
 import { expectedModels, isUnloaded, type Model, NO_ALIASES, type Repository, selects } from '@shoal/models';
@@ -284,11 +285,14 @@ export class ServedModels {
   /** The others are served; jobs for this one wait for a worker that can load it, and for the next try. */
   #fail(model: Model, error: unknown): undefined {
     const { metrics, logger } = this.#options;
-    logger.error('model.load_failed', { model: pathOf(model) }, error);
+    // Removed meanwhile, which is seen here sooner than by who looks at the repository.
+    const isGone = !existsSync(model.folder);
+    if (isGone) logger.info('model.gone', { model: pathOf(model) });
+    else logger.error('model.load_failed', { model: pathOf(model) }, error);
     // One that has changed meanwhile is another model.
     if (!this.#repository.models.includes(model)) return;
     this.#failures.add(model, error, { forGood: error instanceof TooLarge });
-    metrics.modelLoadFailures.set(labelsOf(model), 1);
+    if (!isGone) metrics.modelLoadFailures.set(labelsOf(model), 1);
   }
 
   /** Moves it to those that are leaving, at once. */

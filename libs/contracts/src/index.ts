@@ -38,6 +38,7 @@ export {
   Priority,
   RequestedModel,
 } from './job.js';
+export { overLimit, parseJsonFile, refuseJsonFile } from './json-limits.js';
 export {
   formatSelector,
   Joining,

@@ -1,6 +1,7 @@
 /** The weights of a Hugging Face folder: `model.safetensors`, or the shards that its index names. */
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseJsonFile } from '@shoal/contracts';
 import { refuseLfsPointer } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
@@ -129,10 +130,10 @@ function readIndex(folder: string): Readonly<Record<string, string>> {
   if (lstatSync(path).size > MAX_INDEX_BYTES) throw invalid(`${path} is larger than ${MAX_INDEX_BYTES} bytes`);
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(path, 'utf8'));
+    json = parseJsonFile(readFileSync(path));
   } catch (error) {
     refuseLfsPointer(path);
-    throw invalid(`${path} is not valid JSON`, error);
+    throw invalid(`${path} ${(error as Error).message}`, error);
   }
   const index = Index.safeParse(json);
   if (!index.success) throw invalid(`${path} has no weight_map of names`);

@@ -3,6 +3,7 @@
  * weights stay in the file. Files come from strangers: every number is checked against the file before it is used.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { parseJsonFile } from '@shoal/contracts';
 import { fileData, refuseLfsPointer, type TensorData } from '@shoal/onnx';
 import { z } from 'zod';
 import { invalid } from './invalid.js';
@@ -11,6 +12,8 @@ import { invalid } from './invalid.js';
 const MAX_HEADER_BYTES = 32 * 1024 * 1024;
 /** The deepest models have some ten thousand. */
 const MAX_TENSORS = 65_536;
+/** Each has a type, two offsets and up to 16 dimensions, and there may be notes. */
+const MAX_VALUES = 24 * MAX_TENSORS;
 
 /** Bytes of an element of the types that weights come in; others are refused by name. */
 const ELEMENT_BYTES = {
@@ -86,7 +89,7 @@ function readHeader(path: string): { header: Record<string, unknown>; start: num
     }
     const text = Buffer.alloc(Number(length));
     readSync(file, text, 0, text.length, 8);
-    const header = Header.safeParse(parseJson(path, text.toString('utf8')));
+    const header = Header.safeParse(parseHeader(path, text));
     if (!header.success) throw invalid(`${path} is no safetensors file: its header is no JSON object`);
     return { header: header.data, start: 8 + text.length, size };
   } finally {
@@ -94,11 +97,11 @@ function readHeader(path: string): { header: Record<string, unknown>; start: num
   }
 }
 
-function parseJson(path: string, text: string): unknown {
+function parseHeader(path: string, text: Uint8Array): unknown {
   try {
-    return JSON.parse(text);
+    return parseJsonFile(text, MAX_VALUES);
   } catch (error) {
-    throw invalid(`${path} is no safetensors file: its header is not valid JSON`, error);
+    throw invalid(`${path} is no safetensors file that can be read: its header ${(error as Error).message}`, error);
   }
 }
 

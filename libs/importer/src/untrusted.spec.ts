@@ -55,7 +55,14 @@ describe('a checkpoint', () => {
   test('with a header nested without end is refused', () => {
     writeSingle();
     writeFileSync(at('model.safetensors'), withHeader('{"a":'.repeat(1_000_000), Buffer.alloc(0)));
-    expect(attempt('fp32')).toContain('not valid JSON');
+    expect(attempt('fp32')).toContain('its header is not valid: it is nested more than 64 deep');
+  });
+
+  test('with more values in its header than tensors need is refused before it is parsed', () => {
+    writeSingle();
+    const tensors = Array.from({ length: 600_000 }, (_, n) => `"t${n}":[0,9007199254740991]`).join(',');
+    writeFileSync(at('model.safetensors'), withHeader(`{${tensors}}`, Buffer.alloc(0)));
+    expect(attempt('fp32')).toContain('its header is not valid: it has more than 1572864 values');
   });
 
   test('that was cut off is refused, wherever', () => {

@@ -10,6 +10,7 @@ export {
   readDecoderInfo,
   writeDecoderInfo,
 } from './repository/decoder-info.js';
+export { LARGE_JSON, MAX_JSON_BYTES } from './repository/files.js';
 export { checkDraft } from './repository/folder.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openRepository, type Repository } from './repository/repository.js';

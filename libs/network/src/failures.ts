@@ -24,7 +24,8 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   if (code === undefined) return error.message;
-  if (WORDS[code] !== undefined) return WORDS[code];
+  const words = Object.hasOwn(WORDS, code) ? WORDS[code] : undefined;
+  if (words !== undefined) return words;
   if (code.startsWith('HPE_')) return `the answer is not HTTP/1.1 (${code})`;
   if (/^(ERR_SSL|ERR_TLS|CERT_|UNABLE_)/.test(code)) return `TLS failed (${code})`;
   return code;

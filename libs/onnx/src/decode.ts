@@ -4,11 +4,11 @@ import { isOnnxType, typeOf } from './element-types.js';
 import type { ExternalFiles } from './external-data.js';
 import { invalid } from './invalid.js';
 import type { Attribute, Dim, Graph, Model, Node, OtherType, Tensor, ValueInfo } from './types.js';
-import { Reader } from './wire/reader.js';
-import { memorySource } from './wire/source.js';
+import { IntList } from './wire/int-list.js';
+import type { Reader } from './wire/reader.js';
 
 /** Graphs within graphs (If, Loop, Scan): real models stay below 5. */
-const MAX_DEPTH = 32;
+export const MAX_DEPTH = 32;
 
 /** Fields that are kept as they are, and may hold tensors whose data is in other files. */
 const FUNCTION = 25;
@@ -57,9 +57,8 @@ export function decodeModel(reader: Reader, files: ExternalFiles): Model {
       const [key, value] = decodePair(reader.message());
       model.metadata.set(key, value);
     } else {
-      const field = reader.raw();
-      if (reader.field === FUNCTION) checkFunction(messageOf(field), files.kept);
-      extra.push(field);
+      if (reader.field === FUNCTION) checkFunction(reader.message(), files.kept);
+      extra.push(reader.raw());
     }
   }
   const { graph } = model;
@@ -67,23 +66,21 @@ export function decodeModel(reader: Reader, files: ExternalFiles): Model {
   return { ...model, graph };
 }
 
-function decodeOpset(reader: Reader): [domain: string, version: number] {
+export function decodeOpset(reader: Reader): [domain: string, version: number] {
   let [domain, version] = ['', 0];
   while (reader.next()) {
     if (reader.field === 1) domain = reader.string();
     else if (reader.field === 2) version = reader.count('an operator set version');
-    else reader.raw();
   }
   // The long name of ONNX's own domain means the same.
   return [domain === 'ai.onnx' ? '' : domain, version];
 }
 
-function decodePair(reader: Reader): [key: string, value: string] {
+export function decodePair(reader: Reader): [key: string, value: string] {
   let [key, value] = ['', ''];
   while (reader.next()) {
     if (reader.field === 1) key = reader.string();
     else if (reader.field === 2) value = reader.string();
-    else reader.raw();
   }
   return [key, value];
 }
@@ -111,9 +108,8 @@ function decodeGraph(reader: Reader, files: ExternalFiles, depth: number): Graph
     else if (reader.field === 12) graph.outputs.push(decodeValueInfo(reader.message()));
     else if (reader.field === 13) graph.valueInfos.push(decodeValueInfo(reader.message()));
     else {
-      const field = reader.raw();
-      if (reader.field === SPARSE_INITIALIZER) checkSparse(messageOf(field), files.kept);
-      extra.push(field);
+      if (reader.field === SPARSE_INITIALIZER) checkSparse(reader.message(), files.kept);
+      extra.push(reader.raw());
     }
   }
   return graph;
@@ -146,7 +142,7 @@ function decodeAttribute(reader: Reader, files: ExternalFiles, depth: number): [
   let tensor: Tensor | undefined;
   let graph: Graph | undefined;
   const floats: number[] = [];
-  const ints: bigint[] = [];
+  const ints = new IntList();
   const strings: Uint8Array[] = [];
   const tensors: Tensor[] = [];
   const graphs: Graph[] = [];
@@ -159,20 +155,18 @@ function decodeAttribute(reader: Reader, files: ExternalFiles, depth: number): [
     else if (field === 4) string = reader.bytes();
     else if (field === 5) tensor = decodeTensor(reader.message(), files).tensor;
     else if (field === 6) graph = decodeGraph(reader.message(), files, depth + 1);
-    else if (field === 7) reader.fixeds(4, floats);
-    else if (field === 8) reader.ints(ints);
+    else if (field === 7) reader.floats((value) => void floats.push(value));
+    else if (field === 8) reader.ints((value) => ints.push(value));
     else if (field === 9) strings.push(reader.bytes());
     else if (field === 10) tensors.push(decodeTensor(reader.message(), files).tensor);
     else if (field === 11) graphs.push(decodeGraph(reader.message(), files, depth + 1));
     else if (field === 20) kind = reader.count(`the type of attribute ${name}`);
-    else if (field === DOC_STRING) reader.raw();
-    else {
-      const raw = reader.raw();
-      if (SPARSE_ATTRIBUTES.includes(field)) checkSparse(messageOf(raw), files.kept);
-      other.push(raw);
+    else if (field !== DOC_STRING) {
+      if (SPARSE_ATTRIBUTES.includes(field)) checkSparse(reader.message(), files.kept);
+      other.push(reader.raw());
     }
   }
-  const values = { float, int, string, tensor, graph, floats, ints, strings, tensors, graphs };
+  const values = { float, int, string, tensor, graph, floats, ints: ints.values, strings, tensors, graphs };
   const type = ATTRIBUTE_KINDS[kind];
   if (type === undefined) return [name, { type: 'other', kind, fields: other }];
   if (type === null) throw invalid(`attribute ${name} has no type`);
@@ -181,19 +175,11 @@ function decodeAttribute(reader: Reader, files: ExternalFiles, depth: number): [
   return [name, { type, value } as Attribute];
 }
 
-/** The message of a field that was read whole. */
-function messageOf(field: Uint8Array): Reader {
-  const reader = new Reader(memorySource(field));
-  reader.next();
-  return reader.message();
-}
-
 /** A FunctionProto: only what its nodes (7) and default attributes (11) hold. */
 function checkFunction(reader: Reader, files: ExternalFiles): void {
   while (reader.next()) {
     if (reader.field === 7) decodeNode(reader.message(), files, 0);
     else if (reader.field === 11) decodeAttribute(reader.message(), files, 0);
-    else reader.raw();
   }
 }
 
@@ -201,11 +187,10 @@ function checkFunction(reader: Reader, files: ExternalFiles): void {
 function checkSparse(reader: Reader, files: ExternalFiles): void {
   while (reader.next()) {
     if (reader.field === 1 || reader.field === 2) decodeTensor(reader.message(), files);
-    else reader.raw();
   }
 }
 
-function decodeValueInfo(reader: Reader): ValueInfo {
+export function decodeValueInfo(reader: Reader): ValueInfo {
   const extra: Uint8Array[] = [];
   let name = '';
   let type: ValueInfo['type'] = 'unknown';
@@ -213,9 +198,8 @@ function decodeValueInfo(reader: Reader): ValueInfo {
   while (reader.next()) {
     if (reader.field === 1) name = reader.string();
     else if (reader.field === 2) {
-      const field = reader.raw();
-      ({ type, shape } = decodeType(field, name));
-      if (!isOnnxType(type)) extra.push(field);
+      ({ type, shape } = decodeType(reader.message(), name));
+      if (!isOnnxType(type)) extra.push(reader.raw());
     } else extra.push(reader.raw());
   }
   return { name, type, shape, extra };
@@ -224,25 +208,19 @@ function decodeValueInfo(reader: Reader): ValueInfo {
 /** Fields of a TypeProto that stand for what is no tensor. */
 const OTHER_TYPES: Readonly<Record<number, OtherType>> = { 4: 'sequence', 5: 'map', 8: 'sparse', 9: 'optional' };
 
-/** Of a TypeProto with its tag. */
-function decodeType(field: Uint8Array, name: string): Pick<ValueInfo, 'type' | 'shape'> {
-  const proto = messageOf(field);
+function decodeType(proto: Reader, name: string): Pick<ValueInfo, 'type' | 'shape'> {
   let type: ValueInfo['type'] = 'unknown';
   let shape: ValueInfo['shape'] = null;
   while (proto.next()) {
     const other = OTHER_TYPES[proto.field];
     if (other !== undefined) return { type: other, shape: null };
-    if (proto.field !== 1) {
-      proto.raw();
-      continue;
-    }
+    if (proto.field !== 1) continue;
     const tensor = proto.message();
     while (tensor.next()) {
       if (tensor.field === 1) {
         const code = tensor.count(`the element type of ${name}`);
         if (code !== 0) type = typeOf(code, name);
       } else if (tensor.field === 2) shape = decodeShape(tensor.message(), name);
-      else tensor.raw();
     }
   }
   return { type, shape: type === 'unknown' ? null : shape };
@@ -251,10 +229,7 @@ function decodeType(field: Uint8Array, name: string): Pick<ValueInfo, 'type' | '
 function decodeShape(reader: Reader, name: string): Dim[] {
   const shape: Dim[] = [];
   while (reader.next()) {
-    if (reader.field !== 1) {
-      reader.raw();
-      continue;
-    }
+    if (reader.field !== 1) continue;
     const dimension = reader.message();
     let dim: Dim = '';
     while (dimension.next()) {
@@ -264,7 +239,6 @@ function decodeShape(reader: Reader, name: string): Dim[] {
         dim = size < 0n ? '' : Number(size);
         if (!Number.isSafeInteger(size < 0n ? 0 : dim)) throw invalid(`${name} has a dimension of ${size}`);
       } else if (dimension.field === 2) dim = dimension.string();
-      else dimension.raw();
     }
     shape.push(dim);
   }

@@ -47,7 +47,7 @@ export function typeOf(code: number, what: string): OnnxType {
 }
 
 export function isOnnxType(type: string): type is OnnxType {
-  return type in TYPES;
+  return Object.hasOwn(TYPES, type);
 }
 
 /** Elements of a tensor. @throws ShoalError `model_invalid` where there are more than can be counted exactly */

@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { decodeModel } from './decode.js';
-import { type ExternalFiles, externalFilesOf, noExternalFiles } from './external-data.js';
+import { externalFilesOf, noExternalFiles } from './external-data.js';
 import { invalid } from './invalid.js';
 import { refuseLfsPointer } from './lfs-pointer.js';
 import type { Model } from './types.js';
@@ -16,16 +16,16 @@ import { memorySource, withFile } from './wire/source.js';
  * @throws ShoalError `model_invalid` with what is wrong and where
  */
 export function loadModel(path: string): Model {
-  return readModel(path, externalFilesOf(dirname(path)));
+  return readFile(path, (reader) => decodeModel(reader, externalFilesOf(dirname(path))));
 }
 
-/** The same with external data as the caller wants it. */
-export function readModel(path: string, files: ExternalFiles): Model {
+/** What `read` makes of the file. @throws ShoalError `model_invalid` with what is wrong and where */
+export function readFile<T>(path: string, read: (reader: Reader) => T): T {
   try {
     return explained(path, () => {
       const stat = lstatSync(path, { throwIfNoEntry: false });
       if (!stat?.isFile()) throw invalid(stat === undefined ? 'there is no such file' : 'it is not a regular file');
-      return withFile(path, (source) => decodeModel(new Reader(source), files));
+      return withFile(path, (source) => read(new Reader(source)));
     });
   } catch (error) {
     refuseLfsPointer(path);
@@ -38,7 +38,7 @@ export function parseModel(bytes: Uint8Array): Model {
   return explained('this', () => decodeModel(new Reader(memorySource(bytes)), noExternalFiles));
 }
 
-function explained(name: string, read: () => Model): Model {
+function explained<T>(name: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -1,5 +1,15 @@
 /** Models survive being read, edited and written; files that lie are refused. */
-import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
@@ -7,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { float, GraphBuilder } from './build.js';
 import { freshName, removeUnused, replaceValue } from './edit.js';
 import { loadModel, parseModel } from './load.js';
+import { bytes, number, text, varint } from './proto-bytes.testing.js';
 import { floatOf, indexGraph, intOf, intsOf, sortNodes, stringOf } from './query.js';
 import { saveModel, serialiseModel } from './save.js';
 import { dataOf, lazyData } from './tensor-data.js';
@@ -124,6 +135,53 @@ describe('typed fields', () => {
     const tensor = [0x08, 1, 0x10, code, ...fields, 0x42, 1, 0x74];
     const bytes = Uint8Array.from([0x3a, tensor.length + 2, 0x2a, tensor.length, ...tensor]);
     expect(Uint8Array.from(parseModel(bytes).graph.initializers.get('t')!.data.bytes())).toEqual(expected);
+  });
+
+  const tensorOf = (dims: readonly number[], code: number, ...elements: number[]) =>
+    parseModel(
+      Uint8Array.from(
+        bytes(
+          7,
+          bytes(5, [...dims.flatMap((dim) => number(1, dim)), ...number(2, code), ...text(8, 't'), ...elements]),
+        ),
+      ),
+    ).graph.initializers.get('t')!.data;
+
+  test.each([
+    ['packed', (values: readonly bigint[]) => bytes(7, values.flatMap(varint))],
+    ['one by one', (values: readonly bigint[]) => values.flatMap((value) => number(7, value))],
+    ['in several pieces', (values: readonly bigint[]) => values.flatMap((value) => bytes(7, varint(value)))],
+  ])('integers are the same %s', (_, encode) => {
+    const values = [0n, 1n, -1n, 127n, 128n, 2n ** 49n - 1n, 2n ** 49n, 2n ** 63n - 1n, -(2n ** 63n)];
+    const data = tensorOf([values.length], 7, ...encode(values));
+    expect(new BigInt64Array(Uint8Array.from(data.bytes()).buffer)).toEqual(BigInt64Array.from(values));
+    const ints = [0n, 1n, -1n, 2n ** 31n - 1n, -(2n ** 31n)];
+    const narrow = tensorOf([ints.length], 6, ...encode(ints));
+    expect(new Int32Array(Uint8Array.from(narrow.bytes()).buffer)).toEqual(Int32Array.from(ints, Number));
+  });
+
+  test('of another number of elements than the shape says are refused before there is room for these', () => {
+    const huge = [2 ** 40];
+    expect(failure(() => tensorOf(huge, 7, ...bytes(7, [1, 2])))).toContain('need 1099511627776 integers');
+    expect(failure(() => tensorOf([1], 7, ...bytes(7, new Array(11).fill(0))))).toContain('need 1 integers');
+    expect(failure(() => tensorOf(huge, 1, ...bytes(4, [0, 0, 0, 0])))).toContain('need 4398046511104');
+    expect(failure(() => tensorOf([2], 7, ...bytes(7, [1, 2, 3])).bytes())).toContain('more integers');
+    expect(failure(() => tensorOf([3], 7, ...bytes(7, [1, 2, 0x80])).bytes())).toContain('does not end');
+    expect(failure(() => tensorOf([3], 7, ...bytes(7, [1, 0x80, 0])).bytes())).toContain('has 2 integers');
+    expect(failure(() => tensorOf(new Array(65).fill(1), 7, ...bytes(7, [1])))).toContain('more than 64 dimensions');
+  });
+
+  test('of an attribute are refused where there are more than any model has', () => {
+    const path = join(folder, 'ints.onnx');
+    const size = 70_000_000;
+    const levels = [[...varint(8 * 8 + 2), ...varint(size)]];
+    for (const field of [5, 1, 7]) {
+      const inner = levels[0]!;
+      levels.unshift([...varint(field * 8 + 2), ...varint(inner.length + size), ...inner]);
+    }
+    writeFileSync(path, Uint8Array.from(levels[0]!));
+    truncateSync(path, levels[0]!.length + size);
+    expect(failure(() => loadModel(path))).toContain('it has more than 67108864 numbers in lists');
   });
 });
 

@@ -42,7 +42,7 @@ export function intOf(node: Node, name: string, standard: number): number {
 
 export function intsOf(node: Node, name: string): readonly number[] | undefined {
   const attribute = node.attributes.get(name);
-  return attribute === undefined ? undefined : expect(node, name, attribute, 'ints').value.map(Number);
+  return attribute === undefined ? undefined : Array.from(expect(node, name, attribute, 'ints').value, Number);
 }
 
 export function floatOf(node: Node, name: string, standard: number): number {

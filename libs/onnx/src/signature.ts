@@ -1,7 +1,7 @@
 /** What an ONNX file says about itself, read without its weights. */
-import { notedExternalFiles } from './external-data.js';
 import { invalid } from './invalid.js';
-import { readModel } from './load.js';
+import { readFile } from './load.js';
+import { skimModel } from './skim.js';
 import type { ValueInfo } from './types.js';
 
 /** One input or output of a graph. */
@@ -35,17 +35,19 @@ export interface OnnxSignature {
  * @throws ShoalError `model_invalid`, naming the file and what is wrong, for anything that is not a whole ONNX model
  */
 export function readSignature(path: string): OnnxSignature {
-  const externalBytes = new Map<string, number>();
-  const { irVersion, producer, opsets, metadata, graph } = readModel(path, notedExternalFiles(externalBytes));
+  const { irVersion, producer, opsets, metadata, inputs, outputs, initializers, externalBytes } = readFile(
+    path,
+    skimModel,
+  );
   const problem =
-    opsets.size === 0 ? 'it imports no operator set' : graph.outputs.length === 0 ? 'its graph has no outputs' : null;
+    opsets.size === 0 ? 'it imports no operator set' : outputs.length === 0 ? 'its graph has no outputs' : null;
   if (problem !== null) throw invalid(`${path} is not a usable ONNX file: ${problem}`);
   return {
     irVersion,
     producer,
     opsets: Object.fromEntries(opsets),
-    inputs: graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map((info) => toValue(info, path)),
-    outputs: graph.outputs.map((info) => toValue(info, path)),
+    inputs: inputs.filter(({ name }) => !initializers.has(name)).map((info) => toValue(info, path)),
+    outputs: outputs.map((info) => toValue(info, path)),
     metadata,
     externalFiles: [...externalBytes.keys()],
     externalBytes,

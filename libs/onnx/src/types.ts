@@ -47,8 +47,8 @@ export type Attribute =
   | { readonly type: 'string'; readonly value: Uint8Array }
   | { readonly type: 'tensor'; readonly value: Tensor }
   | { readonly type: 'graph'; readonly value: Graph }
-  | { readonly type: 'floats'; readonly value: readonly number[] }
-  | { readonly type: 'ints'; readonly value: readonly bigint[] }
+  | { readonly type: 'floats'; readonly value: Iterable<number> }
+  | { readonly type: 'ints'; readonly value: Iterable<bigint> }
   | { readonly type: 'strings'; readonly value: readonly Uint8Array[] }
   | { readonly type: 'tensors'; readonly value: readonly Tensor[] }
   | { readonly type: 'graphs'; readonly value: readonly Graph[] }

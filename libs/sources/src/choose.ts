@@ -41,8 +41,30 @@ const CHECKPOINT = /^model(-\d{5}-of-\d{5})?\.safetensors$/;
 const PICKLE = /\.(bin|pth?|ckpt|pkl|pickle)$/i;
 const SPLIT = /-(\d{5})-of-(\d{5})\.gguf$/i;
 
+/** Ten times what the largest models have: each is asked for by itself. */
+const MAX_CHOSEN = 2000;
+
 /** @throws ShoalError `source_unavailable` saying what is there and which of it to name */
 export function chooseFiles(listed: readonly Listed[], choice: Choice): Chosen {
+  const chosen = choose(listed, choice);
+  const { length } = chosen.paths;
+  if (length > MAX_CHOSEN)
+    throw unavailable(`${choice.source} has ${length} files of a model, more than any model has.`);
+  const paths = new Set(chosen.paths);
+  const both = chosen.paths.flatMap(foldersOf).find((folder) => paths.has(folder));
+  if (both !== undefined) {
+    throw unavailable(`${choice.source} lists ${both} as a file and as a folder: nothing of it is taken.`);
+  }
+  return chosen;
+}
+
+/** Folders that a file lies in. */
+function foldersOf(path: string): string[] {
+  const names = path.split('/').slice(0, -1);
+  return names.map((_, n) => names.slice(0, n + 1).join('/'));
+}
+
+function choose(listed: readonly Listed[], choice: Choice): Chosen {
   const files = new Map(listed.map((file) => [file.path, file]));
   // Broken, or meant to have one of them overwritten.
   const twin = listed.find((file) => files.get(file.path) !== file);

@@ -6,6 +6,11 @@ export function unavailable(message: string, cause?: unknown): ShoalError {
   return new ShoalError('source_unavailable', message, cause === undefined ? {} : { cause });
 }
 
+/** What writing fails of: a disk that is full, a quota, a name that is too long, a folder in the place of a file. */
+export function isOfDisk(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error && !(error instanceof PassingFault);
+}
+
 /** A fault that may pass: the connection, or a server that is not itself just now. Its message follows a URL. */
 export class PassingFault extends Error {
   /** What the server asked for, in ms. */

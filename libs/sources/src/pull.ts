@@ -111,9 +111,17 @@ async function locate(request: PullRequest, context: PullContext): Promise<Locat
   return await locateFolder(source, pickOnnx);
 }
 
+/** Of a folder, with what is put to it until it is whole. */
+const MAX_NAME = 200;
+
 /** Whatever a source is called, one folder. */
 function folderName(text: string): string {
-  return text.replaceAll(/[^\w.-]/g, '-').replace(/^[.-]+/, '') || 'model';
+  return (
+    text
+      .replaceAll(/[^\w.-]/g, '-')
+      .replace(/^[.-]+/, '')
+      .slice(0, MAX_NAME) || 'model'
+  );
 }
 
 /** The same for the same files. */

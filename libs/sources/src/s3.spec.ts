@@ -179,6 +179,54 @@ describe('is refused with what to do:', () => {
     }
   });
 
+  test('a list that does not end', async () => {
+    const { server, settings } = await serve();
+    const page = (contents: string, next: string) =>
+      `<ListBucketResult><IsTruncated>true</IsTruncated>${next}${contents}</ListBucketResult>`;
+    const token = (text: unknown) => `<NextContinuationToken>${text}</NextContinuationToken>`;
+    const keys = '<Contents><Key>models/tiny/.skipped</Key><Size>1</Size></Contents>'.repeat(1000);
+    let count = 0;
+    const answers: readonly (readonly [answer: () => string, reason: string])[] = [
+      [() => page('', token('same')), 'the server lists it without an end'],
+      [() => page('', ''), 'the server lists it without an end'],
+      [() => page('', token(count++)), 'is listed on more than 1000 pages'],
+      [() => page(keys, token(count++)), 'has more than 50000 files'],
+      [() => 'x'.repeat(17 * 1024 * 1024), 'the server answers with more than 16777216 bytes'],
+    ];
+    for (const [answer, reason] of answers) {
+      server.intercept = (_, response) => {
+        response.end(answer());
+        return true;
+      };
+      expect(await refusal('s3://bucket/models/tiny', settings)).toContain(reason);
+    }
+  });
+
+  test('a list that takes too long, page by page and byte by byte', async () => {
+    const { server, settings } = await serve();
+    const slow = { ...settings, headMs: 50, stallMs: 50 };
+    let count = 0;
+    server.intercept = (_, response) => {
+      const next = `<NextContinuationToken>${count++}</NextContinuationToken>`;
+      const answer = `<ListBucketResult><IsTruncated>true</IsTruncated>${next}</ListBucketResult>`;
+      setTimeout(() => response.end(answer), 20);
+      return true;
+    };
+    expect(await refusal('s3://bucket/models/tiny', slow)).toContain('the server does not list it within 1 s');
+    server.intercept = (_, response) => {
+      const dripping = setInterval(() => response.write(' '), 10);
+      response.on('close', () => clearInterval(dripping));
+      return true;
+    };
+    expect(await refusal('s3://bucket/models/tiny', slow)).toContain('the server does not list it within 1 s');
+  });
+
+  test('more files than a model has', async () => {
+    const names = Array.from({ length: 2001 }, (_, n) => [`m/${n}.json`, object('{}')] as const);
+    const { settings } = await serve({ 'm/model.safetensors': object(WEIGHTS), ...Object.fromEntries(names) });
+    expect(await refusal('s3://bucket/m', settings)).toContain('has 2002 files of a model');
+  });
+
   test.each(['m/../../evil.json', 'm//evil.json', 'm/a\\b.json', 'm/a:b.json'])('the key %j', async (key) => {
     const { settings } = await serve({ 'm/model.safetensors': object(WEIGHTS), [key]: object('x') });
     expect(await refusal('s3://bucket/m', settings)).toMatch(/has a file by a name that leads elsewhere/);

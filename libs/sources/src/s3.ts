@@ -3,11 +3,14 @@
  * environment, in profiles, from the machine. Files are listed by the SDK, and their bytes come from URLs that it signs.
  */
 import { posix } from 'node:path';
+import { Readable } from 'node:stream';
 import {
+  type _Object,
   GetObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
-  paginateListObjectsV2,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
@@ -16,13 +19,20 @@ import { ShoalError } from '@shoal/contracts';
 import { type Choice, chooseFiles } from './choose.js';
 import type { PullContext } from './context.js';
 import { unavailable } from './faults.js';
+import { bytesOf } from './http/body.js';
 import { openUrl } from './http/open-url.js';
 import { validatorOf } from './http/validator.js';
 import type { S3Source } from './parse-source.js';
 import { isSafePath } from './safe-path.js';
 import type { Digest, Located, SourceFile } from './source-file.js';
 
-const MAX_FILES = 50_000;
+/** Keys of a list, those that are passed over among them. */
+const MAX_KEYS = 50_000;
+/** A page has 1,000 keys; some servers make smaller ones. */
+const MAX_PAGES = 1000;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** How often longer than the head of one answer all that is asked before the first file may take. */
+const LIST_PATIENCE = 20;
 const TRIES = 6;
 /** For how long a URL is signed, in seconds; each try gets one of its own. */
 const SIGNED_SECONDS = 3600;
@@ -52,23 +62,46 @@ export async function locateS3(source: S3Source, pickOnnx: Choice['pickOnnx'], c
       throwOnRequestTimeout: true,
     },
   });
+  const deadlineMs = LIST_PATIENCE * context.patience.headMs;
+  const deadline = AbortSignal.timeout(deadlineMs);
+  const bounds = { patience: context.patience, signal: AbortSignal.any([context.signal, deadline]) };
+  boundAnswers(client, bounds);
   const title = `s3://${source.bucket}${source.prefix === '' ? '' : `/${source.prefix}`}`;
   try {
-    const { listed, wanted } = await list(client, source, title, context);
+    const { listed, wanted } = await list(client, source, title, bounds.signal);
     const chosen = chooseFiles(listed, { source: title, wanted, pickOnnx });
     const known = new Map(listed.map((file) => [file.path, file]));
     const files = await Promise.all(
-      chosen.paths.map(async (path) => sourceFile(client, source.bucket, known.get(path)!, context)),
+      chosen.paths.map(async (path) => sourceFile(client, source.bucket, known.get(path)!, context, bounds.signal)),
     );
     const name = posix.basename(source.prefix).replace(/\.(gguf|onnx)$/i, '') || source.bucket;
     return { origin: title, name, place: ['s3', source.bucket], files, entry: chosen.entry, notes: chosen.notes };
   } catch (error) {
     context.signal.throwIfAborted();
+    if (deadline.aborted) {
+      throw unavailable(
+        `${title}: the server does not list it within ${deadlineMs / 1000} s: name the model's folder.`,
+      );
+    }
     throw error instanceof ShoalError ? error : explain(error, title, source);
   }
 }
 
-async function list(client: S3Client, { bucket, prefix }: S3Source, title: string, { signal }: PullContext) {
+/** The client reads whole answers into memory, however long they are and however slowly they come. */
+function boundAnswers(client: S3Client, bounds: Pick<PullContext, 'patience' | 'signal'>): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { response } = result as { response: { body?: unknown } };
+      const { body } = response;
+      if (body instanceof Readable) response.body = await bytesOf(body, MAX_ANSWER_BYTES, 'the server', bounds);
+      return result;
+    },
+    { name: 'boundAnswers', step: 'deserialize', priority: 'low' },
+  );
+}
+
+async function list(client: S3Client, { bucket, prefix }: S3Source, title: string, signal: AbortSignal) {
   const listed: Listed[] = [];
   const root = prefix === '' ? '' : `${prefix}/`;
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
@@ -76,9 +109,11 @@ async function list(client: S3Client, { bucket, prefix }: S3Source, title: strin
   // What an ONNX file keeps its weights in is called after it.
   const isGraph = /\.onnx$/i.test(prefix);
   const data: Listed[] = [];
-  const pages = paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix });
-  for await (const { Contents = [] } of takeSignal(pages, signal)) {
-    for (const { Key: key = '', Size: size = -1, ETag: etag = '' } of Contents) {
+  let keys = 0;
+  for await (const contents of pagesOf(client, { Bucket: bucket, Prefix: prefix }, title, signal)) {
+    keys += contents.length;
+    if (keys > MAX_KEYS) throw unavailable(`${title} has more than ${MAX_KEYS} files: name the model's folder.`);
+    for (const { Key: key = '', Size: size = -1, ETag: etag = '' } of contents) {
       if (!Number.isSafeInteger(size) || size < 0) throw unavailable(`${title}: ${JSON.stringify(key)} has no size.`);
       const beside = { path: key.slice(folder.length), key, size, etag };
       if (key === prefix) file = beside;
@@ -87,8 +122,6 @@ async function list(client: S3Client, { bucket, prefix }: S3Source, title: strin
       else if (key.startsWith(root) && !key.endsWith('/'))
         listed.push({ path: key.slice(root.length), key, size, etag });
     }
-    if (listed.length + data.length > MAX_FILES)
-      throw unavailable(`${title} has more than ${MAX_FILES} files: name the model's folder.`);
   }
   if (file !== undefined && /\.(gguf|onnx)$/i.test(prefix))
     return { listed: [file, ...data].map((entry) => checked(entry, title)), wanted: file.path };
@@ -107,18 +140,38 @@ function checked(file: Listed, title: string): Listed {
   );
 }
 
-async function* takeSignal<T>(pages: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  for await (const page of pages) {
-    signal.throwIfAborted();
-    yield page;
+/** The pages of a list, of which a server can make as many as it likes. */
+async function* pagesOf(
+  client: S3Client,
+  query: ListObjectsV2CommandInput,
+  title: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly _Object[]> {
+  let token: string | undefined;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const asked = { ...query, ...(token !== undefined && { ContinuationToken: token }) };
+    const answer = await client.send(new ListObjectsV2Command(asked), { abortSignal: signal });
+    yield answer.Contents ?? [];
+    if (answer.IsTruncated !== true) return;
+    const next = answer.NextContinuationToken;
+    if (next === undefined || next === token) throw unavailable(`${title}: the server lists it without an end.`);
+    token = next;
   }
+  throw unavailable(`${title} is listed on more than ${MAX_PAGES} pages: name the model's folder.`);
 }
 
-async function sourceFile(client: S3Client, bucket: string, file: Listed, context: PullContext): Promise<SourceFile> {
+/** `signal` ends the asking for it, and not its download. */
+async function sourceFile(
+  client: S3Client,
+  bucket: string,
+  file: Listed,
+  context: PullContext,
+  signal: AbortSignal,
+): Promise<SourceFile> {
   const { path, key, size, etag } = file;
   const object = { Bucket: bucket, Key: key };
   const head = await client.send(new HeadObjectCommand({ ...object, ChecksumMode: 'ENABLED' }), {
-    abortSignal: context.signal,
+    abortSignal: signal,
   });
   return {
     path,

@@ -1,8 +1,10 @@
 /** Names of files as a source gives them, before anything is made of them: anyone may have written them. */
 
 const MAX_DEPTH = 8;
-/** What file systems take. */
-const MAX_SEGMENT = 255;
+/** How the name of what lies beside a file ends until the file is whole; a dot is before it. */
+export const PART = '.part';
+/** What file systems take, with that. */
+const MAX_SEGMENT = 255 - PART.length - 1;
 const MAX_PATH = 1024;
 
 /**

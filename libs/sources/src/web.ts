@@ -1,6 +1,6 @@
 /** A model on any web server: one file by its URL, or a folder by a URL that ends with a slash. */
 import { posix } from 'node:path';
-import { ShoalError } from '@shoal/contracts';
+import { parseJsonFile, ShoalError } from '@shoal/contracts';
 import { z } from 'zod';
 import { type Choice, chooseFiles } from './choose.js';
 import type { PullContext } from './context.js';
@@ -180,7 +180,7 @@ async function shardsOf(folder: URL, context: PullContext): Promise<readonly str
 
 function parseIndex(text: string): readonly string[] | undefined {
   try {
-    const { weight_map } = Index.parse(JSON.parse(text));
+    const { weight_map } = Index.parse(parseJsonFile(Buffer.from(text)));
     return [...new Set(Object.values(weight_map))].sort();
   } catch {
     return undefined;

@@ -1,10 +1,9 @@
 /** Request bodies: JSON of bounded size and at most 100 levels, refused before it is parsed where it is anything else. */
 import { isUtf8 } from 'node:buffer';
 import { setImmediate as turn } from 'node:timers/promises';
-import { MAX_BODY_DEPTH, ShoalError } from '@shoal/contracts';
+import { MAX_BODY_DEPTH, overLimit, ShoalError } from '@shoal/contracts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import secureJson from 'secure-json-parse';
-import { overLimit } from './depth.js';
 import { readBody } from './read-body.js';
 
 /** From here on it takes milliseconds to parse a body. */

@@ -4,6 +4,8 @@ import { createReadStream, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { parseJsonFile } from '@shoal/contracts';
+import { LARGE_JSON, MAX_JSON_BYTES } from '@shoal/models';
 import { refuseLfsPointer } from '@shoal/onnx';
 import { fileIn } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
@@ -35,15 +37,17 @@ export function refuseHuge(folder: string, path: string): void {
   if (size > MAX_SMALL_BYTES) throw invalid(`${path} has ${size} bytes; at most ${MAX_SMALL_BYTES} are read`);
 }
 
-/** Undefined where there is no such file. @throws ShoalError `model_invalid` where it is not JSON */
+/** Undefined where there is no such file. @throws ShoalError `model_invalid` where it is not JSON, or too much of it */
 export function readJson(folder: string, name: string): unknown {
   if (!fileIn(folder, name)) return undefined;
-  refuseHuge(folder, name);
+  const { bytes, values } = LARGE_JSON.get(name) ?? { bytes: MAX_JSON_BYTES };
+  const { size } = lstatSync(join(folder, name));
+  if (size > bytes) throw invalid(`${name} has ${size} bytes; at most ${bytes} are read`);
   try {
-    return JSON.parse(readFileSync(join(folder, name), 'utf8'));
+    return parseJsonFile(readFileSync(join(folder, name)), values);
   } catch (error) {
     refuseLfsPointer(join(folder, name), name);
-    throw invalid(`${name} is not valid JSON`, error);
+    throw invalid(`${name} ${(error as Error).message}`, error);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Held-out examples that a folder brings along, `eval.jsonl`: an object a line. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseJsonFile } from '@shoal/contracts';
 import { z } from 'zod';
 import { fileIn } from '../checkpoint.js';
 import { TRIAL_TEXTS } from '../import/texts.js';
@@ -44,8 +45,8 @@ export function textsOf(examples: Examples): readonly string[] {
 
 function parseLine(path: string, line: string, number: number): unknown {
   try {
-    return JSON.parse(line);
+    return parseJsonFile(Buffer.from(line));
   } catch (error) {
-    throw invalid(`${path}: line ${number} is not valid JSON`, error);
+    throw invalid(`${path}: line ${number} ${(error as Error).message}`, error);
   }
 }

@@ -25,8 +25,8 @@ const BROADCAST = new Set(
   ).split(' '),
 );
 const REDUCING = /^(Reduce\w+|ArgMax|ArgMin)$/;
-/** Along one axis: the attribute, or what it is where left out. */
-const ALONG: Readonly<Record<string, number>> = { Softmax: -1, LogSoftmax: -1, Hardmax: -1, TopK: -1 };
+/** Along one axis: the attribute, or the last one. */
+const ALONG: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax', 'Hardmax', 'TopK']);
 
 /** Rounded by the smallest and largest value of all that goes in, wherever rows are: neighbours change an answer. */
 const ONE_RANGE = /^DynamicQuantize/;
@@ -74,7 +74,7 @@ class Walk {
     if (domain !== '' || x === undefined) return undefined;
     if (UNARY.has(op)) return x;
     if (op === 'NonZero') return 'combines';
-    if (op in ALONG) return this.#axisOf(node, x, ALONG[op]!) === x.axis ? 'combines' : x;
+    if (ALONG.has(op)) return this.#axisOf(node, x, -1) === x.axis ? 'combines' : x;
     if (op === 'CumSum')
       return this.#constant(inputs[1])?.some((axis) => axis === x.axis || axis + x.rank === x.axis) ? 'combines' : x;
     if (op === 'BatchNormalization') return intOf(node, 'training_mode', 0) === 1 ? 'combines' : x;

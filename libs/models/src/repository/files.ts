@@ -1,13 +1,21 @@
 /** Reading files of a model folder, which may come from anywhere: no links, nothing outside, nothing huge. */
 import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { describeIssue, ShoalError } from '@shoal/contracts';
+import { describeIssue, parseJsonFile, refuseJsonFile, ShoalError } from '@shoal/contracts';
 import { refuseLfsPointer } from '@shoal/onnx';
 import type { z } from 'zod';
-import { placeOfFault } from './json-fault.js';
 
-/** Tokenizers of 250,000 words take about 20 MB. */
-const MAX_JSON_BYTES = 128 * 1024 * 1024;
+/** As much as any of them needs, but for those below: a list of 20,000 classes takes 1 MB. */
+export const MAX_JSON_BYTES = 4 * 1024 * 1024;
+/** Of files whose size goes with the vocabulary: bytes, and values (three for a token of some tokenizers, and for a merge). */
+export const LARGE_JSON: ReadonlyMap<string, { readonly bytes: number; readonly values: number }> = new Map([
+  // 260,000 tokens with 510,000 merges take 33 MB and 2 million values.
+  ['tokenizer.json', { bytes: 128 * 1024 * 1024, values: 2 ** 22 }],
+  // Describes each added token in 200 bytes: models of speech add tens of thousands.
+  ['tokenizer_config.json', { bytes: 16 * 1024 * 1024, values: 2 ** 20 }],
+]);
+/** Faults of one file that are named: it may have one in each value. */
+const MAX_FAULTS = 5;
 
 export function invalid(message: string, cause?: unknown): ShoalError {
   return new ShoalError('model_invalid', message, { cause });
@@ -38,11 +46,33 @@ export async function list(folder: string, path = '.'): Promise<readonly string[
 
 /** The text of `path`, or null where there is none. */
 export async function readText(folder: string, path: string): Promise<string | null> {
+  return (await readBytes(folder, path))?.toString('utf8') ?? null;
+}
+
+/** The text of a JSON file that another parser takes, or null where there is none. */
+export async function readJsonText(folder: string, path: string): Promise<string | null> {
+  const bytes = await readBytes(folder, path);
+  if (bytes !== null) named(folder, path, () => refuseJsonFile(bytes, LARGE_JSON.get(path)?.values));
+  return bytes?.toString('utf8') ?? null;
+}
+
+async function readBytes(folder: string, path: string): Promise<Buffer | null> {
   const full = await regularFile(folder, path);
   if (full === null) return null;
   const { size } = await lstat(full);
-  if (size > MAX_JSON_BYTES) throw invalid(`${path} has ${size} bytes; at most ${MAX_JSON_BYTES} are read`);
-  return await readFile(full, 'utf8');
+  const most = LARGE_JSON.get(path)?.bytes ?? MAX_JSON_BYTES;
+  if (size > most) throw invalid(`${path} has ${size} bytes; at most ${most} are read`);
+  return await readFile(full);
+}
+
+/** Faults name the file. */
+function named<T>(folder: string, path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    refuseLfsPointer(join(folder, path), path);
+    throw invalid(`${path} ${(error as Error).message}`, error);
+  }
 }
 
 /** `path` as JSON of the given schema, or null where there is none. Errors name the file and the field. */
@@ -51,18 +81,14 @@ export async function readJson<T extends z.ZodType>(
   path: string,
   schema: T,
 ): Promise<z.output<T> | null> {
-  const text = await readText(folder, path);
-  if (text === null) return null;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    refuseLfsPointer(join(folder, path), path);
-    throw invalid(`${path} is not valid JSON: see ${placeOfFault(text)}`, cause);
-  }
+  const bytes = await readBytes(folder, path);
+  if (bytes === null) return null;
+  const value = named(folder, path, () => parseJsonFile(bytes, LARGE_JSON.get(path)?.values));
   const result = schema.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;
-  const faults = result.error.issues.map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '));
+  const faults = result.error.issues
+    .slice(0, MAX_FAULTS)
+    .map((issue) => [issue.path.join('.'), issue.message].filter(Boolean).join(': '));
   throw invalid(`${path}: ${faults.join('; ')}`);
 }
 

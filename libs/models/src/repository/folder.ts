@@ -29,10 +29,11 @@ import { findVariants } from './variants.js';
 export async function readFolder(name: string, version: string, folder: string): Promise<readonly Model[]> {
   const shoal = (await readJson(folder, 'shoal.json', ShoalJson)) ?? {};
   const files = await readHuggingFace(folder);
-  const variants = await findVariants(folder, shoal);
+  const found = await findVariants(folder, shoal);
+  const variants = Object.fromEntries(found);
   const readGenerator = generatesText(shoal, files) ? await generatorReader(folder, shoal) : undefined;
   const models: Model[] = [];
-  for (const [variant, path] of Object.entries(variants)) {
+  for (const [variant, path] of found) {
     const signature = await readFile(folder, path);
     const graph = tensorGraph(signature);
     const served = readServed(relative(folder, path), () =>

@@ -46,6 +46,27 @@ test('the bundled models are read with their task, limits, labels and example', 
   expect(topic!.labels).toHaveLength(25);
 });
 
+test('files of JSON are refused by their size, nesting and number of values before they are parsed', async () => {
+  const nested = '['.repeat(4_000_000);
+  expect(await problemOf({ ...PLAIN, 'config.json': nested })).toBe(
+    'config.json is not valid: it is nested more than 64 deep',
+  );
+  expect(await problemOf({ ...PLAIN, 'config.json': `${nested}${nested}` })).toBe(
+    'config.json has 8000000 bytes; at most 4194304 are read',
+  );
+  const many = '{"added_tokens":[],'.padEnd(9_000_000, '0,');
+  expect(await problemOf({ ...PLAIN, 'config.json': {}, 'tokenizer.json': many })).toBe(
+    'tokenizer.json is not valid: it has more than 4194304 values',
+  );
+});
+
+test('of the faults of a file some are named', async () => {
+  const id2label = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [n, n]));
+  const problem = await problemOf({ ...PLAIN, 'config.json': { id2label } });
+  expect(problem).toContain('config.json: id2label');
+  expect(problem.length).toBeLessThan(1000);
+});
+
 test('a broken folder is reported and hides no other', async () => {
   folders.write('good', PLAIN);
   folders.write('broken', { 'model.onnx': 'not a model' });
@@ -99,6 +120,14 @@ test('variants are named by the suffixes of transformers.js, Optimum and sentenc
   const { models } = await openRepository(folders.root);
   expect(models.map(({ variant }) => variant)).toEqual(['fp32', 'fp16', 'int4', 'int8', 'o3', 'qint8_avx512_vnni']);
   expect(models[3]!.queue).toBe('m.1.int8.0');
+});
+
+test('variants may be called as what every object has, or by a number, and the default one stays the first', async () => {
+  const file = PLAIN['model.onnx'];
+  const named = ['model.onnx', 'model_8.onnx', 'model_constructor.onnx', 'model_tostring.onnx'];
+  folders.write('m', Object.fromEntries(named.map((name) => [name, file])));
+  const { models } = await openRepository(folders.root);
+  expect(models.map(({ variant }) => variant)).toEqual(['fp32', '8', 'constructor', 'tostring']);
 });
 
 test('shoal.json names variants and the default one', async () => {

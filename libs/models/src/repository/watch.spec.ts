@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { ModelProblem } from './version-folders.js';
-import { type RepositoryWatch, watchRepository } from './watch.js';
+import { type RepositoryWatch, restAfter, watchRepository } from './watch.js';
 
 const MODEL = fileURLToPath(new URL('../../../../models/wordnet-topic/1', import.meta.url));
 
@@ -216,6 +216,15 @@ describe('everything stays as it was', () => {
     for (let n = 0; n < 2; n++) await look(watch);
     expect(idsOf(watch)).toEqual(['b@1']);
   });
+});
+
+test.each([
+  [1, 500],
+  [100, 1000],
+  [600, 2000],
+  [7000, 7000],
+])('after a look of %d ms the next one comes in %d ms', (took, rest) => {
+  expect(restAfter(took)).toBe(rest);
 });
 
 test('an emptied folder is empty', async () => {

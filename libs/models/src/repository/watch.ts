@@ -15,9 +15,10 @@ import { type FolderPrint, printOf } from './folder-print.js';
 import { ALIASES_FILE, aliasProblems, findRoot, type Repository, readVersion } from './repository.js';
 import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } from './version-folders.js';
 
-/** Between two looks, and at least so many times what a look takes. */
+/** Between two looks: at least so long, and so many times what a look takes, but then not so long that changes go unseen. */
 const LOOK_MS = 500;
 const REST = 10;
+const LONGEST_REST_MS = 2000;
 /** Looks after which what has not changed stands still, and what is missing counts as gone. */
 const STEADY_LOOKS = 2;
 /**
@@ -112,6 +113,8 @@ class Watch implements RepositoryWatch {
   readonly #stop = new AbortController();
   #current: Repository = { models: [], aliases: NO_ALIASES, problems: [] };
   #running: Promise<void> = Promise.resolve();
+  /** What the latest look took, without what was read then. */
+  #lookedMs = 0;
 
   constructor(root: string, options: WatchOptions) {
     this.#given = root;
@@ -134,16 +137,13 @@ class Watch implements RepositoryWatch {
 
   async #run(onChange: OnChange): Promise<void> {
     const { signal } = this.#stop;
-    let took = 0;
     let told: Repository | undefined = this.#current;
     while (!signal.aborted) {
-      await pause(Math.max(LOOK_MS, REST * took), undefined, { signal }).catch(() => undefined);
+      await pause(restAfter(this.#lookedMs), undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      const from = performance.now();
       try {
         await this.look();
         this.#trouble = undefined;
-        took = performance.now() - from;
       } catch (error) {
         this.#tell(error as Error);
         continue;
@@ -175,6 +175,13 @@ class Watch implements RepositoryWatch {
 
   /** Reads what was read otherwise before, has all that it names, and is `still`. */
   async look(still: Still = this.isStill): Promise<void> {
+    const from = performance.now();
+    let readMs = 0;
+    const reading = async (work: Promise<void>) => {
+      const begun = performance.now();
+      await work;
+      readMs += performance.now() - begun;
+    };
     const root = await rootOf(this.#given);
     const { folders, problems: found } = await findVersionFolders(root.path);
     if (this.#root !== undefined && this.#root.id !== root.id && this.#folders.size > 0 && folders.length === 0) {
@@ -196,16 +203,17 @@ class Watch implements RepositoryWatch {
       if (unsure.has(seen.folder.name) && !there.has(path)) continue;
       const print = there.has(path) ? await printOf(join(root.path, path)) : undefined;
       if (!note(seen, print, this.#now()) || !(await hasCome(join(root.path, path), seen, still))) continue;
-      await read(seen, () => readVersion(root.path, seen.folder), []);
+      await reading(read(seen, () => readVersion(root.path, seen.folder), []));
       if (print === undefined) this.#folders.delete(path);
       changed = true;
     }
     const aliases = await printOf(join(root.path, ALIASES_FILE));
     if (note(this.#aliases, aliases, this.#now()) && isDue(this.#aliases, still, true)) {
       // What can be read no more leaves the names as they were.
-      await read(this.#aliases, () => readAliases(root.path), this.#aliases.value, NO_ALIASES);
+      await reading(read(this.#aliases, () => readAliases(root.path), this.#aliases.value, NO_ALIASES));
       changed = true;
     }
+    this.#lookedMs = performance.now() - from - readMs;
     if (changed) this.#odd = aliasProblems(this.#aliases.value, this.#models());
     const problems = [...found, ...this.#problems(), ...this.#odd];
     const news = problems.filter((problem) => !this.#current.problems.some((known) => isSame(known, problem)));
@@ -232,6 +240,11 @@ class Watch implements RepositoryWatch {
       message === null ? [] : [{ folder, message }],
     );
   }
+}
+
+/** Ms until the next look, after one that took `ms`: of a slow file system no more than half the time is taken up. */
+export function restAfter(ms: number): number {
+  return Math.max(LOOK_MS, Math.min(REST * ms, Math.max(LONGEST_REST_MS, ms)));
 }
 
 function unseen<T>(value: T): Seen<T> {

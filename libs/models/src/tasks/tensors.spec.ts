@@ -95,6 +95,10 @@ test('missing and unknown names, and an output that is not there, are faults wit
   });
 });
 
+test.each(['constructor', 'toString', 'nan'])('the text %j is no float', async (text) => {
+  expect(await faults(MIXED, { x: [[1, text]], i: [1] })).toHaveProperty(['input.x[0][1]']);
+});
+
 test('ranks, fixed dimensions, ragged lists and values out of range are faults with their path', async () => {
   const bad = [
     { x: [1, 2], i: [1] },

@@ -19,15 +19,15 @@ export interface ElementKind {
   readonly accepts: string;
 }
 
-const NOT_FINITE: Readonly<Record<string, number>> = {
-  NaN: Number.NaN,
-  Infinity: Number.POSITIVE_INFINITY,
-  '-Infinity': Number.NEGATIVE_INFINITY,
-};
+const NOT_FINITE: ReadonlyMap<string, number> = new Map([
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+]);
 
 function readFloat(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
-  return typeof value === 'string' ? NOT_FINITE[value] : undefined;
+  return typeof value === 'string' ? NOT_FINITE.get(value) : undefined;
 }
 
 /** JSON has no NaN and no infinities, and null would hide which one it was: they are strings. */

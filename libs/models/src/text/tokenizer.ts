@@ -4,7 +4,7 @@
  * 30 µs a text, where calls one after the other take 240 µs each.
  */
 import tokenizers from 'tokenizers';
-import { invalid, readText } from '../repository/files.js';
+import { invalid, readJsonText } from '../repository/files.js';
 import type { Model } from '../types.js';
 import { Coalescer } from './coalescer.js';
 import { lowerCased } from './lower-case.js';
@@ -35,7 +35,7 @@ export interface TextTokenizer {
 
 /** Loads the tokenizer of a model folder. Throws `model_invalid`. */
 export async function loadTokenizer(model: Model, maxTokens: number): Promise<TextTokenizer> {
-  const file = await readText(model.folder, 'tokenizer.json');
+  const file = await readJsonText(model.folder, 'tokenizer.json');
   if (file === null) throw invalid(`${model.name}: tokenizer.json is missing`);
   const { lowerCase = false, truncationSide = 'right' } = model.text ?? {};
   const json = lowerCase ? lowerCased(file) : file;
@@ -65,7 +65,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
 
 /** Whether the tokenizer.json of a folder can be loaded, where there is one. Throws `model_invalid`. */
 export async function checkTokenizer(folder: string): Promise<void> {
-  const json = await readText(folder, 'tokenizer.json');
+  const json = await readJsonText(folder, 'tokenizer.json');
   if (json !== null) parse(json);
 }
 
@@ -112,7 +112,7 @@ async function encodeAll(
 
 /** Loads what reads a model's tokens as they come: with special tokens left out, or shown. Throws `model_invalid`. */
 export async function loadStreamDecoders(model: Model): Promise<(skipSpecialTokens: boolean) => StreamDecoder> {
-  const json = await readText(model.folder, 'tokenizer.json');
+  const json = await readJsonText(model.folder, 'tokenizer.json');
   if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
   const tokenizer = parse(json, model.name);
   const [shown, skipped] = [false, true].map((skip) => streamDecoder(tokenizer, json, skip));

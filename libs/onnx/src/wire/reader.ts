@@ -15,27 +15,56 @@ const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 /** Of values, nodes, operators and files; exporters build them from paths of modules. */
 const MAX_NAME_BYTES = 4096;
 
+/**
+ * What may be read of one source altogether: a byte or two of a file become a hundred in memory. The largest models have some
+ * 200,000 nodes with 2 million messages, and forests of trees some ten million numbers.
+ */
+const LIMITS = {
+  fields: 2 ** 27,
+  messages: 2 ** 22,
+  'names and texts': 2 ** 23,
+  'bytes of names and texts': 2 ** 28,
+  'numbers in lists': 2 ** 26,
+} as const;
+
+type Limited = keyof typeof LIMITS;
+
 /** One message of a source. `field` and `wire` are those of the last `next()`. */
 export class Reader {
   field = 0;
   wire = 0;
   readonly #source: Source;
   readonly #end: number;
+  /** Of all messages of the source together. */
+  readonly #read: Record<Limited, number>;
   #at: number;
   /** Where the present field's tag begins. */
   #fieldStart = 0;
+  /** Where what follows it begins. */
+  #valueStart = -1;
 
-  constructor(source: Source, start = 0, end = source.size) {
+  constructor(source: Source, start = 0, end = source.size, within?: Reader) {
     this.#source = source;
     this.#at = start;
     this.#end = end;
+    const nothing = {
+      fields: 0,
+      messages: 0,
+      'names and texts': 0,
+      'bytes of names and texts': 0,
+      'numbers in lists': 0,
+    };
+    this.#read = within === undefined ? nothing : within.#read;
   }
 
-  /** Goes on to the next field; false at the end of the message. The field before must have been read or skipped. */
+  /** Goes on to the next field, past what was not read of the one before; false at the end of the message. */
   next(): boolean {
+    this.#skip();
     if (this.#at === this.#end) return false;
+    this.#count('fields');
     this.#fieldStart = this.#at;
     const tag = Number(this.#varint());
+    this.#valueStart = this.#at;
     this.field = Math.floor(tag / 8);
     this.wire = tag % 8;
     if (this.field === 0 || tag > 0xffff_ffff) throw this.#broken(`a field has the number ${this.field}`);
@@ -64,53 +93,83 @@ export class Reader {
   string(): string {
     const [start, length] = this.#span();
     if (length > MAX_NAME_BYTES) throw this.#broken(`a name is longer than ${MAX_NAME_BYTES} bytes`);
-    return new TextDecoder().decode(this.#source.copy(start, length));
+    return new TextDecoder().decode(this.#copy(start, length));
   }
 
   bytes(): Uint8Array {
     const [start, length] = this.#span();
-    return this.#source.copy(start, length);
+    return this.#copy(start, length);
   }
 
   /** Bytes that stay where they are. */
   data(): TensorData {
+    this.#count('messages');
     const [start, length] = this.#span();
     return this.#source.data(start, length);
   }
 
   message(): Reader {
+    this.#count('messages');
     const [start, length] = this.#span();
-    return new Reader(this.#source, start, start + length);
+    return new Reader(this.#source, start, start + length, this);
   }
 
   /** A repeated field of integers, packed or one at a time. */
-  ints(into: bigint[]): void {
+  ints(take: (value: bigint) => void): void {
     if (this.wire === VARINT) {
-      into.push(this.int());
+      this.#count('numbers in lists');
+      take(this.int());
       return;
     }
     const packed = this.message();
-    while (packed.#at < packed.#end) into.push(BigInt.asIntN(64, packed.#varint()));
+    while (packed.#at < packed.#end) {
+      this.#count('numbers in lists');
+      take(BigInt.asIntN(64, packed.#varint()));
+    }
   }
 
-  /** A repeated field of floats (4 bytes) or doubles (8), packed or one at a time. */
-  fixeds(size: 4 | 8, into: number[]): void {
-    const read = (view: DataView) => (size === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true));
-    if (this.wire === (size === 4 ? FIXED32 : FIXED64)) {
-      into.push(read(this.#fixed(size)));
+  /** A repeated field of floats, packed or one at a time. */
+  floats(take: (value: number) => void): void {
+    if (this.wire === FIXED32) {
+      this.#count('numbers in lists');
+      take(this.float());
       return;
     }
     const packed = this.message();
-    while (packed.#at < packed.#end) into.push(read(packed.#fixed(size)));
+    while (packed.#at < packed.#end) {
+      this.#count('numbers in lists');
+      take(packed.#fixed(4).getFloat32(0, true));
+    }
   }
 
-  /** The whole field with its tag, as it stands. */
+  /** The numbers of a repeated field as they are packed, also where this is one of them only. They stay where they are. */
+  packed(): TensorData {
+    if (this.wire === BYTES) return this.data();
+    this.#count('messages');
+    this.#skip();
+    return this.#source.data(this.#valueStart, this.#at - this.#valueStart);
+  }
+
+  /** The whole field with its tag, as it stands, whether or not it was read. */
   raw(): Uint8Array {
     this.#skip();
-    return this.#source.copy(this.#fieldStart, this.#at - this.#fieldStart);
+    return this.#copy(this.#fieldStart, this.#at - this.#fieldStart);
   }
 
+  #copy(start: number, length: number): Uint8Array {
+    this.#count('names and texts');
+    this.#count('bytes of names and texts', length);
+    return this.#source.copy(start, length);
+  }
+
+  #count(what: Limited, by = 1): void {
+    this.#read[what] += by;
+    if (this.#read[what] > LIMITS[what]) throw this.#broken(`it has more than ${LIMITS[what]} ${what}`);
+  }
+
+  /** Unless it was read. */
   #skip(): void {
+    if (this.#at !== this.#valueStart) return;
     if (this.wire === VARINT) this.#varint();
     else if (this.wire === FIXED64) this.#fixed(8);
     else if (this.wire === BYTES) this.#span();

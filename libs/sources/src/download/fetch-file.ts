@@ -1,17 +1,20 @@
 /** One file: goes on where it was cut off, and has its name only once it is whole, checked and on the disk. */
 import { lstat, mkdir, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { PullContext } from '../context.js';
-import { NoSuchPart, PassingFault, unavailable } from '../faults.js';
+import { isOfDisk, NoSuchPart, PassingFault, unavailable } from '../faults.js';
 import { chunksOf } from '../http/body.js';
 import { isPartOf } from '../http/validator.js';
 import { withRetries } from '../retries.js';
+import { PART } from '../safe-path.js';
 import { isKnown, type SourceFile } from '../source-file.js';
 import { nameOf } from './digest.js';
 import { PartFile } from './part-file.js';
 
-/** What lies beside the file until it is whole. */
-const PART = '.part';
+/** What lies beside the file until it is whole. Its name begins with a dot, as that of no file of a source does. */
+function partOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}${PART}`);
+}
 
 /** Bytes beyond what any try had before after which its failing is no reason to give up sooner. */
 const PROGRESS_BYTES = 1024 * 1024;
@@ -28,27 +31,29 @@ export type FetchContext = Pick<PullContext, 'say' | 'signal' | 'patience'> & {
  */
 export async function fetchFile(file: SourceFile, path: string, context: FetchContext): Promise<void> {
   const there = isKnown(file) ? await lstat(path).catch(() => undefined) : undefined;
-  if (there?.size === file.size) return context.onSize(file.size);
+  if (there?.isFile() && there.size === file.size) return context.onSize(file.size);
+  try {
+    await fetchInto(path, file, context);
+  } catch (error) {
+    if (!isOfDisk(error)) throw error;
+    throw unavailable(`${path} cannot be written (${error.code}); what has come is kept.`, error);
+  }
+}
+
+async function fetchInto(path: string, file: SourceFile, context: FetchContext): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const part = await PartFile.open(`${path}${PART}`, file, context.signal);
+  const part = await PartFile.open(partOf(path), file, context.signal);
   try {
     await fetchWhole(file, part, context);
     await part.flush();
   } catch (error) {
     // What nothing can be gone on with is in the way only.
-    if (part.size === 0 || !isKnown(file)) await rm(`${path}${PART}`, { force: true });
-    throw isOfDisk(error)
-      ? unavailable(`${path} cannot be written (${error.code}); what has come is kept.`, error)
-      : error;
+    if (part.size === 0 || !isKnown(file)) await rm(partOf(path), { force: true });
+    throw error;
   } finally {
     await part.close();
   }
-  await rename(`${path}${PART}`, path);
-}
-
-/** What writing fails of: a disk that is full, a quota, a disk that has gone. */
-function isOfDisk(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && 'code' in error && !(error instanceof PassingFault);
+  await rename(partOf(path), path);
 }
 
 async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {
@@ -131,6 +136,6 @@ async function beginAnew(part: PartFile, { title }: SourceFile, { say }: FetchCo
 
 /** Bytes of the file that lie at `path` or beside it, whether or not they will do. */
 export async function bytesThere({ size }: SourceFile, path: string): Promise<number> {
-  const found = await lstat(path).catch(() => lstat(`${path}${PART}`).catch(() => undefined));
+  const found = await lstat(path).catch(() => lstat(partOf(path)).catch(() => undefined));
   return Math.min(found?.size ?? 0, size);
 }

@@ -1,6 +1,7 @@
 /** What stopped pulls of the same source have left that nothing can go on with: its files have changed since. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { parseJsonFile } from '@shoal/contracts';
 import { z } from 'zod';
 import { RECORD } from './place.js';
 
@@ -32,7 +33,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 
 async function recordOf(folder: string): Promise<PullRecord | undefined> {
   try {
-    return Record.parse(JSON.parse(await readFile(join(folder, RECORD), 'utf8')));
+    return Record.parse(parseJsonFile(await readFile(join(folder, RECORD))));
   } catch {
     return undefined;
   }

@@ -4,8 +4,9 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { parseJsonFile } from '@shoal/contracts';
 import { z } from 'zod';
-import { unavailable } from '../faults.js';
+import { isOfDisk, unavailable } from '../faults.js';
 import { lockFolder } from './lock.js';
 
 /** In the folder, of what it was made from. Its name begins with a dot, as that of no file of a source does. */
@@ -26,7 +27,15 @@ export interface Placing {
  *
  * @throws ShoalError `source_unavailable` where the place is taken, or another process is at it; whatever `fill` throws
  */
-export async function place({ target, key, record, fill }: Placing): Promise<boolean> {
+export async function place(placing: Placing): Promise<boolean> {
+  try {
+    return await put(placing);
+  } catch (error) {
+    throw isOfDisk(error) ? unavailable(`${placing.target} cannot be made (${error.code}).`, error) : error;
+  }
+}
+
+async function put({ target, key, record, fill }: Placing): Promise<boolean> {
   const parent = dirname(target);
   const made = await mkdir(parent, { recursive: true });
   const partial = join(parent, `.${basename(target)}.${key}.partial`);
@@ -59,9 +68,8 @@ async function isThere(target: string, key: string): Promise<boolean> {
 const Kept = z.object({ key: z.string() });
 
 async function keyOf(folder: string): Promise<string | undefined> {
-  const text = await readFile(join(folder, RECORD), 'utf8').catch(() => '{}');
   try {
-    return Kept.safeParse(JSON.parse(text)).data?.key;
+    return Kept.safeParse(parseJsonFile(await readFile(join(folder, RECORD)))).data?.key;
   } catch {
     return undefined;
   }

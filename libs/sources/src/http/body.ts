@@ -35,8 +35,8 @@ export async function* chunksOf(body: Readable, { signal, patience }: BodyContex
   }
 }
 
-/** All of a small body as text. @throws as `chunksOf`; ShoalError `source_unavailable` where it has more than `maxBytes` */
-export async function textOf(body: Readable, maxBytes: number, title: string, context: BodyContext): Promise<string> {
+/** All of a small body. @throws as `chunksOf`; ShoalError `source_unavailable` where it has more than `maxBytes` */
+export async function bytesOf(body: Readable, maxBytes: number, title: string, context: BodyContext): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of chunksOf(body, context)) {
@@ -44,5 +44,10 @@ export async function textOf(body: Readable, maxBytes: number, title: string, co
     if (size > maxBytes) throw unavailable(`${title} answers with more than ${maxBytes} bytes.`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
+}
+
+/** The same as text. */
+export async function textOf(body: Readable, maxBytes: number, title: string, context: BodyContext): Promise<string> {
+  return (await bytesOf(body, maxBytes, title, context)).toString('utf8');
 }

@@ -1,4 +1,5 @@
 /** The `fetch` that @huggingface/hub is given: bounded, patient, and careful about where the token goes. */
+import { parseJsonFile } from '@shoal/contracts';
 import type { HubSettings, PullContext } from '../context.js';
 import { PassingFault, unavailable } from '../faults.js';
 import { textOf } from '../http/body.js';
@@ -47,7 +48,7 @@ export function bearer({ token }: HubSettings): string | undefined {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    parseJsonFile(Buffer.from(text));
     return true;
   } catch {
     return false;

@@ -92,6 +92,19 @@ describe('a model of the hub', () => {
   });
 });
 
+test('files that are called as the parts of others are files of their own', async () => {
+  const files = {
+    'config.json': Buffer.from('{}'),
+    'model.onnx': Buffer.alloc(1000, 1),
+    'model.onnx_data': Buffer.alloc(300_000, 2),
+    'model.onnx_data.part': Buffer.alloc(200_000, 3),
+  };
+  const { settings } = await serve({ files });
+  const { folder } = await pullIt('hf:org/tiny', settings);
+  expect(readdirSync(folder).sort()).toEqual(['.pulled.json', ...Object.keys(files)]);
+  for (const [name, bytes] of Object.entries(files)) expect(readFileSync(join(folder, name)).equals(bytes)).toBe(true);
+});
+
 describe('a pull that was stopped', () => {
   test('goes on where it was, with what an earlier process has left', async () => {
     const { hub, settings } = await serve();

@@ -56,6 +56,10 @@ describe('is refused with what to do:', () => {
       /has its weights as a pickle \(pytorch_model\.bin\), which can run code/,
     ],
     [{ 'adapter_model.safetensors': bytes('x') }, /is a LoRA adapter/],
+    [
+      { 'model.onnx': bytes('x'), 'model.onnx_data': bytes('x'), 'model.onnx_data/more': bytes('x') },
+      /lists model\.onnx_data as a file and as a folder: nothing of it is taken\.$/,
+    ],
     [{ 'README.md': bytes('x') }, /has neither model\.safetensors, nor a GGUF, nor an ONNX file\.$/],
     [
       { 'onnx/model_a.onnx': bytes('x'), 'onnx/model_b.onnx': bytes('y') },
@@ -79,11 +83,30 @@ describe('is refused with what to do:', () => {
     'a\\..\\evil.json',
     'c:evil.json',
     'evil\u202egnp.json',
+    `${'x'.repeat(245)}.json`,
     'a//b.json',
   ])('a list with the name %j: nothing of it is taken', async (name) => {
     const { settings } = await serve({ files: { ...FILES, [name]: bytes('x') } });
     expect(await refusal('hf:org/tiny', settings)).toMatch(/lists a file by a path that leads elsewhere/);
     expect(readdirSync(bench.folder)).toEqual([]);
+  });
+
+  test('a folder by a name that is too long', async () => {
+    const { settings } = await serve();
+    const to = join(bench.folder, 'x'.repeat(250));
+    expect(await refusal('hf:org/tiny', settings, { to })).toBe(`${to} cannot be made (ENAMETOOLONG).`);
+  });
+
+  test('a folder in the place of a file', async () => {
+    const { hub, settings } = await serve();
+    hub.intercept = (request) => {
+      if (!request.url?.includes('/resolve/')) return false;
+      const [partial = ''] = readdirSync(bench.folder).filter((name) => name.endsWith('.partial'));
+      mkdirSync(join(bench.folder, partial, 'config.json'), { recursive: true });
+      return false;
+    };
+    const message = await refusal('hf:org/tiny', settings, { to: join(bench.folder, 'tiny') });
+    expect(message).toMatch(/config\.json cannot be written \(\w+\); what has come is kept\.$/);
   });
 
   test('more than may be, before anything is fetched', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { overLimit } from './depth.js';
+import { overLimit, parseJsonFile } from './json-limits.js';
 
 const deeper = (json: string, depth: number) =>
   overLimit(Buffer.from(json), { depth, fields: 1e9, lists: 1e9 }) === 'depth';
@@ -34,4 +34,19 @@ test('objects and their fields are counted, in strings they are not', () => {
 test('arrays are counted', () => {
   const over = (lists: number) => overLimit(Buffer.from('[[],[["["]]]'), { depth: 100, fields: 0, lists });
   expect([over(4), over(3)]).toEqual([null, 'lists']);
+});
+
+test('values are counted, in strings they are not', () => {
+  const over = (values: number) =>
+    overLimit(Buffer.from('[1,{"a":",,[","b":[]}]'), { depth: 100, fields: 9, lists: 9, values });
+  expect([over(5), over(4)]).toEqual([null, 'values']);
+});
+
+test('files are parsed, or refused in words that follow their name', () => {
+  const parse = (json: string, most?: number) => parseJsonFile(Buffer.from(json), most);
+  expect(parse('{"ü":[1]}')).toEqual({ ü: [1] });
+  expect(() => parse('{"a":')).toThrow(/^is not valid JSON$/);
+  expect(parse(`${'['.repeat(64)}${']'.repeat(64)}`)).toHaveLength(1);
+  expect(() => parse('['.repeat(65))).toThrow(/^is not valid: it is nested more than 64 deep$/);
+  expect(() => parse('[1,2,3]', 2)).toThrow(/^is not valid: it has more than 2 values$/);
 });
