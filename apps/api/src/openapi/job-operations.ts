@@ -42,6 +42,7 @@ export const ADMISSION_ERRORS = [
   'model_not_found',
   'model_unloaded',
   'input_too_long',
+  'inference_failed',
   'result_too_large',
   'tenant_backlog_full',
   'tenant_memory_full',
