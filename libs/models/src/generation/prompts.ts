@@ -4,12 +4,12 @@ import type { Element } from '../tasks/request.js';
 import { checkIds, encodeGroups, untokenisable } from '../text/encode-texts.js';
 import { prefixOf, suffixOf } from '../text/prefix.js';
 import { TemplateClient } from '../text/template-client.js';
-import type { TextTokenizer } from '../text/tokenizer.js';
+import { MAX_TEXT, type TextTokenizer } from '../text/tokenizer.js';
 import type { GeneratorDetails } from '../types.js';
 import type { PromptLimits } from './settings.js';
 
-/** Longest rendered conversation, in UTF-16 units: templates may repeat what they are given. */
-const MAX_RENDERED = 4 * 1024 * 1024;
+/** Longest rendered conversation, in UTF-16 units: templates may repeat what they are given, and what is cut may be longer. */
+const MAX_RENDERED = 4 * MAX_TEXT;
 
 /** One for each model. */
 const templates = new WeakMap<GeneratorDetails, TemplateClient>();
