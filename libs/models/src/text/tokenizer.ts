@@ -7,6 +7,7 @@ import { ShoalError } from '@shoal/contracts';
 import tokenizers from 'tokenizers';
 import { invalid, readText } from '../repository/files.js';
 import type { Model } from '../types.js';
+import { checkTokenizer } from './check-tokenizer.js';
 import { Coalescer } from './coalescer.js';
 import { lowerCased } from './lower-case.js';
 import { PairTemplate } from './pairs.js';
@@ -50,6 +51,7 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
   if (file === null) throw invalid(`${model.name}: tokenizer.json is missing`);
   const { lowerCase = false, truncationSide = 'right' } = model.text ?? {};
   const json = lowerCase ? lowerCased(file) : file;
+  check(model, json);
   const plain = parse(model, json);
   const whole = coalescer(plain);
   const bare = coalescer(plain, { addSpecialTokens: false });
@@ -74,6 +76,16 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
       return template;
     },
   };
+}
+
+function check(model: Model, json: string): void {
+  let tokenizer: unknown;
+  try {
+    tokenizer = JSON.parse(json);
+  } catch (cause) {
+    throw invalid(`${model.name}: tokenizer.json is not valid JSON`, cause);
+  }
+  checkTokenizer(tokenizer);
 }
 
 function parse(model: Model, json: string): tokenizers.Tokenizer {
@@ -127,6 +139,7 @@ async function encodeAll(
 export async function loadStreamDecoders(model: Model): Promise<(skipSpecialTokens: boolean) => StreamDecoder> {
   const json = await readText(model.folder, 'tokenizer.json');
   if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
+  check(model, json);
   const tokenizer = parse(model, json);
   const [shown, skipped] = [false, true].map((skip) => streamDecoder(tokenizer, json, skip));
   return (skipSpecialTokens) => (skipSpecialTokens ? skipped! : shown!);
