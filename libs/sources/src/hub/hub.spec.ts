@@ -135,6 +135,9 @@ describe('a pull that was stopped', () => {
     writeFileSync(join(bench.folder, 'pulled', part!), Buffer.alloc(50_000, 'x'));
     const { folder } = await pullIt('hf:org/tiny', settings);
     expect(readFileSync(join(folder, 'model.safetensors')).equals(WEIGHTS)).toBe(true);
+    expect(bench.said).toContain(
+      '  hf:org/tiny/model.safetensors is fetched from its beginning: what was here is of other contents',
+    );
   });
 
   test('is told of by a second one at the same time, which does not touch it', async () => {
