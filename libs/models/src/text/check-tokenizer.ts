@@ -4,6 +4,8 @@
  */
 import { invalid } from '../repository/files.js';
 import { backtracking, matchesNothing } from './backtracking.js';
+import { rescanned } from './scanning.js';
+import { TextBounds } from './text-bounds.js';
 
 /** Steps back in one match of the longest text that is tokenised: under the 10 million after which Oniguruma gives up. */
 const MOST_STEPS = 9;
@@ -42,8 +44,8 @@ interface Part {
   readonly json: Json;
 }
 
-/** `tokenizer`: of `json` as parsed. @throws ShoalError `model_invalid` naming the field */
-export function checkTokenizer(tokenizer: unknown): void {
+/** Which texts it gets. `tokenizer`: the JSON as parsed. @throws ShoalError `model_invalid` naming the field */
+export function checkTokenizer(tokenizer: unknown): TextBounds {
   if (!isObject(tokenizer)) throw refused('is not an object');
   const normalizers = partsOf(tokenizer.normalizer, 'normalizer', 'normalizers');
   const splits = partsOf(tokenizer.pre_tokenizer, 'pre_tokenizer', 'pretokenizers');
@@ -55,6 +57,7 @@ export function checkTokenizer(tokenizer: unknown): void {
   for (const part of decoders) checkRegex(part, 1);
   for (const part of ends) checkTemplate(part);
   checkModel(tokenizer.model);
+  return new TextBounds(rescannedBy([...normalizers, ...splits]), growth);
 }
 
 /** A part, or those of a sequence, also of sequences in it. */
@@ -123,6 +126,18 @@ function checkRegex({ path, json }: Part, growth: number): void {
   if ('refused' in found) throw refused(`${path}.pattern.Regex ${found.refused}: ${shown}`);
   if (found.perCharacter * growth <= MOST_STEPS) return;
   throw refused(`${path}.pattern.Regex goes back too often on the way through long texts: ${shown}`);
+}
+
+/** Where characters have become others before, those of a class may come from any. */
+function rescannedBy(parts: readonly Part[]): readonly (string | null)[] {
+  const found: (string | null)[] = [];
+  let changed = false;
+  for (const { type, json } of parts) {
+    const regex = regexOf(json.pattern);
+    if (regex !== undefined) found.push(...rescanned(regex).map((characters) => (changed ? null : characters)));
+    changed ||= type === 'Replace' || type === 'Prepend' || !KEEPS_CHARACTERS.has(type);
+  }
+  return found;
 }
 
 /** Special tokens around a text. */
