@@ -58,6 +58,7 @@ describe('regular expressions that go back too often', () => {
     const o200k = { pre_tokenizer: split('a?b*c') };
     expect(refusal(o200k)).toBe('taken');
     const grown = { ...o200k, ...normalizer(replace({ String: 'x' }, 'bbbbb')) };
+    expect(refusal({ ...o200k, ...normalizer({ type: 'Precompiled' }) })).toContain('goes back too often');
     expect(refusal(grown)).toContain('goes back too often on the way through long texts: "a?b*c"');
   });
 });
@@ -117,6 +118,16 @@ describe('growth', () => {
     expect(refusal(template([text], many(65, 1)))).toContain('post_processor.special_tokens["[CLS]"]');
     expect(refusal(normalizer({ type: 'Prepend', prepend: long }))).toContain('normalizers[0].prepend');
     expect(refusal({ model: { continuing_subword_prefix: long } })).toContain('model.continuing_subword_prefix');
+    const map = (text: string) => ({
+      type: 'Precompiled',
+      precompiled_charsmap: Buffer.concat([
+        Buffer.from([4, 0, 0, 0]),
+        Buffer.alloc(4),
+        Buffer.from(`a\0${text}\0b\0`),
+      ]).toString('base64'),
+    });
+    expect(refusal(normalizer(map('x'.repeat(40))))).toBe('taken');
+    expect(refusal(normalizer(map('x'.repeat(41))))).toContain('normalizers[0].precompiled_charsmap');
     expect(refusal({ model: { max_input_chars_per_word: 1e9 } })).toContain('model.max_input_chars_per_word');
   });
 });
