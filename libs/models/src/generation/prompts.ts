@@ -4,7 +4,8 @@ import type { Element } from '../tasks/request.js';
 import { checkIds, encodeGroups, untokenisable } from '../text/encode-texts.js';
 import { prefixOf, suffixOf } from '../text/prefix.js';
 import { TemplateClient } from '../text/template-client.js';
-import { MAX_TEXT, type TextTokenizer } from '../text/tokenizer.js';
+import { MAX_TEXT } from '../text/text-bounds.js';
+import type { TextTokenizer } from '../text/tokenizer.js';
 import type { GeneratorDetails } from '../types.js';
 import type { PromptLimits } from './settings.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ShoalError } from '@shoal/contracts';
 import { describe, expect, test } from 'vitest';
-import { refuseTokenizer } from './check-tokenizer.js';
+import { textBoundsOf } from './check-tokenizer.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 
@@ -14,7 +14,7 @@ const files = ['test/fixtures', 'models'].flatMap((folder) =>
 );
 
 test.each(files)('takes %s', (file) => {
-  refuseTokenizer(JSON.parse(readFileSync(join(ROOT, file), 'utf8')));
+  textBoundsOf(JSON.parse(readFileSync(join(ROOT, file), 'utf8')));
 });
 
 const split = (Regex: string) => ({ type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false });
@@ -24,7 +24,7 @@ const many = <T>(count: number, item: T): T[] => Array.from({ length: count }, (
 
 function refusal(tokenizer: object): string {
   try {
-    refuseTokenizer(tokenizer);
+    textBoundsOf(tokenizer);
   } catch (error) {
     if (error instanceof ShoalError && error.code === 'model_invalid') return error.message;
     throw error;
@@ -58,6 +58,7 @@ describe('regular expressions that go back too often', () => {
     const o200k = { pre_tokenizer: split('a?b*c') };
     expect(refusal(o200k)).toBe('taken');
     const grown = { ...o200k, ...normalizer(replace({ String: 'x' }, 'bbbbb')) };
+    expect(refusal({ ...o200k, ...normalizer({ type: 'Precompiled' }) })).toContain('goes back too often');
     expect(refusal(grown)).toContain('goes back too often on the way through long texts: "a?b*c"');
   });
 });
@@ -117,6 +118,16 @@ describe('growth', () => {
     expect(refusal(template([text], many(65, 1)))).toContain('post_processor.special_tokens["[CLS]"]');
     expect(refusal(normalizer({ type: 'Prepend', prepend: long }))).toContain('normalizers[0].prepend');
     expect(refusal({ model: { continuing_subword_prefix: long } })).toContain('model.continuing_subword_prefix');
+    const map = (text: string) => ({
+      type: 'Precompiled',
+      precompiled_charsmap: Buffer.concat([
+        Buffer.from([4, 0, 0, 0]),
+        Buffer.alloc(4),
+        Buffer.from(`a\0${text}\0b\0`),
+      ]).toString('base64'),
+    });
+    expect(refusal(normalizer(map('x'.repeat(40))))).toBe('taken');
+    expect(refusal(normalizer(map('x'.repeat(41))))).toContain('normalizers[0].precompiled_charsmap');
     expect(refusal({ model: { max_input_chars_per_word: 1e9 } })).toContain('model.max_input_chars_per_word');
   });
 });

@@ -4,6 +4,8 @@
  */
 import { invalid } from '../repository/files.js';
 import { backtracking, matchesNothing } from './backtracking.js';
+import { rescanned } from './scanning.js';
+import { TextBounds } from './text-bounds.js';
 
 /** Steps back in one match of the longest text that is tokenised: under the 10 million after which Oniguruma gives up. */
 const MOST_STEPS = 9;
@@ -26,12 +28,14 @@ const KEEPS_CHARACTERS: ReadonlySet<string> = new Set([
     'BertPreTokenizer',
   ],
 ]);
+/** Bytes that a table of the file's own may put in place of one character: that of NFKC has 33 (U+FDFA). */
+const MOST_REPLACED = 40;
 const MOST_PARTS = 64;
 const MOST_DEPTH = 8;
 /** Characters that are put before a text, or before parts of a word. */
 const MOST_PREFIX = 64;
-/** Of a word that WordPiece takes apart, for which it tries each part: 100 in every published model. */
-const MOST_WORD = 10_000;
+/** Of a word that WordPiece takes apart, which takes the third power of it: 100 in every published model. */
+const MOST_WORD = 256;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -42,8 +46,8 @@ interface Part {
   readonly json: Json;
 }
 
-/** `tokenizer`: of `json` as parsed. @throws ShoalError `model_invalid` naming the field */
-export function refuseTokenizer(tokenizer: unknown): void {
+/** Which texts it gets. `tokenizer`: the JSON as parsed. @throws ShoalError `model_invalid` naming the field */
+export function textBoundsOf(tokenizer: unknown): TextBounds {
   if (!isObject(tokenizer)) throw refused('is not an object');
   const normalizers = partsOf(tokenizer.normalizer, 'normalizer', 'normalizers');
   const splits = partsOf(tokenizer.pre_tokenizer, 'pre_tokenizer', 'pretokenizers');
@@ -51,10 +55,13 @@ export function refuseTokenizer(tokenizer: unknown): void {
   const ends = partsOf(tokenizer.post_processor, 'post_processor', 'processors');
   const growth = checkGrowth([...normalizers, ...splits]);
   checkGrowth(decoders);
-  for (const part of [...normalizers, ...splits]) checkRegex(part, growth);
+  // Of one kind of characters, if such a table is made for it.
+  const run = normalizers.some(({ type }) => type === 'Precompiled') ? growth * MOST_REPLACED : growth;
+  for (const part of [...normalizers, ...splits]) checkRegex(part, run);
   for (const part of decoders) checkRegex(part, 1);
   for (const part of ends) checkTemplate(part);
   checkModel(tokenizer.model);
+  return new TextBounds(rescannedBy([...normalizers, ...splits]), growth);
 }
 
 /** A part, or those of a sequence, also of sequences in it. */
@@ -82,6 +89,7 @@ function checkGrowth(parts: readonly Part[]): number {
   const written = new Set<string>();
   const seen = new Set<string>();
   for (const { path, type, json } of parts) {
+    if (type === 'Precompiled') checkCharacters(json.precompiled_charsmap, `${path}.precompiled_charsmap`);
     if (type === 'Prepend') checkPrefix(json.prepend, `${path}.prepend`);
     if (type === 'Replace') {
       const content = [...String(json.content ?? '')];
@@ -125,6 +133,18 @@ function checkRegex({ path, json }: Part, growth: number): void {
   throw refused(`${path}.pattern.Regex goes back too often on the way through long texts: ${shown}`);
 }
 
+/** Where characters have become others before, those of a class may come from any. */
+function rescannedBy(parts: readonly Part[]): readonly (string | null)[] {
+  const found: (string | null)[] = [];
+  let changed = false;
+  for (const { type, json } of parts) {
+    const regex = regexOf(json.pattern);
+    if (regex !== undefined) found.push(...rescanned(regex).map((characters) => (changed ? null : characters)));
+    changed ||= type === 'Replace' || type === 'Prepend' || !KEEPS_CHARACTERS.has(type);
+  }
+  return found;
+}
+
 /** Special tokens around a text. */
 function checkTemplate({ path, type, json }: Part): void {
   if (type !== 'TemplateProcessing') return;
@@ -152,6 +172,20 @@ function checkModel(model: unknown): void {
 function checkPrefix(text: unknown, path: string): void {
   if (typeof text !== 'string' || text.length <= MOST_PREFIX) return;
   throw refused(`${path} has more than ${MOST_PREFIX} characters`);
+}
+
+/** What stands for one character each: behind a table, whose size comes first, texts that end with a zero. */
+function checkCharacters(map: unknown, path: string): void {
+  if (typeof map !== 'string') return;
+  const bytes = Buffer.from(map, 'base64');
+  const table = bytes.length < 4 ? 0 : bytes.readUInt32LE(0);
+  let from = 4 + table;
+  while (from < bytes.length) {
+    const end = bytes.indexOf(0, from);
+    const to = end < 0 ? bytes.length : end;
+    if (to - from > MOST_REPLACED) throw refused(`${path} has more than ${MOST_REPLACED} bytes for a character`);
+    from = to + 1;
+  }
 }
 
 function stringOf(pattern: unknown): string | undefined {

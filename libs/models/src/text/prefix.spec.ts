@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { prefixOf } from './prefix.js';
-import { MAX_TEXT } from './tokenizer.js';
+import { MAX_TEXT } from './text-bounds.js';
 
 const MAX_TOKENS = 1000;
 

@@ -2,7 +2,7 @@
  * The beginning or the end of a long text that has all the tokens a model can take. A text of 2 MB is half a million tokens and
  * some 200 MB while it is tokenised, and a model takes a few hundred of them.
  */
-import { MAX_TEXT } from './tokenizer.js';
+import { MAX_TEXT } from './text-bounds.js';
 
 /** Texts up to this length, in UTF-16 units per token, are taken whole: most have four to five. */
 const UNITS_PER_TOKEN = 8;

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { createModelFace } from '../model-face.js';
 import { openRepository } from '../repository/repository.js';
 import { BUNDLED_MODELS } from '../testing/model-folder.js';
-import { loadTokenizer, MAX_TEXT } from './tokenizer.js';
+import { MAX_TEXT } from './text-bounds.js';
+import { loadTokenizer } from './tokenizer.js';
 
 const { models } = await openRepository(BUNDLED_MODELS);
 const topic = models.find(({ name }) => name === 'wordnet-topic')!;

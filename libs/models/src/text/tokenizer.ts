@@ -3,14 +3,14 @@
  * event loop for 4 ms of its 580 ms), so no worker threads of ours are needed. Concurrent calls share a batch: about
  * 30 µs a text, where calls one after the other take 240 µs each.
  */
-import { ShoalError } from '@shoal/contracts';
 import tokenizers from 'tokenizers';
 import { invalid, readJsonText } from '../repository/files.js';
 import type { Model } from '../types.js';
-import { refuseTokenizer } from './check-tokenizer.js';
+import { textBoundsOf } from './check-tokenizer.js';
 import { Coalescer } from './coalescer.js';
 import { lowerCased } from './lower-case.js';
 import { PairTemplate } from './pairs.js';
+import type { TextBounds } from './text-bounds.js';
 import { type StreamDecoder, streamDecoder } from './text-stream.js';
 import { type TokenTexts, tokenTexts } from './token-texts.js';
 
@@ -20,12 +20,6 @@ const MAX_LENGTH = 64 * 1024;
 /** One batch encodes while the results of another are read. */
 const LANES = 2;
 
-/**
- * Longest text that is tokenised, in UTF-16 units, whatever a body may hold: the library ends the whole process where its
- * regular expressions go back 10 million times for one match, and honest ones do so on runs of 5 million characters.
- */
-export const MAX_TEXT = 1024 * 1024;
-
 export type TextOrPair = string | [text: string, pair: string];
 export type Encoding = tokenizers.Encoding;
 
@@ -34,7 +28,7 @@ export interface TextTokenizer {
   /**
    * Ids and offsets of a text or pair, special tokens included; cut to the model's longest input if `truncate`.
    *
-   * @throws ShoalError `input_too_long` where a text has more than `MAX_TEXT` UTF-16 units
+   * @throws ShoalError `input_too_long` where a text is longer than any tokenizer gets, or than this one
    */
   encode(input: TextOrPair, truncate: boolean): Promise<Encoding>;
   /** Ids of a text alone, without special tokens. Throws as `encode` does. */
@@ -51,7 +45,8 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
   if (file === null) throw invalid(`${model.name}: tokenizer.json is missing`);
   const { lowerCase = false, truncationSide = 'right' } = model.text ?? {};
   const json = lowerCase ? lowerCased(file) : file;
-  const plain = checked(json, model.name);
+  const bounds = check(json, model.name);
+  const plain = parse(json, model.name);
   const whole = coalescer(plain);
   const bare = coalescer(plain, { addSpecialTokens: false });
   let template: Promise<PairTemplate | null> | undefined;
@@ -59,14 +54,14 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
   return {
     vocabSize: plain.getVocabSize(true),
     async encode(input, truncate) {
-      checkLength(input);
+      for (const text of typeof input === 'string' ? [input] : input) bounds.check(text);
       if (!truncate) return whole.run(input);
       // Truncation is a setting of the tokenizer, not of a call: those who ask for it share a second one.
       cut ??= coalescer(truncating(parse(json, model.name), maxTokens, truncationSide));
       return cut.run(input);
     },
     async plainIds(text) {
-      checkLength(text);
+      bounds.check(text);
       return Uint32Array.from((await bare.run(text)).getIds());
     },
     tokens: () => tokenTexts(JSON.parse(json), (id) => plain.idToToken(id) ?? null),
@@ -80,19 +75,20 @@ export async function loadTokenizer(model: Model, maxTokens: number): Promise<Te
 /** Whether the tokenizer.json of a folder can be loaded, where there is one. Throws `model_invalid`. */
 export async function checkTokenizer(folder: string): Promise<void> {
   const json = await readJsonText(folder, 'tokenizer.json');
-  if (json !== null) checked(json);
+  if (json === null) return;
+  check(json);
+  parse(json);
 }
 
-/** `name`: of the model. What the file asks for is looked at before the library does it. */
-function checked(json: string, name?: string): tokenizers.Tokenizer {
+/** What the file asks for is looked at before the library does it. `name`: of the model. */
+function check(json: string, name?: string): TextBounds {
   let tokenizer: unknown;
   try {
     tokenizer = JSON.parse(json);
   } catch (cause) {
     throw invalid(`${whose(name)}tokenizer.json is not valid JSON`, cause);
   }
-  refuseTokenizer(tokenizer);
-  return parse(json, name);
+  return textBoundsOf(tokenizer);
 }
 
 const whose = (name: string | undefined) => (name === undefined ? '' : `${name}: `);
@@ -119,13 +115,6 @@ function coalescer(tokenizer: tokenizers.Tokenizer, options = {}): Coalescer<Tex
   return new Coalescer((inputs) => encodeAll(tokenizer, inputs, options), limits);
 }
 
-function checkLength(input: TextOrPair): void {
-  for (const { length } of typeof input === 'string' ? [input] : input) {
-    if (length <= MAX_TEXT) continue;
-    throw new ShoalError('input_too_long', `has ${length} characters; no more than ${MAX_TEXT} are tokenised`);
-  }
-}
-
 function lengthOf(input: TextOrPair): number {
   return typeof input === 'string' ? input.length : input[0].length + input[1].length;
 }
@@ -148,7 +137,8 @@ async function encodeAll(
 export async function loadStreamDecoders(model: Model): Promise<(skipSpecialTokens: boolean) => StreamDecoder> {
   const json = await readJsonText(model.folder, 'tokenizer.json');
   if (json === null) throw invalid(`${model.name}: tokenizer.json is missing`);
-  const tokenizer = checked(json, model.name);
+  check(json, model.name);
+  const tokenizer = parse(json, model.name);
   const [shown, skipped] = [false, true].map((skip) => streamDecoder(tokenizer, json, skip));
   return (skipSpecialTokens) => (skipSpecialTokens ? skipped! : shown!);
 }
