@@ -43,7 +43,7 @@ export async function findVersionFolders(
         const message = reasonOfVersion(entry);
         return message === undefined ? [] : [{ folder: `${name}/${entry}`, message }];
       });
-      problems.push(...strays);
+      for (const stray of strays) problems.push(stray);
       for (const version of versions(names)) {
         // What lies there is a version by another name, and nothing else.
         if (version.folder === '' && strays.length > 0 && !names.some(isGraph)) continue;
