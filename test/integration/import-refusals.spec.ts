@@ -24,6 +24,7 @@ describe('what cannot be imported is refused in words', () => {
     ['a Keras file', { 'model.keras': '' }, 'model.keras is a Keras file'],
     ['a SavedModel', { 'saved_model.pb': '' }, 'tf2onnx'],
     ['nothing', { 'README.md': '' }, 'has neither model.safetensors'],
+    ['a model that has versions', { '1/onnx/model.onnx': '', '2/notes': '' }, 'has a folder with one: give that, '],
     ['several nameless graphs', { 'a.onnx': '', 'b.onnx': '' }, 'several ONNX files (a.onnx, b.onnx)'],
     [
       'half a decoder',
@@ -89,6 +90,21 @@ describe('what cannot be imported is refused in words', () => {
     const config = { ...readConfig(folder), num_hidden_layers: 1 };
     writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
     expect(await bench.refusal(folder)).toContain('encoder.layer.1.attention');
+  });
+
+  test('a tokenizer or a chat template that would keep or end the process that runs it', async () => {
+    const folder = bench.checkpoint('wordnet-lm-draft');
+    const file = join(folder, 'tokenizer.json');
+    const tokenizer = JSON.parse(readFileSync(file, 'utf8')) as object;
+    const bad = { type: 'Split', pattern: { Regex: '(a|a|a|a|aa)+$' }, behavior: 'Isolated', invert: false };
+    writeFileSync(file, JSON.stringify({ ...tokenizer, pre_tokenizer: bad }));
+    expect(await bench.refusal(folder)).toContain('tokenizer.json: pre_tokenizer.pattern.Regex repeats what can match');
+    writeFileSync(file, JSON.stringify(tokenizer));
+    const loop = '{% for i in range(1000000) %}{% for j in range(1000000) %}{% endfor %}{% endfor %}';
+    writeFileSync(join(folder, 'chat_template.jinja'), loop);
+    expect(await bench.refusal(folder)).toContain(
+      "The model's chat template did not end (of a conversation of one word)",
+    );
   });
 
   test('links, wherever they lead', async () => {

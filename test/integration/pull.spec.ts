@@ -25,6 +25,8 @@ beforeEach(async () => {
   hub = await startHub([
     { repo: 'org/large', files },
     { repo: 'org/Tiny-Llama', files: real },
+    { repo: 'org/split', files: { 'a-00001-of-00002.gguf': WEIGHTS, 'a-00002-of-00002.gguf': WEIGHTS } },
+    { repo: 'org/encoder', files: { 'config.json': Buffer.from('{"architectures":["X"]}'), 'model.onnx': WEIGHTS } },
   ]);
 });
 afterEach(async () => {
@@ -142,7 +144,7 @@ test('what is wrong is one line, and the token is in none', async () => {
   const outcome = await shoal(...pullArgs()).ended;
   expect(outcome.code).toBe(1);
   expect(outcome.err).toMatch(
-    /^shoal: hf:org\/large\/model\.safetensors is not what was announced: its SHA-256 is not [0-9a-f]{64}\.\n$/,
+    /^shoal: hf:org\/large\/model\.safetensors is not what was announced: its SHA-256 is [0-9a-f]{64}, and not [0-9a-f]{64}\.\n$/,
   );
   expect(outcome.out).toMatch(/^Pulling hf:org\/large@[0-9a-f]{40}: 2 files, 2\.0 MB\n$/);
 });
@@ -152,11 +154,20 @@ test('import of a model of the hub pulls it, makes the model, notes where it cam
   const outcome = await shoal('import', 'hf:org/Tiny-Llama', '--to', models).ended;
   expect(outcome).toMatchObject({ code: 0, err: '' });
   expect(outcome.out).toMatch(
-    /^Pulling hf:org\/Tiny-Llama@.*\nFound LlamaForCausalLM[\s\S]*\nDone: .*models\/tiny-llama\/1\n$/,
+    /^Pulling hf:org\/Tiny-Llama@.*\nFound LlamaForCausalLM[\s\S]*\nDone: (.*models\/tiny-llama\/1)\nTry it: npx shoal run "\1"\n$/,
   );
   const source: unknown = JSON.parse(readFileSync(join(models, 'tiny-llama/1/source.json'), 'utf8'));
   expect(source).toMatchObject({ folder: 'Tiny-Llama', origin: `hf:org/Tiny-Llama@${hub.commitOf('org/Tiny-Llama')}` });
   expect(readdirSync(join(folder, 'data/pulled'))).toEqual([]);
+});
+
+test.each([
+  ['hf:org/split', /^shoal: the file is one of 2 that a model was split into/],
+  ['hf:org/encoder', /^shoal: there is no ONNX file in int8, only in fp32/],
+])('import of %s, which is of no use, is refused before it is pulled', async (source, message) => {
+  const outcome = await shoal('import', source, '--to', join(folder, 'models'), '--dtype', 'int8').ended;
+  expect(outcome).toMatchObject({ code: 1, err: expect.stringMatching(message) });
+  expect([outcome.out, rangesOf(), existsSync(join(folder, 'data/pulled'))]).toEqual(['', [], false]);
 });
 
 test('import of a model that was pulled before leaves that', async () => {

@@ -24,51 +24,51 @@ export const ENVIRONMENT = `Environment:
 
 export const EXAMPLES = {
   start: `Examples:
-  shoal start
-  PORT=9000 shoal start --workers 2
-  REDIS_URL=redis://127.0.0.1:6379 shoal start
+  npx shoal start
+  PORT=9000 npx shoal start --workers 2
+  REDIS_URL=redis://127.0.0.1:6379 npx shoal start
 
   In a clone of the repository, "npm start" is "shoal start" after setting everything up; options go behind two dashes:
   npm start -- --workers 2
 
   At Ctrl-C running batches end and waiting jobs stay in Redis. A second Ctrl-C stops it at once.`,
   pull: `Examples:
-  shoal pull hf:Qwen/Qwen3-0.6B                           the checkpoint and its tokenizer
-  shoal pull hf:Qwen/Qwen3-0.6B@main                      a branch, a tag or a commit
-  shoal pull hf:Qwen/Qwen3-0.6B-GGUF/Q8_0                 one quantisation of several, or the name of the file
-  shoal pull https://example.com/tiny-q8_0.gguf --sha256 <hash>
-  shoal pull https://example.com/models/minilm/           a folder: the slash at the end says so
-  shoal pull s3://bucket/models/minilm --to ./minilm
+  npx shoal pull hf:Qwen/Qwen3-0.6B                           the checkpoint and its tokenizer
+  npx shoal pull hf:Qwen/Qwen3-0.6B@main                      a branch, a tag or a commit
+  npx shoal pull hf:Qwen/Qwen3-0.6B-GGUF/Q8_0                 one quantisation of several, or the name of the file
+  npx shoal pull https://example.com/tiny-q8_0.gguf --sha256 <hash>
+  npx shoal pull https://example.com/models/minilm/           a folder: the slash at the end says so
+  npx shoal pull s3://bucket/models/minilm --to ./minilm
 
   HF_TOKEN is the token for gated and private models, HF_ENDPOINT another hub than huggingface.co. A bucket is read with
   the credentials that the tools of AWS find; AWS_ENDPOINT_URL_S3 is the URL of another S3. SHOAL_SOURCE_ALLOW are private
   networks that a redirect may lead to. Ctrl-C keeps what has come, and the same command goes on with it, where the source
   tells versions of a file apart: it says so. Pickles and code are left where they are.`,
   import: `Examples:
-  shoal import hf:sentence-transformers/all-MiniLM-L6-v2  pulled first; "shoal help pull" tells what it takes
-  shoal import ~/models/all-MiniLM-L6-v2
-  shoal import ~/models/all-MiniLM-L6-v2 --name minilm --dtype fp32,int8 --report
+  npx shoal import hf:sentence-transformers/all-MiniLM-L6-v2  pulled first; "npx shoal help pull" tells what it takes
+  npx shoal import ~/models/all-MiniLM-L6-v2
+  npx shoal import ~/models/all-MiniLM-L6-v2 --name minilm --dtype fp32,int8 --report
 
   docs/importing-models.md tells which models there are, docs/precision.md which dtype fits.`,
   run: `Examples:
-  shoal run wordnet-lm                                           a conversation; /help tells its commands
-  shoal run wordnet-lm 'Define otter (noun).'                    one answer
-  shoal run ./my-model --max-tokens 40 --stop . < prompts.txt    one answer to each line
-  shoal run wordnet-lm --temperature 0.8 --seed 7 'Define otter (noun).'
+  npx shoal run wordnet-lm                                           a conversation; /help tells its commands
+  npx shoal run wordnet-lm 'Define otter (noun).'                    one answer
+  npx shoal run ./my-model --max-tokens 40 --stop . < prompts.txt    one answer to each line
+  npx shoal run wordnet-lm --temperature 0.8 --seed 7 'Define otter (noun).'
 
   Without an option for it, tokens are chosen as the model's generation_config.json says; where that says nothing, always
   the likeliest. --top-p, --top-k, --min-p and --seed stand for --temperature 1 then. In a conversation "/set" changes
   the same settings, Ctrl-C stops an answer, and a second one ends the program.`,
   models: `Examples:
-  shoal models ls
-  shoal models unload wordnet-topic@1
-  shoal models rm wordnet-topic@1
+  npx shoal models ls
+  npx shoal models unload wordnet-topic@1
+  npx shoal models rm wordnet-topic@1
 
   They ask the API on this machine (PORT, SHOAL_HOST), but for rm, which deletes in SHOAL_MODELS_DIR. A folder that is put
   there is served within seconds: models/<name>/<version>/ with onnx/model.onnx or model.onnx, and for texts the tokenizer's
-  files; versions are whole numbers. "shoal import" makes one of a checkpoint or a GGUF file, wherever that lies.`,
+  files; versions are whole numbers. "npx shoal import" makes one of a checkpoint or a GGUF file, wherever that lies.`,
   fetchModel: `Example:
-  shoal fetch-model --url https://example.com/bge-small-1.tar.gz --sha256 <hash> --to models/bge-small/1
+  npx shoal fetch-model --url https://example.com/bge-small-1.tar.gz --sha256 <hash> --to models/bge-small/1
 
   A download that was cut off goes on where it was; doing it again does nothing.`,
 } as const;

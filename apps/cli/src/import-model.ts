@@ -1,11 +1,12 @@
 /** `shoal import`: what lies on this machine, or is pulled to it first, becomes a model that is served. */
 
 import { rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
-import { exportsFor, type ImportRequest, importFolder, reportOn } from '@shoal/importer';
+import { exportsFor, type ImportRequest, importFolder, refuseBeforePull, reportOn } from '@shoal/importer';
+import { openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
-import { type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
+import { type FoundSource, type GoesOn, type Pulled, parseSource, refuseMissing } from '@shoal/sources';
 import { UserError } from '@shoal/tools/user-error';
 import type { SourceSettings } from './config.js';
 import { ProgressDisplay, terminal } from './progress.js';
@@ -78,16 +79,23 @@ function refuseBounds({ sha256, maxBytes, source }: ImportCommand): void {
 }
 
 async function pullFor(
-  { source, sha256, maxBytes, dtypes }: ImportCommand,
+  request: ImportCommand,
   settings: SourceSettings,
   display: ProgressDisplay,
   { pulledDir }: ImportPlace,
   signal: AbortSignal,
   onStart: (goesOn: GoesOn) => void,
 ): Promise<Pulled> {
-  const pickOnnx = dtypes.length === 0 ? undefined : (paths: readonly string[]) => exportsFor(paths, dtypes);
+  const { source, sha256, maxBytes, dtypes } = request;
+  let onnx: readonly string[] = [];
+  const pick = (paths: readonly string[]) => {
+    onnx = paths;
+    return exportsFor(paths, dtypes);
+  };
+  const pickOnnx = dtypes.length === 0 ? undefined : pick;
+  const check = (found: FoundSource) => refuseBeforePull({ ...found, onnx, request });
   return await pullShown(
-    { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx },
+    { source, to: undefined, downloads: pulledDir, maxBytes, sha256, pickOnnx, check },
     settings,
     display,
     signal,
@@ -107,10 +115,20 @@ async function importFrom(
     ...{ runtime, cacheDir, say: display.say, signal },
     onProgress: (variant, bytes, total) => display.show({ name: `${variant} written`, done: bytes, total }),
   });
+  display.say(await tryIt(folder));
   if (!request.report) return;
   leaves('the model is there, its report is not');
   const context = { runtime, now: () => performance.now(), signal };
   for (const line of await reportOn({ folder, source: request.folder }, context)) display.say(line);
+}
+
+/** A command that does something with the version that was made. */
+async function tryIt(folder: string): Promise<string> {
+  const [version, model] = [basename(folder), dirname(folder)];
+  const { models } = await openRepository(dirname(model));
+  const made = models.find(({ name, version: own }) => name === basename(model) && own === version);
+  if (made?.task === 'text-generation') return `Try it: npx shoal run ${JSON.stringify(folder)}`;
+  return `A request for it, while the API runs: npx shoal models show ${basename(model)}@${version}`;
 }
 
 /** What was pulled for this import alone takes as much room as the model again. */

@@ -93,6 +93,7 @@ describe('with an API', () => {
   const served = [
     { id: 'topic@2:fp32', state: 'failed', workers: 0, reason: 'no memory' },
     { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
+    { id: 'topic@1:int8', state: 'on_demand', workers: 0 },
   ];
   const standIns = {
     prod: [{ model: 'topic@1', weight: 1 }],
@@ -119,6 +120,7 @@ describe('with an API', () => {
     expect((await run({ what: 'ls' })).map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
       'topic@2:fp32 failed rerank',
       'topic@1:fp32 loaded 2 workers rerank',
+      'topic@1:int8 on demand rerank',
       'prod stands for topic@1',
       'try stands for topic@2 (66.7 %), topic@1 (33.3 %)',
       'topic@2:fp32 does not load: no memory',
@@ -138,12 +140,12 @@ describe('with an API', () => {
   test('unload tells which versions it was for', async () => {
     const { run, said } = await serve();
     await run({ what: 'unload', name: 'topic' });
-    await run({ what: 'unload', name: 'topic@1' });
+    await run({ what: 'unload', name: 'topic@1:int8' });
     expect(said).toEqual([
-      'topic@2:fp32, topic@1:fp32 take no more jobs; workers end what they have taken, and unload them.',
+      'topic@2:fp32, topic@1:fp32, topic@1:int8 take no more jobs; workers end what they have taken, and unload them.',
       '"npx shoal models load topic" takes that back.',
-      'topic@1:fp32 takes no more jobs; workers end what it has taken, and unload it.',
-      '"npx shoal models load topic@1" takes that back.',
+      'topic@1:int8 takes no more jobs; workers end what it has taken, and unload it.',
+      '"npx shoal models load topic@1:int8" takes that back.',
     ]);
   });
 

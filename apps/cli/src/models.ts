@@ -7,6 +7,7 @@ import {
   type ModelCard,
   ModelSelector,
   parseSelector,
+  type ServedModel,
   type StandIn,
 } from '@shoal/contracts';
 import type { Repository } from '@shoal/models';
@@ -45,7 +46,7 @@ async function listModels(config: Config, say: Say): Promise<void> {
       cards.flatMap(({ task, served }) => served.map((own) => [own.id, { ...own, task }] as const)),
     );
     const rows = [...served.values()].map(({ id, state, workers, task }) => {
-      return [id, state, state === 'loaded' ? workersOf(workers) : '', task];
+      return [id, wordsOf(state), state === 'loaded' ? workersOf(workers) : '', task];
     });
     const aliases = data.flatMap(({ id, stands_for: all }) => (all === undefined ? [] : [[id, standInsOf(all)]]));
     const { problems } = await readFolder(config).catch(() => ({ problems: [] }));
@@ -71,7 +72,9 @@ async function readFolder({ SHOAL_MODELS_DIR }: Config): Promise<Repository> {
 
 /** What lies in the folder of models and is none that can be served. */
 function problemsOf({ SHOAL_MODELS_DIR }: Config, problems: Repository['problems']): string[] {
-  return problems.map(({ folder, message }) => `${join(SHOAL_MODELS_DIR, folder)} is not served: ${message}`);
+  return problems.map(({ folder, message }) => {
+    return `${join(SHOAL_MODELS_DIR, folder)}${folder === 'models.json' ? '' : ' is not served'}: ${message}`;
+  });
 }
 
 /** The card of a model. */
@@ -80,7 +83,13 @@ async function showModel(config: Config, name: string, say: Say): Promise<void> 
   const rows = Object.entries(card).flatMap(([field, value]): string[][] => {
     if (field === 'stands_for') return [['stands for', standInsOf(card.stands_for ?? []).replace(/^stands for /, '')]];
     if (value === null || field === 'object' || field === 'owned_by' || field === 'created') return [];
-    if (field === 'served') return card.served.map(({ id, state, workers }) => ['', id, state, workersOf(workers)]);
+    if (field === 'served')
+      return card.served.map(({ id, state, workers }, n) => [
+        n === 0 ? 'versions' : '',
+        id,
+        wordsOf(state),
+        workersOf(workers),
+      ]);
     return [[field, typeof value === 'object' ? JSON.stringify(value) : String(value)]];
   });
   for (const line of [...table(rows), ...reasonsOf(card.served)]) say(line);
@@ -150,6 +159,10 @@ async function readCard(config: Config, name: string): Promise<ModelCard> {
 /** Why those of them that failed do. */
 function reasonsOf(served: ModelCard['served']): string[] {
   return served.flatMap(({ id, reason }) => (reason === undefined ? [] : [`${id} does not load: ${reason}`]));
+}
+
+function wordsOf(state: ServedModel['state']): string {
+  return state.replace('_', ' ');
 }
 
 function workersOf(count: number): string {

@@ -98,7 +98,9 @@ test('each command has help of its own, with an example', async () => {
       const { asked, text, code } = await read(...args);
       expect(asked).toEqual([]);
       expect(code).toBe(0);
-      expect(text).toMatch(new RegExp(`^Usage: shoal ${command} [\\s\\S]*Examples?:\n +(PORT=9000 )?shoal ${command}`));
+      expect(text).toMatch(
+        new RegExp(`^Usage: shoal ${command} [\\s\\S]*Examples?:\n +(PORT=9000 )?npx shoal ${command}`),
+      );
     }
   }
   expect((await read('help', 'fetch-model')).text).toContain('(default: 16Gi)');
@@ -117,7 +119,7 @@ describe('is refused in words that help', () => {
     [['help', 'constructor'], "shoal: unknown command 'constructor'"],
     [['stop'], "shoal: unknown command 'stop'"],
     [['start', 'now'], "too many arguments for 'start'"],
-    [['start', '--worker', '1'], '(Did you mean --workers?)\nSee "shoal help start".'],
+    [['start', '--worker', '1'], '(Did you mean --workers?)\nSee "npx shoal help start".'],
     [['start', '--workers', '0'], 'It takes a whole number from 1 to 99.'],
     [['start', '--url', 'https://example.com'], "unknown option '--url'"],
     [['run'], "missing required argument 'model'"],

@@ -69,12 +69,12 @@ export function createProgram(version: string, actions: Actions): Command {
   const program = new Command('shoal')
     .description('Shoal runs ONNX models for many callers at once, through a queue.')
     .version(version, '-v, --version', 'show the version')
-    .helpOption('-h, --help', 'show help, also of one command: shoal import --help')
+    .helpOption('-h, --help', 'show help, also of one command: npx shoal import --help')
     .helpCommand('help [command]', 'show help of a command')
     .addHelpText('after', `\n${ENVIRONMENT}`)
     .enablePositionalOptions()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'shoal:')) })
-    .showHelpAfterError('See "shoal help".')
+    .showHelpAfterError('See "npx shoal help".')
     .exitOverride();
 
   program
@@ -152,9 +152,9 @@ export function createProgram(version: string, actions: Actions): Command {
 
   addModelCommands(program, actions);
   for (const command of program.commands) {
-    command.helpOption('-h, --help', 'show this').showHelpAfterError(`See "shoal help ${command.name()}".`);
+    command.helpOption('-h, --help', 'show this').showHelpAfterError(`See "npx shoal help ${command.name()}".`);
     for (const part of command.commands) {
-      const help = `shoal ${command.name()} ${part.name()} --help`;
+      const help = `npx shoal ${command.name()} ${part.name()} --help`;
       part.helpOption('-h, --help', 'show this').showHelpAfterError(`See "${help}".`);
     }
   }

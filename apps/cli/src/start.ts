@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatLine } from '@shoal/telemetry';
-import { isPortFree } from '@shoal/tools/ports';
+import { freePort, isPortFree } from '@shoal/tools/ports';
 import { type RedisServer, startRedis } from '@shoal/tools/redis';
 import { pingRedis } from '@shoal/tools/redis-ping';
 import { UserError } from '@shoal/tools/user-error';
@@ -18,6 +18,9 @@ const REDIS_GRACE_MS = 1500;
 
 /** Of the API, as by itself; of webhooks and workers the next ones. */
 const METRICS_PORT = 9464;
+
+/** Ports above one that is taken that are looked at for one to propose. */
+const LOOKED_AT = 100;
 
 /** What npm calls `npm start` and `npx shoal`. */
 const BY_NPM: ReadonlySet<string> = new Set(['start', 'npx']);
@@ -53,11 +56,18 @@ export async function start(config: Config, { workers }: { readonly workers: num
   }
 }
 
+/** The first one above `port`; any other where there is none. */
+async function nextFreePort(port: number, host: string): Promise<number> {
+  for (let next = port + 1; next <= 65_535 && next <= port + LOOKED_AT; next++) {
+    if (await isPortFree(next, host)) return next;
+  }
+  return await freePort();
+}
+
 async function checkPort(config: Config): Promise<void> {
   if (await isPortFree(config.PORT, config.SHOAL_HOST)) return;
-  throw new UserError(
-    `port ${config.PORT} of ${config.SHOAL_HOST} is taken; choose another: PORT=${config.PORT + 1} npm start`,
-  );
+  const free = await nextFreePort(config.PORT, config.SHOAL_HOST);
+  throw new UserError(`port ${config.PORT} of ${config.SHOAL_HOST} is taken; choose another: PORT=${free} npm start`);
 }
 
 /**

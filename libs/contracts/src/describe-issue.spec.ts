@@ -33,7 +33,12 @@ test.each([
   ['a long text', z.string().max(2), 'abc', 'must have at most 2 characters'],
   ['an empty list', z.array(z.unknown()).min(1), [], 'must not be empty'],
   ['a long list', z.array(z.unknown()).max(1), [1, 2], 'must have at most 1 entries'],
-  ['a long name', z.record(z.string().max(2), z.string()), { abc: 'x' }, 'its name must have at most 2 characters'],
+  [
+    'a long name',
+    z.record(z.string().max(2), z.string()),
+    { abc: 'x' },
+    'its name is not valid: must have at most 2 characters',
+  ],
   ['base64', z.base64(), '?', 'must be base64'],
   ['a time', z.iso.datetime({ offset: true }), 'now', 'must be an RFC 3339 time with an offset'],
   ['a pattern', z.string().regex(/^a/), 'b', 'must match /^a/'],

@@ -45,7 +45,7 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string {
     case 'unrecognized_keys':
       return `unknown ${issue.keys.length === 1 ? 'field' : 'fields'} ${issue.keys.join(', ')}`;
     case 'invalid_key':
-      return `its name ${issue.issues[0]?.message ?? 'is not valid'}`;
+      return `its name is not valid: ${issue.issues[0]?.message ?? 'it is none'}`;
     case 'not_multiple_of':
       return `must be a multiple of ${issue.divisor}`;
     default:

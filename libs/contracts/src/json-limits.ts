@@ -1,4 +1,5 @@
 /** How deep JSON text is nested and how much it holds, found on the raw bytes: parsing would already do the harm. */
+import { placeOfFault } from './json-fault.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -64,10 +65,11 @@ const FILE_VALUES = 2 ** 20;
  */
 export function parseJsonFile(bytes: Uint8Array, most = FILE_VALUES): unknown {
   refuseJsonFile(bytes, most);
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+    return JSON.parse(text);
   } catch (cause) {
-    throw new Error('is not valid JSON', { cause });
+    throw new Error(`is not valid JSON: see ${placeOfFault(text)}`, { cause });
   }
 }
 

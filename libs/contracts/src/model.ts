@@ -168,8 +168,8 @@ export interface ModelCard extends ListedModel {
 export interface ServedModel {
   /** What asks for exactly this. */
   readonly id: string;
-  /** `waiting`: it is loaded when a job asks for it; `failed`: it did not load, and is tried again; `unloaded`: it takes no jobs. */
-  readonly state: 'loaded' | 'waiting' | 'failed' | 'unloaded';
+  /** `on_demand`: it is loaded when a job asks for it; `failed`: it did not load, and is tried again; `unloaded`: it takes no jobs. */
+  readonly state: 'loaded' | 'on_demand' | 'failed' | 'unloaded';
   /** That have it loaded. */
   readonly workers: number;
   /** Why it did not load, where it failed. */

@@ -5,12 +5,13 @@
 import { constants, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
-import { describeIssue, ModelName, ShoalError } from '@shoal/contracts';
+import { ShoalError } from '@shoal/contracts';
 import { checkDraft } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { makeDraft, removeLeftovers } from './import/drafts.js';
 import { type Inspected, inspect } from './import/inspect.js';
 import { keptFiles } from './import/kept-files.js';
+import { modelName } from './import/model-name.js';
 import { GGUF, partsOf } from './import/open-weights.js';
 import { placeVersion, refuseTaken } from './import/place.js';
 import { choose, describe, type Plan } from './import/plan.js';
@@ -79,7 +80,7 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
   const { folder, weightsFile, onnxFile, path: given } = source;
   const { say, signal } = context;
   const found = inspect(folder, weightsFile, onnxFile);
-  const name = nameOf(request.name, source);
+  const name = modelName(request.name, ownName(source));
   const target = join(request.to, name, String(request.version));
   await refuseTaken(target, request.force);
   const plan = choose(folder, found, request.dtypes);
@@ -103,20 +104,8 @@ async function importSource(source: Source, request: ImportRequest, context: Imp
 }
 
 /** `model_q4.onnx` and its like say nothing of which model it is, their folder does. */
-function nameOf(asked: string | undefined, { path, root }: Pick<Source, 'path' | 'root'>): string {
-  const own = basename(/^model(_\w+)?\.onnx$/i.test(basename(path)) ? root : path);
-  const name =
-    asked ??
-    own
-      .replace(/\.(gguf|onnx)$/i, '')
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9._-]/g, '-')
-      .replace(/^[^a-z0-9]+/, '');
-  const checked = ModelName.safeParse(name, { error: describeIssue });
-  if (checked.success) return checked.data;
-  throw invalid(
-    `${JSON.stringify(name)} is not a model name: ${checked.error.issues[0]?.message}; give another with --name`,
-  );
+function ownName({ path, root }: Pick<Source, 'path' | 'root'>): string {
+  return basename(/^model(_\w+)?\.onnx$/i.test(basename(path)) ? root : path);
 }
 
 /** Makes the folder of models, and finds out whether the model can be put there. */

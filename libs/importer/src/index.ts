@@ -1,6 +1,7 @@
 export { buildModel } from './architectures/table.js';
 export { type Checkpoint, openCheckpoint } from './checkpoint.js';
 export { exportsFor } from './exports/names.js';
+export { type Fetchable, refuseBeforePull } from './import/before-pull.js';
 export { type ImportContext, type ImportRequest, importFolder } from './import-folder.js';
 export { stackRows } from './matrix.js';
 export { precisionOf } from './precision/dtype.js';

@@ -1,3 +1,4 @@
+export { tryTemplate } from './generation/prompts.js';
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
 export { createModelFace, createPresenter } from './model-face.js';

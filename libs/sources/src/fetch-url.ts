@@ -1,11 +1,10 @@
 /** One file by its URL, known by its hash, to a path of the caller's: with all the care that a pull takes. */
 import type { PullContext } from './context.js';
 import { fetchFile } from './download/fetch-file.js';
-import { unavailable } from './faults.js';
 import { checkUrl } from './http/destination.js';
 import { shown } from './http/shown.js';
 import { withRetries } from './retries.js';
-import { sizeOf } from './sizes.js';
+import { refuseLarger } from './sizes.js';
 import { headOf } from './web.js';
 
 export interface FetchUrlRequest {
@@ -29,7 +28,7 @@ export async function fetchUrl(
   checkUrl(url);
   const title = shown(url);
   const { size, open } = await withRetries(title, context, () => headOf(url, title, context));
-  if (size > maxBytes) throw unavailable(`${title} has ${sizeOf(size)}, and --max-size allows ${sizeOf(maxBytes)}.`);
+  refuseLarger(title, size, maxBytes);
   const digest = { algorithm: 'sha256', value: sha256 } as const;
   const onSize = (done: number) => context.onProgress?.({ file: title, done, total: size });
   const file = { path: title, title, size, digest, validator: undefined, version: sha256, open };

@@ -121,6 +121,20 @@ test('sources are told apart', () => {
   expect(of('https://other.example/org/a.b').kind).toBe('url');
 });
 
+test('a page of huggingface.co is one of the hub, by any of its names; of another hub than HF_ENDPOINT it is refused', () => {
+  const hub = { kind: 'hub', repo: 'org/a.b', revision: undefined, path: undefined };
+  for (const host of ['huggingface.co', 'www.huggingface.co', 'hf.co']) {
+    const page = `https://${host}/org/a.b`;
+    expect(parseSource(page, 'https://huggingface.co')).toEqual(hub);
+    for (const rest of ['', '/', '/tree/main', '/blob/main/x.gguf']) {
+      expect(() => parseSource(`${page}${rest}`, HUB)).toThrow(
+        `${page}${rest} is a page of another hub than HF_ENDPOINT (${HUB}): name hf:org/a.b to have it from there, or unset HF_ENDPOINT.`,
+      );
+    }
+    expect(parseSource(`${page}/resolve/main/x.gguf`, HUB).kind).toBe('url');
+  }
+});
+
 test.each([
   ['ftp://a/b', /is no https:\/\/ URL/],
   ['ollama:a', /ollama: is no kind of source: name a folder/],

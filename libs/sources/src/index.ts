@@ -9,4 +9,4 @@ export {
 export { type FetchUrlRequest, fetchUrl } from './fetch-url.js';
 export { refuseMissing } from './folder.js';
 export { parseSource } from './parse-source.js';
-export { type Pulled, type PullRequest, pull } from './pull.js';
+export { type FoundSource, type Pulled, type PullRequest, pull } from './pull.js';

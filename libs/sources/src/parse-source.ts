@@ -43,6 +43,8 @@ const HUB =
 /** As a hub's pages have it: `/org/name`, `/org/name/blob/main/file`. */
 const PAGE =
   /^\/(?<repo>\w[\w.-]{0,95}\/\w[\w.-]{0,95})(?:\/(?:tree|blob|resolve)\/(?<revision>refs\/\w[\w.-]*\/\w[\w.-]*|\w[\w.-]*)(?:\/(?<path>.+))?)?\/?$/;
+/** The hub that is meant where none is named, also by its short name. */
+const HUGGING_FACE: readonly string[] = ['huggingface.co', 'www.huggingface.co', 'hf.co'];
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
@@ -83,9 +85,18 @@ function parseUrl(text: string, hubEndpoint: string): HubSource | UrlSource {
   const url = new URL(text);
   checkUrl(url);
   url.hash = '';
-  if (url.origin === new URL(hubEndpoint).origin && url.search === '') {
+  const hub = new URL(hubEndpoint);
+  const isHuggingFace = HUGGING_FACE.includes(url.hostname);
+  const isHub = url.origin === hub.origin || (isHuggingFace && HUGGING_FACE.includes(hub.hostname));
+  if ((isHub || isHuggingFace) && url.search === '') {
     const { repo, revision, path } = PAGE.exec(decoded(url))?.groups ?? {};
-    if (repo !== undefined) return { kind: 'hub', repo, revision, path: pathOf(path, text) };
+    if (repo !== undefined && isHub) return { kind: 'hub', repo, revision, path: pathOf(path, text) };
+    // A link to a file leads there, whatever the hub is.
+    if (repo !== undefined && !url.pathname.includes('/resolve/')) {
+      throw unavailable(
+        `${shown(url)} is a page of another hub than HF_ENDPOINT (${hub.origin}): name hf:${repo} to have it from there, or unset HF_ENDPOINT.`,
+      );
+    }
   }
   return { kind: 'url', url };
 }

@@ -1,7 +1,7 @@
 /** From the name of a source to a folder on this machine that holds what is needed of it, whole and checked. */
 import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Choice } from './choose.js';
 import type { PullContext } from './context.js';
 import { bytesThere, fetchFile } from './download/fetch-file.js';
@@ -9,8 +9,10 @@ import { outdated } from './download/outdated.js';
 import { place } from './download/place.js';
 import { unavailable } from './faults.js';
 import { locateFolder } from './folder.js';
+import { textOf } from './http/body.js';
 import { parseSource } from './parse-source.js';
-import { sizeOf } from './sizes.js';
+import { withRetries } from './retries.js';
+import { refuseLarger, sizeOf } from './sizes.js';
 import { isKnown, type Located, type SourceFile } from './source-file.js';
 import { locateUrl } from './web.js';
 
@@ -26,6 +28,17 @@ export interface PullRequest {
   readonly sha256: string | undefined;
   /** Chooses among ONNX files; undefined: the one in full precision. */
   readonly pickOnnx: Choice['pickOnnx'];
+  /** Looks at what would be fetched, before it is: throws where it is of no use. */
+  readonly check?: (found: FoundSource) => Promise<void>;
+}
+
+export interface FoundSource {
+  /** Of the folder that would be made, or of the one file in it that is the model. */
+  readonly name: string;
+  /** Of the files that would be fetched. */
+  readonly paths: readonly string[];
+  /** The text of a small one of them. */
+  readonly read: (path: string) => Promise<string>;
 }
 
 export interface Pulled {
@@ -39,6 +52,8 @@ export interface Pulled {
 }
 
 const MAX_BYTES = 256 * 2 ** 30;
+/** Of a file that is read before the others are fetched: the largest config.json have some hundred kilobytes. */
+const MAX_TEXT_BYTES = 16 * 2 ** 20;
 /** Files that are fetched at a time: what one connection brings is often bounded. */
 const AT_ONCE = 4;
 
@@ -52,13 +67,15 @@ export async function pull(request: PullRequest, context: PullContext): Promise<
   const located = await locate(request, context);
   const { files, origin, name, notes } = located;
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  const { maxBytes = MAX_BYTES } = request;
-  if (bytes > maxBytes) {
-    throw unavailable(`${origin} has ${sizeOf(bytes)}, and --max-size allows ${sizeOf(maxBytes)}.`);
-  }
+  refuseLarger(origin, bytes, request.maxBytes ?? MAX_BYTES);
   const key = keyOf(files);
   // The name comes last: it is what a model is called that is imported from there.
   const folder = request.to ?? join(request.downloads, ...located.place.map(folderName), key, folderName(name));
+  await request.check?.({
+    name: basename(located.entry ?? folder),
+    paths: files.map(({ path }) => path),
+    read: (path) => textIn(files.find((file) => file.path === path)!, context),
+  });
   context.say(`Pulling ${origin}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${sizeOf(bytes)}`);
   for (const note of notes) context.say(`  ${note}`);
   const known = files.filter(isKnown).length;
@@ -111,6 +128,14 @@ function folderName(text: string): string {
 function keyOf(files: readonly SourceFile[]): string {
   const lines = files.map(({ path, size, version }) => JSON.stringify([path, size, version])).sort();
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16);
+}
+
+/** @throws ShoalError `source_unavailable`; the signal's reason */
+async function textIn(file: SourceFile, context: PullContext): Promise<string> {
+  return await withRetries(file.title, context, async () => {
+    const { body } = await file.open({ from: 0, validator: undefined, signal: context.signal });
+    return await textOf(body, MAX_TEXT_BYTES, file.title, context);
+  });
 }
 
 async function fill(folder: string, files: readonly SourceFile[], context: PullContext): Promise<void> {

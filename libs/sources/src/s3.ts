@@ -48,6 +48,9 @@ interface Listed {
 /** @throws ShoalError `source_unavailable` saying why it cannot be had; the signal's reason */
 export async function locateS3(source: S3Source, pickOnnx: Choice['pickOnnx'], context: PullContext): Promise<Located> {
   const { endpoint, region } = context.s3;
+  // Which version of Node later versions of the SDK will need is no news for who pulls a model.
+  // biome-ignore lint/style/noProcessEnv: written, not read; the library takes this choice from nowhere else.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const client = new S3Client({
     ...(region !== undefined && { region }),
     // Elsewhere a bucket seldom has a host name of its own, and the region is a word without meaning.
@@ -103,20 +106,25 @@ async function list(client: S3Client, { bucket, prefix }: S3Source, title: strin
   const root = prefix === '' ? '' : `${prefix}/`;
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   let file: Listed | undefined;
+  // What an ONNX file keeps its weights in is called after it.
+  const isGraph = /\.onnx$/i.test(prefix);
+  const data: Listed[] = [];
   let keys = 0;
   for await (const contents of pagesOf(client, { Bucket: bucket, Prefix: prefix }, title, signal)) {
     keys += contents.length;
     if (keys > MAX_KEYS) throw unavailable(`${title} has more than ${MAX_KEYS} files: name the model's folder.`);
     for (const { Key: key = '', Size: size = -1, ETag: etag = '' } of contents) {
       if (!Number.isSafeInteger(size) || size < 0) throw unavailable(`${title}: ${JSON.stringify(key)} has no size.`);
-      if (key === prefix) file = { path: key.slice(folder.length), key, size, etag };
+      const beside = { path: key.slice(folder.length), key, size, etag };
+      if (key === prefix) file = beside;
+      else if (isGraph && /^[._]data/.test(key.slice(prefix.length))) data.push(beside);
       // Consoles mark folders by an empty object with their name.
       else if (key.startsWith(root) && !key.endsWith('/'))
         listed.push({ path: key.slice(root.length), key, size, etag });
     }
   }
   if (file !== undefined && /\.(gguf|onnx)$/i.test(prefix))
-    return { listed: [checked(file, title)], wanted: file.path };
+    return { listed: [file, ...data].map((entry) => checked(entry, title)), wanted: file.path };
   if (listed.length === 0) throw unavailable(`${title} has no files: look at the name (aws s3 ls ${title}/).`);
   // Names with a dot at their beginning are nobody's model.
   const visible = listed.filter(

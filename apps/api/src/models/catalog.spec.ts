@@ -123,7 +123,7 @@ describe('a version that a worker could not load, and none has', () => {
   test('takes no jobs from one that has loaded, unless it is named, and is listed as such', () => {
     const catalog = catalogOf({}, { failed });
     expect([queueOf(catalog, 'embed'), queueOf(catalog, 'embed@10')]).toEqual(['embed.9.fp32.0', 'embed.10.fp32.0']);
-    expect(catalog.served('embed').map(({ state }) => state)).toEqual(['failed', 'waiting', 'waiting']);
+    expect(catalog.served('embed').map(({ state }) => state)).toEqual(['failed', 'on_demand', 'on_demand']);
     expect(catalog.served('embed')[0]).toMatchObject({ reason: 'no memory.' });
   });
 

@@ -107,8 +107,8 @@ export class Catalog {
     return models.map((model) => {
       const loaded = workers.get(model.queue) ?? 0;
       const failure = failed.get(model.queue);
-      const waiting = failure === undefined ? 'waiting' : 'failed';
-      const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : waiting;
+      const missing = failure === undefined ? 'on_demand' : 'failed';
+      const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : missing;
       const reason = state === 'failed' && failure !== undefined ? { reason: failure.reason } : {};
       return { id: formatSelector(model), state, workers: loaded, ...reason };
     });

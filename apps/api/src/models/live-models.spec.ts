@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
@@ -8,14 +8,16 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Catalog } from './catalog.js';
 import { LiveModels } from './live-models.js';
 
-async function open() {
+async function open(fill = (_folder: string) => {}) {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-live-models-'));
+  fill(folder);
+  const catalog = new Catalog();
   const wishes: [string, Wish][] = [];
   const abandoned: string[] = [];
   const errors: string[] = [];
   const redis = { away: false, now: 0, processes: [] as BoardState['processes'] };
   const live = new LiveModels({
-    ...{ folder, catalog: new Catalog(), clock: () => 0, now: () => redis.now },
+    ...{ folder, catalog, clock: () => 0, now: () => redis.now },
     store: {
       serve: async () => {},
       everServed: async () => [],
@@ -39,7 +41,7 @@ async function open() {
     await live.stop();
     rmSync(folder, { recursive: true });
   });
-  return { live, wishes, abandoned, errors, redis };
+  return { live, catalog, wishes, abandoned, errors, redis };
 }
 
 test('a wish that is left is no failure, though this process cannot read it at once', async () => {
@@ -81,4 +83,10 @@ test.each([
   redis.processes = [api, { ...worker, failed }, { ...worker, models: ['b'] }];
   expect([await at(1_000_001), await at(1_000_000 + after), await at(1_000_001 + after)]).toEqual([0, 0, 1]);
   expect(errors).toEqual([expect.stringContaining('No worker can load a@1:fp32: it is broken. ')]);
+});
+
+test('a version that cannot be served is told as such, by its own name and by that of the model', async () => {
+  const { catalog } = await open((folder) => mkdirSync(join(folder, 'a', '3'), { recursive: true }));
+  for (const asked of ['a', 'a@3']) expect(() => catalog.choose(asked, 0)).toThrow('This model cannot be loaded');
+  expect(() => catalog.choose('a@4', 0)).toThrow('No model of this name is served');
 });

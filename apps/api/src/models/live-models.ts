@@ -2,7 +2,7 @@
  * Follows the repository and the workers: models are in the catalog, and their queues are served, as soon as their folders are
  * whole; which workers have them, and what is wished, is told there as well.
  */
-import { ShoalError } from '@shoal/contracts';
+import { formatSelector, ShoalError } from '@shoal/contracts';
 import {
   type Aliases,
   createModelFace,
@@ -184,7 +184,12 @@ export class LiveModels {
       aliases,
       unserved: new Map([
         ...models.map(({ name }) => [name, BROKEN] as const),
-        ...problems.map(({ folder }) => [folder.split('/', 1)[0]!, BROKEN] as const),
+        ...problems.flatMap(({ folder }) => {
+          const [name, version] = folder.split('/') as [string, string?];
+          return [name, ...(version === undefined ? [] : [formatSelector({ name, version, variant: undefined })])].map(
+            (asked) => [asked, BROKEN] as const,
+          );
+        }),
       ]),
     });
     catalog.note(standing);

@@ -125,7 +125,7 @@ describe('loading and unloading', () => {
 
   test('leaves the wish for all workers, and is answered with how the model stands', async () => {
     const { wishes, post } = await open(undefined);
-    const served = [{ id: 'embed@1:default', state: 'waiting', workers: 0 }];
+    const served = [{ id: 'embed@1:default', state: 'on_demand', workers: 0 }];
     expect(await post('/v1/models/embed/unload')).toEqual([202, served]);
     expect(await post('/v1/models/embed@1:default/load')).toEqual([202, served]);
     expect(wishes).toEqual([

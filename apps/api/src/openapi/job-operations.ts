@@ -43,6 +43,7 @@ export const ADMISSION_ERRORS = [
   'model_unloaded',
   'model_failed',
   'input_too_long',
+  'inference_failed',
   'result_too_large',
   'tenant_backlog_full',
   'tenant_memory_full',

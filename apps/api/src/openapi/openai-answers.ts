@@ -135,9 +135,9 @@ export const ModelCardSchema = z.strictObject({
       z.strictObject({
         id: z.string().describe('What asks for exactly this version and variant.'),
         state: z
-          .enum(['loaded', 'waiting', 'failed', 'unloaded'])
+          .enum(['loaded', 'on_demand', 'failed', 'unloaded'])
           .describe(
-            '`waiting`: loaded when a job asks for it; `failed`: did not load, and is tried again; `unloaded`: takes no jobs.',
+            '`on_demand`: loaded when a job asks for it; `failed`: did not load, and is tried again; `unloaded`: takes no jobs.',
           ),
         workers: Count.describe('Workers that have it loaded.'),
         reason: z.string().exactOptional().describe('Why it did not load, where it failed.'),

@@ -1,6 +1,6 @@
 /** Names of ONNX files, as the tools that write them choose them. */
 import { expect, test } from 'vitest';
-import { exportsFor, findExports } from './names.js';
+import { exportsFor, findExports, usable } from './names.js';
 
 const dtypes = (...paths: readonly string[]) =>
   Object.fromEntries(findExports(paths).files.map(({ dtype, path }) => [dtype, path]));
@@ -39,6 +39,15 @@ test('parts of larger models and names that say nothing are told apart', () => {
   expect(files).toEqual([]);
   expect(parts).toEqual(['onnx/decoder_model_merged.onnx', 'onnx/encoder_model.onnx', 'onnx/embed_tokens.onnx']);
   expect(unknown).toEqual(['onnx/model_q2.onnx', 'mixed.onnx']);
+});
+
+test('a file whose name says nothing is a model where it is the only one', () => {
+  const usableOf = (...paths: string[]) => usable(findExports(paths)).map(({ path }) => path);
+  expect(usableOf('mixed.onnx')).toEqual(['mixed.onnx']);
+  expect(exportsFor(['mixed.onnx'], ['fp32'])).toEqual(['mixed.onnx']);
+  expect(usableOf('mixed.onnx', 'other.onnx')).toEqual([]);
+  expect(usableOf('mixed.onnx', 'encoder_model.onnx')).toEqual([]);
+  expect(usableOf('mixed.onnx', 'model.onnx')).toEqual(['model.onnx']);
 });
 
 test.each([

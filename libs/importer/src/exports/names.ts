@@ -63,12 +63,19 @@ export function findExports(paths: readonly string[]): FoundExports {
   return { files, parts, unknown: rest.filter((path) => !parts.includes(path)) };
 }
 
+/** The files that a model can be made of: where names say nothing, the only one, for which full precision is assumed. */
+export function usable({ files, parts, unknown }: FoundExports): readonly ExportFile[] {
+  const [only, ...more] = [...unknown, ...parts];
+  const isAlone = files.length === 0 && only !== undefined && more.length === 0 && parts.length === 0;
+  return isAlone ? [{ path: only, dtype: 'fp32' }] : files;
+}
+
 /**
  * Which of these files the variants `dtypes` are made of: those in the same dtype, else the widest, of which a language model
  * becomes one in any.
  */
 export function exportsFor(paths: readonly string[], dtypes: readonly string[]): readonly string[] {
-  const { files } = findExports(paths);
+  const files = usable(findExports(paths));
   const wanted = new Set(dtypes.map((dtype) => dtype.split('-')[0]).map((base) => (base === 'kept' ? 'int4' : base)));
   const found = files.filter(({ dtype }) => wanted.has(dtype));
   return (found.length > 0 ? found : files.slice(0, 1)).map(({ path }) => path);

@@ -10,6 +10,7 @@ import { invalid } from '../invalid.js';
 import { type ConfigSource, configOf, familyOf, type Json, refuseChanging } from './families.js';
 import { Metadata, needed } from './metadata.js';
 import { type Gguf, readGguf } from './read.js';
+import { splitGguf } from './split.js';
 import { tokenizerOf } from './tokenizer.js';
 import { readVocabulary, type Vocabulary } from './tokens.js';
 import { checkpointTensors, numbersOf, ROTARY_FACTORS, refuseForms } from './weights.js';
@@ -98,9 +99,7 @@ function described({ metadata: values, tensors }: Gguf): Described {
 function refuseParts(metadata: Metadata): void {
   const parts = metadata.number('split.count') ?? 0;
   if (parts > 1) {
-    throw invalid(
-      `the file is one of ${parts} that a model was split into: put them together (llama-gguf-split --merge)`,
-    );
+    throw splitGguf(parts);
   }
   const type = metadata.text('general.type') ?? 'model';
   if (type === 'model') return;

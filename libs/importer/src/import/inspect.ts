@@ -5,7 +5,7 @@ import { ShoalError, type ShoalJson } from '@shoal/contracts';
 import { z } from 'zod';
 import type { Architecture } from '../architectures/types.js';
 import { checkpointFiles, hasCheckpoint, openCheckpoint } from '../checkpoint.js';
-import { type ExportFile, findExports } from '../exports/names.js';
+import { type ExportFile, findExports, usable } from '../exports/names.js';
 import { invalid } from '../invalid.js';
 import { originsOf } from '../origins.js';
 import { readSentenceModules } from '../sentence/modules.js';
@@ -130,7 +130,8 @@ function inspectCheckpoint(
 }
 
 function inspectExports(folder: string, exported: readonly string[]): Pick<Inspected, 'found'> {
-  const { files, parts, unknown } = findExports(exported);
+  const all = findExports(exported);
+  const [files, { parts, unknown }] = [usable(all), all];
   if (files.length > 0) return { found: { kind: 'export', files } };
   if (parts.length > 0) {
     throw invalid(
@@ -138,11 +139,7 @@ function inspectExports(folder: string, exported: readonly string[]): Pick<Inspe
         'generates text, an export in one file (model.onnx)',
     );
   }
-  const [only = '', ...more] = unknown;
-  if (more.length > 0) {
-    throw invalid(
-      `${folder} has several ONNX files (${unknown.join(', ')}): give the one to import, ${join(basename(folder), only)}`,
-    );
-  }
-  return { found: { kind: 'export', files: [{ path: only, dtype: 'fp32' }] } };
+  throw invalid(
+    `${folder} has several ONNX files (${unknown.join(', ')}): give the one to import, ${join(basename(folder), unknown[0]!)}`,
+  );
 }

@@ -85,7 +85,8 @@ function bytesOf({ parameters, bytes, origins, loose }: FoundCheckpoint, name: s
   return BESIDE + (origins.length === 0 ? Math.min(bytes, WHOLE * parameters) : WHOLE * parameters);
 }
 
-function chooseExports({ files }: FoundExport, dtypes: readonly string[]): PlannedVariant[] {
+/** @throws ShoalError `model_invalid` where no file is in such a dtype */
+export function chooseExports({ files }: Pick<FoundExport, 'files'>, dtypes: readonly string[]): PlannedVariant[] {
   const have = files.map(({ dtype }) => dtype);
   const pathOf = (name: string) =>
     // 16-bit floats widen to 32 bits without loss.

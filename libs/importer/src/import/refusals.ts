@@ -1,6 +1,6 @@
 /** Folders and files that people try to import and that cannot be: what they are, and what to do instead. */
-import { lstatSync } from 'node:fs';
-import { basename } from 'node:path';
+import { lstatSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { CHECKPOINT_FILES, hasCheckpoint } from '../checkpoint.js';
 import { invalid } from '../invalid.js';
 
@@ -44,8 +44,20 @@ export function explainNothing(folder: string, names: readonly string[]): Error 
     if (name !== undefined) return invalid(`${name} is ${what}`);
   }
   const other = names.find((name) => name.endsWith('.safetensors'));
+  const within = names.filter((name) => holdsModel(join(folder, name)));
+  const [first] = within;
+  if (first !== undefined) {
+    const all = within.length === 1 ? 'a folder with one' : `folders with one (${within.slice(0, 5).join(', ')})`;
+    return invalid(`${folder} is no model and has ${all}: give that, ${join(folder, first)}`);
+  }
   const hint = other === undefined ? '' : ` (${other} is not the name of a whole model)`;
   return invalid(`${folder} has neither ${CHECKPOINT_FILES.join(' nor ')}, nor an ONNX file, nor a GGUF file${hint}`);
+}
+
+/** Such as a version of a model that is served. */
+function holdsModel(path: string): boolean {
+  if (!lstatSync(path).isDirectory()) return false;
+  return readdirSync(path).some((name) => name === 'onnx' || /\.(safetensors|onnx|gguf)$/i.test(name));
 }
 
 /** @throws ShoalError `model_invalid` where the weights are not those of a whole model */

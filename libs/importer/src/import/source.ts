@@ -6,7 +6,7 @@ import { cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileIn, hasCheckpoint } from '../checkpoint.js';
-import { type ExportDtype, findExports } from '../exports/names.js';
+import { type ExportDtype, findExports, usable } from '../exports/names.js';
 import { generatesText, unpackDecoder } from '../exports/open-decoder.js';
 import { unpackGguf } from '../gguf/open.js';
 import { invalid } from '../invalid.js';
@@ -129,10 +129,7 @@ function ggufOf(path: string, names: readonly string[]): string | undefined {
 
 /** Of a folder whose ONNX files are decoders: the file whose weights are taken. */
 function decoderOf(path: string, onnx: readonly string[], dtypes: readonly string[]): string | undefined {
-  const { files, unknown } = findExports(onnx);
-  const [only, ...more] = unknown;
-  const all =
-    files.length > 0 || only === undefined || more.length > 0 ? files : [{ path: only, dtype: 'fp32' as const }];
+  const all = usable(findExports(onnx));
   const inBlocks = dtypes.length > 0 && dtypes.every((dtype) => /^(int4|kept)\b/.test(dtype));
   const order: readonly ExportDtype[] = inBlocks ? ['int4', 'fp32', 'fp16', 'int8'] : ['fp32', 'fp16', 'int4', 'int8'];
   const [chosen] = order.flatMap((dtype) => all.filter((file) => file.dtype === dtype));

@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Joining } from '@shoal/contracts';
-import { type Model, openRepository } from '@shoal/models';
+import { createModelFace, type Model, openRepository, tryTemplate } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { invalid } from '../invalid.js';
 import type { Plan, PlannedVariant } from './plan.js';
@@ -28,6 +28,8 @@ export async function tryVariants(draft: string, folder: string, plan: Plan, tri
   const [problem] = problems;
   if (problem !== undefined) throw invalid(problem.message);
   const model = models[0]!;
+  await createModelFace(model);
+  if (model.generator !== null) await tryTemplate(model.generator);
   const tried = async (path: string, variant: string): Promise<Tried> => {
     trial.signal.throwIfAborted();
     if (model.generator !== null) return { answers: await tryGenerator(trial.runtime, path), joining: null };

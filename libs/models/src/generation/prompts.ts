@@ -1,19 +1,18 @@
 /** From a text, token ids or a conversation to the tokens of a prompt. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { type Conversation, ShoalError, type TextGenerationInput } from '@shoal/contracts';
 import type { Element } from '../tasks/request.js';
-import { type ChatTemplate, chatTemplate } from '../text/chat-template.js';
 import { checkIds, encodeGroups, untokenisable } from '../text/encode-texts.js';
 import { prefixOf, suffixOf } from '../text/prefix.js';
-import type { TextTokenizer } from '../text/tokenizer.js';
+import { TemplateClient } from '../text/template-client.js';
+import { MAX_TEXT, type TextTokenizer } from '../text/tokenizer.js';
 import type { GeneratorDetails } from '../types.js';
 import type { PromptLimits } from './settings.js';
 
-/** Longest rendered conversation, in UTF-16 units: templates may repeat what they are given. */
-const MAX_RENDERED = 4 * 1024 * 1024;
+/** Longest rendered conversation, in UTF-16 units: templates may repeat what they are given, and what is cut may be longer. */
+const MAX_RENDERED = 4 * MAX_TEXT;
 
-/** Parsed once for each model. */
-const templates = new WeakMap<GeneratorDetails, ChatTemplate>();
+/** One for each model. */
+const templates = new WeakMap<GeneratorDetails, TemplateClient>();
 
 type Prompt = Element<TextGenerationInput>;
 
@@ -25,7 +24,7 @@ interface Ids {
  * The tokens of each prompt. Texts get the special tokens that the tokenizer adds; templates write their own.
  *
  * @throws ShoalError `input_too_long`; `invalid_request` where tokens are outside the vocabulary, there is no template, or the
- * template refuses a conversation
+ * template refuses a conversation; `inference_failed` where it does not end
  */
 export async function encodePrompts(
   tokenizer: TextTokenizer,
@@ -37,9 +36,8 @@ export async function encodePrompts(
     prompts.map(({ path, value }) => ({ path, input: value })),
     generator.vocabulary,
   );
-  const inTurn = takeTurns();
   const encoded = await encodeGroups(prompts, limits, async (prompt) => {
-    const rendered = await renderPrompt(generator, prompt, inTurn);
+    const rendered = await renderPrompt(generator, prompt);
     return encodePrompt(tokenizer, prompt.path, rendered, limits);
   });
   return encoded.map(({ ids }) => ids);
@@ -47,22 +45,36 @@ export async function encodePrompts(
 
 type Rendered = Exclude<TextGenerationInput, Conversation> | { readonly rendered: string };
 
-async function renderPrompt(generator: GeneratorDetails, { path, value }: Prompt, inTurn: InTurn): Promise<Rendered> {
+async function renderPrompt(generator: GeneratorDetails, { path, value }: Prompt): Promise<Rendered> {
   if (typeof value !== 'object' || 'tokens' in value) return value;
-  return { rendered: await inTurn(() => render(generator, value, path)) };
+  const at = `${path}.messages`;
+  const template = templateOf(generator);
+  if (template === null) throw refusal(at, 'this model has no chat template: send a text');
+  const rendered = await template.render(value, MAX_RENDERED);
+  if ('refused' in rendered) throw refusal(at, rendered.refused);
+  return { rendered: rendered.text };
 }
 
-type InTurn = <T>(work: () => T) => Promise<T>;
+function templateOf(generator: GeneratorDetails): TemplateClient | null {
+  const { chatTemplate: source, specialTokens } = generator;
+  if (source === null) return null;
+  const template = templates.get(generator) ?? new TemplateClient({ source, specialTokens });
+  templates.set(generator, template);
+  return template;
+}
 
-/** Templates take the thread: each conversation of a request has a turn of the event loop, so that others get on between. */
-function takeTurns(): InTurn {
-  let next = Promise.resolve();
-  return async (work) => {
-    const mine = next;
-    next = mine.then(() => turn());
-    await mine;
-    return work();
-  };
+/**
+ * Renders a short conversation with the model's chat template, if it has one; that the template refuses it says nothing.
+ *
+ * @throws ShoalError `model_invalid` where the template does not end, or takes too much memory
+ */
+export async function tryTemplate(generator: GeneratorDetails): Promise<void> {
+  const messages = [{ role: 'user' as const, content: 'Hello' }];
+  await templateOf(generator)
+    ?.render({ messages }, MAX_RENDERED)
+    .catch((error: Error) => {
+      throw new ShoalError('model_invalid', `${error.message} (of a conversation of one word)`, { cause: error });
+    });
 }
 
 async function encodePrompt(
@@ -103,20 +115,6 @@ function cut(ids: Uint32Array, leading: number, { maxTokens, truncate }: PromptL
   return { ids: Uint32Array.from([...ids.subarray(0, kept), ...end]) };
 }
 
-function render(generator: GeneratorDetails, conversation: Conversation, path: string): string {
-  const at = `${path}.messages`;
-  if (generator.chatTemplate === null) throw refusal(at, 'this model has no chat template: send a text');
-  try {
-    const template = templates.get(generator) ?? chatTemplate(generator.chatTemplate, generator.specialTokens);
-    templates.set(generator, template);
-    return template.render(conversation, MAX_RENDERED);
-  } catch (error) {
-    const detail =
-      error instanceof ShoalError ? (error.faults[0]?.message ?? error.message) : 'the chat template fails';
-    throw refusal(at, detail, error);
-  }
-}
-
-function refusal(path: string, message: string, cause?: unknown): ShoalError {
-  return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }], cause });
+function refusal(path: string, message: string): ShoalError {
+  return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }] });
 }

@@ -148,7 +148,7 @@ test('errors in JSON files name the file and the field', async () => {
     /^shoal\.json: limits\.max_batch_size: /,
   );
   expect(await problemOf({ ...PLAIN, 'shoal.json': { tsak: 'tensors' } })).toMatch(/shoal\.json: .*tsak/);
-  expect(await problemOf({ ...PLAIN, 'shoal.json': '{' })).toBe('shoal.json is not valid JSON');
+  expect(await problemOf({ ...PLAIN, 'shoal.json': '{' })).toBe('shoal.json is not valid JSON: see line 1, column 2');
 });
 
 test('what is neither a file nor a folder is called so', async () => {

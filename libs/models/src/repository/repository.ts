@@ -2,7 +2,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Model } from '../types.js';
-import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
+import { type Aliases, NO_ALIASES, oddAliases, readAliases } from './aliases.js';
 import { invalid } from './files.js';
 import { readFolder } from './folder.js';
 import { collect, findVersionFolders, type ModelProblem, type VersionFolder } from './version-folders.js';
@@ -33,10 +33,15 @@ export async function openRepository(root: string): Promise<Repository> {
   await collect(problems, ALIASES_FILE, async () => {
     aliases = await readAliases(real);
   });
-  return { models, aliases, problems };
+  return { models, aliases, problems: [...problems, ...aliasProblems(aliases, models)] };
 }
 
 export const ALIASES_FILE = 'models.json';
+
+/** What is odd about names that can be read. */
+export function aliasProblems(aliases: Aliases, models: readonly Model[]): readonly ModelProblem[] {
+  return oddAliases(aliases, models).map((message) => ({ folder: ALIASES_FILE, message }));
+}
 
 /** `root` without links. @throws ShoalError `model_invalid` */
 export async function findRoot(root: string): Promise<string> {

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { ModelProblem } from './version-folders.js';
 import { type RepositoryWatch, restAfter, watchRepository } from './watch.js';
 
@@ -160,7 +160,16 @@ test('aliases that can be read no more stay as they were, and that is told', asy
   writeFileSync(file, '{"aliases": ');
   for (let n = 0; n < 2; n++) await look(watch);
   expect([...watch.current.aliases.keys()]).toEqual(['prod']);
-  expect(problems).toEqual([{ folder: 'models.json', message: 'models.json is not valid JSON' }]);
+  expect(problems).toEqual(
+    [
+      'aliases.prod: stands for a@1, which is no model here',
+      'models.json is not valid JSON: see line 1, column 13',
+    ].map((message) => ({ folder: 'models.json', message })),
+  );
+  expect(watch.current.problems).toHaveLength(2);
+  cpSync(MODEL, join(root, 'a/1'), { recursive: true });
+  for (let n = 0; n < 2; n++) await look(watch);
+  expect(watch.current.problems).toEqual(problems.slice(1));
   rmSync(file);
   for (let n = 0; n < 2; n++) await look(watch);
   expect([...watch.current.aliases.keys()]).toEqual([]);
@@ -259,6 +268,23 @@ test('a folder that is being copied when the process starts is not read before i
   setTimeout(() => writeFileSync(graph, bytes), 100);
   const watch = await watchRepository(folder, { onProblem, onTrouble: () => undefined });
   expect([idsOf(watch), problems]).toEqual([['a@1'], []]);
+});
+
+test('who starts is told at once of what has not come for half a minute', async () => {
+  const fill = (root: string) => {
+    for (const name of ['a', 'b']) cpSync(MODEL, join(root, name), { recursive: true });
+    rmSync(join(root, 'a/tokenizer_config.json'));
+    writeFileSync(join(root, 'b/more.part'), '');
+    vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 31_000);
+    onTestFinished(() => void vi.restoreAllMocks());
+    return root;
+  };
+  const { watch, problems } = await open(fill);
+  expect(idsOf(watch)).toEqual([]);
+  expect(problems).toEqual([
+    { folder: 'a', message: expect.stringContaining('"tokenizer_config.json" is missing, which source.json names') },
+    { folder: 'b', message: expect.stringContaining('"more.part"') },
+  ]);
 });
 
 test('what a copy that was given up has left behind is told of, and no more once it is gone', async () => {

@@ -12,7 +12,7 @@ import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
 import { type Arrival, arrivalOf } from './arrival.js';
 import { invalid } from './files.js';
 import { type FolderPrint, printOf } from './folder-print.js';
-import { ALIASES_FILE, findRoot, type Repository, readVersion } from './repository.js';
+import { ALIASES_FILE, aliasProblems, findRoot, type Repository, readVersion } from './repository.js';
 import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } from './version-folders.js';
 
 /** Between two looks: at least so long, and so many times what a look takes, but then not so long that changes go unseen. */
@@ -28,6 +28,7 @@ const STEADY_LOOKS = 2;
 const QUIET_MS = 3000;
 /** Looks after which a file that is under way and does not grow is worth a word: half a minute. */
 const STALLED_LOOKS = 60;
+const STALLED_MS = 30_000;
 /** As many as `QUIET_MS` takes: what was changed just before the start may still be on its way. */
 const START_LOOKS = 8;
 
@@ -107,6 +108,7 @@ class Watch implements RepositoryWatch {
   readonly #options: WatchOptions;
   readonly #now: () => number;
   readonly #folders = new Map<string, Seen<readonly Model[]> & { readonly folder: VersionFolder }>();
+  #odd: readonly ModelProblem[] = [];
   readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
   readonly #stop = new AbortController();
   #current: Repository = { models: [], aliases: NO_ALIASES, problems: [] };
@@ -212,7 +214,8 @@ class Watch implements RepositoryWatch {
       changed = true;
     }
     this.#lookedMs = performance.now() - from - readMs;
-    const problems = [...found, ...this.#problems()];
+    if (changed) this.#odd = aliasProblems(this.#aliases.value, this.#models());
+    const problems = [...found, ...this.#problems(), ...this.#odd];
     const news = problems.filter((problem) => !this.#current.problems.some((known) => isSame(known, problem)));
     for (const problem of news) this.#options.onProblem(problem);
     if (changed || news.length > 0 || problems.length < this.#current.problems.length) {
@@ -221,10 +224,14 @@ class Watch implements RepositoryWatch {
   }
 
   #snapshot(problems: readonly ModelProblem[]): Repository {
+    return { models: this.#models(), aliases: this.#aliases.value, problems };
+  }
+
+  #models(): readonly Model[] {
     const byName = [...this.#folders.values()].sort(
       ({ folder: a }, { folder: b }) => compare(a.name, b.name) || Number(b.version) - Number(a.version),
     );
-    return { models: byName.flatMap(({ value }) => value), aliases: this.#aliases.value, problems };
+    return byName.flatMap(({ value }) => value);
   }
 
   #problems(): ModelProblem[] {
@@ -278,7 +285,9 @@ async function hasCome(folder: string, seen: Seen<unknown>, still: Still): Promi
 
 /** What is said of a folder that is not served, or not as it is now, because of a file that nobody seems to copy any more. */
 function stalled({ print, looks, missing }: Seen<unknown>): string | null {
-  if (looks < STALLED_LOOKS) return null;
+  // Who starts has not looked for so long, and may end for want of a model.
+  const isOld = print !== undefined && Date.now() - print.changedAt >= STALLED_MS;
+  if (looks < STALLED_LOOKS && !isOld) return null;
   if (print?.copying !== undefined) {
     const name = JSON.stringify(print.copying);
     return `is not read as long as ${name} is there, which looks like a file that is being copied: remove it if it is none`;

@@ -16,6 +16,7 @@ import { promptLimits, settingsOf } from '../generation/settings.js';
 import { showAnswer } from '../generation/show-answer.js';
 import { LazyList } from '../lazy-list.js';
 import { isLargeOutput } from '../result-size.js';
+import { untokenisable } from '../text/encode-texts.js';
 import { prefixOf } from '../text/prefix.js';
 import type { TokenTexts } from '../text/token-texts.js';
 import type { TextTokenizer } from '../text/tokenizer.js';
@@ -70,8 +71,13 @@ async function predicted(
   { maxContext: most, vocabulary }: GeneratorDetails,
 ): Promise<Pick<PromptItem, 'prediction'>> {
   if (text === undefined) return {};
-  const few = await prefixOf(text, most, async (some) => (await tokenizer.plainIds(some)).length);
-  const ids = (await tokenizer.plainIds(few)).slice(0, most);
+  const count = async (some: string) => (await tokenizer.plainIds(some)).length;
+  const ids = await prefixOf(text, most, count)
+    .then((few) => tokenizer.plainIds(few))
+    .then((all) => all.slice(0, most))
+    .catch((error: unknown) => {
+      throw untokenisable('parameters.prediction', error);
+    });
   // A tokenizer may know tokens that the model does not.
   const unknown = ids.findIndex((id) => id >= vocabulary);
   return { prediction: unknown < 0 ? ids : ids.slice(0, unknown) };

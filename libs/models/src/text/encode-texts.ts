@@ -64,8 +64,12 @@ export async function encodeGroups<Row extends { readonly path: string }, Item e
 
 /** What was thrown by the tokenizer (some have no token for what they do not know), as the caller's fault. */
 export function untokenisable(path: string, cause: unknown): ShoalError {
-  const message = 'cannot be tokenised for this model';
-  return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }], cause });
+  const tooLong = cause instanceof ShoalError && cause.code === 'input_too_long';
+  const message = tooLong ? cause.message : 'cannot be tokenised for this model';
+  return new ShoalError(tooLong ? cause.code : 'invalid_request', `${path}: ${message}`, {
+    faults: [{ path, message }],
+    cause,
+  });
 }
 
 async function encodeRow(

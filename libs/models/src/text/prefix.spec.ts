@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { prefixOf } from './prefix.js';
+import { MAX_TEXT } from './tokenizer.js';
 
 const MAX_TOKENS = 1000;
 
@@ -38,4 +39,13 @@ test('a character of two units is not cut apart', async () => {
     seen.push(await prefixOf(start + '😀'.repeat(20_000), 3, async () => 1000));
   }
   expect(seen.map((prefix) => encodeURIComponent(prefix).length > 0)).toEqual([true, true]);
+});
+
+test('the longest text that is tokenised is looked at before one that is not', async () => {
+  const text = ' '.repeat(MAX_TEXT - 5000) + 'word '.repeat(400_000);
+  const { counted, count } = counter();
+  expect(await prefixOf(text, MAX_TOKENS, count)).toBe(text);
+  expect(Math.max(...counted)).toBe(MAX_TEXT);
+  expect((await prefixOf('word '.repeat(400_000), 2 ** 20, count)).length).toBe(2_000_000);
+  expect(counted.at(-1)).toBe(MAX_TEXT);
 });

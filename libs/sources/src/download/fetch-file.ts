@@ -63,18 +63,20 @@ async function fetchWhole(file: SourceFile, part: PartFile, context: FetchContex
   const pieced = part.size > 0;
   context.onSize(part.size);
   await fetchBytes(file, part, context);
-  if (part.digest() === file.digest?.value) return;
+  let came = part.digest();
+  if (came === file.digest?.value) return;
   if (pieced) await beginAnew(part, file, context, 'what was here is of other contents');
   else await part.clear();
   context.onSize(0);
   if (pieced) {
     // What was there may have been of something else: once more, from the beginning.
     await fetchBytes(file, part, context);
-    if (part.digest() === file.digest?.value) return;
+    came = part.digest();
+    if (came === file.digest?.value) return;
     await part.clear();
   }
   const { algorithm, value } = file.digest!;
-  throw unavailable(`${file.title} is not what was announced: its ${nameOf(algorithm)} is not ${value}.`);
+  throw unavailable(`${file.title} is not what was announced: its ${nameOf(algorithm)} is ${came}, and not ${value}.`);
 }
 
 async function fetchBytes(file: SourceFile, part: PartFile, context: FetchContext): Promise<void> {

@@ -116,6 +116,11 @@ describe('is refused with what to do:', () => {
     expect(await refusal('hf:org/tiny', settings, { maxBytes: 1_000_000 })).toMatch(
       /has 3\.0 MB, and --max-size allows 1\.0 MB\.$/,
     );
+    expect(await refusal('hf:org/tiny', settings, { maxBytes: 1024 })).toMatch(/allows 1024 bytes\.$/);
+    // Rounded they would be the same.
+    expect(await refusal('hf:org/tiny', settings, { maxBytes: 2_999_999 })).toMatch(
+      /has 30000\d\d bytes, and --max-size allows 2999999 bytes\.$/,
+    );
     expect(hub.asked.some((request) => request.path.includes('/resolve/'))).toBe(false);
   });
 
