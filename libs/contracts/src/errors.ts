@@ -67,8 +67,16 @@ interface ErrorOptions {
   readonly cause?: unknown;
 }
 
+/** What makes a text look like another one: control characters but for ends of lines and tabs, and formatting ones. */
+const HIDDEN = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+function visible(text: string): string {
+  return text.replaceAll(HIDDEN, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+}
+
 /**
- * An error a caller may see. `detail` says what is wrong and what to do; it never holds inputs, outputs or secrets.
+ * An error a caller may see. `detail` says what is wrong and what to do; it never holds inputs, outputs or secrets. Names that it
+ * repeats are a stranger's: what cannot be seen in them is shown by its number.
  */
 export class ShoalError extends Error {
   readonly code: ErrorCode;
@@ -76,7 +84,7 @@ export class ShoalError extends Error {
   readonly retryAfter: number | undefined;
 
   constructor(code: ErrorCode, detail: string, options: ErrorOptions = {}) {
-    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    super(visible(detail), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'ShoalError';
     this.code = code;
     this.faults = options.faults ?? [];

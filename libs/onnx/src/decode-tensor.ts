@@ -9,7 +9,7 @@ import type { Reader } from './wire/reader.js';
 
 const EXTERNAL = 1;
 /** More than any operator takes. */
-const MAX_RANK = 64;
+export const MAX_RANK = 64;
 
 interface Head {
   readonly name: string;

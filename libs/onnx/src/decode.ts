@@ -1,5 +1,5 @@
 /** From the wire format of onnx.proto (field numbers as published at github.com/onnx/onnx) to the model. */
-import { decodeTensor } from './decode-tensor.js';
+import { decodeTensor, MAX_RANK } from './decode-tensor.js';
 import { isOnnxType, typeOf } from './element-types.js';
 import type { ExternalFiles } from './external-data.js';
 import { invalid } from './invalid.js';
@@ -230,6 +230,7 @@ function decodeShape(reader: Reader, name: string): Dim[] {
   const shape: Dim[] = [];
   while (reader.next()) {
     if (reader.field !== 1) continue;
+    if (shape.length === MAX_RANK) throw invalid(`${name} has more than ${MAX_RANK} dimensions`);
     const dimension = reader.message();
     let dim: Dim = '';
     while (dimension.next()) {

@@ -117,6 +117,16 @@ test.each([
   });
 });
 
+test('more inputs, outputs or dimensions than any model has are refused', () => {
+  const many = Buffer.from([...Array(10_001)].flatMap((_, n) => bytes(11, tensorValue(`x${n}`, 1, []))));
+  const weights = [...Array(10_001)].flatMap((_, n) =>
+    bytes(5, [...number(1, 0), ...number(2, 1), ...text(8, `w${n}`)]),
+  );
+  expect(failure(model([...many, ...weights, ...output]))).toContain('more than 10000 inputs or outputs');
+  const deep = tensorValue('x', 1, new Array(65).fill(1));
+  expect(failure(model([...bytes(11, deep), ...output]))).toContain('x has more than 64 dimensions');
+});
+
 test('nodes without end are refused', () => {
   const graph = Buffer.alloc(2 * 5_000_000, Buffer.from([1 * 8 + 2, 0]));
   const head = [...varint(7 * 8 + 2), ...varint(graph.length)];

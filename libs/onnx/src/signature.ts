@@ -4,6 +4,9 @@ import { readFile } from './load.js';
 import { skimModel } from './skim.js';
 import type { ValueInfo } from './types.js';
 
+/** Inputs that a caller has to give, or outputs: decoders have two for each layer, tables one for each column. */
+const MAX_VALUES = 10_000;
+
 /** One input or output of a graph. */
 export interface OnnxValue {
   readonly name: string;
@@ -39,19 +42,25 @@ export function readSignature(path: string): OnnxSignature {
     path,
     skimModel,
   );
-  const problem =
-    opsets.size === 0 ? 'it imports no operator set' : outputs.length === 0 ? 'its graph has no outputs' : null;
+  const asked = inputs.filter(({ name }) => !initializers.has(name));
+  const problem = problemOf(opsets.size, asked.length, outputs.length);
   if (problem !== null) throw invalid(`${path} is not a usable ONNX file: ${problem}`);
   return {
     irVersion,
     producer,
     opsets: Object.fromEntries(opsets),
-    inputs: inputs.filter(({ name }) => !initializers.has(name)).map((info) => toValue(info, path)),
+    inputs: asked.map((info) => toValue(info, path)),
     outputs: outputs.map((info) => toValue(info, path)),
     metadata,
     externalFiles: [...externalBytes.keys()],
     externalBytes,
   };
+}
+
+function problemOf(opsets: number, inputs: number, outputs: number): string | null {
+  if (opsets === 0) return 'it imports no operator set';
+  if (outputs === 0) return 'its graph has no outputs';
+  return Math.max(inputs, outputs) > MAX_VALUES ? `its graph has more than ${MAX_VALUES} inputs or outputs` : null;
 }
 
 function toValue({ name, type, shape }: ValueInfo, path: string): OnnxValue {

@@ -168,6 +168,19 @@ describe('a file by its URL', () => {
     },
   );
 
+  test.each([
+    ['SSH-2.0-x\r\n', 1],
+    ['HTTP/1.1 200 OK\r\n', 6],
+  ])('whose answer begins with %j is asked for %d times', async (head, times) => {
+    const server = await serve({ '/tiny.gguf': { bytes: GGUF } });
+    server.intercept = (request) => {
+      request.socket.end(head);
+      return true;
+    };
+    await refusal(`${server.url}/tiny.gguf`);
+    expect(server.asked).toHaveLength(times);
+  });
+
   test('that breaks off at the same place each time is given up, however much comes', async () => {
     const file = { bytes: Buffer.alloc(3_000_000, 5) };
     const server = await serve({ '/tiny.gguf': file });

@@ -77,6 +77,11 @@ describe('aliases', () => {
     const catalog = catalogOf({ aliases });
     expect(() => catalog.choose('lost', 0)).toThrow('This name stands for gone@1, which is not served.');
     expect(() => catalog.choose('prod@2', 0)).toThrow(/prod is another name for embed@9/);
+    const own = new Map([['embed', [{ target: 'embed@99', weight: 1 }]]]);
+    const unserved = new Map([['embed', 'This model cannot be loaded.']]);
+    expect(() => catalogOf({ aliases: own, unserved }).choose('embed', 0)).toThrow(
+      'This name stands for embed@99, which is not served.',
+    );
   });
 });
 

@@ -212,18 +212,20 @@ export class Catalog {
       const message = `This model is unloaded and takes no jobs; POST /v1/models/${targets[0]}/load makes it take them again.`;
       return new ShoalError('model_unloaded', message, { faults: [{ path: 'model', message }] });
     }
-    const message = this.#unserved.get(asked) ?? this.#advise(asked);
+    const unserved = this.#aliases.has(asked) ? undefined : this.#unserved.get(asked);
+    const message = unserved ?? this.#advise(asked);
     return new ShoalError('model_not_found', message, { faults: [{ path: 'model', message }] });
   }
 
   #advise(asked: string): string {
     const { name } = parseSelector(asked);
     const versions = this.#byName.get(name);
-    if (versions !== undefined) {
+    const shares = this.#aliases.get(name);
+    // An alias may have the name of a model.
+    if (versions !== undefined && (asked !== name || shares === undefined)) {
       const all = versions.flatMap(({ variants }) => variants.map((model) => formatSelector(model)));
       return `Of this model there are ${all.join(', ')}.`;
     }
-    const shares = this.#aliases.get(name);
     if (shares !== undefined) {
       const targets = shares.map(({ target }) => target).join(', ');
       return asked === name

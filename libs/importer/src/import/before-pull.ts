@@ -1,6 +1,6 @@
 /** What can be known of an import before the model is fetched: its place, the names of its files, and its config.json. */
 import { join } from 'node:path';
-import { ShoalError } from '@shoal/contracts';
+import { parseJsonFile, ShoalError } from '@shoal/contracts';
 import { z } from 'zod';
 import { architectureOf } from '../architectures/table.js';
 import { hasCheckpoint } from '../checkpoint.js';
@@ -70,7 +70,7 @@ function refuseUnknown(dtype: string): void {
 /** Undefined for no JSON, of which more can be said once it is here. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJsonFile(Buffer.from(text));
   } catch {
     return undefined;
   }

@@ -28,6 +28,9 @@ const REDUCING = /^(Reduce\w+|ArgMax|ArgMin)$/;
 /** Along one axis: the attribute, or the last one. */
 const ALONG: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax', 'Hardmax', 'TopK']);
 
+/** Longer lists are none of axes. */
+const MAX_AXES = 64;
+
 /** Rounded by the smallest and largest value of all that goes in, wherever rows are: neighbours change an answer. */
 const ONE_RANGE = /^DynamicQuantize/;
 
@@ -113,7 +116,7 @@ class Walk {
       .filter((name) => name !== '')
       .map((name) => ({ rows: this.#rows.get(name), rank: this.#rankOf(name) }));
     if (known.some(({ rank }) => rank === undefined)) return undefined;
-    const rank = Math.max(...known.map((input) => input.rank!));
+    const rank = known.reduce((most, input) => Math.max(most, input.rank!), 0);
     const places = new Set(known.flatMap(({ rows }) => (rows ? [rank - rows.rank + rows.axis] : [])));
     if (places.size > 1) return 'combines';
     const [axis] = places;
@@ -145,7 +148,7 @@ class Walk {
 
   #constant(name = ''): readonly number[] | undefined {
     const tensor = this.#tensor(name);
-    if (tensor?.type !== 'int64') return undefined;
+    if (tensor?.type !== 'int64' || tensor.data.byteLength > MAX_AXES * 8) return undefined;
     const bytes = tensor.data.bytes().slice();
     return [...new BigInt64Array(bytes.buffer)].map(Number);
   }

@@ -19,7 +19,7 @@ export interface Arrival {
 const SOURCE = 'source.json';
 const Source = z.object({ variants: z.array(z.string()).min(1), sha256: z.record(z.string(), z.string()) });
 const MODULES = 'modules.json';
-const Modules = z.array(z.object({ path: z.string(), type: z.string() }));
+const Modules = z.array(z.object({ path: z.string(), type: z.string() })).max(32);
 
 /** Says nothing of files that are broken: who reads them does. */
 export async function arrivalOf(folder: string): Promise<Arrival> {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TensorSpec } from '@shoal/contracts';
@@ -148,6 +149,12 @@ test('errors in JSON files name the file and the field', async () => {
   );
   expect(await problemOf({ ...PLAIN, 'shoal.json': { tsak: 'tensors' } })).toMatch(/shoal\.json: .*tsak/);
   expect(await problemOf({ ...PLAIN, 'shoal.json': '{' })).toBe('shoal.json is not valid JSON: see line 1, column 2');
+});
+
+test('what is neither a file nor a folder is called so', async () => {
+  execFileSync('mkfifo', [join(folders.root, 'pipe')]);
+  const { problems } = await openRepository(folders.root);
+  expect(problems).toEqual([{ folder: 'pipe', message: 'is neither a file nor a folder' }]);
 });
 
 test('symbolic links are refused, as folders, as files and on the way', async () => {

@@ -20,7 +20,7 @@ const TRANSFORMER_CONFIGS: readonly string[] = [
 const MAX_PROMPTS = 1000;
 const MAX_PROMPT_LENGTH = 16 * 1024;
 
-const Modules = z.array(z.object({ path: z.string(), type: z.string() }));
+const Modules = z.array(z.object({ path: z.string(), type: z.string() })).max(32);
 const TransformerConfig = z.object({
   max_seq_length: z.int().min(1).nullish(),
   do_lower_case: z.boolean().nullish(),

@@ -34,7 +34,8 @@ export async function findVersionFolders(
         if (reason !== undefined) throw invalid(reason);
         return;
       }
-      if (!stat.isDirectory()) throw invalid('is a symbolic link; put the folder itself here');
+      if (stat.isSymbolicLink()) throw invalid('is a symbolic link; put the folder itself here');
+      if (!stat.isDirectory()) throw invalid('is neither a file nor a folder');
       const checked = ModelName.safeParse(name, { error: describeIssue });
       if (!checked.success) throw invalid(`is not a model name: ${checked.error.issues[0]?.message ?? ''}`);
       const names = await list(join(root, name));
@@ -42,7 +43,7 @@ export async function findVersionFolders(
         const message = reasonOfVersion(entry);
         return message === undefined ? [] : [{ folder: `${name}/${entry}`, message }];
       });
-      problems.push(...strays);
+      for (const stray of strays) problems.push(stray);
       for (const version of versions(names)) {
         // What lies there is a version by another name, and nothing else.
         if (version.folder === '' && strays.length > 0 && !names.some(isGraph)) continue;

@@ -35,16 +35,31 @@ export async function* chunksOf(body: Readable, { signal, patience }: BodyContex
   }
 }
 
-/** All of a small body. @throws as `chunksOf`; ShoalError `source_unavailable` where it has more than `maxBytes` */
+/** How often longer than the head of an answer a small body may take. */
+const SMALL_PATIENCE = 20;
+
+/** All of a small body. @throws as `chunksOf`; ShoalError `source_unavailable` where it has more than `maxBytes`, or takes too long */
 export async function bytesOf(body: Readable, maxBytes: number, title: string, context: BodyContext): Promise<Buffer> {
+  const { patience } = context;
+  const ms = SMALL_PATIENCE * patience.headMs;
+  const over = new AbortController();
+  const timer = setTimeout(
+    () => over.abort(unavailable(`${title} does not end its answer within ${ms / 1000} s.`)),
+    ms,
+  );
+  const signal = AbortSignal.any([context.signal, over.signal]);
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of chunksOf(body, context)) {
-    size += chunk.length;
-    if (size > maxBytes) throw unavailable(`${title} answers with more than ${maxBytes} bytes.`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of chunksOf(body, { signal, patience })) {
+      size += chunk.length;
+      if (size > maxBytes) throw unavailable(`${title} answers with more than ${maxBytes} bytes.`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    clearTimeout(timer);
   }
-  return Buffer.concat(chunks);
 }
 
 /** The same as text. */

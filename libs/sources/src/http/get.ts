@@ -121,9 +121,11 @@ function headOf(request: ClientRequest, signal: AbortSignal): Promise<IncomingMe
   });
 }
 
-/** Certificates do not mend themselves within a minute. */
+/** Neither certificates nor programs that do not speak HTTP mend themselves within a minute; what was cut off may come whole. */
 function faultOf(url: URL, error: unknown): Error {
   const reason = reasonOf(error);
-  if (/^TLS failed/.test(reason)) return unavailable(`${shown(url)}: ${reason}.`, error);
+  const { code } = error as { readonly code?: unknown };
+  const isMalformed = typeof code === 'string' && /^HPE_(?!INVALID_EOF_STATE|CLOSED_CONNECTION)/.test(code);
+  if (isMalformed || /^TLS failed/.test(reason)) return unavailable(`${shown(url)}: ${reason}.`, error);
   return new PassingFault(`cannot be reached (${reason})`);
 }

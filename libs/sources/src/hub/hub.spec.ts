@@ -215,6 +215,16 @@ describe('a hub that is not itself', () => {
     expect(await refusal('hf:org/tiny', impatient)).toMatch(/does not answer within 0.2 s; gave up after 6 tries\.$/);
   });
 
+  test('whose list drips is not waited for', async () => {
+    const { hub, settings } = await serve();
+    hub.intercept = (_, response) => {
+      const dripping = setInterval(() => response.write(' '), 10);
+      response.on('close', () => clearInterval(dripping));
+      return true;
+    };
+    expect(await refusal('hf:org/tiny', { ...settings, headMs: 50 })).toMatch(/does not end its answer within 1 s\.$/);
+  });
+
   test.each<[string, (response: ServerResponse) => void, RegExp]>([
     [
       'other bytes',
