@@ -111,7 +111,7 @@ const breaking =
     response.writeHead(range ? 206 : 200, { 'content-length': bytes.length - start, ...(range && part) });
     response.write(bytes.subarray(start, start + after));
     // What has arrived and not been read is lost with the connection, and how much that is is chance.
-    const archive = join(folder, 'models/small/.1.archive.part');
+    const archive = join(folder, 'models/small/..1.archive.part');
     const arrived = setInterval(() => {
       if ((statSync(archive, { throwIfNoEntry: false })?.size ?? 0) < start + after) return;
       clearInterval(arrived);
@@ -145,7 +145,7 @@ async function refused(wanted?: string, maxBytes?: number): Promise<string> {
   expect(existsSync(to)).toBe(false);
   // A folder stays only around a download to go on with.
   const left = existsSync(join(folder, 'models/small')) ? readdirSync(join(folder, 'models/small')) : [];
-  expect(left.filter((name) => name !== '.1.archive.part')).toEqual([]);
+  expect(left.filter((name) => name !== '..1.archive.part')).toEqual([]);
   if (left.length === 0) expect(readdirSync(folder)).toEqual([]);
   expect(error.message).not.toContain('canary');
   return error.message;
@@ -196,7 +196,7 @@ describe('a download that is cut off', () => {
 
   test('goes on with what an earlier process left', async () => {
     mkdirSync(join(folder, 'models/small'), { recursive: true });
-    writeFileSync(join(folder, 'models/small/.1.archive.part'), GOOD.subarray(0, 700));
+    writeFileSync(join(folder, 'models/small/..1.archive.part'), GOOD.subarray(0, 700));
     answers = [serving(GOOD)];
     await fetchIt();
     expect(ranges).toEqual([HEAD, 'bytes=700-']);
@@ -204,7 +204,7 @@ describe('a download that is cut off', () => {
 
   test('starts anew where the pieces do not fit together', async () => {
     mkdirSync(join(folder, 'models/small'), { recursive: true });
-    writeFileSync(join(folder, 'models/small/.1.archive.part'), 'of another file');
+    writeFileSync(join(folder, 'models/small/..1.archive.part'), 'of another file');
     answers = [serving(GOOD)];
     await fetchIt();
     expect(ranges).toEqual([HEAD, 'bytes=15-', undefined]);

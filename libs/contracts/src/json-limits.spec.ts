@@ -45,7 +45,7 @@ test('values are counted, in strings they are not', () => {
 test('files are parsed, or refused in words that follow their name', () => {
   const parse = (json: string, most?: number) => parseJsonFile(Buffer.from(json), most);
   expect(parse('{"ü":[1]}')).toEqual({ ü: [1] });
-  expect(() => parse('{"a":')).toThrow(/^is not valid JSON$/);
+  expect(() => parse('{"a":')).toThrow(/^is not valid JSON: see line 1, column 6$/);
   expect(parse(`${'['.repeat(64)}${']'.repeat(64)}`)).toHaveLength(1);
   expect(() => parse('['.repeat(65))).toThrow(/^is not valid: it is nested more than 64 deep$/);
   expect(() => parse('[1,2,3]', 2)).toThrow(/^is not valid: it has more than 2 values$/);
