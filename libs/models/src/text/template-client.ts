@@ -9,7 +9,7 @@ import type { Rendered } from './chat-template.js';
 import type { FromTemplateThread, RenderOrder, TemplateSource } from './template-thread.js';
 
 export interface TemplateLimits {
-  /** For one conversation, in ms by the clock: honest templates take less than one, and some 50 for 2 MB, on a machine that is busy many times as long. */
+  /** For one conversation, in ms by the clock: honest templates take less than one, some 50 for 2 MB; on a busy machine more. */
   readonly deadlineMs: number;
   /** How often in a row a template may fail to end before it is no longer tried, and for how long that is, in ms. */
   readonly mostFailures: number;
