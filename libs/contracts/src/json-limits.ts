@@ -75,8 +75,8 @@ export function parseJsonFile(bytes: Uint8Array, most = FILE_VALUES): unknown {
 
 /** The bounds of `parseJsonFile` alone, for whoever hands the text to another parser. */
 export function refuseJsonFile(bytes: Uint8Array, most = FILE_VALUES): void {
-  const { POSITIVE_INFINITY: any } = Number;
-  const over = overLimit(bytes, { depth: FILE_DEPTH, fields: any, lists: any, values: most });
+  const unbounded = Number.POSITIVE_INFINITY;
+  const over = overLimit(bytes, { depth: FILE_DEPTH, fields: unbounded, lists: unbounded, values: most });
   if (over === 'depth') throw new Error(`is not valid: it is nested more than ${FILE_DEPTH} deep`);
   if (over !== null) throw new Error(`is not valid: it has more than ${most} values`);
 }
