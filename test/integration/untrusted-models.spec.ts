@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { ROOT, startApi } from '../support/processes.js';
 
-const LOOP = '{% for i in range(1000000) %}{% for j in range(1000000) %}{% endfor %}{% endfor %}';
+const LOOP = '{% for i in range(1000) %}'.repeat(6) + '{% endfor %}'.repeat(6);
 const BACKTRACKING = { type: 'Split', pattern: { Regex: '(a|a|a|a|aa)+$' }, behavior: 'Isolated', invert: false };
 const DOUBLING = { type: 'Replace', pattern: { String: '☃' }, content: '☃☃' };
 const GROWTH = { type: 'Sequence', normalizers: Array.from({ length: 26 }, () => DOUBLING) };

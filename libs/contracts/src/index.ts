@@ -67,6 +67,7 @@ export type { OpenAiInput } from './openai-inputs.js';
 export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
 export { requestObject } from './request.js';
 export { RerankRequest, TextsRerankRequest } from './rerank.js';
+export { sizeOf } from './size-of.js';
 export {
   ELEMENT_TYPES,
   ElementType,

@@ -5,7 +5,7 @@
 import { constants, statfsSync, statSync } from 'node:fs';
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
-import { ShoalError } from '@shoal/contracts';
+import { ShoalError, sizeOf } from '@shoal/contracts';
 import { checkDraft } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { makeDraft, removeLeftovers } from './import/drafts.js';
@@ -16,7 +16,6 @@ import { GGUF, partsOf } from './import/open-weights.js';
 import { placeVersion, refuseTaken } from './import/place.js';
 import { choose, describe, type Plan } from './import/plan.js';
 import { runBuild } from './import/run-thread.js';
-import { sizeOf } from './import/sizes.js';
 import { openSource, type Source } from './import/source.js';
 import { copyFiles, hashOf } from './import/source-files.js';
 import { tryVariants } from './import/try-variants.js';

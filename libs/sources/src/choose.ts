@@ -2,9 +2,10 @@
  * Which files of a source are needed: what describes the model and its tokenizer, and the weights once. Never pickles, never
  * code, never the same weights in another form.
  */
+
 import { posix } from 'node:path';
+import { sizeOf } from '@shoal/contracts';
 import { unavailable } from './faults.js';
-import { sizeOf } from './sizes.js';
 
 export interface Listed {
   /** Relative to the folder that is pulled. */

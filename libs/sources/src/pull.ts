@@ -1,7 +1,9 @@
 /** From the name of a source to a folder on this machine that holds what is needed of it, whole and checked. */
+
 import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { sizeOf } from '@shoal/contracts';
 import type { Choice } from './choose.js';
 import type { PullContext } from './context.js';
 import { bytesThere, fetchFile } from './download/fetch-file.js';
@@ -12,7 +14,7 @@ import { locateFolder } from './folder.js';
 import { textOf } from './http/body.js';
 import { parseSource } from './parse-source.js';
 import { withRetries } from './retries.js';
-import { refuseLarger, sizeOf } from './sizes.js';
+import { refuseLarger } from './sizes.js';
 import { isKnown, type Located, type SourceFile } from './source-file.js';
 import { locateUrl } from './web.js';
 

@@ -1,14 +1,14 @@
 /** What to make of what was found: which variants, under which names, from which files; and how to say it. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname, join, posix } from 'node:path';
-import { ShoalError } from '@shoal/contracts';
+import { ShoalError, sizeOf } from '@shoal/contracts';
 import { loadModel, readSignature } from '@shoal/onnx';
 import { generatesText } from '../exports/open-decoder.js';
 import { invalid } from '../invalid.js';
 import { KEPT, precisionOf } from '../precision/dtype.js';
 import type { FoundCheckpoint, FoundExport, ImportTask, Inspected } from './inspect.js';
 import { GGUF } from './open-weights.js';
-import { countOf, sizeOf } from './sizes.js';
+import { countOf } from './sizes.js';
 
 export interface PlannedVariant {
   /** As `--dtype` has it. */

@@ -1,13 +1,14 @@
 /** The last step before a version is there: every variant of the draft answers, and as fp32 does. */
+
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Joining } from '@shoal/contracts';
+import { sizeOf } from '@shoal/contracts';
 import { createModelFace, type Model, openRepository, tryTemplate } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import { invalid } from '../invalid.js';
 import type { Plan, PlannedVariant } from './plan.js';
 import { runBuild } from './run-thread.js';
-import { sizeOf } from './sizes.js';
 import { tryGenerator } from './try-generator.js';
 import { compare, type Tried, tryModel, tryVariant } from './verify.js';
 

@@ -3,7 +3,7 @@ import type { TextTokenizer } from '../text/tokenizer.js';
 import type { GeneratorDetails } from '../types.js';
 import { encodePrompts, tryTemplate } from './prompts.js';
 
-const LOOP = '{% for i in range(1000000) %}{% for j in range(1000000) %}{% endfor %}{% endfor %}';
+const LOOP = '{% for i in range(1000) %}'.repeat(6) + '{% endfor %}'.repeat(6);
 
 const generatorOf = (chatTemplate: string | null) =>
   ({ vocabulary: 100, specialTokens: {}, chatTemplate }) as GeneratorDetails;

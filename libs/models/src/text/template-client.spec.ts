@@ -3,7 +3,7 @@ import { ShoalError } from '@shoal/contracts';
 import { expect, it } from 'vitest';
 import { TemplateClient, type TemplateLimits } from './template-client.js';
 
-const LOOP = '{% for i in range(1000000) %}{% for j in range(1000000) %}{% endfor %}{% endfor %}';
+const LOOP = '{% for i in range(1000) %}'.repeat(6) + '{% endfor %}'.repeat(6);
 /** Does what the first message says. */
 const OBEDIENT = `{% if messages[0].content == 'loop' %}${LOOP}{% endif %}{{ bos_token }}{{ messages[0].content }}`;
 
