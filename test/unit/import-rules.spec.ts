@@ -20,6 +20,8 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   models: ['onnx', 'onnxruntime'],
   generation: ['onnx', 'onnxruntime', 'models'],
   importer: ['onnx', 'onnxruntime', 'models', 'generation'],
+  training: ['onnx', 'onnxruntime'],
+  optimizer: ['onnx', 'onnxruntime', 'models', 'generation', 'importer', 'training'],
   network: [],
   sources: ['network'],
   telemetry: [],

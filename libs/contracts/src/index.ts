@@ -64,6 +64,14 @@ export { ChatCompletionRequest, chatFields } from './openai-chat.js';
 export { CompletionRequest, completionFields } from './openai-completions.js';
 export { countUnknown, SAMPLING_FIELDS } from './openai-generation.js';
 export type { OpenAiInput } from './openai-inputs.js';
+export {
+  LOSS_METRICS,
+  LossMetric,
+  MeasuredLoss,
+  QualityJson,
+  SpeedRatio,
+  VariantQuality,
+} from './quality.js';
 export type { ItemReceipt, ItemResult, JobMeta, JobRecord } from './record.js';
 export { requestObject } from './request.js';
 export { RerankRequest, TextsRerankRequest } from './rerank.js';

@@ -1,0 +1,74 @@
+/**
+ * `quality.json` in a version's folder: what its variants lose beside the original, and gain in speed, as it was measured. Written
+ * by `shoal optimize` and `shoal evaluate --keep`; who asks for `max_accuracy_loss` gets a variant by it.
+ */
+import { z } from 'zod';
+
+/** What a loss is counted in. All but `perplexity` are differences of shares or scores between 0 and 1. */
+export const LOSS_METRICS = [
+  /** Of labelled texts that a classifier gets right. */
+  'accuracy',
+  /** Of texts that get the original's class: where there are no labels. */
+  'agreement',
+  /** Of queries whose own document is among the ten nearest. */
+  'recall@10',
+  /** Of an embedding to the original's: 1 less the cosine. */
+  'cosine',
+  /** Of a ranking, by grades (Järvelin and Kekäläinen 2002). */
+  'ndcg@10',
+  /** Of entities that a classifier of tokens finds: F1 over all texts. */
+  'f1',
+  /** The logarithm of the ratio of perplexities: mean nats a token that the right token lost. 0.01 is one per cent. */
+  'perplexity',
+] as const;
+export const LossMetric = z.enum(LOSS_METRICS);
+export type LossMetric = z.infer<typeof LossMetric>;
+
+/** Positive: worse than the original. */
+export const MeasuredLoss = z.strictObject({
+  metric: LossMetric,
+  mean: z.number(),
+  /** The one-sided upper 95 % bound of the mean over texts like these. */
+  bound: z.number(),
+  /** What was allowed when it was judged. */
+  allowed: z.number().min(0),
+  /** Texts, pairs or queries that the bound is over. */
+  texts: z.int().min(1),
+});
+export type MeasuredLoss = z.infer<typeof MeasuredLoss>;
+
+/** How much faster than the original on the same machine, in turns with it: the median of ratios, and its 95 % interval. */
+export const SpeedRatio = z.strictObject({
+  /** Texts in one pass, and tokens of each. */
+  batch: z.int().min(1),
+  tokens: z.int().min(1),
+  ratio: z.number().positive(),
+  low: z.number().positive(),
+  high: z.number().positive(),
+});
+export type SpeedRatio = z.infer<typeof SpeedRatio>;
+
+export const VariantQuality = z.strictObject({
+  /** Of the variant's ONNX file and its `.data` together: the figures are of another graph where they differ. */
+  bytes: z.int().min(1),
+  /** `passed` the gate; `forced`: kept although it did not, for the reason given. */
+  verdict: z.enum(['passed', 'forced']),
+  reason: z.string().max(1000).optional(),
+  /** How it was made, for people: `int8`, `layers 0 3, trained 1,200 steps`. */
+  method: z.string().max(500),
+  loss: MeasuredLoss,
+  speeds: z.array(SpeedRatio).min(1).max(64),
+  /** File that was measured on, by its name and what is in it. */
+  data: z.strictObject({ file: z.string().max(255), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  /** Processor, cores and version of the runtime, for people. */
+  machine: z.string().max(500),
+  measured: z.iso.datetime(),
+});
+export type VariantQuality = z.infer<typeof VariantQuality>;
+
+export const QualityJson = z.strictObject({
+  /** The variant that all others are measured against. */
+  original: z.string(),
+  variants: z.record(z.string(), VariantQuality),
+});
+export type QualityJson = z.infer<typeof QualityJson>;

@@ -1,0 +1,12 @@
+export type {
+  Allowed,
+  Candidate,
+  Comparison,
+  Context,
+  Data,
+  Example,
+  Examples,
+  Method,
+  Subject,
+  Verdict,
+} from './types.js';

@@ -1,0 +1,135 @@
+/** What the parts of the optimizer give each other: what is optimised, what a method offers, what measuring it brought. */
+import type { LossMetric, MeasuredLoss, SpeedRatio } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
+import type { Runtime } from '@shoal/onnxruntime';
+
+/** One example of a user's file. */
+export type Example =
+  | { readonly kind: 'text'; readonly text: string; readonly label?: string }
+  /** They belong together. */
+  | { readonly kind: 'pair'; readonly query: string; readonly document: string }
+  /** Documents of one query with their grades: 0 is of no use. */
+  | { readonly kind: 'ranking'; readonly query: string; readonly documents: readonly GradedDocument[] }
+  /** Places of entities in UTF-16 code units, as JavaScript slices. */
+  | { readonly kind: 'entities'; readonly text: string; readonly entities: readonly Entity[] };
+
+export interface GradedDocument {
+  readonly text: string;
+  readonly grade: number;
+}
+
+export interface Entity {
+  readonly start: number;
+  readonly end: number;
+  readonly label: string;
+}
+
+/** Examples of one kind. */
+export interface Examples {
+  readonly kind: Example['kind'];
+  readonly items: readonly Example[];
+  /** Of kind `text`: every one has a label. */
+  readonly labelled: boolean;
+}
+
+/**
+ * A user's file in three parts that have no text in common: what methods learn from, what choices are made by, and what the verdict
+ * is by, which nothing else may look at. Which part an example is in depends on its text alone.
+ */
+export interface Data {
+  readonly file: string;
+  /** Of the file's bytes, in hex. */
+  readonly sha256: string;
+  readonly calibration: Examples;
+  readonly choice: Examples;
+  readonly verdict: Examples;
+}
+
+/** What is made faster. */
+export interface Subject {
+  /** In the variant that all others are compared with: fp32 where it is there, else the first. */
+  readonly original: Model;
+  /** Absolute path of its ONNX file. */
+  readonly path: string;
+  readonly data: Data;
+}
+
+export interface Context {
+  readonly runtime: Runtime;
+  /** In ms. */
+  readonly now: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly signal: AbortSignal;
+  /** Tells a person what is done, a line at a time. */
+  readonly say: (line: string) => void;
+  /** How far the step that runs has come, from 0 to 1: a few times a second at most. */
+  readonly onProgress: (share: number) => void;
+}
+
+/** A variant that could be made. */
+export interface Candidate {
+  /** By its name in the table of methods. */
+  readonly method: string;
+  /** A name for the variant, as `VARIANT` of contracts has them: `int8`, `layers2`, `static`. */
+  readonly variant: string;
+  /** All that decides what is made; part of the key that its trial is kept by. */
+  readonly settings: Readonly<Record<string, string | number | boolean>>;
+  /** What it will take to make, on a machine like this one, roughly. */
+  readonly seconds: number;
+}
+
+/** What a candidate's graph is, once it is made. */
+export interface Made {
+  /** For people: `layers 0 3, trained 1,200 steps`. */
+  readonly method: string;
+  /** What a reader should know besides, a line each. */
+  readonly notes: readonly string[];
+}
+
+/** One way to make models faster. */
+export interface Method {
+  readonly name: string;
+  /** What it does, in one line of help. */
+  readonly description: string;
+  /** What it can make of this model, the most promising first; a text says why nothing. Looks at nothing but folder and settings. */
+  plan(subject: Subject): Promise<readonly Candidate[] | string>;
+  /**
+   * Writes the candidate's graph to `path` (and `path`.data, where it has one). Runs in a process of its own.
+   *
+   * @throws ShoalError saying why it cannot be made; the signal's reason
+   */
+  make(candidate: Candidate, subject: Subject, path: string, context: Context): Promise<Made>;
+}
+
+/** What measuring a candidate beside the original brought. */
+export interface Comparison {
+  readonly loss: Omit<MeasuredLoss, 'allowed'>;
+  /** Shapes that it will be served with; the first is one text alone. */
+  readonly speeds: readonly SpeedRatio[];
+  /** Further figures for tables, by their titles: `KL divergence`, `macro F1`, `flips`. */
+  readonly figures: Readonly<Record<string, Figure>>;
+}
+
+export interface Figure {
+  readonly original: number | null;
+  readonly candidate: number;
+}
+
+/** What the gate says of a comparison. */
+export type Verdict =
+  | { readonly kind: 'passed' }
+  | {
+      readonly kind: 'worse' | 'not_faster' | 'too_few';
+      /** For people, with the figures that decided it. */
+      readonly reason: string;
+      /** Of `too_few`: texts that would suffice if the loss is what it seems. */
+      readonly needed?: number;
+    };
+
+/** What is allowed of a loss: in the metric's own unit, see LOSS_METRICS. */
+export interface Allowed {
+  readonly loss: number;
+  /** Undefined: the one that the task and the data have. */
+  readonly metric?: LossMetric;
+}
