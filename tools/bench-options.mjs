@@ -17,6 +17,9 @@ export const PARTS = /** @type {const} */ ([
   'limits',
   'imports',
   'pull',
+  'prune',
+  'gate',
+  'training',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

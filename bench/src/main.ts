@@ -2,6 +2,7 @@
 import type { BenchOptions, Part } from '@shoal/tools/bench-options';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
+import { gateBench } from './gate-bench.js';
 import { generationBackgroundBench } from './generation/generation-background.js';
 import { generationBench } from './generation/generation-bench.js';
 import { generationMixedBench } from './generation/generation-mixed.js';
@@ -10,10 +11,12 @@ import { generationReuseBench } from './generation/generation-reuse.js';
 import { importsBench } from './imports-bench.js';
 import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
+import { pruneBench } from './prune-bench.js';
 import { pullBench } from './pull-bench.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
+import { trainingBench } from './training-bench.js';
 
 export async function runBench({ parts, rounds, quick, workerEnv, profile }: BenchOptions): Promise<void> {
   const options = {
@@ -36,6 +39,9 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     limits: async () => [await limitsBench(options)],
     imports: async () => [await importsBench(options)],
     pull: async () => [await pullBench(options)],
+    prune: async () => [await pruneBench(options)],
+    gate: async () => [await gateBench(options)],
+    training: async () => [await trainingBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

@@ -30,6 +30,7 @@ async function fetchedBy(command: readonly string[]): Promise<unknown> {
     importModel: nothing,
     pullModel: nothing,
     runModel: nothing,
+    evaluateModel: nothing,
     manageModels: nothing,
     fetchModel,
   });

@@ -6,6 +6,7 @@ import { CommanderError } from 'commander';
 import { cacheDirOf, loadConfig, loadSourceSettings, pulledDirOf } from './config.js';
 import { manageModels } from './models.js';
 import { type Actions, createProgram, runProgram } from './program.js';
+import { Refused } from './refused.js';
 import { Interrupted } from './signals.js';
 import { start } from './start.js';
 
@@ -37,6 +38,10 @@ const ACTIONS: Actions = {
     const { runModel } = await import('./run-model.js');
     await runModel(request, loadConfig().SHOAL_MODELS_DIR);
   },
+  async evaluateModel(request) {
+    const { evaluateModel } = await import('./evaluate-model.js');
+    await evaluateModel(request, loadConfig().SHOAL_MODELS_DIR);
+  },
   manageModels: (request) => manageModels(request, loadConfig()),
 };
 
@@ -61,7 +66,7 @@ export async function run(args: readonly string[]): Promise<number> {
     // Commander has said it, in its own words.
     if (error instanceof CommanderError) return error.exitCode;
     console.error(`shoal: ${describe(error)}`);
-    return error instanceof Interrupted ? error.exitCode : 1;
+    return error instanceof Interrupted || error instanceof Refused ? error.exitCode : 1;
   }
 }
 

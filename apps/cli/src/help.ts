@@ -59,6 +59,14 @@ export const EXAMPLES = {
   Without an option for it, tokens are chosen as the model's generation_config.json says; where that says nothing, always
   the likeliest. --top-p, --top-k, --min-p and --seed stand for --temperature 1 then. In a conversation "/set" changes
   the same settings, Ctrl-C stops an answer, and a second one ends the program.`,
+  evaluate: `Examples:
+  npx shoal evaluate topics topics:int8 --data labelled.jsonl
+  npx shoal evaluate topics@1 topics@2 --data labelled.csv --max-loss 0.5%
+  npx shoal evaluate topics:fp32 topics:int8 --data labelled.jsonl --keep --json
+
+  The file has a text a line, {"text": "..."} with or without a "label"; {"query", "document"} pairs; graded rankings; or
+  entities: docs/optimizing.md has them all. Half of it is what the verdict is by. Exit codes: 0 where the candidate passes, 2 where
+  it is refused, 1 where something is wrong with what was asked for.`,
   models: `Examples:
   npx shoal models ls
   npx shoal models unload wordnet-topic@1

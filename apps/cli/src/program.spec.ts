@@ -15,6 +15,7 @@ async function read(...args: string[]) {
     importModel: note('import'),
     pullModel: note('pull'),
     runModel: note('run'),
+    evaluateModel: note('evaluate'),
     manageModels: note('models'),
   });
   const write = (more: string) => {
@@ -89,8 +90,19 @@ test('run takes a model, and a prompt where there is one', async () => {
   expect((await read('run', 'lm', 'a', '-p', 'b')).error).toContain('the prompt is there twice');
 });
 
+test('evaluate takes two models, examples, and what may be lost', async () => {
+  const request = {
+    ...{ original: 'm', candidate: 'm:int8', data: resolve('a.jsonl'), maxLoss: 0.01, metric: undefined },
+    ...{ json: false, keep: false },
+  };
+  expect((await read('evaluate', 'm', 'm:int8', '--data', 'a.jsonl')).asked).toEqual(['evaluate', request]);
+  const options = ['--data=a.jsonl', '--max-loss', '0.5%', '--metric=f1', '--json', '--keep'];
+  const wanted = { maxLoss: 0.005, metric: 'f1', json: true, keep: true };
+  expect((await read('evaluate', 'm', 'm:int8', ...options)).asked).toEqual(['evaluate', { ...request, ...wanted }]);
+});
+
 test('each command has help of its own, with an example', async () => {
-  for (const command of ['start', 'import', 'pull', 'run', 'fetch-model']) {
+  for (const command of ['start', 'import', 'pull', 'run', 'evaluate', 'fetch-model']) {
     for (const args of [
       [command, '--help'],
       ['help', command],
@@ -140,6 +152,10 @@ describe('is refused in words that help', () => {
     [['pull', 'a', '--sha256=abc'], 'It takes 64 hexadecimal digits.'],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],
     [['import', 'a', '--dtype', 'fp32,'], 'It takes fp32, fp16, int8, int4, kept, or several: fp32,int8.'],
+    [['evaluate', 'a', 'b'], "required option '--data <file>' not specified"],
+    [['evaluate', 'a', '--data=c'], "missing required argument 'candidate'"],
+    [['evaluate', 'a', 'b', '--data=c', '--max-loss=1'], 'It takes a share such as 1% or 0.01.'],
+    [['evaluate', 'a', 'b', '--data=c', '--metric=speed'], 'Allowed choices are accuracy'],
     [['fetch-model'], "required option '--url <url>' not specified"],
     [['fetch-model', '--url=https://a/b', '--sha256=abc', '--to=m'], 'It takes 64 hexadecimal digits.'],
     [['fetch-model', '--url=https://a/b', hash], "required option '--to <folder>' not specified"],

@@ -1,5 +1,6 @@
 /** The commands of `shoal`: what each takes, its help, and what it calls. */
 import { resolve } from 'node:path';
+import { LOSS_METRICS, type LossMetric } from '@shoal/contracts';
 import { UserError } from '@shoal/tools/user-error';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
@@ -31,6 +32,21 @@ export interface PullOptions extends Pick<ImportOptions, 'source' | 'sha256' | '
   readonly to: string | undefined;
 }
 
+/** What `shoal evaluate` was asked for. */
+export interface EvaluateOptions {
+  /** Each as `shoal run` takes it. */
+  readonly original: string;
+  readonly candidate: string;
+  /** Of examples. */
+  readonly data: string;
+  /** That is allowed, as a share. */
+  readonly maxLoss: number;
+  /** Undefined: what is usual for the task and the examples. */
+  readonly metric: LossMetric | undefined;
+  readonly json: boolean;
+  readonly keep: boolean;
+}
+
 /** What the commands do. */
 export interface Actions {
   start(options: { readonly workers: number }): Promise<void>;
@@ -38,6 +54,7 @@ export interface Actions {
   importModel(options: ImportOptions): Promise<void>;
   pullModel(options: PullOptions): Promise<void>;
   runModel(request: RunRequest): Promise<void>;
+  evaluateModel(options: EvaluateOptions): Promise<void>;
   manageModels(request: ModelsRequest): Promise<void>;
 }
 
@@ -62,6 +79,12 @@ interface ImportValues extends SourceValues {
 
 interface RunValues extends Pick<RunRequest, 'prompt' | 'variant' | 'context'> {
   readonly [setting: string]: unknown;
+}
+
+interface EvaluateValues extends Pick<EvaluateOptions, 'data' | 'maxLoss'> {
+  readonly metric?: LossMetric;
+  readonly json?: boolean;
+  readonly keep?: boolean;
 }
 
 /** Throws a CommanderError for a command line that is wrong, and after help or version were shown. */
@@ -135,6 +158,23 @@ export function createProgram(version: string, actions: Actions): Command {
   for (const [name, { value, what }] of Object.entries(SETTINGS)) {
     run.option(`--${name} ${value}`, what, (text: string, before: unknown) => settingOf(name, text, before));
   }
+
+  program
+    .command('evaluate')
+    .description(
+      'what a model or variant loses beside another one, how much faster it is, and whether it may take its place',
+    )
+    .argument('<original>', 'as "shoal run" takes it: name, name@2, name:fp32, a folder')
+    .argument('<candidate>', 'the same: another variant of it, or another model of its task')
+    .requiredOption('--data <file>', 'JSONL or CSV of examples', (file) => resolve(file))
+    .option('--max-loss <share>', 'that is allowed: 1% or 0.01', lossOf, 0.01)
+    .addOption(new Option('--metric <name>', 'of the loss (default: by task and examples)').choices(LOSS_METRICS))
+    .option('--json', 'print what was measured as JSON')
+    .option('--keep', "note it in the version's quality.json, where the candidate passes")
+    .addHelpText('after', `\n${EXAMPLES.evaluate}`)
+    .action((original: string, candidate: string, { data, maxLoss, metric, json, keep }: EvaluateValues) =>
+      actions.evaluateModel({ original, candidate, data, maxLoss, metric, json: json ?? false, keep: keep ?? false }),
+    );
 
   program
     .command('fetch-model')
@@ -234,6 +274,14 @@ function whole(least: number, most: number): (value: string) => number {
     if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
     throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most.toLocaleString('en')}.`);
   };
+}
+
+/** A share. Without a sign 1 would be all, which nobody means. */
+function lossOf(value: string): number {
+  const [, digits, sign] = /^(\d{1,3}(?:\.\d{1,9})?) ?(%?)$/.exec(value) ?? [];
+  const share = Number(digits) / (sign === '%' ? 100 : 1);
+  if (digits !== undefined && share < 1) return share;
+  throw new InvalidArgumentError('It takes a share such as 1% or 0.01.');
 }
 
 function listOf(value: string): string[] {

@@ -13,10 +13,12 @@ const BAR = 20;
 export interface Step {
   /** What is under way: a file, a variant. */
   readonly name: string;
-  /** In bytes. */
+  /** In bytes, or what `unit` says. */
   readonly done: number;
   /** Undefined where nobody knows. */
   readonly total: number | undefined;
+  /** `share`: of a whole that has no size that would tell anything. */
+  readonly unit?: 'bytes' | 'share';
 }
 
 interface Sample {
@@ -90,14 +92,15 @@ export class ProgressDisplay {
   }
 }
 
-function lineOf({ name, done, total }: Step, rate: number | undefined): string {
+function lineOf({ name, done, total, unit = 'bytes' }: Step, rate: number | undefined): string {
   const speed = rate === undefined ? '' : `, ${megabytes(rate)}/s`;
   if (total === undefined) return `  ${name}: ${megabytes(done)}${speed}`;
   const share = total === 0 ? 1 : done / total;
   const left = rate === undefined || rate <= 0 ? '' : `, ${timeOf((total - done) / rate)} left`;
   const filled = Math.floor(share * BAR);
   const bar = `${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}`;
-  return `  [${bar}] ${Math.floor(share * 100)} % of ${megabytes(total)}${speed}${left}  ${name}`;
+  const size = unit === 'share' ? '' : ` of ${megabytes(total)}${speed}`;
+  return `  [${bar}] ${Math.floor(share * 100)} %${size}${left}  ${name}`;
 }
 
 function megabytes(bytes: number): string {

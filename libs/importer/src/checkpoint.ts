@@ -42,6 +42,18 @@ export class Checkpoint {
     return [...this.#tensors.keys()];
   }
 
+  /** All of them as they are stored: looking here does not count as asking for one. */
+  get stored(): ReadonlyMap<string, StoredTensor | StoredMatrix> {
+    return this.#tensors;
+  }
+
+  /** The tensors whose names begin with `prefix`, under what follows it. They count as asked for here. */
+  below(prefix: string): Checkpoint {
+    const own = [...this.#tensors].filter(([name]) => name.startsWith(prefix));
+    for (const [name] of own) this.ignore(name);
+    return new Checkpoint(new Map(own.map(([name, tensor]) => [name.slice(prefix.length), tensor])));
+  }
+
   /** Numbers in all tensors together. */
   get parameters(): number {
     return [...this.#tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1), 0);

@@ -85,6 +85,14 @@ export function headSize(width: number, heads: number): number {
   return checkHead(width / heads);
 }
 
+/**
+ * Numbers of all attention heads together: those of a state, unless `headDim` says how wide a head is. (That is Shoal's own, of
+ * encoders some of whose heads were left out.)
+ */
+export function attentionWidth(width: number, heads: number, headDim: number | null | undefined): number {
+  return heads * (headDim == null ? headSize(width, heads) : checkHead(headDim));
+}
+
 /** @throws ShoalError `model_invalid` */
 export function checkHead(size: number): number {
   if (size > MAX_HEAD)

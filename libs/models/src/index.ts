@@ -14,6 +14,7 @@ export {
 export { LARGE_JSON, MAX_JSON_BYTES } from './repository/files.js';
 export { checkDraft } from './repository/folder.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
+export { openModel } from './repository/open-model.js';
 export { openRepository, type Repository } from './repository/repository.js';
 export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
 export { poolingModes } from './repository/sentence-transformers.js';
@@ -25,6 +26,7 @@ export { isLarge } from './result-size.js';
 export { loadRunner } from './runner.js';
 export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';
+export { tagOf } from './tasks/aggregate.js';
 export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
 export type { StreamDecoder } from './text/text-stream.js';
 export type { TokenTexts } from './text/token-texts.js';

@@ -1,3 +1,16 @@
+export type { LabelledModel } from './data/examples.js';
+export { PARTS } from './data/parts.js';
+export { readData } from './data/read-data.js';
+export { type CompareOptions, compare } from './evaluate/compare.js';
+export { type Bound, boundOf } from './gate/bound.js';
+export { judge, LEAST_GAIN } from './gate/judge.js';
+export { seededRandom } from './gate/random.js';
+export { type MeasuredSpeed, measureSpeed, type SpeedContext, type SpeedRun } from './gate/speed.js';
+export { heads } from './prune/heads.js';
+export { layers } from './prune/layers.js';
+export { neurons } from './prune/neurons.js';
+export { vocabulary } from './prune/vocabulary.js';
+export { bytesOf, machineOf, readQuality, writeQuality } from './quality/quality-file.js';
 export type {
   Allowed,
   Candidate,
@@ -6,6 +19,8 @@ export type {
   Data,
   Example,
   Examples,
+  Figure,
+  Made,
   Method,
   Subject,
   Verdict,

@@ -1,6 +1,6 @@
 /** BERT (Devlin et al. 2018), and what was trained in its form: MiniLM, BGE, E5, GTE, Contriever, ... */
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, layerCount, only, readConfig, size } from '../config-fields.js';
+import { activation, attentionWidth, classesOf, common, layerCount, only, readConfig, size } from '../config-fields.js';
 import { addEmbeddings } from '../encoder/embeddings.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finishBert, type Head } from '../encoder/heads.js';
@@ -23,6 +23,9 @@ export const BertConfig = z.object({
 });
 export type BertConfig = z.infer<typeof BertConfig>;
 
+/** Beside what others that are built like it have. */
+const Config = z.object({ ...BertConfig.shape, head_dim: size.nullish() });
+
 export const BERT_LAYER: LayerTensors = {
   project: separate('attention.self.query', 'attention.self.key', 'attention.self.value'),
   out: 'attention.output.dense',
@@ -38,9 +41,10 @@ const POOLER = /(^|\.)pooler\./;
 
 function build(head: Head): Architecture['build'] {
   return ({ config: json, checkpoint, precision }) => {
-    const config = readConfig(BertConfig, json);
+    const config = readConfig(Config, json);
     const { hidden_size: width, num_hidden_layers: layers, layer_norm_eps: epsilon } = config;
-    headSize(width, config.num_attention_heads);
+    const heads = config.num_attention_heads;
+    const attention = attentionWidth(width, heads, config.head_dim);
     const whole = new Weights(checkpoint);
     const weights = whole.root('bert');
     whole.ignore(...UNUSED, ...(head === 'texts' ? [] : [POOLER]));
@@ -58,7 +62,8 @@ function build(head: Head): Architecture['build'] {
       BERT_LAYER,
       {
         width,
-        heads: config.num_attention_heads,
+        heads,
+        attention,
         inner: config.intermediate_size,
         activation: config.hidden_act,
         epsilon,

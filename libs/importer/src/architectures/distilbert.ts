@@ -1,6 +1,6 @@
 /** DistilBERT (Sanh et al. 2019): BERT with half its layers, and neither token types nor pooler. */
 import { z } from 'zod';
-import { activation, classesOf, common, headSize, layerCount, readConfig, size } from '../config-fields.js';
+import { activation, attentionWidth, classesOf, common, layerCount, readConfig, size } from '../config-fields.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { type LayerTensors, postNormLayers, separate } from '../encoder/post-norm.js';
@@ -13,6 +13,7 @@ const Config = z.object({
   n_layers: layerCount,
   n_heads: size,
   hidden_dim: size,
+  head_dim: size.nullish(),
   max_position_embeddings: size,
   activation: activation.default('gelu'),
 });
@@ -36,7 +37,7 @@ function build(head: Head): Architecture['build'] {
   return ({ config: json, checkpoint, precision }) => {
     const config = readConfig(Config, json);
     const { dim: width, n_layers: layers, n_heads: heads } = config;
-    headSize(width, heads);
+    const attention = attentionWidth(width, heads, config.head_dim);
     const whole = new Weights(checkpoint);
     const weights = whole.root('distilbert');
     whole.ignore(...UNUSED);
@@ -55,7 +56,8 @@ function build(head: Head): Architecture['build'] {
     );
     const embedded = e.addNorm(words, placed, embeddings.norm('LayerNorm', width), EPSILON);
 
-    const shape = { width, heads, inner: config.hidden_dim, activation: config.activation, epsilon: EPSILON };
+    const inner = config.hidden_dim;
+    const shape = { width, heads, attention, inner, activation: config.activation, epsilon: EPSILON };
     const x = postNormLayers(e, embedded, weights.list('transformer.layer', layers), LAYER, shape, head === 'texts');
     if (head === 'none') return finish(e, head, x, width);
     const classifier = whole.linear('classifier', width, classesOf(config));

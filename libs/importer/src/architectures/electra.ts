@@ -1,6 +1,6 @@
 /** ELECTRA (Clark et al. 2020): BERT whose embeddings may be narrower than its layers. */
 import { z } from 'zod';
-import { classesOf, headSize, readConfig, size } from '../config-fields.js';
+import { attentionWidth, classesOf, readConfig, size } from '../config-fields.js';
 import { addEmbeddings } from '../encoder/embeddings.js';
 import { EncoderGraph } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
@@ -9,7 +9,7 @@ import { Weights } from '../weights.js';
 import { BERT_LAYER, BertConfig } from './bert.js';
 import type { Architecture } from './types.js';
 
-const Config = z.object({ ...BertConfig.shape, embedding_size: size.default(128) });
+const Config = z.object({ ...BertConfig.shape, embedding_size: size.default(128), head_dim: size.nullish() });
 
 /** A buffer of old checkpoints, and heads of pre-training. */
 const UNUSED = [/(^|\.)embeddings\.position_ids$/, /^(discriminator|generator)_(predictions|lm_head)\./];
@@ -18,7 +18,7 @@ function build(head: Head): Architecture['build'] {
   return ({ config: json, checkpoint, precision }) => {
     const config = readConfig(Config, json);
     const { hidden_size: width, embedding_size: narrow, num_attention_heads: heads, layer_norm_eps: epsilon } = config;
-    headSize(width, heads);
+    const attention = attentionWidth(width, heads, config.head_dim);
     const whole = new Weights(checkpoint);
     const weights = whole.root('electra');
     whole.ignore(...UNUSED);
@@ -34,7 +34,8 @@ function build(head: Head): Architecture['build'] {
     const normed = e.norm(summed, embeddings.norm('LayerNorm', narrow), epsilon);
     const embedded = narrow === width ? normed : e.linear(normed, weights.linear('embeddings_project', narrow, width));
     const layers = weights.list('encoder.layer', config.num_hidden_layers);
-    const shape = { width, heads, inner: config.intermediate_size, activation: config.hidden_act, epsilon };
+    const inner = config.intermediate_size;
+    const shape = { width, heads, attention, inner, activation: config.hidden_act, epsilon };
     const x = postNormLayers(e, embedded, layers, BERT_LAYER, shape, head === 'texts');
     const classes = classesOf(config);
     if (head === 'none') return finish(e, head, x, width);

@@ -1,6 +1,7 @@
 /** RoBERTa (Liu et al. 2019) and the multilingual XLM-RoBERTa: BERT with positions that count past the padding id. */
 import { type GraphBuilder, lazyData, type Value } from '@shoal/onnx';
-import { classesOf, headSize, readConfig } from '../config-fields.js';
+import { z } from 'zod';
+import { attentionWidth, classesOf, readConfig, size } from '../config-fields.js';
 import { EncoderGraph, INT64 } from '../encoder/graph.js';
 import { finish, type Head } from '../encoder/heads.js';
 import { postNormLayers } from '../encoder/post-norm.js';
@@ -11,16 +12,18 @@ import type { Architecture } from './types.js';
 /** Buffers of old checkpoints, heads of pre-training, and a pooler that no class reads. */
 const UNUSED = [/(^|\.)embeddings\.(position_ids|token_type_ids)$/, /^lm_head\./, /(^|\.)pooler\./];
 
+const Config = z.object({ ...BertConfig.shape, head_dim: size.nullish() });
+
 function build(head: Head): Architecture['build'] {
   return ({ config: json, checkpoint, precision }) => {
-    const config = readConfig(BertConfig, json);
+    const config = readConfig(Config, json);
     const {
       hidden_size: width,
       num_hidden_layers: layers,
       num_attention_heads: heads,
       layer_norm_eps: epsilon,
     } = config;
-    headSize(width, heads);
+    const attention = attentionWidth(width, heads, config.head_dim);
     const whole = new Weights(checkpoint);
     const weights = whole.root('roberta');
     whole.ignore(...UNUSED);
@@ -45,7 +48,8 @@ function build(head: Head): Architecture['build'] {
       epsilon,
     );
 
-    const shape = { width, heads, inner: config.intermediate_size, activation: config.hidden_act, epsilon };
+    const inner = config.intermediate_size;
+    const shape = { width, heads, attention, inner, activation: config.hidden_act, epsilon };
     const x = postNormLayers(e, embedded, weights.list('encoder.layer', layers), BERT_LAYER, shape, head === 'texts');
     if (head === 'none') return finish(e, head, x, width);
     return finishClassifier(e, head, x, whole, width, classesOf(config));

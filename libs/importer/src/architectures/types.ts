@@ -22,6 +22,8 @@ export interface BuildRequest {
   readonly sentence?: SentenceModules | undefined;
   /** Ids of the tokens that say yes and no, of a language model that judges texts; null: yes alone is looked at. */
   readonly judge?: Judge | undefined;
+  /** Of a language model: all of a text in one pass, without a cache, and the logits of every token. What is trained. */
+  readonly whole?: boolean | undefined;
 }
 
 export interface Architecture {

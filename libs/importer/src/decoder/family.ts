@@ -28,6 +28,7 @@ export function decoderFamily(
       task: 'text-generation',
       trunk,
       build(request) {
+        if (request.whole) return whole('logits')(request);
         const { config, traits } = read(request);
         return buildDecoder(request, config, traits);
       },

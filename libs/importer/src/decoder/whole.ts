@@ -1,6 +1,6 @@
 /**
  * Decoders that write nothing: all of a text in one pass, without a cache, as encoders take it (input_ids, attention_mask), for
- * embeddings and for scores. Tokens stand one behind the other without padding, [1, tokens, width]; only attention sees
+ * embeddings, for scores and to be trained. Tokens stand one behind the other without padding, [1, tokens, width]; only attention sees
  * the texts they are of.
  */
 import { float, type Model, type Value } from '@shoal/onnx';
@@ -19,9 +19,10 @@ import type { Traits } from './traits.js';
 
 /**
  * `none`: the states of all tokens, for embeddings. `texts`: scores of classes, from the last token that is not padding.
- * `judge`: how much likelier the token for yes is to follow than the one for no, as the logarithm of the odds.
+ * `judge`: how much likelier the token for yes is to follow than the one for no, as the logarithm of the odds. `logits`: what may
+ * follow each token, [tokens, vocabulary], tokens of all texts one behind the other, without padding.
  */
-export type WholeHead = 'none' | 'texts' | 'judge';
+export type WholeHead = 'none' | 'texts' | 'judge' | 'logits';
 
 /** @throws ShoalError `model_invalid` naming the tensor that is missing or has the wrong shape, or the field that is not supported */
 export function buildWhole(request: BuildRequest, config: DecoderConfig, traits: Traits, head: WholeHead): Model {
@@ -52,6 +53,12 @@ export function buildWhole(request: BuildRequest, config: DecoderConfig, traits:
   if (head === 'none') {
     whole.ignore(...HEADS);
     return finish(e, 'none', tokens, hidden);
+  }
+  if (head === 'logits') {
+    const { name, weight } = headOf(stack, checkpoint, table);
+    const logits = boundLogits(g, precision.head(g, tokens, name, weight), traits);
+    g.output('logits', logits, 'float32', ['tokens', vocabulary]);
+    return g.build();
   }
   if (head === 'judge') {
     const { name, weight } = headOf(stack, checkpoint, table);

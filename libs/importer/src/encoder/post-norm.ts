@@ -5,8 +5,12 @@ import type { Linear, Weights } from '../weights.js';
 import type { EncoderGraph } from './graph.js';
 import { type RotaryTables, turn } from './rotary.js';
 
-/** The maps to query, key and value of a layer. */
-export type Project = (layer: Weights, width: number) => readonly [query: Linear, key: Linear, value: Linear];
+/** The maps to query, key and value of a layer: from states of `width` to `attention` numbers. */
+export type Project = (
+  layer: Weights,
+  width: number,
+  attention: number,
+) => readonly [query: Linear, key: Linear, value: Linear];
 
 /** Where the tensors of a layer are, by names below its own. Maps have biases unless something else is said. */
 export interface LayerTensors {
@@ -25,21 +29,21 @@ export interface LayerTensors {
 
 /** Three maps of the names given. */
 export function separate(query: string, key: string, value: string, bias = true): Project {
-  return (layer, width) => [
-    layer.linear(query, width, width, bias),
-    layer.linear(key, width, width, bias),
-    layer.linear(value, width, width, bias),
+  return (layer, width, attention) => [
+    layer.linear(query, width, attention, bias),
+    layer.linear(key, width, attention, bias),
+    layer.linear(value, width, attention, bias),
   ];
 }
 
 /** One map, whose matrix has the rows of all three one above the other. */
 export function fused(name: string, bias = true): Project {
-  return (layer, width) => {
-    const { name: full, weight, bias: all } = layer.linear(name, width, 3 * width, bias);
+  return (layer, width, attention) => {
+    const { name: full, weight, bias: all } = layer.linear(name, width, 3 * attention, bias);
     const part = (n: number): Linear => ({
       name: `${full}.${n}`,
-      weight: weight.pickRows(width, (row) => n * width + row),
-      bias: all?.subarray(n * width, (n + 1) * width),
+      weight: weight.pickRows(attention, (row) => n * attention + row),
+      bias: all?.subarray(n * attention, (n + 1) * attention),
     });
     return [part(0), part(1), part(2)];
   };
@@ -48,6 +52,8 @@ export function fused(name: string, bias = true): Project {
 export interface PostNormShape {
   readonly width: number;
   readonly heads: number;
+  /** Numbers of all heads together; `width` where left out. */
+  readonly attention?: number;
   readonly inner: number;
   readonly activation: Activation;
   readonly epsilon: number;
@@ -93,20 +99,20 @@ function postNormLayer(
   shape: PostNormShape,
   firstOnly: boolean,
 ): Value {
-  const { width, heads, epsilon, bias, rotary, scale } = shape;
-  const [q, k, v] = tensors.project(weights, width);
+  const { width, heads, attention = width, epsilon, bias, rotary, scale } = shape;
+  const [q, k, v] = tensors.project(weights, width, attention);
   const source = firstOnly ? e.first(x) : x;
   const all = firstOnly ? e.packed(x, `${k.name}_value`, [k, v]) : e.packed(x, `${q.name}_key_value`, [q, k, v]);
-  const rows = e.rows(all, firstOnly ? 2 : 3, width);
+  const rows = e.rows(all, firstOnly ? 2 : 3, attention);
   if (firstOnly) rows.unshift(e.g.op('Unsqueeze', [e.linear(source, q), e.g.ints([1])]));
   const turned = (states: Value) => (rotary === undefined ? states : turn(e, states, rotary, heads));
   const [query, key, value = ''] = [turned(rows[0]!), turned(rows[1]!), rows[2]];
   const first = firstOnly && bias !== undefined;
   const rowBias = first ? e.g.op('Slice', [bias, e.g.ints([0]), e.g.ints([1]), e.g.ints([2])]) : bias;
   const scores = shape.scores?.(weights, query, key) ?? rowBias;
-  const attended = e.attention({ query, key, value, heads, width, bias: scores, scale });
-  const own = firstOnly ? e.g.op('Squeeze', [attended, e.g.ints([1])]) : e.tokens(attended, width);
-  const out = e.linear(own, weights.linear(tensors.out, width, width, tensors.outBias));
+  const attended = e.attention({ query, key, value, heads, width: attention, bias: scores, scale });
+  const own = firstOnly ? e.g.op('Squeeze', [attended, e.g.ints([1])]) : e.tokens(attended, attention);
+  const out = e.linear(own, weights.linear(tensors.out, attention, width, tensors.outBias));
   const middle = e.addNorm(out, source, weights.norm(tensors.attentionNorm, width), epsilon);
   const grown = feedForward(e, middle, weights, tensors, shape);
   return e.addNorm(grown, middle, weights.norm(tensors.outputNorm, width), epsilon);

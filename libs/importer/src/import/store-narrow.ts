@@ -2,7 +2,17 @@
  * Weights stored as narrow as they are. Checkpoints come in 16-bit floats nearly always: stored as such, and widened by a Cast
  * that runtimes compute once, when they load the model, the file is half as large and its answers are the same to the bit.
  */
-import { float32ToFloat16, freshName, lazyData, type Model, type Node, type TensorData } from '@shoal/onnx';
+import {
+  bfloat16ToFloat32,
+  float16ToFloat32,
+  float32ToFloat16,
+  freshName,
+  lazyData,
+  type Model,
+  type Node,
+  type Tensor,
+  type TensorData,
+} from '@shoal/onnx';
 
 /** Smaller ones do not pay for a node. */
 const FROM_BYTES = 16 * 1024;
@@ -34,6 +44,27 @@ export function storeNarrow(model: Model): Model {
   }
   graph.nodes.unshift(...casts);
   return model;
+}
+
+/** Undoes `storeNarrow`, to the bit: weights are 32-bit floats again, under their own names. Changes `model`. */
+export function storeWide(model: Model): Model {
+  const { graph } = model;
+  graph.nodes = graph.nodes.filter(({ op, domain, inputs: [from = ''], outputs: [to = ''] }) => {
+    const stored = graph.initializers.get(from);
+    if (op !== 'Cast' || domain !== '' || stored === undefined) return true;
+    const wide = widen(stored);
+    if (wide === undefined) return true;
+    graph.initializers.delete(from);
+    graph.initializers.set(to, { ...stored, type: 'float32', data: wide });
+    return false;
+  });
+  return model;
+}
+
+function widen({ type, data }: Tensor): TensorData | undefined {
+  if (type !== 'float16' && type !== 'bfloat16') return undefined;
+  const convert = type === 'float16' ? float16ToFloat32 : bfloat16ToFloat32;
+  return lazyData(2 * data.byteLength, () => convert(halvesOf(data)));
 }
 
 interface Narrow {
@@ -79,4 +110,10 @@ function bitsOf(data: TensorData): Uint32Array {
   const bytes = data.bytes();
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+}
+
+function halvesOf(data: TensorData): Uint16Array {
+  const bytes = data.bytes();
+  const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
+  return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);
 }

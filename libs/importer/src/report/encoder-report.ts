@@ -4,6 +4,8 @@ import { createModelFace, loadRunner, type Model, type ModelFace, type ModelRunn
 import { type Answers, joiningOf, likeness, tryModel } from '../import/verify.js';
 import { share, speeds } from './columns.js';
 import { type Examples, textsOf } from './examples.js';
+import { recallAt } from './recall.js';
+import { runRequest } from './run-request.js';
 import { ratesSideBySide } from './side-by-side.js';
 import type { Measured, ReportContext } from './types.js';
 
@@ -76,25 +78,6 @@ async function qualityOf(face: ModelFace, runner: ModelRunner, examples: Example
   return {};
 }
 
-/** How often a query's own document is among the `most` that are most alike it. */
-export function recallAt(
-  most: number,
-  queries: readonly (readonly number[])[],
-  documents: readonly (readonly number[])[],
-): number {
-  const found = queries.filter((query, n) => {
-    const own = dot(query, documents[n]!);
-    return documents.filter((document) => dot(query, document) > own).length < most;
-  });
-  return found.length / queries.length;
-}
-
-function dot(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  for (let n = 0; n < a.length; n++) sum += a[n]! * b[n]!;
-  return sum;
-}
-
 /** One output per text, as callers see them. */
 async function runAll<T>(face: ModelFace, runner: ModelRunner, texts: readonly string[], parameters: object) {
   const outputs: T[] = [];
@@ -102,20 +85,11 @@ async function runAll<T>(face: ModelFace, runner: ModelRunner, texts: readonly s
   for (let from = 0; from < texts.length; from += MAX_ITEMS) {
     const page = texts.slice(from, from + MAX_ITEMS);
     const input = rerank ? page.map((text) => ({ query: texts[0], documents: [text] })) : page;
-    const encoded = await face.encode({ input, parameters: { ...parameters, truncate: true } });
-    const order = encoded.items.map((_, n) => n).sort((a, b) => encoded.tokens[a]! - encoded.tokens[b]!);
-    const results = new Array<Awaited<ReturnType<ModelRunner['run']>>[number]>(order.length);
-    for (let at = 0; at < order.length; at += BATCH) {
-      const batch = order.slice(at, at + BATCH);
-      const made = await runner.run(batch.map((n) => ({ item: encoded.items[n]!, parameters: encoded.parameters })));
-      for (const [row, n] of batch.entries()) results[n] = made[row]!;
-    }
+    const request = { input, parameters: { ...parameters, truncate: true } };
+    const { encoded, outputs: made } = await runRequest(face, runner, request, BATCH);
     const shown = face.present(
       encoded,
-      results.map((output) => {
-        if (output instanceof Error) throw output;
-        return { output };
-      }),
+      made.map((output) => ({ output })),
     );
     outputs.push(...(shown.output as T[]));
   }

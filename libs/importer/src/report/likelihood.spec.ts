@@ -9,8 +9,8 @@ import { expect, test } from 'vitest';
 import { buildModel } from '../architectures/table.js';
 import { openCheckpoint } from '../checkpoint.js';
 import { precisionOf } from '../precision/dtype.js';
-import { recallAt } from './encoder-report.js';
 import { likelihoodOf } from './likelihood.js';
+import { recallAt } from './recall.js';
 import { ratesSideBySide } from './side-by-side.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));

@@ -16,28 +16,61 @@ export interface Likelihood {
   readonly best: Int32Array;
 }
 
+/** What a pass over neighbouring tokens of a text says of what may follow each of them. */
+export interface LikelihoodStep {
+  /** Place of the first of the tokens in the text. */
+  readonly past: number;
+  /** Tokens of this pass. */
+  readonly length: number;
+  /** [length, vocabulary] */
+  readonly logits: Float32Array;
+  /** [length]: of all logits of each. */
+  readonly logSumExp: Float32Array;
+  /** [length]: the likeliest token. */
+  readonly best: BigInt64Array;
+}
+
 /** Of one text, cut to the model's longest context. @throws ShoalError `inference_failed` */
 export async function likelihoodOf(session: Session, info: DecoderInfo, ids: readonly number[]): Promise<Likelihood> {
+  const best: number[] = [];
+  let surprise = 0;
+  for await (const step of likelihoodSteps(session, info, ids)) {
+    for (let n = 0; n < step.length; n++) {
+      surprise += step.logSumExp[n]! - step.logits[n * info.vocabulary + ids[step.past + n + 1]!]!;
+      best.push(Number(step.best[n]));
+    }
+  }
+  return { surprise, tokens: best.length, best: Int32Array.from(best) };
+}
+
+/**
+ * The passes of one text, cut to the model's longest context: all tokens but the last, which nothing follows. Models of one
+ * vocabulary are given the same pieces.
+ *
+ * @throws ShoalError `inference_failed`
+ */
+export async function* likelihoodSteps(
+  session: Session,
+  info: DecoderInfo,
+  ids: readonly number[],
+): AsyncGenerator<LikelihoodStep> {
   const text = ids.slice(0, info.maxContext);
   const chunk = Math.min(MAX_CHUNK, Math.max(1, Math.floor(MAX_LOGITS / info.vocabulary)));
   const cache = cacheOf(session, info, chunk);
-  const best = new Int32Array(Math.max(0, text.length - 1));
-  let surprise = 0;
-  for (let past = 0; past < best.length; past += chunk) {
-    const length = Math.min(chunk, best.length - past);
+  for (let past = 0; past < text.length - 1; past += chunk) {
+    const length = Math.min(chunk, text.length - 1 - past);
     const outputs = await session.run(
       { ...inputsOf(session, text, past, length), ...cache.past },
       { outputs: ['logits', 'log_sum_exp', 'top_k_ids', ...Object.keys(cache.present)], preallocated: cache.present },
     );
-    const logits = outputs.logits!.data as Float32Array;
-    const logSumExp = outputs.log_sum_exp!.data as Float32Array;
-    const likeliest = outputs.top_k_ids!.data as BigInt64Array;
-    for (let n = 0; n < length; n++) {
-      surprise += logSumExp[n]! - logits[n * info.vocabulary + text[past + n + 1]!]!;
-      best[past + n] = Number(likeliest[n]);
-    }
+    yield {
+      past,
+      length,
+      logits: outputs.logits!.data as Float32Array,
+      logSumExp: outputs.log_sum_exp!.data as Float32Array,
+      best: outputs.top_k_ids!.data as BigInt64Array,
+    };
   }
-  return { surprise, tokens: best.length, best };
 }
 
 function inputsOf(session: Session, text: readonly number[], past: number, length: number): Record<string, Tensor> {

@@ -51,6 +51,8 @@ export type SentenceStep =
   | { readonly kind: 'norm'; readonly path: string; readonly weights: Checkpoint; readonly width: number }
   | { readonly kind: 'normalize' };
 
+export type OpenModule = (path: string) => Checkpoint;
+
 export interface SentenceModules {
   /** Side by side. */
   readonly pooling: readonly Pooling[];
@@ -68,11 +70,15 @@ export function moduleFolders(folder: string): readonly string[] {
 
 /**
  * What has to become part of the graph; undefined where the folder has no module with weights, and pooling can be done by
- * whoever runs the graph.
+ * whoever runs the graph. `open` opens the weights of the module that lies at a path of the folder; they are there beside its
+ * config.json where it is left out.
  *
  * @throws ShoalError `model_invalid` naming the module or the field that is not supported
  */
-export function readSentenceModules(folder: string): SentenceModules | undefined {
+export function readSentenceModules(
+  folder: string,
+  open: OpenModule = (path) => openModule(folder, path),
+): SentenceModules | undefined {
   const [first, ...others] = listModules(folder);
   if (first === undefined) return undefined;
   if (first.kind !== 'Transformer') throw unsupported(first);
@@ -91,7 +97,7 @@ export function readSentenceModules(folder: string): SentenceModules | undefined
   if (pooling.kind !== 'Pooling') throw unsupported(pooling);
   const file = join(pooling.path, 'config.json');
   const config = check(PoolingConfig, folder, file);
-  const steps = rest.map((module) => readStep(folder, module));
+  const steps = rest.map((module) => readStep(folder, module, open));
   while (steps.at(-1)?.kind === 'normalize') steps.pop();
   const modes = poolingModes(config, file);
   return steps.length === 0 ? undefined : { pooling: modes, includePrompt: config.include_prompt, steps };
@@ -125,7 +131,7 @@ function isFolder(folder: string, path: string): boolean {
   return stat?.isDirectory() ?? false;
 }
 
-function readStep(folder: string, module: Module): SentenceStep {
+function readStep(folder: string, module: Module, open: OpenModule): SentenceStep {
   const { path, kind } = module;
   const file = join(path, 'config.json');
   if (kind === 'Normalize') {
@@ -134,14 +140,14 @@ function readStep(folder: string, module: Module): SentenceStep {
   }
   if (kind === 'LayerNorm') {
     const { dimension: width } = check(LayerNormConfig, folder, file);
-    return { kind: 'norm', path, weights: openModule(folder, path), width };
+    return { kind: 'norm', path, weights: open(path), width };
   }
   if (kind !== 'Dense') throw unsupported(module);
   const config = check(DenseConfig, folder, file);
   return {
     kind: 'dense',
     path,
-    weights: openModule(folder, path),
+    weights: open(path),
     inputs: config.in_features,
     outputs: config.out_features,
     bias: config.bias,

@@ -1,0 +1,125 @@
+/** Original and candidate over the same texts: what the candidate loses, and how much faster it is. */
+import type { LossMetric, SpeedRatio, Task } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
+import { badData } from '../data/bad-data.js';
+import { boundOf } from '../gate/bound.js';
+import { seededRandom } from '../gate/random.js';
+import type { Comparison, Context, Examples } from '../types.js';
+import { compareClasses } from './classes.js';
+import { closeDecoders, compareLikelihoods, openDecoders } from './decoders.js';
+import { compareEntities } from './entities.js';
+import { metricFor } from './metrics.js';
+import { compareScores } from './scores.js';
+import { decoderSpeeds, encoderSpeeds } from './shapes.js';
+import { closeSides, openSides, type Sides } from './sides.js';
+import type { Quality } from './types.js';
+import { compareVectors } from './vectors.js';
+
+/** Texts that are enough for bounds of a quarter of a per cent. Pairs cost their square: each query looks among all documents. */
+const MOST = { text: 10_000, entities: 10_000, ranking: 2000, pair: 4000 } as const;
+
+export interface CompareOptions {
+  /** What the loss is counted in; undefined: what is usual for the task and the examples. */
+  readonly metric?: LossMetric | undefined;
+  /** Texts, pairs or queries at most, from all over the examples. Default: 10,000 texts, 4,000 pairs or 2,000 rankings. */
+  readonly most?: number | undefined;
+  /** False: the loss alone, and `speeds` is empty. Default true. */
+  readonly speeds?: boolean | undefined;
+}
+
+interface Measured {
+  readonly quality: Quality;
+  readonly speeds: readonly SpeedRatio[];
+}
+
+/**
+ * Both models in lockstep, chunk by chunk, by the path that jobs take. The bound of the loss is the same each time for the same
+ * answers; speeds are this machine's, now.
+ *
+ * @throws ShoalError `invalid_request` where the two or the examples do not fit each other, as the models fail, or the signal's
+ *   reason
+ */
+export async function compare(
+  original: Model,
+  candidate: Model,
+  examples: Examples,
+  options: CompareOptions,
+  context: Context,
+): Promise<Comparison> {
+  const { task } = original;
+  if (candidate.task !== task) {
+    throw badData(
+      `${original.name} serves ${task}, ${candidate.name} ${candidate.task}: their answers are not compared`,
+    );
+  }
+  const metric = metricFor(task, examples, options.metric);
+  const chosen = sampleOf(examples, options.most);
+  const speeds = options.speeds ?? true;
+  const measured =
+    task === 'text-generation'
+      ? await compareDecoders(original, candidate, chosen, speeds, context)
+      : await compareEncoders(original, candidate, chosen, speeds, context);
+  const losses = measured.quality.losses[metric];
+  if (losses === undefined) {
+    throw badData(
+      `the candidate's vectors have another length than the original's: give pairs or rankings to measure by`,
+    );
+  }
+  const bound = boundOf(losses.values, seededRandom(1), losses.weights);
+  return {
+    loss: { metric, ...bound, texts: losses.values.length },
+    speeds: measured.speeds,
+    figures: measured.quality.figures,
+  };
+}
+
+/** Every second, third, ... where there are too many. */
+function sampleOf(examples: Examples, most: number = MOST[examples.kind]): Examples {
+  const step = Math.ceil(examples.items.length / most);
+  return step <= 1 ? examples : { ...examples, items: examples.items.filter((_, n) => n % step === 0) };
+}
+
+async function compareEncoders(
+  original: Model,
+  candidate: Model,
+  examples: Examples,
+  speeds: boolean,
+  context: Context,
+): Promise<Measured> {
+  const sides = await openSides(original, candidate, context);
+  try {
+    const quality = await qualityOf(original.task, sides, examples, context);
+    return { quality, speeds: speeds ? await encoderSpeeds(sides, examples, context) : [] };
+  } finally {
+    await closeSides(sides);
+  }
+}
+
+function qualityOf(task: Task, sides: Sides, examples: Examples, context: Context): Promise<Quality> {
+  switch (task) {
+    case 'text-classification':
+      return compareClasses(sides, examples, context);
+    case 'token-classification':
+      return compareEntities(sides, examples, context);
+    case 'rerank':
+      return compareScores(sides, examples, context);
+    default:
+      return compareVectors(sides, examples, context);
+  }
+}
+
+async function compareDecoders(
+  original: Model,
+  candidate: Model,
+  examples: Examples,
+  speeds: boolean,
+  context: Context,
+): Promise<Measured> {
+  const decoders = await openDecoders(original, candidate, examples, context);
+  try {
+    const quality = await compareLikelihoods(decoders, context);
+    return { quality, speeds: speeds ? await decoderSpeeds(decoders, context) : [] };
+  } finally {
+    await closeDecoders(decoders);
+  }
+}

@@ -1,0 +1,113 @@
+/** How fast original and candidate are at the shapes that they will be served with. */
+import type { SpeedRatio } from '@shoal/contracts';
+import { generateGreedily } from '@shoal/generation';
+import { runRows } from '@shoal/importer';
+import type { Row } from '@shoal/models';
+import { measureSpeed, type SpeedRun } from '../gate/speed.js';
+import type { Context, Example, Examples } from '../types.js';
+import type { Decoder, Decoders } from './decoders.js';
+import { answersOf, chunksOf, type Side, type Sides } from './sides.js';
+
+/** Texts of a pass: one that comes alone, a small micro-batch, a full one. */
+const ENCODER_BATCHES = [1, 8, 32] as const;
+/** Texts that are generated side by side. */
+const DECODER_ROWS = [1, 8] as const;
+/** Tokens that are generated behind a prompt, and of the prompt at most. */
+const [GENERATED, MOST_PROMPT] = [32, 256];
+/** Texts among which those of middle length are looked for. */
+const SAMPLE = 256;
+
+/** All intervals together hold with 95 %: else one of three would be above 1 by chance more often than it says. */
+const confidenceFor = (shapes: number) => 1 - 0.05 / shapes;
+
+/** Texts that are about as long as the middle one of the examples; the pass alone, on ids, as a worker has it. */
+export async function encoderSpeeds(
+  sides: Sides,
+  examples: Examples,
+  context: Context,
+): Promise<readonly SpeedRatio[]> {
+  const inputs = inputsOf(examples, sides.original.model.task);
+  const lengths = await lengthsOf(sides.original, inputs);
+  const order = inputs.map((_, n) => n).sort((a, b) => lengths[a]! - lengths[b]!);
+  const speeds: SpeedRatio[] = [];
+  for (const batch of ENCODER_BATCHES) {
+    const chosen = aroundTheMiddle(order, batch);
+    const some = chosen.map((n) => inputs[n]!);
+    const [original, candidate] = [await passOf(sides.original, some), await passOf(sides.candidate, some)];
+    const tokens = lengths[chosen[Math.floor(chosen.length / 2)]!]!;
+    const shape = { batch, tokens };
+    speeds.push({ ...shape, ...(await ratioOf({ original, candidate }, context, ENCODER_BATCHES.length)) });
+  }
+  return speeds;
+}
+
+/** The prompt, then token by token behind it; `tokens` are those of both. */
+export async function decoderSpeeds(
+  { original, candidate, texts }: Decoders,
+  context: Context,
+): Promise<readonly SpeedRatio[]> {
+  const lengths = texts.map(({ length }) => length).sort((a, b) => a - b);
+  const middle = lengths[Math.floor(lengths.length / 2)]!;
+  const longest = Math.min(original.info.maxContext, candidate.info.maxContext);
+  const prompt = Math.max(1, Math.min(Math.ceil(middle / 2), MOST_PROMPT, longest - GENERATED));
+  const all = texts.flat();
+  const speeds: SpeedRatio[] = [];
+  for (const rows of DECODER_ROWS) {
+    const prompts = Array.from({ length: rows }, (_, row) => promptAt(all, row * prompt, prompt));
+    const run = { original: generation(original, prompts), candidate: generation(candidate, prompts) };
+    const shape = { batch: rows, tokens: prompt + GENERATED };
+    speeds.push({ ...shape, ...(await ratioOf(run, context, DECODER_ROWS.length)) });
+  }
+  return speeds;
+}
+
+async function ratioOf(run: SpeedRun, context: Context, shapes: number): Promise<Omit<SpeedRatio, 'batch' | 'tokens'>> {
+  const { ratio, low, high } = await measureSpeed(run, context, confidenceFor(shapes));
+  return { ratio, low, high };
+}
+
+/** One row each. */
+function inputsOf({ items }: Examples, task: string): readonly unknown[] {
+  const textOf = (item: Example) => ('text' in item ? item.text : item.query);
+  const inputOf = (item: Example) => {
+    if (task !== 'rerank') return textOf(item);
+    const document = item.kind === 'ranking' ? item.documents[0]!.text : item.kind === 'pair' ? item.document : '';
+    return { query: textOf(item), documents: [document] };
+  };
+  const step = Math.ceil(items.length / SAMPLE);
+  return items.filter((_, n) => n % step === 0).map(inputOf);
+}
+
+async function lengthsOf({ face }: Side, input: readonly unknown[]): Promise<readonly number[]> {
+  const tokens: number[] = [];
+  for (const chunk of chunksOf(input)) {
+    tokens.push(...(await face.encode({ input: chunk, parameters: { truncate: true } })).tokens);
+  }
+  return tokens;
+}
+
+/** Neighbours of the middle one; those that there are again and again where there are too few. */
+function aroundTheMiddle(order: readonly number[], count: number): readonly number[] {
+  const from = Math.max(0, Math.floor((order.length - count) / 2));
+  return Array.from({ length: count }, (_, n) => order[(from + n) % order.length]!);
+}
+
+async function passOf(side: Side, input: readonly unknown[]): Promise<() => Promise<unknown>> {
+  const { encoded } = await answersOf(side, input);
+  const rows = encoded.items.map((item): Row => ({ item, parameters: encoded.parameters }));
+  return () => runRows(side.runner, rows, rows.length);
+}
+
+function promptAt(ids: readonly number[], from: number, length: number): readonly number[] {
+  return Array.from({ length }, (_, n) => ids[(from + n) % ids.length]!);
+}
+
+function generation({ session, info }: Decoder, prompts: readonly (readonly number[])[]): () => Promise<unknown> {
+  return async () => {
+    let steps = 0;
+    for await (const step of generateGreedily(session, info, prompts, { maxTokens: GENERATED, stopIds: [] })) {
+      steps += step.length;
+    }
+    return steps;
+  };
+}

@@ -1,0 +1,117 @@
+/** What tests of pruning share: a checkpoint of the fixtures, changed in some way, as a model that is served, and its answers. */
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildFrom, Checkpoint, openCheckpoint, precisionOf } from '@shoal/importer';
+import { decoderInfoOf, isServedFile, openRepository } from '@shoal/models';
+import { loadModel } from '@shoal/onnx';
+import type { Runtime } from '@shoal/onnxruntime';
+import type { Context, Example, Examples, Subject } from '../types.js';
+import { floats } from './edits.js';
+import { encode, runAll } from './texts.js';
+
+const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
+
+/** Changes the numbers of a tensor in place, or leaves them. */
+export type Change = (name: string, values: Float32Array, shape: readonly number[]) => void;
+
+/** Definitions of nouns, with their topics. */
+export function definitions(): readonly Example[] {
+  const lines = readFileSync(join(ROOT, 'test/fixtures/wordnet-topic/eval.jsonl'), 'utf8').trim().split('\n');
+  return lines.map((line) => ({ kind: 'text', ...(JSON.parse(line) as { text: string; label: string }) }));
+}
+
+function examplesOf(items: readonly Example[], labelled: boolean): Examples {
+  return { kind: 'text', items, labelled };
+}
+
+/** As a user's file would be cut into parts. */
+export function dataOf(items: readonly Example[], labelled: boolean): Subject['data'] {
+  const part = (n: number) =>
+    examplesOf(
+      items.filter((_, at) => at % 3 === n),
+      labelled,
+    );
+  const about = { file: 'definitions.jsonl', sha256: '0'.repeat(64) };
+  return { ...about, calibration: part(0), choice: part(1), verdict: part(2) };
+}
+
+/** A fixture of the importer as a served model. */
+export async function subjectOf(
+  root: string,
+  fixture: string,
+  change: Change = () => undefined,
+  texts = 90,
+): Promise<Subject> {
+  const from = join(ROOT, 'test/fixtures/checkpoints', fixture);
+  const repository = mkdtempSync(join(root, 'models-'));
+  const folder = join(repository, 'model', '1');
+  mkdirSync(join(folder, 'onnx'), { recursive: true });
+  for (const file of readdirSync(from).filter(isServedFile)) cpSync(join(from, file), join(folder, file));
+  // Those that have none of their own are of the same vocabulary.
+  if (!existsSync(join(folder, 'tokenizer.json')))
+    cpSync(join(from, '../llama/tokenizer.json'), join(folder, 'tokenizer.json'));
+  const config = JSON.parse(readFileSync(join(from, 'config.json'), 'utf8')) as { architectures: [string] };
+  const [name] = config.architectures;
+  const task = /ForCausalLM|ForConditionalGeneration/.test(name) ? 'text-generation' : 'feature-extraction';
+  const classifies = /Classification/.test(name);
+  writeFileSync(join(folder, 'shoal.json'), JSON.stringify(classifies ? {} : { task }));
+  const path = join(folder, 'onnx', 'model.onnx');
+  buildFrom({
+    ...{ folder, config, path, precision: precisionOf('fp32', 'encoder') },
+    checkpoint: changed(openCheckpoint(from, config), change),
+  });
+  const { models, problems } = await openRepository(repository);
+  if (problems[0] !== undefined) throw new Error(problems[0].message);
+  const items = definitions().slice(0, texts);
+  return { original: models[0]!, path, data: dataOf(items, false) };
+}
+
+function changed(checkpoint: Checkpoint, change: Change): Checkpoint {
+  return new Checkpoint(
+    new Map(
+      [...checkpoint.stored].map(([name, tensor]) => {
+        if ('type' in tensor && !/^B?F\d+$/.test(tensor.type)) return [name, tensor];
+        const values = checkpoint.tensor(name, tensor.shape).slice();
+        change(name, values, tensor.shape);
+        return [name, floats(tensor.shape, values)];
+      }),
+    ),
+  );
+}
+
+export function contextOf(runtime: Runtime): Context {
+  return {
+    runtime,
+    now: () => 0,
+    random: () => 0.5,
+    signal: new AbortController().signal,
+    say: () => undefined,
+    onProgress: () => undefined,
+  };
+}
+
+/** What a graph answers to some texts: the first output of each pass, of a decoder the logits behind every 128 tokens and the last. */
+export async function answersOf(runtime: Runtime, { original, data }: Subject, path: string): Promise<Float32Array> {
+  const session = await runtime.createSession(path);
+  const output = session.outputs.some(({ name }) => name === 'logits') ? 'logits' : session.outputs[0]!.name;
+  const all: number[] = [];
+  try {
+    await runAll(original, session, await encode(original, data.choice, 400), {
+      outputs: [output],
+      onPass: (outputs) => all.push(...(outputs[output]!.data as Float32Array)),
+      info: decoderInfoOf(loadModel(path)),
+      signal: new AbortController().signal,
+    });
+  } finally {
+    await session.release();
+  }
+  return Float32Array.from(all);
+}
+
+/** The largest, as a share of the largest answer. */
+export function difference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) throw new Error(`${a.length} numbers in place of ${b.length}`);
+  const largest = b.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return a.reduce((most, value, n) => Math.max(most, Math.abs(value - b[n]!)), 0) / largest;
+}

@@ -1,0 +1,161 @@
+/** Texts of examples as the model reads them, and passes over them. */
+import { join } from 'node:path';
+import { createModelFace, type DecoderInfo, loadRunner, type Model, type Row, type SessionTensor } from '@shoal/models';
+import type { Session, Tensor } from '@shoal/onnxruntime';
+import tokenizers from 'tokenizers';
+import type { Example, Examples } from '../types.js';
+
+/** Texts that run together, neighbours by length. */
+const BATCH = 16;
+/** Tokens of a decoder's pass. */
+const CHUNK = 128;
+/** Examples that are tokenised at once. */
+const PAGE = 250;
+
+/** What a model reads: rows of micro-batches, or the tokens of each text. */
+export type Encoded =
+  | { readonly kind: 'rows'; readonly rows: readonly Row[]; readonly tokens: readonly number[] }
+  | { readonly kind: 'ids'; readonly texts: readonly (readonly number[])[] };
+
+function textsIn(example: Example): readonly string[] {
+  if (example.kind === 'pair') return [example.query, example.document];
+  if (example.kind === 'ranking') return [example.query, ...example.documents.map(({ text }) => text)];
+  return [example.text];
+}
+
+/** The first of the examples, until they have about `most` tokens. @throws ShoalError where they cannot be read */
+export async function encode(model: Model, { items }: Examples, most: number): Promise<Encoded> {
+  if (model.task === 'text-generation') return { kind: 'ids', texts: await encodeIds(model, items, most) };
+  const face = await createModelFace(model);
+  const rows: Row[] = [];
+  const tokens: number[] = [];
+  let sum = 0;
+  for (let from = 0; from < items.length && sum < most; from += PAGE) {
+    const page = items.slice(from, from + PAGE);
+    const input = model.task === 'rerank' ? page.map(asPairs) : page.flatMap(textsIn);
+    const encoded = await face.encode({ input, parameters: { truncate: true } });
+    for (const [n, item] of encoded.items.entries()) {
+      if (sum >= most) break;
+      const { parameters } = encoded;
+      rows.push({ item, parameters });
+      tokens.push(encoded.tokens[n]!);
+      sum += encoded.tokens[n]!;
+    }
+  }
+  return { kind: 'rows', rows, tokens };
+}
+
+function asPairs(example: Example): { readonly query: string; readonly documents: readonly string[] } {
+  const [query = '', ...documents] = textsIn(example);
+  return { query, documents: documents.length === 0 ? [query] : documents };
+}
+
+async function encodeIds(model: Model, items: readonly Example[], most: number): Promise<(readonly number[])[]> {
+  const tokenizer = tokenizers.Tokenizer.fromFile(join(model.folder, 'tokenizer.json'));
+  const texts: (readonly number[])[] = [];
+  let sum = 0;
+  for (const text of items.flatMap(textsIn)) {
+    if (sum >= most) break;
+    const encoding = await tokenizer.encode(text, null, { addSpecialTokens: false });
+    const ids = Array.from(encoding.getIds()).slice(0, model.maxTokens ?? undefined);
+    if (ids.length === 0) continue;
+    texts.push(ids);
+    sum += ids.length;
+  }
+  return texts;
+}
+
+export type Outputs = Readonly<Record<string, SessionTensor>>;
+
+export interface PassOptions {
+  /** Names of the outputs that `onPass` reads. */
+  readonly outputs: readonly string[];
+  readonly onPass: (outputs: Outputs) => void;
+  /** Of a decoder. */
+  readonly info: DecoderInfo | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs all texts through a session of a graph of this model.
+ *
+ * @throws ShoalError where one does not run; the signal's reason
+ */
+export async function runAll(model: Model, session: Session, encoded: Encoded, options: PassOptions): Promise<void> {
+  if (encoded.kind === 'rows') await runRows(model, session, encoded, options);
+  else await runIds(session, encoded.texts, options);
+}
+
+async function runRows(
+  model: Model,
+  session: Session,
+  { rows, tokens }: Extract<Encoded, { kind: 'rows' }>,
+  { onPass, signal }: PassOptions,
+): Promise<void> {
+  const watched = {
+    async run(...args: Parameters<Session['run']>) {
+      const outputs = await session.run(...args);
+      onPass(outputs);
+      return outputs;
+    },
+    release: () => session.release(),
+  };
+  const runner = loadRunner(model, watched, { rows: 'any-length', reason: null });
+  const order = rows.map((_, n) => n).sort((a, b) => tokens[a]! - tokens[b]!);
+  for (let at = 0; at < order.length; at += BATCH) {
+    signal.throwIfAborted();
+    const answers = await runner.run(order.slice(at, at + BATCH).map((n) => rows[n]!));
+    const failed = answers.find((answer) => answer instanceof Error);
+    if (failed !== undefined) throw failed;
+  }
+}
+
+/** Each text by itself, in passes of up to CHUNK tokens, with its past in the cache. */
+async function runIds(
+  session: Session,
+  texts: readonly (readonly number[])[],
+  { outputs, onPass, info, signal }: PassOptions,
+): Promise<void> {
+  if (info === undefined) throw new RangeError('the graph does not say how it generates');
+  const longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
+  // Attention takes no cache that is shorter than its window.
+  const dims = [1, info.kvHeads, Math.max(longest, info.window) + CHUNK, info.headDim];
+  const past: Record<string, Tensor> = {};
+  const present: Record<string, Tensor> = {};
+  for (const { name } of session.inputs) {
+    const part = /^past_key_values\.(.*)$/.exec(name)?.[1];
+    if (part === undefined) continue;
+    const data = new Float32Array(dims.reduce((product, dim) => product * dim));
+    const tensor: Tensor = { type: 'float32', dims, data };
+    past[name] = tensor;
+    present[`present.${part}`] = tensor;
+  }
+  const wanted = { outputs: [...outputs, ...Object.keys(present)], preallocated: present };
+  for (const text of texts) {
+    for (let from = 0; from < text.length; from += CHUNK) {
+      signal.throwIfAborted();
+      const chunk = text.slice(from, from + CHUNK);
+      onPass(await session.run({ ...feedsOf(session, chunk, from, text.length), ...past }, wanted));
+    }
+  }
+}
+
+function feedsOf(session: Session, chunk: readonly number[], from: number, all: number): Record<string, Tensor> {
+  const { length } = chunk;
+  const int64 = (values: readonly number[], ...dims: number[]): Tensor => {
+    return { type: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
+  };
+  const takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
+  const positions = chunk.map((_, n) => from + n);
+  return {
+    input_ids: int64(chunk, 1, length),
+    position_ids: int64(positions, 1, length),
+    seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(from + length - 1) },
+    total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(length) },
+    // One at least: the graph cannot take the best of none.
+    logit_indices: int64([length - 1], 1),
+    log_sum_exp_indices: int64([], 0),
+    top_k: int64([1], 1),
+    ...(takesLengths && { rotary_lengths: int64([all], 1) }),
+  };
+}
