@@ -20,6 +20,7 @@ export const PARTS = /** @type {const} */ ([
   'prune',
   'gate',
   'training',
+  'accuracy',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

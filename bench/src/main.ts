@@ -1,5 +1,6 @@
 /** What `npm run bench` measures, once its options are read. */
 import type { BenchOptions, Part } from '@shoal/tools/bench-options';
+import { accuracyBench } from './accuracy-bench.js';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
 import { gateBench } from './gate-bench.js';
@@ -42,6 +43,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     prune: async () => [await pruneBench(options)],
     gate: async () => [await gateBench(options)],
     training: async () => [await trainingBench(options)],
+    accuracy: async () => [await accuracyBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

@@ -87,11 +87,18 @@ export interface ShoalOptions {
   readonly modelsDir: string;
   readonly models: readonly string[];
   readonly workerEnv?: Readonly<Record<string, string>>;
+  readonly apiEnv?: Readonly<Record<string, string>>;
   readonly profileDir?: string;
 }
 
 /** Redis, one API, one worker, as `npm start` sets them up with one worker. */
-export async function startShoal({ modelsDir, models, workerEnv = {}, profileDir }: ShoalOptions): Promise<Shoal> {
+export async function startShoal({
+  modelsDir,
+  models,
+  workerEnv = {},
+  apiEnv = {},
+  profileDir,
+}: ShoalOptions): Promise<Shoal> {
   const redis = await openRedis('shoal');
   const stops: (() => Promise<void>)[] = [() => redis.stop()];
   const stopAll = async () => {
@@ -109,7 +116,7 @@ export async function startShoal({ modelsDir, models, workerEnv = {}, profileDir
     const api = await startProcess({
       script: 'apps/api/dist/main.js',
       nodeOptions,
-      env: { ...common, PORT: String(port), SHOAL_METRICS_PORT: String(apiMetrics) },
+      env: { ...common, PORT: String(port), SHOAL_METRICS_PORT: String(apiMetrics), ...apiEnv },
       ready: 'api.ready',
     });
     stops.push(() => api.running.stop());

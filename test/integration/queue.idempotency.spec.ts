@@ -49,6 +49,16 @@ test('the key outlives the record: a repeat learns that the job is gone and make
   expect(await bench.counters()).toEqual(NOTHING_LEFT);
 });
 
+test('whose queue a key is for is known as soon as it is taken, also while its job was refused', async () => {
+  const bench = await openBench({ redisUrl, tenantCapTokens: 4 });
+  const key = bench.queue;
+  expect(await bench.store.queueOfKey(TENANT, key)).toBeNull();
+  await bench.submit(1);
+  await expect(bench.submit(2, { idempotency: { key, fingerprint: 'a' } })).rejects.toBeDefined();
+  expect(await bench.store.queueOfKey(TENANT, key)).toBe(bench.queue);
+  expect(await bench.store.queueOfKey('other', key)).toBeNull();
+});
+
 test('a refused call leaves its key free, also for another body', async () => {
   const bench = await openBench({ redisUrl, tenantCapTokens: 4 });
   const first = await bench.submit(1);

@@ -67,6 +67,7 @@ test('the start of a job is expected once something has ended, and later the fur
   const bench = await openBench({ redisUrl });
   const ids = await submitMany(bench, 6);
   expect(await bench.store.place(TENANT, ids[5]!)).toEqual({ position: 6, startsAt: null });
+  expect(bench.store.delay(bench.queue)).toBeNull();
   const { claims, publisher } = bench.startHolder((taken) => ({ items: taken < 1 ? 1 : 0, tokens: 999 }));
   const [{ item } = { item: null }] = await claims.next(1);
   const startsAt = async (id: string) => (await bench.store.place(TENANT, id))?.startsAt ?? 0;
@@ -75,4 +76,8 @@ test('the start of a job is expected once something has ended, and later the fur
   await publisher.publish([{ item: item!, result: resultOf(1), used: 10 }]);
   await expect.poll(() => startsAt(ids[5]!)).toBeGreaterThan(Date.now());
   expect(await startsAt(ids[5]!)).toBeGreaterThan(await startsAt(ids[1]!));
+  // Of all of them together, by the same speed.
+  expect(bench.store.delay(bench.queue)).toBeGreaterThan(0);
+  for (const id of ids) await bench.store.remove(TENANT, id);
+  await expect.poll(() => bench.store.delay(bench.queue)).toBe(0);
 });

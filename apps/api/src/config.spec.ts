@@ -36,6 +36,8 @@ describe('the config', () => {
   test('takes a delay objective of a second or more', () => {
     expect(loadConfig({}).SHOAL_DELAY_OBJECTIVE).toBe(30_000);
     expect(loadConfig({ SHOAL_DELAY_OBJECTIVE: '2m' }).SHOAL_DELAY_OBJECTIVE).toBe(120_000);
+    expect(loadConfig({}).SHOAL_ACCURACY_UNDER_LOAD).toBe(false);
+    expect(loadConfig({ SHOAL_ACCURACY_UNDER_LOAD: 'true' }).SHOAL_ACCURACY_UNDER_LOAD).toBe(true);
     expect(() => loadConfig({ SHOAL_DELAY_OBJECTIVE: '0' })).toThrow(/^SHOAL_DELAY_OBJECTIVE: must be a time span/);
   });
 

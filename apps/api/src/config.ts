@@ -1,6 +1,7 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import {
   addresses,
+  boolean,
   ConfigError,
   duration,
   type Environment,
@@ -84,6 +85,8 @@ const Schema = z.object({
   SHOAL_AUTOSCALE_TOKEN: Token.optional(),
   /** How long a job may wait for a worker: what the fleet is scaled for (docs/scaling.md). */
   SHOAL_DELAY_OBJECTIVE: duration({ min: 1000, max: DAY_MS }).default(30_000),
+  /** Requests that allow a loss of accuracy get a faster variant only while the queue is behind the objective (docs/accuracy.md). */
+  SHOAL_ACCURACY_UNDER_LOAD: boolean().default(false),
   /** Longest time of a call that answers with results: of embeddings, and of reranking. */
   SHOAL_EMBEDDINGS_TIMEOUT: duration({ min: 1, max: 10 * MINUTE_MS }).default(MINUTE_MS),
   /** Longest time of a call for generated texts that are not kept: what OpenAI's clients wait. */

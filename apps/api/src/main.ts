@@ -44,7 +44,9 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     clock: Date.now,
     onError: onRedisError,
   });
-  const catalog = new Catalog();
+  const delayObjectiveSeconds = config.SHOAL_DELAY_OBJECTIVE / 1000;
+  const isBehind = (queue: string) => (store.delay(queue) ?? 0) > delayObjectiveSeconds;
+  const catalog = new Catalog({ versions: [] }, config.SHOAL_ACCURACY_UNDER_LOAD ? isBehind : undefined);
   const board = await ModelBoard.open(config.redis, onRedisError);
   const live = new LiveModels({
     ...{ folder: config.SHOAL_MODELS_DIR, catalog, store, board, logger },
@@ -71,7 +73,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
   const autoscale = new Autoscale({
     store,
     queues: () => live.queues,
-    delayObjectiveSeconds: config.SHOAL_DELAY_OBJECTIVE / 1000,
+    delayObjectiveSeconds,
   });
   createAutoscaleMetrics(registry, () => autoscale.readQueues());
   const app = await createServer({

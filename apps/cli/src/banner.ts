@@ -65,5 +65,5 @@ async function skippedFolders({ SHOAL_MODELS_DIR }: Config): Promise<readonly st
   // Loaded for this alone: everything else starts without reading models.
   const { openRepository } = await import('@shoal/models');
   const { problems } = await openRepository(SHOAL_MODELS_DIR).catch(() => ({ problems: [] }));
-  return problems.map(({ folder, message }) => `${folder}: ${message}`);
+  return problems.filter(({ served }) => !served).map(({ folder, message }) => `${folder}: ${message}`);
 }

@@ -92,8 +92,17 @@ test.each(['<html>', '"yes"', '[]'])('what answers and is no API is told as such
 describe('with an API', () => {
   const served = [
     { id: 'topic@2:fp32', state: 'failed', workers: 0, reason: 'no memory' },
-    { id: 'topic@1:fp32', state: 'loaded', workers: 2 },
-    { id: 'topic@1:int8', state: 'on_demand', workers: 0 },
+    { id: 'topic@1:fp32', state: 'loaded', workers: 2, original: true },
+    {
+      ...{ id: 'topic@1:int8', state: 'on_demand', workers: 0 },
+      quality: {
+        ...{ verdict: 'forced', method: 'int8', accuracy_loss: { metric: 'accuracy', mean: 0.00072, bound: 0.01234 } },
+        speeds: [
+          { batch: 1, tokens: 16, ratio: 1.2, low: 1.1, high: 1.3 },
+          { batch: 16, tokens: 64, ratio: 1.517, low: 1.4, high: 1.6 },
+        ],
+      },
+    },
   ];
   const standIns = {
     prod: [{ model: 'topic@1', weight: 1 }],
@@ -154,6 +163,15 @@ describe('with an API', () => {
     const said = (await run({ what: 'show', name: 'try' })).join('\n');
     expect(said).toMatch(/^stands for +topic@2 \(66\.7 %\), topic@1 \(33\.3 %\)$/m);
     expect(said).toMatch(/^curl try$/m);
+  });
+
+  test('show tells what variants lose, and how much faster they are', async () => {
+    const { run } = await serve();
+    const said = (await run({ what: 'show', name: 'topic' })).map((line) => line.replaceAll(/ +/g, ' '));
+    expect(said).toContain(' topic@1:fp32 loaded 2 workers the original');
+    expect(said).toContain(
+      ' topic@1:int8 on demand 0 workers loses 0.00072 of accuracy, 0.012 at most (forced) times as fast: 1.20 (1 × 16 tokens), 1.52 (16 × 64 tokens)',
+    );
   });
 
   test('what is not there is told with the command that lists what is', async () => {

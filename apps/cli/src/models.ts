@@ -70,10 +70,10 @@ async function readFolder({ SHOAL_MODELS_DIR }: Config): Promise<Repository> {
   return await openRepository(SHOAL_MODELS_DIR);
 }
 
-/** What lies in the folder of models and is none that can be served. */
+/** What lies in the folder of models and is none that can be served, or is not used. */
 function problemsOf({ SHOAL_MODELS_DIR }: Config, problems: Repository['problems']): string[] {
-  return problems.map(({ folder, message }) => {
-    return `${join(SHOAL_MODELS_DIR, folder)}${folder === 'models.json' ? '' : ' is not served'}: ${message}`;
+  return problems.map(({ folder, message, served }) => {
+    return `${join(SHOAL_MODELS_DIR, folder)}${folder === 'models.json' || served ? '' : ' is not served'}: ${message}`;
   });
 }
 
@@ -84,11 +84,12 @@ async function showModel(config: Config, name: string, say: Say): Promise<void> 
     if (field === 'stands_for') return [['stands for', standInsOf(card.stands_for ?? []).replace(/^stands for /, '')]];
     if (value === null || field === 'object' || field === 'owned_by' || field === 'created') return [];
     if (field === 'served')
-      return card.served.map(({ id, state, workers }, n) => [
+      return card.served.map((own, n) => [
         n === 0 ? 'versions' : '',
-        id,
-        wordsOf(state),
-        workersOf(workers),
+        own.id,
+        wordsOf(own.state),
+        workersOf(own.workers),
+        ...measuredOf(own),
       ]);
     return [[field, typeof value === 'object' ? JSON.stringify(value) : String(value)]];
   });
@@ -159,6 +160,19 @@ async function readCard(config: Config, name: string): Promise<ModelCard> {
 /** Why those of them that failed do. */
 function reasonsOf(served: ModelCard['served']): string[] {
   return served.flatMap(({ id, reason }) => (reason === undefined ? [] : [`${id} does not load: ${reason}`]));
+}
+
+/** What a variant loses, in the unit that requests say what they allow in, and how much faster it is. */
+function measuredOf({ original, quality }: ServedModel): string[] {
+  if (quality === undefined) return original ? ['the original'] : [];
+  const { metric, mean, bound } = quality.accuracy_loss;
+  const speeds = quality.speeds.map(({ batch, tokens, ratio }) => `${ratio.toFixed(2)} (${batch} × ${tokens} tokens)`);
+  const loss = `loses ${figure(mean)} of ${metric}, ${figure(bound)} at most`;
+  return [quality.verdict === 'forced' ? `${loss} (forced)` : loss, `times as fast: ${speeds.join(', ')}`];
+}
+
+function figure(value: number): string {
+  return String(Number(value.toPrecision(2)));
 }
 
 function wordsOf(state: ServedModel['state']): string {

@@ -113,7 +113,10 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
 /** The repository, and what is wrong with it in the log. */
 async function watchModels({ SHOAL_MODELS_DIR }: Config, logger: Logger): Promise<RepositoryWatch> {
   return await watchRepository(SHOAL_MODELS_DIR, {
-    onProblem: ({ folder, message }) => logger.warn('model.skipped', { folder, reason: message }),
+    onProblem: ({ folder, message, served }) => {
+      // What was measured of a model is the API's business, which tells of it.
+      if (!served) logger.warn('model.skipped', { folder, reason: message });
+    },
     onTrouble: logRarely(logger, 'models.unseen', Date.now),
   });
 }

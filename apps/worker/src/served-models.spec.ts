@@ -136,6 +136,19 @@ test('where none of what there is loads, the start fails with the reason; where 
   await expect.poll(() => empty.served.names).toEqual(['a']);
 });
 
+test('what was measured of a model anew leaves it loaded, and files that have changed do not', async () => {
+  const { start, follow, served, events, clock } = open([A]);
+  await start();
+  await follow({ ...A, quality: { method: 'int8' } as Model['quality'] });
+  clock.now = 10_000;
+  await follow({ ...A, quality: null });
+  await follow({ ...A, quality: null }, B);
+  await expect.poll(() => served.names).toEqual(['a', 'b']);
+  expect(events).toEqual(['load a', 'load b']);
+  await follow({ ...A, variants: { ...A.variants } }, B);
+  await expect.poll(() => events).toEqual(['load a', 'load b', 'unload a', 'load a']);
+});
+
 test('a start ends, however long loads that fail take', async () => {
   const { start, served, behaviours, clock, lines } = open([A, B, model('c')]);
   const slow = async () => {

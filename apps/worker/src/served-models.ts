@@ -6,7 +6,15 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ShoalError } from '@shoal/contracts';
-import { expectedModels, isUnloaded, type Model, NO_ALIASES, type Repository, selects } from '@shoal/models';
+import {
+  expectedModels,
+  isSameReading,
+  isUnloaded,
+  type Model,
+  NO_ALIASES,
+  type Repository,
+  selects,
+} from '@shoal/models';
 import { type ModelBoard, type QueueWork, repeat } from '@shoal/queue';
 import { type Logger, logRarely, type WorkerMetrics } from '@shoal/telemetry';
 import { LoadFailures } from './load-failures.js';
@@ -110,8 +118,14 @@ export class ServedModels {
   /** The repository has changed. */
   async follow(repository: Repository): Promise<void> {
     const { names } = this.#options;
-    const models =
-      names.length === 0 ? repository.models : repository.models.filter(({ name }) => names.includes(name));
+    const known = new Map(this.#repository.models.map((model) => [model.queue, model]));
+    const models = repository.models
+      .filter(({ name }) => names.length === 0 || names.includes(name))
+      .map((model) => {
+        // What was measured of it makes it no other model: it stays loaded.
+        const own = known.get(model.queue);
+        return own !== undefined && isSameReading(own, model) ? own : model;
+      });
     const there = new Set(models);
     for (const model of this.#failures.models) if (!there.has(model)) this.#forgetFailure(model);
     await this.#memory.follow(models);

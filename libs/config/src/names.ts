@@ -6,6 +6,7 @@ import type { Environment, Problem } from './environment.js';
 export const VARIABLES = [
   'REDIS_URL',
   'PORT',
+  'SHOAL_ACCURACY_UNDER_LOAD',
   'SHOAL_ADMINS',
   'SHOAL_API_KEYS',
   'SHOAL_AUTOSCALE_TOKEN',

@@ -52,6 +52,7 @@ export {
   parseSelector,
   type SelectedModel,
   type ServedModel,
+  type ServedQuality,
   ShoalJson,
   type StandIn,
   TASKS,
@@ -65,8 +66,10 @@ export { CompletionRequest, completionFields } from './openai-completions.js';
 export { countUnknown, SAMPLING_FIELDS } from './openai-generation.js';
 export type { OpenAiInput } from './openai-inputs.js';
 export {
+  AccuracyLoss,
   LOSS_METRICS,
   LossMetric,
+  MaxAccuracyLoss,
   MeasuredLoss,
   QualityJson,
   SpeedRatio,

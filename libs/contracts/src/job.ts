@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { mapOf } from './bounded.js';
 import type { ErrorCode } from './errors.js';
 import { Task } from './model.js';
+import { type AccuracyLoss, MaxAccuracyLoss } from './quality.js';
 import { listOf, requestObject } from './request.js';
 import { type WebhookEvent, WebhookRequest } from './webhook.js';
 
@@ -75,6 +76,7 @@ export const JobRequest = requestObject({
     'The task that you expect of the model; a job for a model of another task is refused.',
   ),
   parameters: z.record(z.string(), z.unknown()).optional().describe("Parameters of the model's task."),
+  max_accuracy_loss: MaxAccuracyLoss,
   priority: Priority.default('normal').describe('How your jobs stand among each other.'),
   deadline: Deadline.optional(),
   metadata: Metadata.optional(),
@@ -151,6 +153,8 @@ export interface JobView {
   readonly model: string;
   readonly version: string;
   readonly variant: string;
+  /** What the variant was measured to lose; null: it is the original, or was not measured. */
+  readonly accuracy_loss: AccuracyLoss | null;
   readonly task: Task;
   readonly priority: Priority;
   readonly created_at: string;

@@ -1,5 +1,6 @@
 /** What a model folder declares about itself (`shoal.json`) and what the API tells of it. */
 import { z } from 'zod';
+import type { AccuracyLoss, SpeedRatio, VariantQuality } from './quality.js';
 
 export const TASKS = [
   'text-classification',
@@ -174,6 +175,20 @@ export interface ServedModel {
   readonly workers: number;
   /** Why it did not load, where it failed. */
   readonly reason?: string;
+  /** Of a version whose variants were measured, the one that they were measured against. */
+  readonly original?: true;
+  /** What was measured of it; left out: nothing was. */
+  readonly quality?: ServedQuality;
+}
+
+/** What is told to callers of what was measured of a variant. */
+export interface ServedQuality {
+  /** Only one that `passed` is given to requests by what they allow. */
+  readonly verdict: VariantQuality['verdict'];
+  /** How it was made, for people. */
+  readonly method: string;
+  readonly accuracy_loss: AccuracyLoss;
+  readonly speeds: readonly SpeedRatio[];
 }
 
 export interface TensorSpec {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { listUpTo, mapOf } from './bounded.js';
 import { MAX_CHOICES, MAX_STOPS, MAX_TOP_LOGPROBS } from './generation.js';
 import { RequestedModel } from './job.js';
+import { MaxAccuracyLoss } from './quality.js';
 import { requestObject, withoutNulls } from './request.js';
 
 const MAX_STOP_LENGTH = 1024;
@@ -44,6 +45,7 @@ const STRUCTURE = 'answers have the form that the model gives them';
 
 export const generationFields = {
   model: RequestedModel.meta({ description: 'The name of a model that generates text.', examples: ['smollm2-135m'] }),
+  max_accuracy_loss: MaxAccuracyLoss,
   stream: z.boolean().default(false).describe('Whether the answer comes as it grows, as server-sent events.'),
   stream_options: StreamOptions.optional().describe('Of a stream.'),
   store: z

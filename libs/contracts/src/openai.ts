@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { RequestedModel } from './job.js';
 import { textsOrTokens } from './openai-inputs.js';
+import { MaxAccuracyLoss } from './quality.js';
 import { requestObject } from './request.js';
 import { promptName } from './tasks.js';
 
@@ -24,6 +25,7 @@ export const EmbeddingsRequest = requestObject({
     .optional()
     .meta({ description: 'How many leading values of each vector to keep. All where left out.', examples: [64] }),
   user: z.string().max(512).optional().describe('Taken for the sake of clients that send it; it changes nothing.'),
+  max_accuracy_loss: MaxAccuracyLoss,
   prompt_name: promptName.describe(
     "Not OpenAI's. Name of one of the model's prompts (its card has them), which is put before each text. Its default where left out; an empty name: none.",
   ),

@@ -37,6 +37,21 @@ export const MeasuredLoss = z.strictObject({
 });
 export type MeasuredLoss = z.infer<typeof MeasuredLoss>;
 
+/** What of a loss is told with answers. */
+export const AccuracyLoss = MeasuredLoss.pick({ metric: true, mean: true, bound: true });
+export type AccuracyLoss = z.infer<typeof AccuracyLoss>;
+
+/** Of requests: how much worse than the original the variant may be that answers. */
+export const MaxAccuracyLoss = z
+  .number()
+  .min(0)
+  .default(0)
+  .meta({
+    description:
+      'How much accuracy the answer may lose in order to come sooner: the fastest variant is taken whose measured loss, by its upper bound and in the metric that it was measured in, is at most this (0.01: one point, or one per cent of perplexity). 0, as where left out: what the name of the model stands for.',
+    examples: [0.01],
+  });
+
 /** How much faster than the original on the same machine, in turns with it: the median of ratios, and its 95 % interval. */
 export const SpeedRatio = z.strictObject({
   /** Texts in one pass, and tokens of each. */

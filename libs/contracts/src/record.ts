@@ -1,6 +1,7 @@
 /** A job as it stands in its record: what the queue keeps and hands out, and what views are made of. */
 import type { CloseReason, JobError, JobState, Priority } from './job.js';
 import type { Task } from './model.js';
+import type { AccuracyLoss } from './quality.js';
 import type { JobWebhook } from './webhook.js';
 import type { WireOutput } from './wire.js';
 
@@ -11,6 +12,8 @@ export interface JobMeta {
   readonly variant: string;
   /** What asks for exactly this version and variant, where the job was submitted by another name than the model's own. */
   readonly selector?: string;
+  /** What the variant was measured to lose when the job was accepted; left out: it is the original, or was not measured. */
+  readonly accuracyLoss?: AccuracyLoss;
   readonly task: Task;
   readonly priority: Priority;
   readonly parameters: Readonly<Record<string, unknown>>;

@@ -1,6 +1,7 @@
 /** Reranking as clients of Cohere and Jina ask for it (`documents`), and those of text-embeddings-inference (`texts`). */
 import { z } from 'zod';
 import { MAX_ITEMS, RequestedModel } from './job.js';
+import { MaxAccuracyLoss } from './quality.js';
 import { listOf, requestObject } from './request.js';
 
 const Text = z.string().min(1, 'must not be empty');
@@ -27,6 +28,7 @@ const Document = z
 /** As Cohere and Jina do, texts that are too long are cut unless the request says otherwise. */
 export const RerankRequest = requestObject({
   model,
+  max_accuracy_loss: MaxAccuracyLoss,
   query,
   documents: listOf(Document, MAX_ITEMS, 'documents').meta({
     description: `Up to ${MAX_ITEMS} documents: texts, or objects with a \`text\`.`,
@@ -47,6 +49,7 @@ export type RerankRequest = z.infer<typeof RerankRequest>;
 
 export const TextsRerankRequest = requestObject({
   model,
+  max_accuracy_loss: MaxAccuracyLoss,
   query,
   texts: listOf(Text, MAX_ITEMS, 'texts').meta({ description: `Up to ${MAX_ITEMS} documents.`, examples: [DOCUMENTS] }),
   raw_scores: z.boolean().default(false).describe("True: the model's logits; false: scores from 0 to 1."),

@@ -16,7 +16,14 @@ export { checkDraft } from './repository/folder.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openModel } from './repository/open-model.js';
 export { openRepository, type Repository } from './repository/repository.js';
-export { expectedModels, isUnloaded, type ModelWishes, selectModel, selects } from './repository/selection.js';
+export {
+  expectedModels,
+  isSameReading,
+  isUnloaded,
+  type ModelWishes,
+  selectModel,
+  selects,
+} from './repository/selection.js';
 export { poolingModes } from './repository/sentence-transformers.js';
 export { isServedFile } from './repository/served-files.js';
 export type { ModelProblem } from './repository/version-folders.js';

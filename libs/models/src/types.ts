@@ -7,6 +7,7 @@ import type {
   ShoalJson,
   Task,
   TensorSpec,
+  VariantQuality,
   WireItem,
   WireOutput,
 } from '@shoal/contracts';
@@ -77,7 +78,10 @@ export interface Model {
   readonly name: string;
   readonly version: string;
   readonly variant: string;
-  /** variant → absolute path of its ONNX file. The first is the one a request gets. */
+  /**
+   * variant → absolute path of its ONNX file. The first is the one a request gets. One object for all models of one reading of
+   * the folder, see isSameReading.
+   */
   readonly variants: Readonly<Record<string, string>>;
   readonly folder: string;
   readonly task: Task;
@@ -96,6 +100,10 @@ export interface Model {
   readonly text: TextDetails | null;
   /** Of `text-generation` only. */
   readonly generator: GeneratorDetails | null;
+  /** The variant that others of its version are measured against: the first, unless `quality.json` names another. */
+  readonly original: string;
+  /** What this one was measured to lose beside it; null: it is the original, or was not measured. */
+  readonly quality: VariantQuality | null;
   /** Unix seconds of the ONNX file's last change. */
   readonly created: number;
   /** `<name>.<version>.<variant>.0` */

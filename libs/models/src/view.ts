@@ -44,6 +44,7 @@ export function summaryOf(record: JobRecord): JobSummary {
     model: meta.model,
     version: meta.version,
     variant: meta.variant,
+    accuracy_loss: meta.accuracyLoss ?? null,
     task: meta.task,
     priority: meta.priority,
     created_at: timeOf(record.createdAt),

@@ -5,7 +5,7 @@
  */
 import { ShoalError } from '@shoal/contracts';
 import { Cluster } from 'ioredis';
-import { idempotencyKey, queueTag } from './keys.js';
+import { idempotencyKey, parseJobId, queueTag } from './keys.js';
 import { type Command, sendEach } from './pipeline.js';
 import type { RedisClient } from './redis.js';
 import { redisError } from './redis-errors.js';
@@ -136,6 +136,12 @@ export async function release(redis: RedisClient, uses: readonly KeyUse[]): Prom
   );
   // A failed command does not reject by itself.
   for (const [error] of replies) if (error) throw error;
+}
+
+/** The queue of the job that a key stands for; null where it is free. */
+export async function readQueueOfKey(redis: RedisClient, tenant: string, key: string): Promise<string | null> {
+  const found = await redis.get(idempotencyKey(tenant, key));
+  return found === null ? null : (parseJobId(parseReservation(found).id)?.queue ?? null);
 }
 
 function keyOf({ tenant, key }: KeyUse): string {

@@ -9,6 +9,7 @@ import { type Demand, readDemand } from './demand.js';
 import { CANCELLED } from './errors.js';
 import { Follower } from './follower.js';
 import { Gauges } from './gauges.js';
+import { readQueueOfKey } from './idempotency.js';
 import { listJobs } from './job-lists.js';
 import { formatJobId, type JobId, newUlid, QUEUES_KEY, queueTag } from './keys.js';
 import { readPlace } from './place.js';
@@ -286,6 +287,15 @@ class RedisJobStore implements OpenJobStore {
   list(tenant: string, filter: JobFilter, signal?: AbortSignal): Promise<JobPage> {
     const queues = [...this.#queues.keys()].filter((queue) => !filter.model || parseModel(queue) === filter.model);
     return this.#try(() => listJobs(this.#redis, queues, tenant, filter, signal));
+  }
+
+  queueOfKey(tenant: string, key: string): Promise<string | null> {
+    return this.#try(() => readQueueOfKey(this.#redis, tenant, key));
+  }
+
+  delay(queue: string): number | null {
+    const { tokens, rate } = this.#gauges.queue(queue);
+    return rate > 0 ? tokens / rate : null;
   }
 
   depths(): QueueDepth[] {

@@ -142,6 +142,13 @@ export interface JobStore {
   remove(tenant: string, id: string): Promise<void>;
   /** Looks no further once `signal` aborts. Throws `invalid_request` where the cursor is none. */
   list(tenant: string, filter: JobFilter, signal?: AbortSignal): Promise<JobPage>;
+  /** The queue that the job of an Idempotency-Key is in, or was to be; null where the key is free. */
+  queueOfKey(tenant: string, key: string): Promise<string | null>;
+  /**
+   * Seconds until what a queue has now will have ended, at the speed of about the last half minute of work; null where nothing has
+   * ended to tell it from. At most 200 ms old while Redis answers.
+   */
+  delay(queue: string): number | null;
   /** Unfinished jobs and their tokens per queue, and how many have ended, at most 200 ms old while Redis answers. */
   depths(): readonly QueueDepth[];
   /** What the autoscaling number of a queue is made of, read now. */

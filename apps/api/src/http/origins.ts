@@ -3,7 +3,10 @@ import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 
 /** What pages may read of an answer beside its body. */
-const EXPOSED = ['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id', 'X-Should-Retry'];
+const EXPOSED = [
+  ...['Location', 'Preference-Applied', 'Retry-After', 'X-Request-Id', 'X-Should-Retry'],
+  ...['X-Shoal-Model', 'X-Shoal-Accuracy-Loss'],
+];
 const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'DELETE'];
 /** Seconds that a browser keeps the answer to a preflight; Chrome keeps it no longer. */
 const MAX_AGE = 7200;

@@ -18,7 +18,8 @@ import type { FastifyReply } from 'fastify';
 import { jsonStream } from '../http/json-stream.js';
 import type { Permit } from '../http/permit.js';
 import { toShoalError } from '../http/problem.js';
-import type { Catalog } from '../models/catalog.js';
+import type { Catalog, Choice } from '../models/catalog.js';
+import { type Allowed, lossOf } from '../models/within-loss.js';
 import type { PreparedWebhook, Webhooks } from '../webhooks/webhooks.js';
 import type { Idempotency } from './idempotency.js';
 import { submitTraced } from './submit-traced.js';
@@ -36,8 +37,8 @@ interface EncodedJob {
   readonly request: JobRequest;
   /** What decides where shares of models do; the end of the job's id. */
   readonly ulid: string;
-  readonly model: Model;
-  readonly selector: string | undefined;
+  /** What its model's name stands for; where it allows a loss, in whichever variant. */
+  readonly named: Choice;
   readonly encoded: EncodedInput;
   readonly submission: Submission;
 }
@@ -119,9 +120,10 @@ export class JobsService {
     }
   }
 
-  /** For jobs that have to run on the same: the name that asks for what `model` stands for, this time. */
-  pin(model: string): string {
-    return this.catalog.choose(model, drawOf(newUlid(this.clock()))).selector ?? model;
+  /** For jobs that have to run on the same: the name that asks for what `model` stands for, this time, where so much is allowed. */
+  pin(model: string, allowed: Allowed): string {
+    const named = this.catalog.choose(model, drawOf(newUlid(this.clock())), allowed.loss);
+    return this.catalog.within(named, allowed).selector ?? model;
   }
 
   /** Undefined where the version that the job ran on has gone long since. */
@@ -153,16 +155,16 @@ export class JobsService {
     try {
       const request = parse(JobRequest, submission.body);
       const ulid = newUlid(this.clock());
-      const { face, selector, ...chosen } = this.catalog.choose(request.model, drawOf(ulid));
-      model = chosen.model;
+      const named = this.catalog.choose(request.model, drawOf(ulid), request.max_accuracy_loss);
+      model = named.model;
       const stopTimer = this.metrics.encodeDuration.startTimer({ model: model.name });
-      const encoded = await face.encode({
+      const encoded = await named.face.encode({
         input: request.input,
         parameters: request.parameters,
         ...(request.task && { task: request.task }),
       });
       stopTimer();
-      return { request, ulid, model, selector, encoded, submission };
+      return { request, ulid, named, encoded, submission };
     } catch (thrown) {
       return this.refusalOf(thrown, model);
     }
@@ -170,10 +172,21 @@ export class JobsService {
 
   private async complete(tenant: Tenant, job: EncodedJob): Promise<NewJob | ShoalError> {
     try {
-      return newJob(tenant, job, await this.webhooks.prepare(tenant.name, job.request.webhook), this.retentionMs);
+      const chosen = await this.settle(tenant, job);
+      const webhook = await this.webhooks.prepare(tenant.name, job.request.webhook);
+      return newJob(tenant, job, chosen, webhook, this.retentionMs);
     } catch (thrown) {
-      return this.refusalOf(thrown, job.model);
+      return this.refusalOf(thrown, job.named.model);
     }
+  }
+
+  /** The variant, which may depend on the input: all of a version take the same. */
+  private async settle({ name }: Tenant, { request, named, encoded, submission }: EncodedJob): Promise<Choice> {
+    const { max_accuracy_loss: loss } = request;
+    const { idempotency } = submission;
+    // Where an earlier call for the same job has gone: another variant may be the faster one by now, but there is one job.
+    const before = loss === 0 || !idempotency ? null : await this.store.queueOfKey(name, idempotency.key);
+    return this.catalog.within(named, { loss, ...shapeOf(encoded) }, before);
   }
 
   private refusalOf(thrown: unknown, model: Model | undefined): ShoalError {
@@ -221,14 +234,20 @@ function outcomeOf(admitted: Admitted | Error | undefined): Admitted | ShoalErro
   return admitted === undefined || admitted instanceof Error ? toShoalError(admitted) : admitted;
 }
 
+function shapeOf({ items, tokens }: EncodedInput): Omit<Allowed, 'loss'> {
+  return { batch: items.length, tokens: sum(tokens) / items.length };
+}
+
 function newJob(
   tenant: Tenant,
-  { request, ulid, model, selector, encoded, submission }: EncodedJob,
+  { request, ulid, encoded, submission }: EncodedJob,
+  { model, selector }: Choice,
   { webhook, webhookEvents }: PreparedWebhook,
   retentionMs: number,
 ): NewJob {
   const { deadline, retention } = request;
   const { idempotency, trace } = submission;
+  const accuracyLoss = lossOf(model);
   return {
     ulid,
     queue: model.queue,
@@ -238,6 +257,7 @@ function newJob(
       version: model.version,
       variant: model.variant,
       ...(selector !== undefined && { selector }),
+      ...(accuracyLoss && { accuracyLoss }),
       task: encoded.task,
       priority: request.priority,
       parameters: encoded.parameters,

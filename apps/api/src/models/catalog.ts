@@ -11,6 +11,7 @@ import {
   type Share,
   selects,
 } from '@shoal/models';
+import { type Allowed, boundOf, closestOf, fastestOf, lossOf } from './within-loss.js';
 
 /** Versions that are served no more and whose jobs are still shown: those that went last. */
 const MAX_GONE = 32;
@@ -59,11 +60,17 @@ export interface Choice {
   readonly face: ModelFace;
   /** Of the variant. */
   readonly model: Model;
+  /** Of its version, all of them. */
+  readonly variants: readonly Model[];
   /** The name that asks for exactly this; undefined where the job asked for a model and got what its name stands for. */
   readonly selector: string | undefined;
 }
 
+/** Where a job runs, as far as names say. */
+type Found = Omit<Choice, 'selector'>;
+
 export class Catalog {
+  readonly #isBehind: ((queue: string) => boolean) | undefined;
   /** name → its versions, newest first. */
   #byName: ReadonlyMap<string, readonly ServedVersion[]> = new Map();
   #aliases: Aliases = NO_ALIASES;
@@ -74,7 +81,12 @@ export class Catalog {
   readonly #gone = new Map<string, Shown>();
   #standing = UNKNOWN;
 
-  constructor(offer: Offer = { versions: [] }) {
+  /**
+   * `isBehind`: whether jobs of a queue wait longer than they should. Given, those that allow a loss get a variant that has one only
+   * where the original's queue is behind; left out, they always get the fastest.
+   */
+  constructor(offer: Offer = { versions: [] }, isBehind?: (queue: string) => boolean) {
+    this.#isBehind = isBehind;
     this.update(offer);
   }
 
@@ -103,14 +115,15 @@ export class Catalog {
   /** Every version and variant of a model. */
   served(name: string): ServedModel[] {
     const { wishes, workers, failed } = this.#standing;
-    const models = this.#byName.get(name)?.flatMap(({ variants }) => variants) ?? [];
-    return models.map((model) => {
+    const versions = this.#byName.get(name) ?? [];
+    const models = versions.flatMap(({ variants }) => variants.map((model) => ({ model, variants })));
+    return models.map(({ model, variants }) => {
       const loaded = workers.get(model.queue) ?? 0;
       const failure = failed.get(model.queue);
       const missing = failure === undefined ? 'on_demand' : 'failed';
       const state = isUnloaded(model, wishes) ? 'unloaded' : loaded > 0 ? 'loaded' : missing;
       const reason = state === 'failed' && failure !== undefined ? { reason: failure.reason } : {};
-      return { id: formatSelector(model), state, workers: loaded, ...reason };
+      return { id: formatSelector(model), state, workers: loaded, ...reason, ...measuredOf(model, variants) };
     });
   }
 
@@ -141,19 +154,53 @@ export class Catalog {
   /**
    * What a job that asks for `asked` runs on: an alias, or as ModelSelector. `draw`, from 0 to 1, decides where an alias stands
    * for several by shares; shares of what is not served, or not loaded yet, fall to the others. Throws `model_not_found`, `model_unloaded`, `model_failed`.
+   *
+   * `loss`: what the job allows. Above 0 only the version is chosen yet: `within` chooses the variant, when it is known what the
+   * job looks like. Throws `invalid_request` where the name leaves no choice.
    */
-  choose(asked: string, draw: number): Choice {
+  choose(asked: string, draw: number, loss = 0): Choice {
     const shares = this.#aliases.get(asked);
     const choice = shares === undefined ? this.#resolve(asked) : this.#draw(shares, draw);
     if (choice === undefined) throw this.#notFound(asked);
+    if (loss > 0 && parseSelector(asked).variant !== undefined) throw noChoiceError(asked);
     const failure = this.#standing.failed.get(choice.model.queue);
-    if (failure?.everywhere) throw failedError(choice.model, failure);
+    if (loss === 0 && failure?.everywhere) throw failedError(choice.model, failure);
     const plain = shares === undefined && asked === choice.face.model.name;
     return { ...choice, selector: plain ? undefined : selectorOf(choice) };
   }
 
+  /**
+   * What a job runs on that allows a loss: of the variants of its version the fastest whose bound fits; where the original is for
+   * all as long as its queue is not behind, that. What is unloaded or does not load is passed over. `before`: the queue that an
+   * earlier call for the same job has gone to, which the job stays with if it can. Throws `model_unloaded`, `model_failed` where
+   * nothing that fits takes jobs.
+   */
+  within(choice: Choice, allowed: Allowed, before: string | null = null): Choice {
+    if (allowed.loss === 0) return choice;
+    const model = this.#variantOf(choice, allowed, before);
+    const plain = choice.selector === undefined && model.variant === choice.face.model.variant;
+    return { ...choice, model, selector: plain ? undefined : selectorOf({ ...choice, model }) };
+  }
+
+  #variantOf({ variants }: Choice, allowed: Allowed, before: string | null): Model {
+    const { wishes, failed } = this.#standing;
+    const fitting = variants.filter((model) => boundOf(model) <= allowed.loss);
+    const offered = fitting.filter((model) => !isUnloaded(model, wishes));
+    const closest = closestOf(offered);
+    if (closest === undefined) throw unloadedError(formatSelector(closestOf(fitting)!));
+    const tried = offered.filter(({ queue }) => !failed.get(queue)?.everywhere);
+    const able = tried.filter(({ queue }) => !failed.has(queue));
+    const open = able.length > 0 ? able : tried;
+    const original = closestOf(open);
+    if (original === undefined) throw failedError(closest, failed.get(closest.queue)!);
+    const known = open.find(({ queue }) => queue === before);
+    if (known !== undefined) return known;
+    const mayLose = this.#isBehind === undefined || this.#isBehind(original.queue);
+    return (mayLose ? fastestOf(open, allowed) : undefined) ?? original;
+  }
+
   /** The same for a model that need not take jobs. Throws `model_not_found`. */
-  find(asked: string): Omit<Choice, 'selector'> {
+  find(asked: string): Found {
     const shares = this.#aliases.get(asked);
     const targets = shares === undefined ? [asked] : shares.map(({ target }) => target);
     const found = targets.flatMap((target) => this.#resolve(target) ?? this.#fitting(target).slice(0, 1))[0];
@@ -168,15 +215,15 @@ export class Catalog {
   }
 
   /** Of each version the first variant that fits, and is one of those that count; newest version first. */
-  #fitting(selector: string, counts = (_: Model) => true): Omit<Choice, 'selector'>[] {
+  #fitting(selector: string, counts = (_: Model) => true): Found[] {
     const versions = this.#byName.get(parseSelector(selector).name) ?? [];
     return versions.flatMap(({ face, variants }) => {
       const model = variants.find((own) => selects(selector, own) && counts(own));
-      return model === undefined ? [] : [{ face, model }];
+      return model === undefined ? [] : [{ face, model, variants }];
     });
   }
 
-  #resolve(selector: string): Omit<Choice, 'selector'> | undefined {
+  #resolve(selector: string): Found | undefined {
     const { wishes } = this.#standing;
     const fitting = this.#fitting(selector, (model) => !isUnloaded(model, wishes));
     // A variant that is named is loaded when it is asked for; nobody waits for it to be.
@@ -192,7 +239,7 @@ export class Catalog {
     return [ready, able].find(({ length }) => length > 0) ?? all;
   }
 
-  #draw(shares: NonNullable<ReturnType<Aliases['get']>>, draw: number): Omit<Choice, 'selector'> | undefined {
+  #draw(shares: NonNullable<ReturnType<Aliases['get']>>, draw: number): Found | undefined {
     const all = shares.flatMap(({ target, weight }) => {
       const choice = this.#resolve(target);
       return choice === undefined ? [] : [{ choice, weight }];
@@ -208,10 +255,7 @@ export class Catalog {
 
   #notFound(asked: string): ShoalError {
     const targets = this.#aliases.get(asked)?.map(({ target }) => target) ?? [asked];
-    if (targets.some((target) => this.#fitting(target).length > 0)) {
-      const message = `This model is unloaded and takes no jobs; POST /v1/models/${targets[0]}/load makes it take them again.`;
-      return new ShoalError('model_unloaded', message, { faults: [{ path: 'model', message }] });
-    }
+    if (targets.some((target) => this.#fitting(target).length > 0)) return unloadedError(targets[0]!);
     const unserved = this.#aliases.has(asked) ? undefined : this.#unserved.get(asked);
     const message = unserved ?? this.#advise(asked);
     return new ShoalError('model_not_found', message, { faults: [{ path: 'model', message }] });
@@ -238,6 +282,18 @@ export class Catalog {
   }
 }
 
+function unloadedError(name: string): ShoalError {
+  const message = `This model is unloaded and takes no jobs; POST /v1/models/${name}/load makes it take them again.`;
+  return new ShoalError('model_unloaded', message, { faults: [{ path: 'model', message }] });
+}
+
+function noChoiceError(asked: string): ShoalError {
+  const path = 'max_accuracy_loss';
+  const free = formatSelector({ ...parseSelector(asked), variant: undefined });
+  const message = `${asked} names the variant: leave this out, or ask for ${free}`;
+  return new ShoalError('invalid_request', `${path}: ${message}`, { faults: [{ path, message }] });
+}
+
 /** For new jobs of a model that no worker can load, and for those that wait. */
 export function failedError(
   model: Pick<Model, 'name' | 'version' | 'variant'>,
@@ -255,7 +311,18 @@ function keyOf({ name, version }: Model): string {
   return `${name}/${version}`;
 }
 
-function selectorOf({ face, model }: Omit<Choice, 'selector'>): string {
+/** What a card tells of a variant's measurements, or that others of its version have been measured against it. */
+function measuredOf(model: Model, variants: readonly Model[]): Pick<ServedModel, 'original' | 'quality'> {
+  const { variant, original, quality } = model;
+  const loss = lossOf(model);
+  if (quality !== null && loss !== undefined) {
+    const { verdict, method, speeds } = quality;
+    return { quality: { verdict, method, accuracy_loss: loss, speeds } };
+  }
+  return variant === original && variants.some((other) => other.quality !== null) ? { original: true } : {};
+}
+
+function selectorOf({ face, model }: Pick<Choice, 'face' | 'model'>): string {
   const { name, version, variant } = model;
   return formatSelector({ name, version, variant: variant === face.model.variant ? undefined : variant });
 }

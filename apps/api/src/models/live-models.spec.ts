@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ShoalError } from '@shoal/contracts';
 import type { BoardState, Wish } from '@shoal/queue';
 import { createLogger } from '@shoal/telemetry';
@@ -15,6 +16,7 @@ async function open(fill = (_folder: string) => {}) {
   const wishes: [string, Wish][] = [];
   const abandoned: string[] = [];
   const errors: string[] = [];
+  const lines: string[] = [];
   const redis = { away: false, now: 0, processes: [] as BoardState['processes'] };
   const live = new LiveModels({
     ...{ folder, catalog, clock: () => 0, now: () => redis.now },
@@ -34,14 +36,14 @@ async function open(fill = (_folder: string) => {}) {
       },
       wish: async (selector: string, wish: Wish | null) => void wishes.push([selector, wish!]),
     },
-    logger: createLogger({ name: 'api', destination: { write: () => {} } }),
+    logger: createLogger({ name: 'api', destination: { write: (line) => void lines.push(line) } }),
   });
   await live.start();
   onTestFinished(async () => {
     await live.stop();
     rmSync(folder, { recursive: true });
   });
-  return { live, catalog, wishes, abandoned, errors, redis };
+  return { live, catalog, wishes, abandoned, errors, lines, redis };
 }
 
 test('a wish that is left is no failure, though this process cannot read it at once', async () => {
@@ -89,4 +91,17 @@ test('a version that cannot be served is told as such, by its own name and by th
   const { catalog } = await open((folder) => mkdirSync(join(folder, 'a', '3'), { recursive: true }));
   for (const asked of ['a', 'a@3']) expect(() => catalog.choose(asked, 0)).toThrow('This model cannot be loaded');
   expect(() => catalog.choose('a@4', 0)).toThrow('No model of this name is served');
+});
+
+test('what was measured and cannot be read is told as such, and the model takes jobs all the same', async () => {
+  const model = fileURLToPath(new URL('../../../../models/wordnet-topic/1', import.meta.url));
+  const { catalog, lines } = await open((folder) => {
+    cpSync(model, join(folder, 'a'), { recursive: true });
+    writeFileSync(join(folder, 'a/quality.json'), '{"original": "fp32"}');
+  });
+  const chosen = catalog.within(catalog.choose('a', 0, 0.5), { loss: 0.5, batch: 1, tokens: 9 });
+  expect(chosen.model.queue).toBe('a.1.fp32.0');
+  expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    { event: 'quality.ignored', folder: 'a', reason: 'quality.json: variants: required' },
+  ]);
 });

@@ -81,7 +81,8 @@ export class LiveModels {
   async start(): Promise<void> {
     const { folder, logger, clock } = this.#options;
     const watch = await watchRepository(folder, {
-      onProblem: (problem) => logger.warn('model.skipped', { folder: problem.folder, reason: problem.message }),
+      onProblem: ({ folder, message, served }) =>
+        logger.warn(served ? 'quality.ignored' : 'model.skipped', { folder, reason: message }),
       onTrouble: logRarely(logger, 'models.unseen', clock),
     });
     await this.#apply(watch.current);
@@ -184,7 +185,8 @@ export class LiveModels {
       aliases,
       unserved: new Map([
         ...models.map(({ name }) => [name, BROKEN] as const),
-        ...problems.flatMap(({ folder }) => {
+        ...problems.flatMap(({ folder, served }) => {
+          if (served) return [];
           const [name, version] = folder.split('/') as [string, string?];
           return [name, ...(version === undefined ? [] : [formatSelector({ name, version, variant: undefined })])].map(
             (asked) => [asked, BROKEN] as const,

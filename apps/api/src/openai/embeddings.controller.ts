@@ -6,6 +6,7 @@ import { HeldRequests } from '../http/held-requests.js';
 import { jsonStream } from '../http/json-stream.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
 import { type EmbeddingsResponse, EmbeddingsService } from './embeddings.service.js';
+import { tellVariant } from './told-variant.js';
 
 @Controller('v1/embeddings')
 export class EmbeddingsController {
@@ -24,9 +25,10 @@ export class EmbeddingsController {
   ): Promise<EmbeddingsResponse | StreamableFile> {
     requireBody(body);
     const trace = request.span?.traceparent;
-    const response = await this.held.untilHangUp(reply, 'result', (signal) =>
+    const { response, meta } = await this.held.untilHangUp(reply, 'result', (signal) =>
       this.embeddings.embed({ permit, signal, trace }, body),
     );
+    tellVariant(reply, meta);
     if (Array.isArray(response.data)) return response;
     return jsonStream(reply, response, permit.resultAtOnce() ?? (await permit.result()));
   }

@@ -1,6 +1,7 @@
 /** An embeddings call as jobs of up to 500 inputs: split, run, shape. */
 import {
   EmbeddingsRequest,
+  type JobMeta,
   type JobRecord,
   type OpenAiInput,
   parse,
@@ -37,20 +38,28 @@ export class EmbeddingsService {
     private readonly catalog: Catalog,
   ) {}
 
-  async embed(call: Call, body: unknown): Promise<EmbeddingsResponse> {
+  /** The answer, and what has made it. */
+  async embed(call: Call, body: unknown): Promise<{ readonly response: EmbeddingsResponse; readonly meta: JobMeta }> {
     const asked = parse(EmbeddingsRequest, body);
-    // All vectors of one answer are of one model.
-    const request = isLong(asked) ? { ...asked, model: this.runs.jobs.pin(asked.model) } : asked;
+    const request = isLong(asked) ? this.pinned(asked) : asked;
     const records = await this.runs.run(call, jobsOf(request), (refusal, index) =>
       translated(refusal, TASK, this.catalog, (text) => inTheirTerms(text, index * JOB_INPUTS)),
     );
     const tokens = records.reduce((sum, record) => sum + record.tokens, 0);
-    return {
+    const { meta } = records[0]!;
+    const response: EmbeddingsResponse = {
       object: 'list',
       data: shape(request, records.flatMap(vectorsOf)),
-      model: records[0]?.meta.selector ?? request.model,
+      model: meta.selector ?? request.model,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     };
+    return { response, meta };
+  }
+
+  /** All vectors of one answer are of one model: it is chosen once, for all of its jobs. */
+  private pinned(request: EmbeddingsRequest): EmbeddingsRequest {
+    const allowed = { loss: request.max_accuracy_loss, batch: JOB_INPUTS, tokens: null };
+    return { ...request, model: this.runs.jobs.pin(request.model, allowed), max_accuracy_loss: 0 };
   }
 }
 
@@ -58,7 +67,7 @@ function isLong({ input }: EmbeddingsRequest): boolean {
   return Array.isArray(input) && input.length > JOB_INPUTS;
 }
 
-function jobsOf({ model, input, dimensions, prompt_name, truncate }: EmbeddingsRequest): object[] {
+function jobsOf({ model, input, max_accuracy_loss, dimensions, prompt_name, truncate }: EmbeddingsRequest): object[] {
   const parameters = {
     ...(dimensions !== undefined && { dimensions }),
     ...(prompt_name !== undefined && { prompt_name }),
@@ -69,6 +78,7 @@ function jobsOf({ model, input, dimensions, prompt_name, truncate }: EmbeddingsR
     task: TASK,
     input: inputs,
     parameters,
+    max_accuracy_loss,
   });
   if (!Array.isArray(input)) return [job(input)];
   const jobs: object[] = [];

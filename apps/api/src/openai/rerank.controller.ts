@@ -6,6 +6,7 @@ import { HeldRequests } from '../http/held-requests.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
 import { faceOf } from './faces.js';
 import { type RerankResponse, RerankService, type TextsRerankResponse } from './rerank.service.js';
+import { tellVariant } from './told-variant.js';
 
 @Controller()
 export class RerankController {
@@ -26,8 +27,10 @@ export class RerankController {
     requireBody(body);
     const trace = request.span?.traceparent;
     const face = faceOf(request.routeOptions.url ?? '');
-    return this.held.untilHangUp(reply, 'result', (signal) =>
+    const { response, meta } = await this.held.untilHangUp(reply, 'result', (signal) =>
       this.reranking.rerank({ permit, signal, trace }, body, request.id, face),
     );
+    tellVariant(reply, meta);
+    return response;
   }
 }

@@ -1,5 +1,6 @@
 /** A rerank call as one job, in the shape of whoever asks: `documents` (Cohere, Jina) or `texts` (text-embeddings-inference). */
 import {
+  type JobMeta,
   type JobRecord,
   parse,
   type RerankOutput,
@@ -32,6 +33,12 @@ export interface RerankResponse {
 
 export type TextsRerankResponse = readonly { readonly index: number; readonly score: number; readonly text?: string }[];
 
+/** The answer, and what has made it. */
+interface Ranked<Response> {
+  readonly response: Response;
+  readonly meta: JobMeta;
+}
+
 export class RerankService {
   constructor(
     private readonly runs: JobRuns,
@@ -45,40 +52,46 @@ export class RerankService {
     body: unknown,
     requestId: string,
     face: Face,
-  ): Promise<RerankResponse | TextsRerankResponse> {
+  ): Promise<Ranked<RerankResponse | TextsRerankResponse>> {
     return sendsTexts(body, face) ? this.rankTexts(call, body) : this.rankDocuments(call, body, requestId);
   }
 
-  private async rankDocuments(call: Call, body: unknown, requestId: string): Promise<RerankResponse> {
+  private async rankDocuments(call: Call, body: unknown, requestId: string): Promise<Ranked<RerankResponse>> {
     const { query, documents, truncate, top_n, return_documents, ...request } = parse(RerankRequest, body);
+    const { max_accuracy_loss } = request;
     const model = request.model ?? this.onlyModel();
     const parameters = { truncate, return_documents, ...(top_n !== undefined && { top_n }) };
-    const record = await this.run(call, { model, task: TASK, input: { query, documents }, parameters });
+    const job = { model, task: TASK, input: { query, documents }, parameters, max_accuracy_loss };
+    const record = await this.run(call, job);
     const results = this.outputOf(record).map(({ index, score, document }) => ({
       index,
       relevance_score: score,
       ...(document !== undefined && { document: { text: document } }),
     }));
-    const { tokens } = record;
-    return {
+    const { tokens, meta } = record;
+    const response: RerankResponse = {
       id: requestId,
       object: 'list',
-      model: record.meta.selector ?? model,
+      model: meta.selector ?? model,
       results,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     };
+    return { response, meta };
   }
 
-  private async rankTexts(call: Call, body: unknown): Promise<TextsRerankResponse> {
+  private async rankTexts(call: Call, body: unknown): Promise<Ranked<TextsRerankResponse>> {
     const { query, texts, truncate, raw_scores, return_text, ...request } = parse(TextsRerankRequest, body);
     const model = request.model ?? this.onlyModel();
     const parameters = { truncate, return_documents: return_text, function_to_apply: raw_scores ? 'none' : 'sigmoid' };
-    const record = await this.run(call, { model, task: TASK, input: { query, documents: texts }, parameters }, 'texts');
-    return this.outputOf(record).map(({ index, score, document }) => ({
+    const { max_accuracy_loss } = request;
+    const job = { model, task: TASK, input: { query, documents: texts }, parameters, max_accuracy_loss };
+    const record = await this.run(call, job, 'texts');
+    const response = this.outputOf(record).map(({ index, score, document }) => ({
       index,
       score,
       ...(document !== undefined && { text: document }),
     }));
+    return { response, meta: record.meta };
   }
 
   private async run(call: Call, job: object, documents = 'documents'): Promise<JobRecord> {

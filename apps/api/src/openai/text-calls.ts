@@ -16,6 +16,7 @@ import { headOf, settingsOf, type TextFace, usageOf } from './text-face.js';
 import { readStreamQuery, readTextPosition, type TextPosition } from './text-position.js';
 import { TEXT_TASK, type TextRequest } from './text-request.js';
 import { TextStream } from './text-stream.js';
+import { tellVariant } from './told-variant.js';
 import { translated } from './translate.js';
 
 /** One request and its answer. */
@@ -124,6 +125,7 @@ export class TextCalls {
       }
       const { record } = look.value;
       requireText(record);
+      tellVariant(reply, record.meta);
       const events = new TextStream({ face, record, texts: this.textsOf(record), usage, resumable: kept, position });
       const stream = new EventStream(reply, signal, { reconnects: false });
       try {
@@ -144,12 +146,15 @@ export class TextCalls {
 
   /** The whole answer; its job may be erased when this has resolved. */
   private async send(face: TextFace, { permit, reply }: Exchange, read: () => Promise<JobRecord>): Promise<void> {
-    const answer = await this.runs.jobs.answerAs(permit, reply, read, (record) => this.whole(face, record));
+    const answer = await this.runs.jobs.answerAs(permit, reply, read, (record) => {
+      requireText(record);
+      tellVariant(reply, record.meta);
+      return this.whole(face, record);
+    });
     reply.type('application/json; charset=utf-8').send(answer instanceof StreamableFile ? answer.getStream() : answer);
   }
 
   private whole(face: TextFace, record: JobRecord): object {
-    requireText(record);
     const answers = record.results.map((result) => result?.output as GeneratedText);
     const texts = this.textsOf(record);
     const settings = settingsOf(record.meta);

@@ -74,7 +74,7 @@ function common(
   input: readonly unknown[],
   parameters: Readonly<Record<string, unknown>>,
 ): Omit<TextRequest, 'unknown' | 'rename'> {
-  const { model, stream, stream_options, store, metadata, priority } = request;
+  const { model, max_accuracy_loss, stream, stream_options, store, metadata, priority } = request;
   const sampling = Object.fromEntries(SAMPLING_FIELDS.map((name) => [name, request[name]]));
   return {
     job: {
@@ -82,6 +82,7 @@ function common(
       task: TEXT_TASK,
       input,
       parameters: given({ ...sampling, ...parameters }),
+      max_accuracy_loss,
       priority: priorityOf(priority),
       ...(metadata && { metadata }),
     },

@@ -1,5 +1,6 @@
 /** Answers of the native API as schemas, for the document and for tests. The compiler holds each to the type that the API sends. */
 import {
+  type AccuracyLoss,
   ERRORS,
   type ErrorCode,
   type EventsUrlView,
@@ -8,6 +9,7 @@ import {
   JobState,
   type JobSummary,
   type JobView,
+  LossMetric,
   Priority,
   Task,
   WebhookEvent,
@@ -43,11 +45,22 @@ const receipt = {
 };
 export const JobReceiptSchema = z.strictObject(receipt) satisfies z.ZodType<JobReceipt>;
 
+export const AccuracyLossSchema = z.strictObject({
+  metric: LossMetric.describe('What the loss is counted in; docs/accuracy.md has the metrics.'),
+  mean: z.number().describe('Of the texts that it was measured on. Below 0: better than the original.'),
+  bound: z
+    .number()
+    .describe('The upper 95 % bound of the mean over texts like these: what `max_accuracy_loss` is held against.'),
+}) satisfies z.ZodType<AccuracyLoss>;
+
 const summary = {
   ...receipt,
   model: z.string().describe('The model that was asked for.'),
   version: z.string().describe('The version that the job runs on: the newest when it was submitted.'),
   variant: z.string().describe('The variant that it runs on, such as fp32 or int8.'),
+  accuracy_loss: AccuracyLossSchema.nullable().describe(
+    'How much worse than the original the variant was measured to be; null: it is the original, or was not measured.',
+  ),
   task: Task.describe("The model's task."),
   priority: Priority.describe('As it was submitted.'),
   created_at: Time.describe('When the job was accepted.'),

@@ -14,6 +14,7 @@ const SUMMARY: JobSummary = {
   model: 'wordnet-topic',
   version: '1',
   variant: 'fp32',
+  accuracy_loss: null,
   task: 'text-classification',
   priority: 'normal',
   created_at: '2026-01-05T09:30:00.000Z',
@@ -86,8 +87,19 @@ const REQUEST = { model: 'wordnet-topic', input: 'a small knob' };
 const CARD: ModelCard = {
   ...LISTED,
   version: '1',
-  variants: ['fp32'],
-  served: [{ id: 'wordnet-topic@1:fp32', state: 'loaded', workers: 2 }],
+  variants: ['fp32', 'int8'],
+  served: [
+    { id: 'wordnet-topic@1:fp32', state: 'loaded', workers: 2, original: true },
+    {
+      ...{ id: 'wordnet-topic@1:int8', state: 'on_demand', workers: 0 },
+      quality: {
+        verdict: 'passed',
+        method: 'int8',
+        accuracy_loss: { metric: 'accuracy', mean: 0.0007, bound: 0.0036 },
+        speeds: [{ batch: 1, tokens: 16, ratio: 1.2, low: 1.16, high: 1.25 }],
+      },
+    },
+  ],
   joining: { rows: 'any-length', reason: null },
   limits: { max_tokens: 128, max_items: 1000, max_batch_size: null, max_batch_tokens: null },
   labels: ['person', 'artifact'],

@@ -1,11 +1,11 @@
 /** Answers of the faces that other services' clients call, as schemas; see answers.ts. */
-import { Joining, type ListedModel, type ModelCard, Task } from '@shoal/contracts';
+import { Joining, type ListedModel, type ModelCard, type ServedQuality, Task } from '@shoal/contracts';
 import { z } from 'zod';
 import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
 import type { TextsError } from '../openai/faces.js';
 import type { OpenAiError } from '../openai/openai-error.js';
 import type { RerankResponse, TextsRerankResponse } from '../openai/rerank.service.js';
-import { Code, Count, ListSchema } from './answers.js';
+import { AccuracyLossSchema, Code, Count, ListSchema } from './answers.js';
 
 const Model = z.string().describe('The model that was asked for.');
 const Usage = z
@@ -115,6 +115,25 @@ const Specs = z.array(
     shape: z.array(z.union([z.number(), z.string()])).describe('The axes; one with a name has any length.'),
   }),
 );
+const QualitySchema = z.strictObject({
+  verdict: z
+    .enum(['passed', 'forced'])
+    .describe('`forced`: kept although it lost too much or was no faster; no request gets it by what it allows.'),
+  method: z.string().describe('How it was made.'),
+  accuracy_loss: AccuracyLossSchema.describe('How much worse than the original it was measured to be.'),
+  speeds: z
+    .array(
+      z.strictObject({
+        batch: z.int().describe('Texts in one pass.'),
+        tokens: z.int().describe('Tokens of each.'),
+        ratio: z.number().describe("Its speed ÷ the original's."),
+        low: z.number().describe('The lower end of the 95 % interval of that.'),
+        high: z.number().describe('The upper end.'),
+      }),
+    )
+    .describe('How much faster than the original it was measured to be.'),
+}) satisfies z.ZodType<ServedQuality>;
+
 const limit = Count.nullable();
 export const ModelCardSchema = z.strictObject({
   ...listedModel,
@@ -141,6 +160,11 @@ export const ModelCardSchema = z.strictObject({
           ),
         workers: Count.describe('Workers that have it loaded.'),
         reason: z.string().exactOptional().describe('Why it did not load, where it failed.'),
+        original: z
+          .literal(true)
+          .exactOptional()
+          .describe('Of a version whose variants were measured: the one that they were measured against.'),
+        quality: QualitySchema.exactOptional().describe('What was measured of it, where that was done.'),
       }),
     )
     .describe('Every version and variant, newest version first.'),

@@ -2,6 +2,7 @@
 import { ADMISSION_ERRORS } from './job-operations.js';
 import type { Operation, Operations, Parameter } from './operation.js';
 import { type TextExamples, textOperations } from './text-operations.js';
+import { VARIANT_HEADERS } from './variant-headers.js';
 
 const NAME: Parameter = {
   in: 'path',
@@ -49,6 +50,7 @@ export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: 
       answers: {
         200: {
           description: 'The documents, best first.',
+          headers: VARIANT_HEADERS,
           schemas: face === 'texts' ? (['TextsRerank', 'Rerank'] as const) : (['Rerank', 'TextsRerank'] as const),
         },
       },
@@ -66,7 +68,13 @@ export function openAiOperations({ embeddings, rerank, rerankTexts, ...texts }: 
         description:
           'Up to 2,048 inputs. The answer comes when all of them are ready; nothing of the call is left when it is answered, or when the caller hangs up.',
         body: { schemas: ['EmbeddingsRequest'], examples: embeddings },
-        answers: { 200: { description: 'One embedding per input, in order.', schemas: ['Embeddings'] } },
+        answers: {
+          200: {
+            description: 'One embedding per input, in order.',
+            schemas: ['Embeddings'],
+            headers: VARIANT_HEADERS,
+          },
+        },
         errors: CALL_ERRORS,
         face: 'openai',
       },

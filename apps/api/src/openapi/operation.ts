@@ -29,6 +29,8 @@ interface Answer {
   readonly description: string;
   /** Of an answer in JSON: one shape, or any of several. */
   readonly schemas?: readonly AnswerName[];
+  /** Header → what it tells. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Of any other answer. */
   readonly text?: { readonly mediaType: string; readonly example: string };
 }
@@ -57,6 +59,7 @@ const BODY_ERRORS: readonly ErrorCode[] = [
   'invalid_request',
 ];
 
+const TEXT = { type: 'string' } as const;
 const REQUEST_ID = 'c5f6b7a2-0f0e-4c7e-9a55-8f1d6b1f0a11';
 
 export function toOpenApi(operation: Operation) {
@@ -86,7 +89,7 @@ function named(examples: readonly (readonly [name: string, value: unknown])[]) {
 }
 
 function answersOf({ answers }: Operation) {
-  const entries = Object.entries(answers).map(([status, { description, schemas, text }]) => {
+  const entries = Object.entries(answers).map(([status, { description, schemas, headers, text }]) => {
     const json = schemas && {
       'application/json': {
         schema: oneOf(schemas),
@@ -94,7 +97,15 @@ function answersOf({ answers }: Operation) {
       },
     };
     const plain = text && { [text.mediaType]: { schema: { type: 'string' }, example: text.example } };
-    return [status, { description, ...((json || plain) && { content: { ...json, ...plain } }) }];
+    const told = headers && Object.entries(headers).map(([name, what]) => [name, { description: what, schema: TEXT }]);
+    return [
+      status,
+      {
+        description,
+        ...(told && { headers: Object.fromEntries(told) }),
+        ...((json || plain) && { content: { ...json, ...plain } }),
+      },
+    ];
   });
   return Object.fromEntries(entries);
 }

@@ -2,6 +2,7 @@
 import { ADMISSION_ERRORS } from './job-operations.js';
 import { type Operation, type Operations, type Parameter, query } from './operation.js';
 import { TEXT_EVENTS } from './text-examples.js';
+import { VARIANT_HEADERS } from './variant-headers.js';
 
 export interface TextExamples {
   readonly chats: Readonly<Record<string, unknown>>;
@@ -65,7 +66,9 @@ function operationsOf(
         summary,
         description: LIFE,
         body,
-        answers: { 200: { description: 'The answers.', schemas: [whole, chunk], text: stream } },
+        answers: {
+          200: { description: 'The answers.', schemas: [whole, chunk], headers: VARIANT_HEADERS, text: stream },
+        },
         errors: [...CALL_ERRORS, 'cancelled', 'expired'],
         face: 'openai',
       },
@@ -78,7 +81,9 @@ function operationsOf(
         description:
           'The whole answer as soon as it is there; or, for a reader that accepts `text/event-stream`, its events behind the last one that it had, at any replica.',
         parameters: [id, ...ofStream],
-        answers: { 200: { description: 'The answers.', schemas: [whole, chunk], text: stream } },
+        answers: {
+          200: { description: 'The answers.', schemas: [whole, chunk], headers: VARIANT_HEADERS, text: stream },
+        },
         errors: READ_ERRORS,
         face: 'openai',
       },

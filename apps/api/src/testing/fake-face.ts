@@ -122,6 +122,8 @@ export function fakeModel(name: string, task: Task, version: string): Model {
     batchable: true,
     text: null,
     generator: null,
+    original: 'default',
+    quality: null,
     created: 1_767_225_600,
     queue: `${name}.${version}.default.0`,
   };

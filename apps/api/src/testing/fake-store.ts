@@ -37,9 +37,13 @@ const NOW = Date.UTC(2026, 0, 1);
 export class FakeStore implements JobStore {
   /** False: jobs stay queued until `finish`. */
   immediate = true;
+  /** Queue → seconds that its jobs are to wait. */
+  readonly delays = new Map<string, number>();
   /** Set: every method throws it. */
   failure: Error | undefined;
   readonly submitted: NewJob[] = [];
+  /** Those whose key had a job already. */
+  readonly repeated: NewJob[] = [];
   /** Ids of jobs that were cancelled before they had ended. */
   readonly cancelled: string[] = [];
   readonly #records = new Map<string, Running>();
@@ -135,6 +139,16 @@ export class FakeStore implements JobStore {
     return { records, next: from + limit < all.length ? (records.at(-1)?.id ?? null) : null };
   }
 
+  async queueOfKey(tenant: string, key: string): Promise<string | null> {
+    this.#check();
+    const id = this.#keys.get(`${tenant} ${key}`)?.id;
+    return id === undefined ? null : id.slice(0, id.lastIndexOf('.'));
+  }
+
+  delay(queue: string): number | null {
+    return this.delays.get(queue) ?? null;
+  }
+
   depths(): readonly QueueDepth[] {
     return [];
   }
@@ -208,7 +222,10 @@ export class FakeStore implements JobStore {
     if (known && known.fingerprint !== idempotency.fingerprint) {
       return new ShoalError('idempotency_conflict', 'use a new key for another body');
     }
-    if (known) return { id: known.id, created: false };
+    if (known) {
+      this.repeated.push(job);
+      return { id: known.id, created: false };
+    }
     const id = `${job.queue}.${String(this.submitted.length).padStart(26, '0')}`;
     if (idempotency) this.#keys.set(`${tenant.name} ${idempotency.key}`, { id, fingerprint: idempotency.fingerprint });
     this.submitted.push(job);

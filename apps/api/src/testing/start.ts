@@ -30,7 +30,12 @@ export interface TestApi {
 interface Options
   extends Partial<Pick<Parts, 'publicUrl' | 'trustedProxies' | 'admin'>>,
     Pick<Offer, 'unserved' | 'aliases'> {
+  /** Each served in the one variant that it is of, */
   readonly faces?: readonly ModelFace[];
+  /** or versions with several. */
+  readonly versions?: readonly ServedVersion[];
+  /** Whether requests that allow a loss get a variant that has one only while the original's queue is more than half a minute behind. */
+  readonly accuracyUnderLoad?: boolean;
   readonly keys?: readonly ApiKey[];
   readonly callTimeoutMs?: number;
   readonly generationTimeoutMs?: number;
@@ -54,6 +59,8 @@ export async function startTestApi({
   unserved,
   aliases,
   faces = [fakeFace('embed', 'feature-extraction'), fakeFace('topic', 'text-classification')],
+  versions = faces.map(servedAlone),
+  accuracyUnderLoad = false,
   ...parts
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
@@ -69,11 +76,10 @@ export async function startTestApi({
       resolve: resolveNames,
       clock: Date.now,
     },
-    catalog: new Catalog({
-      versions: faces.map(servedAlone),
-      ...(unserved && { unserved }),
-      ...(aliases && { aliases }),
-    }),
+    catalog: new Catalog(
+      { versions, ...(unserved && { unserved }), ...(aliases && { aliases }) },
+      accuracyUnderLoad ? (queue) => (store.delay(queue) ?? 0) > 30 : undefined,
+    ),
     keys,
     maxBodyBytes,
     corsOrigins,

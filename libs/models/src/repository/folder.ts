@@ -23,7 +23,7 @@ import { textDetails } from './text-details.js';
 import { findVariants } from './variants.js';
 
 /**
- * Reads and checks `folder` (absolute, without links): one Model per variant, the default first.
+ * Reads and checks `folder` (absolute, without links): one Model per variant, the default first, without what was measured of it.
  * Throws `model_invalid` naming the file, and the field where there is one.
  */
 export async function readFolder(name: string, version: string, folder: string): Promise<readonly Model[]> {
@@ -44,7 +44,20 @@ export async function readFolder(name: string, version: string, folder: string):
     }
     const created = Math.floor((await lstat(path)).mtimeMs / 1000);
     const queue = `${name}.${version}.${variant}.0`;
-    models.push({ name, version, variant, variants, folder, shoal, ...served, ...graph, created, queue });
+    const unmeasured = { original: found[0]![0], quality: null };
+    models.push({
+      name,
+      version,
+      variant,
+      variants,
+      folder,
+      shoal,
+      ...served,
+      ...graph,
+      ...unmeasured,
+      created,
+      queue,
+    });
   }
   return models;
 }

@@ -5,6 +5,7 @@ import type { Model } from '../types.js';
 import { type Aliases, NO_ALIASES, oddAliases, readAliases } from './aliases.js';
 import { invalid } from './files.js';
 import { readFolder } from './folder.js';
+import { type ReadVersion, withQuality } from './quality.js';
 import { collect, findVersionFolders, type ModelProblem, type VersionFolder } from './version-folders.js';
 
 export interface Repository {
@@ -26,7 +27,9 @@ export async function openRepository(root: string): Promise<Repository> {
   const problems = [...found];
   for (const folder of folders) {
     await collect(problems, folder.path, async () => {
-      models.push(...(await readVersion(real, folder)));
+      const version = await readVersion(real, folder);
+      models.push(...version.models);
+      problems.push(...ignoredProblems(folder.path, version));
     });
   }
   let aliases = NO_ALIASES;
@@ -50,9 +53,14 @@ export async function findRoot(root: string): Promise<string> {
   });
 }
 
-/** A Model for each variant, the default one first. @throws ShoalError `model_invalid` */
-export async function readVersion(root: string, { name, version, path }: VersionFolder): Promise<readonly Model[]> {
+/** What of a folder is not used although it is served. */
+export function ignoredProblems(folder: string, { ignored }: ReadVersion): readonly ModelProblem[] {
+  return ignored.map((message) => ({ folder, message, served: true }));
+}
+
+/** @throws ShoalError `model_invalid` */
+export async function readVersion(root: string, { name, version, path }: VersionFolder): Promise<ReadVersion> {
   const folder = join(root, path);
   if (!(await lstat(folder)).isDirectory()) throw invalid('is not a folder');
-  return await readFolder(name, version, folder);
+  return await withQuality(folder, await readFolder(name, version, folder));
 }

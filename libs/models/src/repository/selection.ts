@@ -16,6 +16,14 @@ function isOf(asked: string | undefined, own: string): boolean {
   return asked === undefined || asked === own;
 }
 
+/**
+ * Whether two models of one queue are of one reading of their folder: its files are the same, but for what was measured of the
+ * variants, which may have been read again.
+ */
+export function isSameReading(a: Model, b: Model): boolean {
+  return a.queue === b.queue && a.variants === b.variants;
+}
+
 /** What a name stands for: the first that fits, of `models` in the repository's order. */
 export function selectModel<M extends Pick<Model, 'name' | 'version' | 'variant'>>(
   models: readonly M[],

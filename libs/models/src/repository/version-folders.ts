@@ -10,6 +10,8 @@ export interface ModelProblem {
   /** Relative to the repository: `name`, `name/version` or `models.json`. */
   readonly folder: string;
   readonly message: string;
+  /** The version is served all the same, without what the message tells of. */
+  readonly served?: true;
 }
 
 export interface VersionFolder {

@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -14,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { isSameReading } from './selection.js';
 import type { ModelProblem } from './version-folders.js';
 import { type RepositoryWatch, restAfter, watchRepository } from './watch.js';
 
@@ -150,6 +152,47 @@ test('a broken folder is told of once and hides no other; once it is mended it i
   cpSync(MODEL, join(root, 'bad'), { recursive: true });
   for (let n = 0; n < 2; n++) await look(watch);
   expect([idsOf(watch), watch.current.problems]).toEqual([['bad@1', 'good@1'], []]);
+});
+
+test('what was measured is read as soon as it is there, changes or goes, and the graphs count as the same', async () => {
+  const { root, watch, problems } = await open();
+  const folder = join(root, 'a');
+  cpSync(MODEL, folder, { recursive: true });
+  cpSync(join(MODEL, 'onnx/model.onnx'), join(folder, 'onnx/model_quantized.onnx'));
+  const looks = async () => {
+    for (let n = 0; n < 2; n++) await look(watch);
+    return watch.current.models.map(({ variant, quality }) => `${variant} ${quality?.loss.bound ?? '-'}`);
+  };
+  expect(await looks()).toEqual(['fp32 -', 'int8 -']);
+  const first = watch.current.models;
+  const put = (bound: number, more = 0) => {
+    const int8 = {
+      ...{ bytes: statSync(join(folder, 'onnx/model.onnx')).size + more, verdict: 'passed', method: 'int8' },
+      loss: { metric: 'accuracy', mean: 0, bound, allowed: 0.01, texts: 500 },
+      speeds: [{ batch: 1, tokens: 16, ratio: 1.4, low: 1.3, high: 1.5 }],
+      data: { file: 'eval.jsonl', sha256: 'a'.repeat(64) },
+      ...{ machine: 'none', measured: '2026-01-05T09:30:00Z' },
+    };
+    writeFileSync(join(folder, 'quality.json'), JSON.stringify({ original: 'fp32', variants: { int8 } }));
+  };
+  put(0.004);
+  expect(await looks()).toEqual(['fp32 -', 'int8 0.004']);
+  put(0.00875);
+  expect(await looks()).toEqual(['fp32 -', 'int8 0.00875']);
+  expect(watch.current.models.map((model, n) => isSameReading(model, first[n]!))).toEqual([true, true]);
+  put(0.004, 1);
+  expect(await looks()).toEqual(['fp32 -', 'int8 -']);
+  expect(problems).toEqual([
+    { folder: 'a', message: expect.stringContaining('variants.int8: was measured'), served: true },
+  ]);
+  rmSync(join(folder, 'quality.json'));
+  expect(await looks()).toEqual(['fp32 -', 'int8 -']);
+  expect(watch.current.problems).toEqual([]);
+  // Another graph is another reading, also where what was measured changes with it.
+  put(0.004);
+  cpSync(join(EMBED, 'config.json'), join(folder, 'notes.json'));
+  await looks();
+  expect(isSameReading(watch.current.models[0]!, first[0]!)).toBe(false);
 });
 
 test('aliases that can be read no more stay as they were, and that is told', async () => {

@@ -12,7 +12,8 @@ import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
 import { type Arrival, arrivalOf } from './arrival.js';
 import { invalid } from './files.js';
 import { type FolderPrint, printOf } from './folder-print.js';
-import { ALIASES_FILE, aliasProblems, findRoot, type Repository, readVersion } from './repository.js';
+import { QUALITY_FILE, type ReadVersion, withQuality } from './quality.js';
+import { ALIASES_FILE, aliasProblems, findRoot, ignoredProblems, type Repository, readVersion } from './repository.js';
 import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } from './version-folders.js';
 
 /** Between two looks: at least so long, and so many times what a look takes, but then not so long that changes go unseen. */
@@ -45,7 +46,10 @@ export interface WatchOptions {
 }
 
 export interface RepositoryWatch {
-  /** As it was seen last. A Model is the same object as long as its folder does not change. */
+  /**
+   * As it was seen last. A Model is the same object as long as its folder does not change; where nothing but its
+   * `quality.json` has, it is another one of the same reading (isSameReading).
+   */
   readonly current: Repository;
   /**
    * Keeps looking, until `stop`. `onChange` is told of each new state, and again where it rejects; the next look comes after
@@ -99,6 +103,8 @@ interface Root {
   readonly id: string;
 }
 
+const NOTHING: ReadVersion = { models: [], ignored: [] };
+
 class Watch implements RepositoryWatch {
   readonly #given: string;
   /** As it was seen last. */
@@ -107,7 +113,7 @@ class Watch implements RepositoryWatch {
   #trouble: string | undefined;
   readonly #options: WatchOptions;
   readonly #now: () => number;
-  readonly #folders = new Map<string, Seen<readonly Model[]> & { readonly folder: VersionFolder }>();
+  readonly #folders = new Map<string, Seen<ReadVersion> & { readonly folder: VersionFolder }>();
   #odd: readonly ModelProblem[] = [];
   readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
   readonly #stop = new AbortController();
@@ -193,7 +199,7 @@ class Watch implements RepositoryWatch {
     }
     this.#root = root;
     for (const folder of folders) {
-      if (!this.#folders.has(folder.path)) this.#folders.set(folder.path, { ...unseen<readonly Model[]>([]), folder });
+      if (!this.#folders.has(folder.path)) this.#folders.set(folder.path, { ...unseen(NOTHING), folder });
     }
     const there = new Set(folders.map(({ path }) => path));
     // One that cannot be listed is not gone.
@@ -203,7 +209,7 @@ class Watch implements RepositoryWatch {
       if (unsure.has(seen.folder.name) && !there.has(path)) continue;
       const print = there.has(path) ? await printOf(join(root.path, path)) : undefined;
       if (!note(seen, print, this.#now()) || !(await hasCome(join(root.path, path), seen, still))) continue;
-      await reading(read(seen, () => readVersion(root.path, seen.folder), []));
+      await reading(read(seen, readerOf(root.path, seen), NOTHING));
       if (print === undefined) this.#folders.delete(path);
       changed = true;
     }
@@ -231,14 +237,15 @@ class Watch implements RepositoryWatch {
     const byName = [...this.#folders.values()].sort(
       ({ folder: a }, { folder: b }) => compare(a.name, b.name) || Number(b.version) - Number(a.version),
     );
-    return byName.flatMap(({ value }) => value);
+    return byName.flatMap(({ value }) => value.models);
   }
 
   #problems(): ModelProblem[] {
     const folders = [...this.#folders].map(([folder, seen]) => ({ folder, message: stalled(seen) ?? seen.problem }));
-    return [...folders, { folder: ALIASES_FILE, message: this.#aliases.problem }].flatMap(({ folder, message }) =>
-      message === null ? [] : [{ folder, message }],
+    const faults = [...folders, { folder: ALIASES_FILE, message: this.#aliases.problem }].flatMap(
+      ({ folder, message }) => (message === null ? [] : [{ folder, message }]),
     );
+    return [...faults, ...[...this.#folders].flatMap(([folder, { value }]) => ignoredProblems(folder, value))];
   }
 }
 
@@ -258,6 +265,24 @@ async function rootOf(given: string): Promise<Root> {
     throw invalid(`the model folder ${given} cannot be read`, cause);
   });
   return { path, id: `${dev} ${ino}` };
+}
+
+/** How a folder is read: where nothing but what was measured has changed since it was, its graphs need not be looked at again. */
+function readerOf(
+  root: string,
+  { folder, print, readAs, value }: Seen<ReadVersion> & { readonly folder: VersionFolder },
+) {
+  const isOnlyQuality = value.models.length > 0 && withoutQuality(print?.text) === withoutQuality(readAs);
+  if (isOnlyQuality) return () => withQuality(join(root, folder.path), value.models);
+  return () => readVersion(root, folder);
+}
+
+/** The print of a folder (folder-print.ts) without the line of that file. */
+function withoutQuality(print: string | undefined | null): string | undefined {
+  return print
+    ?.split('\n')
+    .filter((line) => !line.startsWith(`${QUALITY_FILE} `))
+    .join('\n');
 }
 
 /** True where it is to be read, once it is all there. */

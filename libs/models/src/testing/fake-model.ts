@@ -33,6 +33,8 @@ export function fakeModel(overrides: Partial<Model>): Model {
       truncationSide: 'right',
     },
     generator: null,
+    original: 'fp32',
+    quality: null,
     created: 0,
     queue: 'fake.1.fp32.0',
     ...overrides,
