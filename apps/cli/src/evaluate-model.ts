@@ -79,7 +79,7 @@ async function evaluate(
     data.verdict,
     { metric },
     {
-      ...{ runtime, now, random: Math.random, signal },
+      ...{ runtime, now, cpu: cpuTime, random: Math.random, signal },
       say: display.say,
       onProgress: (share) =>
         display.show({
@@ -93,6 +93,12 @@ async function evaluate(
   display.next();
   const machine = machineOf(runtime.version, availableParallelism());
   return { original, candidate, data, comparison, verdict: judge(comparison, { loss: maxLoss }), machine };
+}
+
+/** Of this process, in ms. */
+function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 async function modelOf(asked: string, models: string): Promise<Model> {

@@ -33,8 +33,9 @@ export interface Examples {
 }
 
 /**
- * A user's file in three parts that have no text in common: what methods learn from, what choices are made by, and what the verdict
- * is by, which nothing else may look at. Which part an example is in depends on its text alone.
+ * A user's file in three parts that have no text in common (documents that rankings share aside): what methods learn from, what
+ * choices are made by, and what the verdict is by, which nothing else may look at. Which part an example is in depends on its text
+ * alone, and of pairs on those that share a text with it.
  */
 export interface Data {
   readonly file: string;
@@ -58,6 +59,8 @@ export interface Context {
   readonly runtime: Runtime;
   /** In ms. */
   readonly now: () => number;
+  /** CPU time of this process, in ms: what passes of one thread are timed by where it is told, since other programs hardly change it. */
+  readonly cpu?: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
   readonly signal: AbortSignal;

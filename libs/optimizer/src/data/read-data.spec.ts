@@ -1,6 +1,6 @@
 /** A user's file becomes examples in three parts that have no text in common, or one line that says what is wrong. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
@@ -159,6 +159,9 @@ describe('is refused in one line that names the file and the line, and shows no 
   test('files that are not there, are none, or too large', () => {
     expect(messageOf(() => readData(join(folder, 'none.jsonl')))).toMatch(/^there is no file /);
     expect(messageOf(() => readData(folder))).toMatch(/is not a regular file$/);
+    const huge = write('huge.jsonl', '');
+    truncateSync(huge, 2 ** 28 + 1);
+    expect(messageOf(() => readData(huge))).toBe('huge.jsonl is larger than 256 MiB: take a sample of it');
     const blank = write('many.jsonl', Buffer.alloc(1_000_001, '\n'));
     expect(messageOf(() => readData(blank))).toBe('many.jsonl has more than 1,000,000 lines: take a sample of them');
   });

@@ -3,7 +3,7 @@ import type { SpeedRatio } from '@shoal/contracts';
 import { generateGreedily } from '@shoal/generation';
 import { runRows } from '@shoal/importer';
 import type { Row } from '@shoal/models';
-import { measureSpeed, type SpeedRun } from '../gate/speed.js';
+import { measureSpeed, type SpeedContext, type SpeedRun } from '../gate/speed.js';
 import type { Context, Example, Examples } from '../types.js';
 import type { Decoder, Decoders } from './decoders.js';
 import { answersOf, chunksOf, type Side, type Sides } from './sides.js';
@@ -20,12 +20,16 @@ const SAMPLE = 256;
 /** All intervals together hold with 95 %: else one of three would be above 1 by chance more often than it says. */
 const confidenceFor = (shapes: number) => 1 - 0.05 / shapes;
 
-/** Texts that are about as long as the middle one of the examples; the pass alone, on ids, as a worker has it. */
+/**
+ * Texts that are about as long as the middle one of the examples; the pass alone, on ids and in one thread, as a worker has it: its
+ * CPU time is what it takes.
+ */
 export async function encoderSpeeds(
   sides: Sides,
   examples: Examples,
   context: Context,
 ): Promise<readonly SpeedRatio[]> {
+  const timing = context.cpu === undefined ? context : { ...context, clock: context.cpu };
   const inputs = inputsOf(examples, sides.original.model.task);
   const lengths = await lengthsOf(sides.original, inputs);
   const order = inputs.map((_, n) => n).sort((a, b) => lengths[a]! - lengths[b]!);
@@ -36,7 +40,7 @@ export async function encoderSpeeds(
     const [original, candidate] = [await passOf(sides.original, some), await passOf(sides.candidate, some)];
     const tokens = lengths[chosen[Math.floor(chosen.length / 2)]!]!;
     const shape = { batch, tokens };
-    speeds.push({ ...shape, ...(await ratioOf({ original, candidate }, context, ENCODER_BATCHES.length)) });
+    speeds.push({ ...shape, ...(await ratioOf({ original, candidate }, timing, ENCODER_BATCHES.length)) });
   }
   return speeds;
 }
@@ -61,7 +65,11 @@ export async function decoderSpeeds(
   return speeds;
 }
 
-async function ratioOf(run: SpeedRun, context: Context, shapes: number): Promise<Omit<SpeedRatio, 'batch' | 'tokens'>> {
+async function ratioOf(
+  run: SpeedRun,
+  context: SpeedContext,
+  shapes: number,
+): Promise<Omit<SpeedRatio, 'batch' | 'tokens'>> {
   const { ratio, low, high } = await measureSpeed(run, context, confidenceFor(shapes));
   return { ratio, low, high };
 }

@@ -5,11 +5,13 @@ import { flipsBound } from './flips-bound.js';
 import { seededRandom } from './random.js';
 
 describe('of flips', () => {
-  test('none of n: the rule of three; without gains: the exact bound of a Poisson variable', () => {
+  test('none of n: the rule of three; without gains: the exact bound of a Poisson variable; with a gain less than that', () => {
     expect(flipsBound(0, 0, ALPHA)).toBeCloseTo(-Math.log(0.05), 6);
     // Half of the 95 % quantiles of χ² with 4 and 22 degrees of freedom (Garwood 1936).
     expect(flipsBound(1, 0, ALPHA)).toBeCloseTo(4.7439, 3);
     expect(flipsBound(10, 0, ALPHA)).toBeCloseTo(16.9622, 3);
+    // A gain and no loss: of gains at a rate of 1/2, the likeliest, e^−x Σ x^b/b! P(G > b) is 5 % at x = 2.616 (by hand).
+    expect(flipsBound(0, 1, ALPHA)).toBeCloseTo(2.116, 3);
     expect(boundOf(new Float64Array(300), seededRandom(1))).toEqual({
       mean: 0,
       bound: expect.closeTo(2.99573 / 300, 6),

@@ -10,6 +10,8 @@ export const LEAST_GAIN = 1.02;
 
 /** Normal quantiles: of the bound's 95 %, and of 80 %, the chance that a sample of the size that is told suffices. */
 const [SURE, LIKELY] = [1.645, 0.842];
+/** More than a file may have. */
+const MOST_TEXTS = 1_000_000;
 /** As boundOf has it of texts without a single loss. */
 const RULE_OF_THREE = -Math.log(0.05);
 
@@ -36,7 +38,7 @@ export function judge({ loss, speeds }: Comparison, allowed: Allowed): Verdict {
   if (within) return { kind: 'passed' };
   const needed = textsNeeded({ mean, bound, texts }, allowed.loss);
   const reason = `${measured}, by ${texts.toLocaleString('en')} texts; ${percent(allowed.loss)} is allowed`;
-  if (needed === undefined) return { kind: 'too_few', reason: `too few texts: ${reason}` };
+  if (needed === undefined) return { kind: 'too_few', reason: `${reason}: too near for any number of texts to tell` };
   return { kind: 'too_few', reason: `too few texts: ${reason}: about ${rounded(needed)} are needed`, needed };
 }
 
@@ -51,9 +53,9 @@ function textsNeeded(
   const room = allowed - mean;
   if (room <= 0) return undefined;
   const noneLost = mean === 0 && bound * texts <= RULE_OF_THREE + 1e-6;
-  if (noneLost) return Math.ceil(RULE_OF_THREE / allowed);
   const margin = (bound - mean) * (1 + LIKELY / SURE);
-  return Math.max(texts + 1, Math.ceil(texts * (margin / room) ** 2));
+  const needed = Math.ceil(noneLost ? RULE_OF_THREE / allowed : texts * (margin / room) ** 2);
+  return needed <= MOST_TEXTS ? Math.max(texts + 1, needed) : undefined;
 }
 
 function notFaster(speeds: readonly SpeedRatio[]): string {

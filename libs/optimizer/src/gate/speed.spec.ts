@@ -81,6 +81,22 @@ describe('rounds', () => {
     expect(turns.join('').endsWith(`${'o'.repeat(20)}c`)).toBe(true);
   });
 
+  test('are timed by the clock that is given, and limited by time', async () => {
+    let [time, cpu] = [0, 0];
+    const pass = (ms: number, other: number) => async () => {
+      cpu += ms;
+      time += ms + other;
+    };
+    const context = {
+      now: () => time,
+      clock: () => cpu,
+      random: seededRandom(4),
+      signal: new AbortController().signal,
+    };
+    const found = await measureSpeed({ original: pass(30, 0), candidate: pass(20, 500) }, context);
+    expect(found).toMatchObject({ ratio: 1.5, rounds: 15 });
+  });
+
   test('end with the signal', async () => {
     const { pass, now } = quietMachine();
     const stop = new AbortController();
