@@ -21,6 +21,7 @@ export const PARTS = /** @type {const} */ ([
   'gate',
   'training',
   'accuracy',
+  'prune',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

@@ -44,6 +44,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     gate: async () => [await gateBench(options)],
     training: async () => [await trainingBench(options)],
     accuracy: async () => [await accuracyBench(options)],
+    prune: async () => [await pruneBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

@@ -86,10 +86,10 @@ export async function pruneBench({ scale, say }: PruneOptions): Promise<Section>
   const lm = await subjectOf('lm', join(checkpoint, 'eval.jsonl'), async (to) => {
     await importFolder(
       { folder: checkpoint, name: 'lm', version: 1, dtypes: ['fp32'], to, force: true },
-      { runtime: context.runtime, signal: context.signal, say: () => undefined },
+      { ...context, say: () => undefined },
     );
   });
-  await measure(lm, neurons, (await planned(neurons, lm)).slice(0, 1));
+  await measure(lm, neurons, await planned(neurons, lm));
   return {
     ratios: [],
     figures,

@@ -31,6 +31,7 @@ async function fetchedBy(command: readonly string[]): Promise<unknown> {
     pullModel: nothing,
     runModel: nothing,
     evaluateModel: nothing,
+    optimizeModel: nothing,
     manageModels: nothing,
     fetchModel,
   });

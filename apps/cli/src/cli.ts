@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '@shoal/config';
 import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
-import { cacheDirOf, loadConfig, loadSourceSettings, pulledDirOf } from './config.js';
+import { cacheDirOf, loadConfig, loadSourceSettings, optimizedDirOf, pulledDirOf } from './config.js';
 import { manageModels } from './models.js';
 import { type Actions, createProgram, runProgram } from './program.js';
 import { Refused } from './refused.js';
@@ -41,6 +41,11 @@ const ACTIONS: Actions = {
   async evaluateModel(request) {
     const { evaluateModel } = await import('./evaluate-model.js');
     await evaluateModel(request, loadConfig().SHOAL_MODELS_DIR);
+  },
+  async optimizeModel(request) {
+    const { optimizeModel } = await import('./optimize-model.js');
+    const config = loadConfig();
+    await optimizeModel(request, { models: config.SHOAL_MODELS_DIR, to: optimizedDirOf(config) });
   },
   manageModels: (request) => manageModels(request, loadConfig()),
 };

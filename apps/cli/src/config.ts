@@ -102,6 +102,11 @@ export function pulledDirOf({ SHOAL_DATA_DIR }: Config): string {
   return join(SHOAL_DATA_DIR, 'pulled');
 }
 
+/** Where `shoal optimize` keeps its journals and reports. */
+export function optimizedDirOf({ SHOAL_DATA_DIR }: Config): string {
+  return join(SHOAL_DATA_DIR, 'optimize');
+}
+
 /** Where workers keep what they measured of models. */
 export function cacheDirOf({ SHOAL_CACHE_DIR, SHOAL_DATA_DIR }: Config): string {
   return SHOAL_CACHE_DIR ?? join(SHOAL_DATA_DIR, 'cache');

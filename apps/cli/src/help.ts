@@ -67,6 +67,14 @@ export const EXAMPLES = {
   The file has a text a line, {"text": "..."} with or without a "label"; {"query", "document"} pairs; graded rankings; or
   entities: docs/optimizing.md has them all. Half of it is what the verdict is by. Exit codes: 0 where the candidate passes, 2 where
   it is refused, 1 where something is wrong with what was asked for.`,
+  optimize: `Examples:
+  npx shoal optimize wordnet-topic --data labelled.jsonl
+  npx shoal optimize wordnet-topic --data labelled.jsonl --max-loss 0.5% --time 2h
+  npx shoal optimize wordnet-topic --data labelled.jsonl --methods int8,int4 --plan
+
+  What is tried and how it ended is kept in SHOAL_DATA_DIR: Ctrl-C, and the same command goes on where it was. The report,
+  optimize/<name>@<version>/report.html there, can be read while it runs. What passes is served as name:int8 within seconds;
+  requests that ask for no variant get what they got before. docs/optimizing.md tells more.`,
   models: `Examples:
   npx shoal models ls
   npx shoal models unload wordnet-topic@1

@@ -16,6 +16,7 @@ async function read(...args: string[]) {
     pullModel: note('pull'),
     runModel: note('run'),
     evaluateModel: note('evaluate'),
+    optimizeModel: note('optimize'),
     manageModels: note('models'),
   });
   const write = (more: string) => {
@@ -101,8 +102,27 @@ test('evaluate takes two models, examples, and what may be lost', async () => {
   expect((await read('evaluate', 'm', 'm:int8', ...options)).asked).toEqual(['evaluate', { ...request, ...wanted }]);
 });
 
+test('optimize takes a model, examples, what may be lost, a time and methods', async () => {
+  const request = {
+    ...{ model: 'm@1', data: resolve('a.jsonl'), maxLoss: 0.01, metric: undefined, time: 1800, methods: [] },
+    ...{ force: false, plan: false },
+  };
+  expect((await read('optimize', 'm@1', '--data', 'a.jsonl')).asked).toEqual(['optimize', request]);
+  const options = ['--data=a.jsonl', '--max-loss=0.5%', '--metric=f1', '--time', '8h', '--methods', 'int8, static'];
+  const wanted = { maxLoss: 0.005, metric: 'f1', time: 28_800, methods: ['int8', 'static'], force: true, plan: true };
+  const { asked } = await read('optimize', 'm@1', ...options, '--force', '--plan');
+  expect(asked).toEqual(['optimize', { ...request, ...wanted }]);
+  for (const [time, seconds] of [
+    ['90s', 90],
+    ['5m', 300],
+    ['2 h', 7200],
+  ] as const) {
+    expect((await read('optimize', 'm', '--data=a', `--time=${time}`)).asked[1]).toMatchObject({ time: seconds });
+  }
+});
+
 test('each command has help of its own, with an example', async () => {
-  for (const command of ['start', 'import', 'pull', 'run', 'evaluate', 'fetch-model']) {
+  for (const command of ['start', 'import', 'pull', 'run', 'evaluate', 'optimize', 'fetch-model']) {
     for (const args of [
       [command, '--help'],
       ['help', command],
@@ -156,6 +176,12 @@ describe('is refused in words that help', () => {
     [['evaluate', 'a', '--data=c'], "missing required argument 'candidate'"],
     [['evaluate', 'a', 'b', '--data=c', '--max-loss=1'], 'It takes a share such as 1% or 0.01.'],
     [['evaluate', 'a', 'b', '--data=c', '--metric=speed'], 'Allowed choices are accuracy'],
+    [['optimize', 'a'], "required option '--data <file>' not specified"],
+    [['optimize', '--data=a'], "missing required argument 'model'"],
+    [['optimize', 'a', '--data=c', '--time=30'], 'It takes a time such as 90s, 30m or 8h.'],
+    [['optimize', 'a', '--data=c', '--time=0m'], 'It takes a time such as 90s, 30m or 8h.'],
+    [['optimize', 'a', '--data=c', '--methods=int8,'], 'It takes names of methods, as --plan shows them: int8,int4.'],
+    [['optimize', 'a', '--data=c', '--max-loss=half'], 'It takes a share such as 1% or 0.01.'],
     [['fetch-model'], "required option '--url <url>' not specified"],
     [['fetch-model', '--url=https://a/b', '--sha256=abc', '--to=m'], 'It takes 64 hexadecimal digits.'],
     [['fetch-model', '--url=https://a/b', hash], "required option '--to <folder>' not specified"],

@@ -47,6 +47,25 @@ export interface EvaluateOptions {
   readonly keep: boolean;
 }
 
+/** What `shoal optimize` was asked for. */
+export interface OptimizeOptions {
+  /** Name, or name@2. */
+  readonly model: string;
+  /** Of examples. */
+  readonly data: string;
+  /** That is allowed, as a share. */
+  readonly maxLoss: number;
+  /** Undefined: what is usual for the task and the examples. */
+  readonly metric: LossMetric | undefined;
+  /** Seconds that it may take. */
+  readonly time: number;
+  /** Empty: all. */
+  readonly methods: readonly string[];
+  readonly force: boolean;
+  /** The plan alone. */
+  readonly plan: boolean;
+}
+
 /** What the commands do. */
 export interface Actions {
   start(options: { readonly workers: number }): Promise<void>;
@@ -55,6 +74,7 @@ export interface Actions {
   pullModel(options: PullOptions): Promise<void>;
   runModel(request: RunRequest): Promise<void>;
   evaluateModel(options: EvaluateOptions): Promise<void>;
+  optimizeModel(options: OptimizeOptions): Promise<void>;
   manageModels(request: ModelsRequest): Promise<void>;
 }
 
@@ -85,6 +105,13 @@ interface EvaluateValues extends Pick<EvaluateOptions, 'data' | 'maxLoss'> {
   readonly metric?: LossMetric;
   readonly json?: boolean;
   readonly keep?: boolean;
+}
+
+interface OptimizeValues extends Pick<OptimizeOptions, 'data' | 'maxLoss' | 'time'> {
+  readonly metric?: LossMetric;
+  readonly methods?: readonly string[];
+  readonly force?: boolean;
+  readonly plan?: boolean;
 }
 
 /** Throws a CommanderError for a command line that is wrong, and after help or version were shown. */
@@ -174,6 +201,24 @@ export function createProgram(version: string, actions: Actions): Command {
     .addHelpText('after', `\n${EXAMPLES.evaluate}`)
     .action((original: string, candidate: string, { data, maxLoss, metric, json, keep }: EvaluateValues) =>
       actions.evaluateModel({ original, candidate, data, maxLoss, metric, json: json ?? false, keep: keep ?? false }),
+    );
+
+  program
+    .command('optimize')
+    .description(
+      'make variants of a model that are faster, measure what they lose, and keep those that lose no more than is allowed',
+    )
+    .argument('<model>', 'name or name@2, in SHOAL_MODELS_DIR')
+    .requiredOption('--data <file>', 'JSONL or CSV of examples', (file) => resolve(file))
+    .option('--max-loss <share>', 'that is allowed: 1% or 0.01', lossOf, 0.01)
+    .addOption(new Option('--metric <name>', 'of the loss (default: by task and examples)').choices(LOSS_METRICS))
+    .addOption(new Option('--time <time>', 'that it may take: 90s, 30m or 8h').argParser(seconds).default(1800, '30m'))
+    .option('--methods <list>', 'to try (default: all): int8,int4', methodsOf)
+    .option('--force', 'keep what does not pass, marked as such for ever, and replace variants that are there')
+    .option('--plan', 'show what would be tried, and try nothing')
+    .addHelpText('after', `\n${EXAMPLES.optimize}`)
+    .action((model: string, { metric, methods = [], force = false, plan = false, ...values }: OptimizeValues) =>
+      actions.optimizeModel({ model, ...values, metric, methods, force, plan }),
     );
 
   program
@@ -282,6 +327,19 @@ function lossOf(value: string): number {
   const share = Number(digits) / (sign === '%' ? 100 : 1);
   if (digits !== undefined && share < 1) return share;
   throw new InvalidArgumentError('It takes a share such as 1% or 0.01.');
+}
+
+/** Of a time as people write it. */
+function seconds(value: string): number {
+  const [, digits, unit] = /^([1-9]\d{0,5}) ?(s|m|h)$/.exec(value) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError('It takes a time such as 90s, 30m or 8h.');
+  return Number(digits) * { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h'];
+}
+
+function methodsOf(value: string): string[] {
+  const names = value.split(',').map((name) => name.trim());
+  if (!names.includes('')) return names;
+  throw new InvalidArgumentError('It takes names of methods, as --plan shows them: int8,int4.');
 }
 
 function listOf(value: string): string[] {

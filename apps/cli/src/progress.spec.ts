@@ -73,3 +73,17 @@ test('what nobody knows the size of has its bytes and its rate; the next step is
   display.show({ name: 'fp32 written', done: 3e6, total: undefined });
   expect(drawn.slice(-2)).toEqual(['\r\x1b[K  fp32 written: 1.0 MB', '\r\x1b[K  fp32 written: 3.0 MB, 2.0 MB/s']);
 });
+
+test('a line of its own words is drawn as often as others are', () => {
+  for (const isTerminal of [true, false]) {
+    const { display, drawn, printed, clock } = open(isTerminal);
+    for (let n = 0; n <= 300; n++) {
+      clock.now = 50 * n;
+      display.showLine(`line ${n}`);
+    }
+    if (isTerminal) {
+      expect(drawn).toHaveLength(151);
+      expect(drawn.slice(0, 2)).toEqual(['\r\x1b[Kline 0', '\r\x1b[Kline 2']);
+    } else expect(printed).toEqual(['line 200']);
+  }
+});

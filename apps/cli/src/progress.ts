@@ -83,6 +83,17 @@ export class ProgressDisplay {
     else print(line);
   }
 
+  /** A line that tells its own words, as often as others are drawn. */
+  showLine(line: string): void {
+    const { isTerminal, now, draw, print } = this.#terminal;
+    const at = now();
+    this.#drawn ??= isTerminal ? Number.NEGATIVE_INFINITY : at;
+    if (at - this.#drawn < (isTerminal ? DRAW_MS : PLAIN_MS)) return;
+    this.#drawn = at;
+    if (isTerminal) draw(`${CLEAR}${line}`);
+    else print(line);
+  }
+
   /** What follows is measured for itself. */
   next(): void {
     if (this.#terminal.isTerminal) this.#terminal.draw(CLEAR);
@@ -97,10 +108,14 @@ function lineOf({ name, done, total, unit = 'bytes' }: Step, rate: number | unde
   if (total === undefined) return `  ${name}: ${megabytes(done)}${speed}`;
   const share = total === 0 ? 1 : done / total;
   const left = rate === undefined || rate <= 0 ? '' : `, ${timeOf((total - done) / rate)} left`;
-  const filled = Math.floor(share * BAR);
-  const bar = `${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}`;
   const size = unit === 'share' ? '' : ` of ${megabytes(total)}${speed}`;
-  return `  [${bar}] ${Math.floor(share * 100)} %${size}${left}  ${name}`;
+  return `  ${barOf(share)} ${Math.floor(share * 100)} %${size}${left}  ${name}`;
+}
+
+/** `[#####---------------]`, of a share from 0 to 1. */
+export function barOf(share: number): string {
+  const filled = Math.floor(share * BAR);
+  return `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}]`;
 }
 
 function megabytes(bytes: number): string {

@@ -6,11 +6,15 @@ export { type Bound, boundOf } from './gate/bound.js';
 export { judge, LEAST_GAIN } from './gate/judge.js';
 export { seededRandom } from './gate/random.js';
 export { type MeasuredSpeed, measureSpeed, type SpeedContext, type SpeedRun } from './gate/speed.js';
+export { TABLE } from './methods/table.js';
+export { optimize, showPlan } from './optimize.js';
 export { heads } from './prune/heads.js';
 export { layers } from './prune/layers.js';
 export { neurons } from './prune/neurons.js';
 export { vocabulary } from './prune/vocabulary.js';
 export { bytesOf, machineOf, readQuality, writeQuality } from './quality/quality-file.js';
+export { durationOf } from './report/words.js';
+export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
 export type {
   Allowed,
   Candidate,

@@ -23,6 +23,8 @@ export interface CompareOptions {
   readonly metric?: LossMetric | undefined;
   /** Texts, pairs or queries at most, from all over the examples. Default: 10,000 texts, 4,000 pairs or 2,000 rankings. */
   readonly most?: number | undefined;
+  /** How often the bound of the loss may be below it. Default 5 %; of k candidates by the same texts, a kth of that. */
+  readonly alpha?: number | undefined;
   /** False: the loss alone, and `speeds` is empty. Default true. */
   readonly speeds?: boolean | undefined;
 }
@@ -65,7 +67,7 @@ export async function compare(
       `the candidate's vectors have another length than the original's: give pairs or rankings to measure by`,
     );
   }
-  const bound = boundOf(losses.values, seededRandom(1), losses.weights);
+  const bound = boundOf(losses.values, seededRandom(1), losses.weights, options.alpha);
   return {
     loss: { metric, ...bound, texts: losses.values.length },
     speeds: measured.speeds,

@@ -112,3 +112,13 @@ function poisson(rate: number): number[] {
 function normal(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
+
+test('of several bounds that are to hold together each is of a smaller error, and lies higher', () => {
+  const half = ALPHA / 2;
+  expect(boundOf(new Float64Array(300), seededRandom(1), undefined, half).bound).toBeCloseTo(-Math.log(half) / 300, 6);
+  const random = seededRandom(3);
+  const losses = Float64Array.from({ length: 200 }, () => random() - 0.5);
+  const bounds = [ALPHA, half, ALPHA / 5].map((alpha) => boundOf(losses, seededRandom(1), undefined, alpha).bound);
+  expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
+  expect(new Set(bounds).size).toBe(3);
+});

@@ -7,8 +7,6 @@ export const ALPHA = 0.05;
 const RESAMPLES = 1999;
 /** With no more texts than this that differ at all, resampling would take those that were seen for all that there are. */
 const FEW = 20;
-/** Of `n` texts without a loss up to 2.996 / n of all may have one. */
-const RULE_OF_THREE = -Math.log(ALPHA);
 
 export interface Bound {
   readonly mean: number;
@@ -26,9 +24,15 @@ export interface Bound {
  *   Tibshirani 1993, chapters 12 and 22).
  * - Where few texts differ at all, the bound is at least that of so many flips of the largest size that was seen.
  *
- * `random`: from 0 to 1; seed it, and the bound is the same each time.
+ * `random`: from 0 to 1; seed it, and the bound is the same each time. `alpha`: 5 %, or less where the bound is one of several that
+ * are to hold together.
  */
-export function boundOf(losses: ArrayLike<number>, random: () => number, weights?: ArrayLike<number>): Bound {
+export function boundOf(
+  losses: ArrayLike<number>,
+  random: () => number,
+  weights?: ArrayLike<number>,
+  alpha: number = ALPHA,
+): Bound {
   const count = losses.length;
   if (count === 0) throw new RangeError('a bound needs losses');
   let [lost, gained, largest, flips] = [0, 0, 0, weights === undefined];
@@ -42,11 +46,11 @@ export function boundOf(losses: ArrayLike<number>, random: () => number, weights
   }
   const mean = meanOf(losses, weights);
   const differing = lost + gained;
-  const margin = (size: number) => (size * (flipsBound(lost, gained, ALPHA) - lost + gained)) / count;
+  const margin = (size: number) => (size * (flipsBound(lost, gained, alpha) - lost + gained)) / count;
   // Of losses that never were there is no size but that of an answer.
   if (differing === 0) return { mean, bound: margin(1) };
   if (flips) return { mean, bound: Math.min(1, mean + margin(1)) };
-  const resampled = resampledBound(losses, mean, largest, random, weights);
+  const resampled = resampledBound(losses, { mean, largest, alpha }, random, weights);
   return { mean, bound: differing > FEW ? resampled : Math.max(resampled, mean + margin(largest)) };
 }
 
@@ -62,8 +66,7 @@ function meanOf(losses: ArrayLike<number>, weights: ArrayLike<number> | undefine
 
 function resampledBound(
   losses: ArrayLike<number>,
-  mean: number,
-  largest: number,
+  { mean, largest, alpha }: { readonly mean: number; readonly largest: number; readonly alpha: number },
   random: () => number,
   weights: ArrayLike<number> | undefined,
 ): number {
@@ -75,7 +78,8 @@ function resampledBound(
   for (let n = 0; n < count; n++) own.add(weightOf(n), centred[n]!);
   const error = own.error();
   // Losses all alike, but for the rounding of their mean.
-  if (error <= 1e-12 * largest) return mean + (largest * RULE_OF_THREE) / count;
+  // Of `count` texts without a loss up to -ln alpha / count of all may have one: 2.996 / count at 5 %.
+  if (error <= 1e-12 * largest) return mean + (largest * -Math.log(alpha)) / count;
   const deviations = new Float64Array(RESAMPLES);
   for (let resample = 0; resample < RESAMPLES; resample++) {
     const sums = new Sums();
@@ -85,7 +89,7 @@ function resampledBound(
     }
     deviations[resample] = sums.deviation();
   }
-  const deviation = deviations.sort()[Math.round(ALPHA * (RESAMPLES + 1)) - 1]!;
+  const deviation = deviations.sort()[Math.max(1, Math.floor(alpha * (RESAMPLES + 1))) - 1]!;
   const bound = mean - deviation * error;
   // Of so few texts that a resample of equal ones is common, nothing is known.
   return Number.isFinite(bound) ? bound : mean + largest;

@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Subject } from '../types.js';
+import { compare } from '../evaluate/compare.js';
+import type { Comparison, Subject } from '../types.js';
 import { lossOf } from './choice.js';
 import { keepLayers } from './edits.js';
 import { layers } from './layers.js';
-import { type Change, contextOf, dataOf, definitions, subjectOf } from './prune.testing.js';
+import { contextOf, dataOf, definitions, idle, subjectOf } from './prune.testing.js';
 import { openOrThrow, write } from './subject.js';
 
 let runtime: Runtime;
@@ -21,21 +22,21 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
-/** A layer of a decoder that adds nothing. */
-const idle =
-  (layer: number): Change =>
-  (name, values) => {
-    if (new RegExp(`layers\\.${layer}\\.(self_attn\\.o_proj|mlp\\.down_proj)\\.`).test(name)) values.fill(0);
-  };
-
-test('a layer that does nothing is found, and goes without a loss', async () => {
-  const subject = await subjectOf(root, 'gemma2', idle(2));
+test.each([0, 1])('a layer that does nothing is found, and goes without a loss: %i', async (layer) => {
+  const subject = await subjectOf(root, 'bert', idle(layer), 30);
   const path = join(root, 'layers.onnx');
-  const candidate = { method: 'layers', variant: 'layers3', settings: { layers: 3 }, seconds: 1 };
+  const candidate = { method: 'layers', variant: 'layers1', settings: { layers: 1 }, seconds: 1 };
   const made = await layers.make(candidate, subject, path, contextOf(runtime));
-  expect(made.method).toBe('layers 0 1 3');
-  expect(made.notes.join()).toMatch(/left out: 2 of 4 layers.*normalised before it is added/);
-  expect(Math.abs(await lossOf(subject, path, contextOf(runtime)))).toBeLessThan(1e-4);
+  expect(made.method).toMatch(new RegExp(`^layers ${1 - layer}`));
+  expect(made.notes[0]).toContain(`left out: ${layer} of 2 layers`);
+  expect(await lossOf(subject, path, contextOf(runtime))).toBeLessThan(1e-4);
+});
+
+test('what layers add behind a norm is not refitted, and that is said', async () => {
+  const subject = await subjectOf(root, 'gemma2', undefined, 30);
+  const candidate = { method: 'layers', variant: 'layers3', settings: { layers: 3 }, seconds: 1 };
+  const made = await layers.make(candidate, subject, join(root, 'gemma.onnx'), contextOf(runtime));
+  expect(made.notes.join()).toMatch(/no layer was refitted: what its layers add is normalised before it is added/);
 });
 
 /** The bundled classifier, with the texts that it was not trained with. */
@@ -50,7 +51,9 @@ async function topics(): Promise<Subject> {
   );
   const { models } = await openRepository(repository);
   const [model] = models;
-  return { original: model!, path: model!.variants.fp32!, data: dataOf(definitions(), true) };
+  const data = dataOf(definitions(), true);
+  const choice = { ...data.choice, items: data.choice.items.slice(0, 100) };
+  return { original: model!, path: model!.variants.fp32!, data: { ...data, choice } };
 }
 
 test('half of the layers of a classifier: refitting the last but one brings most of the accuracy back', async () => {
@@ -72,7 +75,14 @@ test('half of the layers of a classifier: refitting the last but one brings most
   const { served, anatomy } = openOrThrow(subject);
   const cut = join(root, 'cut.onnx');
   write(subject, keepLayers(served, anatomy, kept), cut);
-  const [after, before] = [await lossOf(subject, path, context), await lossOf(subject, cut, context)];
-  expect(after).toBeLessThanOrEqual(before);
-  expect(after).toBeLessThan(0.35);
+  const verdictOf = async (pruned: string) => {
+    const other = { ...subject.original, variant: 'pruned', variants: { pruned } };
+    return await compare(subject.original, other, subject.data.verdict, { speeds: false }, context);
+  };
+  const [after, before] = [await verdictOf(path), await verdictOf(cut)];
+  const flips = ({ figures }: Comparison) => 1 - figures.agreement!.candidate;
+  expect(made.method).toMatch(/refitted/);
+  expect(flips(after)).toBeLessThan(0.8 * flips(before));
+  // Two to six points of 78.7 %, by which texts choose, without any training.
+  expect(after.loss.mean).toBeLessThan(0.08);
 });

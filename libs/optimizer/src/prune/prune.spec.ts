@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { graphFrom, openServed, precisionOf, type StoredTensor } from '@shoal/importer';
-import { serialiseModel } from '@shoal/onnx';
+import { loadModel, serialiseModel } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anatomyOf } from './anatomy.js';
@@ -11,7 +11,7 @@ import { attentionOf } from './attention.js';
 import { floats, keepLayers, numbersOf, type Parts, pickRows, replace, withInner } from './edits.js';
 import { heads, pruneHeads } from './heads.js';
 import { neurons, pruneNeurons } from './neurons.js';
-import { answersOf, type Change, contextOf, difference, subjectOf } from './prune.testing.js';
+import { answersOf, type Change, contextOf, difference, idle, subjectOf } from './prune.testing.js';
 import { openOrThrow, write } from './subject.js';
 import { vocabulary } from './vocabulary.js';
 import { wiresOf } from './wires.js';
@@ -31,20 +31,6 @@ const ENCODERS = [
   ...['bert', 'bert-classify', 'deberta-v1', 'deberta-v3-classify', 'distilbert-classify', 'electra', 'gte-new'],
   ...['jina-bert-v2', 'modernbert', 'modernbert-classify', 'mpnet', 'nomic-bert', 'xlm-roberta'],
 ];
-
-const OUT =
-  /(attention\.output\.dense|attention\.out_lin|attention\.attn\.o|self_attn\.o_proj|attention\.o_proj|attn\.out_proj|attn\.Wo)\.(weight|bias)$/;
-const DOWN = /(\.output\.dense|ffn\.lin2|mlp\.(down_proj|fc2|wo|Wo))\.(weight|bias)$/;
-const NORM = /(LayerNorm|layer_norm|_ln|emb_ln|norm\d?|layernorm)\.(weight|bias|gamma|beta)$/;
-
-/** Makes layer `layer` one that gives what it reads: nothing is added, and what is normalised twice is as after the first time. */
-function idle(layer: number): Change {
-  return (name, values) => {
-    const own = new RegExp(`\\blayers?\\.${layer}\\.`).test(name);
-    if (own && (OUT.test(name) || DOWN.test(name))) values.fill(0);
-    else if (NORM.test(name)) values.fill(/(weight|gamma)$/.test(name) ? 1 : 0);
-  };
-}
 
 describe.each([...DECODERS, ...LAYERED, ...ENCODERS])('%s', (name) => {
   test('without a layer that does nothing, it answers the same', async () => {
@@ -84,6 +70,26 @@ describe.each([...DECODERS, ...LAYERED, ...ENCODERS])('%s', (name) => {
     const wires = wiresOf(served, anatomy);
     expect(new Set(wires.map(({ output }) => output)).size).toBe(anatomy.layers);
   });
+});
+
+test.each([
+  ['gemma2', { layer_types: null }],
+  ['gemma3', { layer_types: null, sliding_window_pattern: 3 }],
+  ['modernbert', { layer_types: null, global_attn_every_n_layers: 2 }],
+  ['qwen3', { layer_types: null, use_sliding_window: true, sliding_window: 4, max_window_layers: 1 }],
+  ['smollm3', { layer_types: null, no_rope_layers: null, no_rope_layer_interval: 2 }],
+])('%s, whose layers differ by their numbers, keeps them as they are: %j', async (name, fields) => {
+  const whole = await subjectOf(root, name, undefined, 30, fields);
+  const { layers: all, fixed } = openOrThrow(whole).anatomy;
+  for (const layer of Array.from({ length: all }, (_, n) => n).filter((n) => !fixed.has(n))) {
+    const subject = await subjectOf(root, name, idle(layer), 30, fields);
+    const { served, anatomy } = openOrThrow(subject);
+    const kept = Array.from({ length: all }, (_, n) => n).filter((n) => n !== layer);
+    const path = join(root, 'kinds.onnx');
+    write(subject, keepLayers(served, anatomy, kept), path);
+    const found = await answersOf(runtime, subject, path);
+    expect(difference(found, await answersOf(runtime, subject, subject.path)), `layer ${layer}`).toBeLessThan(2e-3);
+  }
 });
 
 /** Every neuron of the second half does what one of the first does. */
@@ -184,6 +190,26 @@ describe.each([
     expect(difference(await answersOf(runtime, subject, path), whole)).toBeLessThan(5e-2);
   });
 });
+
+test.each(['nomic-bert', 'xlm-roberta', 'roberta-tokens', 'modernbert', 'distilbert', 'electra'])(
+  '%s without the words that no text leads to answers the same to the bit',
+  async (name) => {
+    const subject = await subjectOf(root, name);
+    const plan = await vocabulary.plan(subject);
+    if (typeof plan === 'string') throw new Error(plan);
+    const path = join(root, 'words.onnx');
+    await vocabulary.make(plan[0]!, subject, path, contextOf(runtime));
+    const kept = Number(plan[0]!.settings.words);
+    const table = [...loadModel(path).graph.initializers].find(([own]) =>
+      /(word|tok)_embeddings\.weight(\.\w*float16)?$/.test(own),
+    );
+    expect(table?.[1].dims[0]).toBe(kept);
+    expect(kept).toBeLessThan(
+      0.99 * openOrThrow(subject).served.weights.tensors.get(table![0].replace(/\.\w*float16$/, ''))!.shape[0]!,
+    );
+    expect(await answersOf(runtime, subject, path)).toEqual(await answersOf(runtime, subject, subject.path));
+  },
+);
 
 test('what cannot be pruned is told with the reason', async () => {
   expect(await neurons.plan(await subjectOf(root, 'albert'))).toMatch(/share their weights/);

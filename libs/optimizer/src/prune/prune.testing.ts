@@ -36,12 +36,13 @@ export function dataOf(items: readonly Example[], labelled: boolean): Subject['d
   return { ...about, calibration: part(0), choice: part(1), verdict: part(2) };
 }
 
-/** A fixture of the importer as a served model. */
+/** A fixture of the importer as a served model; `fields` of config.json take the place of its own. */
 export async function subjectOf(
   root: string,
   fixture: string,
   change: Change = () => undefined,
   texts = 90,
+  fields: Readonly<Record<string, unknown>> = {},
 ): Promise<Subject> {
   const from = join(ROOT, 'test/fixtures/checkpoints', fixture);
   const repository = mkdtempSync(join(root, 'models-'));
@@ -51,7 +52,9 @@ export async function subjectOf(
   // Those that have none of their own are of the same vocabulary.
   if (!existsSync(join(folder, 'tokenizer.json')))
     cpSync(join(from, '../llama/tokenizer.json'), join(folder, 'tokenizer.json'));
-  const config = JSON.parse(readFileSync(join(from, 'config.json'), 'utf8')) as { architectures: [string] };
+  const own = JSON.parse(readFileSync(join(from, 'config.json'), 'utf8')) as { architectures: [string] };
+  const config = { ...own, ...fields };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const [name] = config.architectures;
   const task = /ForCausalLM|ForConditionalGeneration/.test(name) ? 'text-generation' : 'feature-extraction';
   const classifies = /Classification/.test(name);
@@ -114,4 +117,18 @@ export function difference(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) throw new Error(`${a.length} numbers in place of ${b.length}`);
   const largest = b.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   return a.reduce((most, value, n) => Math.max(most, Math.abs(value - b[n]!)), 0) / largest;
+}
+
+const OUT =
+  /(attention\.output\.dense|attention\.out_lin|attention\.attn\.o|self_attn\.o_proj|attention\.o_proj|attn\.out_proj|attn\.Wo)\.(weight|bias)$/;
+const DOWN = /(\.output\.dense|ffn\.lin2|mlp\.(down_proj|fc2|wo|Wo))\.(weight|bias)$/;
+const NORM = /(LayerNorm|layer_norm|_ln|emb_ln|norm\d?|layernorm)\.(weight|bias|gamma|beta)$/;
+
+/** Makes layer `layer` one that gives what it reads: nothing is added, and what is normalised twice is as after the first time. */
+export function idle(layer: number): Change {
+  return (name, values) => {
+    const own = new RegExp(`\\blayers?\\.${layer}\\.`).test(name);
+    if (own && (OUT.test(name) || DOWN.test(name))) values.fill(0);
+    else if (NORM.test(name)) values.fill(/(weight|gamma)$/.test(name) ? 1 : 0);
+  };
 }

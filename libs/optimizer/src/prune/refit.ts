@@ -56,9 +56,8 @@ export function chooseGroups(
     const shares = gone.map((_, n) =>
       gone.reduce((sum, other, m) => sum + inverse[input * inputs + other]! * block[m * gone.length + n]!, 0),
     );
-    for (const [n, other] of gone.entries()) {
-      const share = shares[n]!;
-      if (share === 0) continue;
+    for (const [n, share] of shares.entries()) {
+      const other = gone[n]!;
       for (let out = 0; out < outputs; out++) rows[input * outputs + out]! -= share * rows[other * outputs + out]!;
       for (let at = 0; at < inputs; at++) inverse[input * inputs + at]! -= share * inverse[other * inputs + at]!;
     }

@@ -58,7 +58,7 @@ export const vocabulary: Method = {
     buildFrom(
       {
         ...{ folder: subject.original.folder, path, precision: precisionOf('fp32', 'encoder') },
-        config: edit(config, (fields) => ({ ...fields, vocab_size: kept.length })),
+        config: edit(config, (fields) => ({ ...fields, vocab_size: kept.length, pad_vocab_size_multiple: 1 })),
         checkpoint: replace(checkpoint, new Map([[name, table]])),
       },
       (graph) => lookUpRows(graph, name, rowOfEach(kept, rows, unknown)),

@@ -1,0 +1,18 @@
+/** The table of methods, those that promise most first. The processes of trials take it from here, too. */
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { heads } from '../prune/heads.js';
+import { layers } from '../prune/layers.js';
+import { neurons } from '../prune/neurons.js';
+import { vocabulary } from '../prune/vocabulary.js';
+import type { MethodTable } from '../run/types.js';
+import type { Method } from '../types.js';
+import { fp16, int4, int8 } from './precision.js';
+
+export const METHODS: readonly Method[] = [int8, layers, neurons, int4, heads, vocabulary, fp16];
+
+/** By its package name: the processes run compiled code even where this file is run from its source. */
+export const TABLE: MethodTable = {
+  methods: METHODS,
+  module: pathToFileURL(createRequire(import.meta.url).resolve('@shoal/optimizer/methods')).href,
+};

@@ -1,0 +1,307 @@
+/**
+ * `shoal optimize`: from a model and examples to variants that were shown to be faster and to lose no more than is allowed. What can
+ * be made is tried within a time limit, the most promising first; each trial is noted as it ends, so that a run that was ended
+ * goes on where it was.
+ */
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { basename, join } from 'node:path';
+import { ShoalError } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
+import { metricFor } from './evaluate/metrics.js';
+import { ALPHA } from './gate/bound.js';
+import { Journal } from './journal/journal.js';
+import { printOfModel, shoalVersion } from './journal/keys.js';
+import { lockFolder } from './journal/lock.js';
+import { bytesOf, machineOf, readQuality } from './quality/quality-file.js';
+import { tableLines } from './report/table.js';
+import type { RunState } from './report/types.js';
+import { durationOf, lossWords, OUTCOMES, speedWords } from './report/words.js';
+import { Agenda } from './run/agenda.js';
+import { diskFull, isDiskFull } from './run/disk-full.js';
+import { chooseFinalists, type Measured } from './run/finalists.js';
+import { isTaken, passOrRefuse } from './run/gate.js';
+import { Pace } from './run/pace.js';
+import { type Plan, planOf } from './run/plan.js';
+import { planLines } from './run/plan-lines.js';
+import { Rows } from './run/rows.js';
+import { openSubject } from './run/subject.js';
+import { Trials } from './run/trials.js';
+import type { OptimizeContext, Optimized, OptimizeRequest } from './run/types.js';
+import { Watch } from './run/watch.js';
+import type { MeasureOptions } from './trial/messages.js';
+import type { Candidate, Data, Subject } from './types.js';
+
+/** What both a plan and a run begin with. */
+interface Prepared {
+  readonly subject: Subject;
+  readonly plan: Plan;
+  readonly about: Omit<RunState, 'rows' | 'at' | 'state'>;
+  readonly machine: string;
+  readonly folder: string;
+}
+
+/**
+ * Shows what would be tried, and tries nothing.
+ *
+ * @throws ShoalError saying in a line what is wrong with the model, the data or the methods
+ */
+export async function showPlan(request: OptimizeRequest, context: OptimizeContext): Promise<void> {
+  await openRun(request, context, async (run) => run.showPlan());
+}
+
+/**
+ * Resolves when all is decided or time is up. What passed is a variant of the version then, with its figures in quality.json; of what
+ * was refused nothing is left but a line in the journal and in the report.
+ *
+ * @throws ShoalError as showPlan, and where the disk is full; the signal's reason. The same request goes on with it afterwards
+ */
+export async function optimize(request: OptimizeRequest, context: OptimizeContext): Promise<Optimized> {
+  return await openRun(request, context, async (run) => {
+    await run.showPlan();
+    return await run.carryOut();
+  });
+}
+
+async function openRun<T>(
+  request: OptimizeRequest,
+  context: OptimizeContext,
+  work: (run: Run) => Promise<T>,
+): Promise<T> {
+  const prepared = await prepare(request, context);
+  try {
+    mkdirSync(prepared.folder, { recursive: true });
+    return await withJournal(prepared.folder, context, async (journal) =>
+      work(await Run.open(request, context, prepared, journal)),
+    );
+  } catch (error) {
+    throw isDiskFull(error) ? diskFull(prepared.folder, error) : error;
+  }
+}
+
+async function withJournal<T>(
+  folder: string,
+  { say }: Pick<OptimizeContext, 'say'>,
+  work: (journal: Journal) => Promise<T>,
+): Promise<T> {
+  const unlock = lockFolder(folder);
+  try {
+    const journal = new Journal(join(folder, 'journal.jsonl'));
+    try {
+      if (journal.unread > 0) {
+        say(`${journal.unread} lines of the journal cannot be read: their trials are done anew.`);
+      }
+      return await work(journal);
+    } finally {
+      journal.close();
+    }
+  } finally {
+    unlock();
+  }
+}
+
+async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeContext): Promise<Prepared> {
+  const subject = await openSubject(request.models, request.model, request.data);
+  const { original, path, data } = subject;
+  // Before anything is made in vain.
+  metricFor(original.task, data.verdict, request.allowed.metric);
+  await refuseOtherQuality(original);
+  const plan = await planOf(subject, table.methods, request.methods);
+  const machine = machineOf(runtime.version, availableParallelism());
+  const model = `${original.name}@${original.version}`;
+  return {
+    ...{ subject, plan, machine, folder: join(request.to, model) },
+    about: {
+      ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data) },
+      original: { variant: original.variant, bytes: await bytesOf(path) },
+      impossible: plan.impossible,
+    },
+  };
+}
+
+/** Figures of variants are of one original: what was measured beside another one stays. @throws ShoalError `model_invalid` */
+async function refuseOtherQuality({ folder, variant }: Model): Promise<void> {
+  const before = await readQuality(folder);
+  if (before === undefined || before.original === variant) return;
+  throw new ShoalError(
+    'model_invalid',
+    `quality.json in ${folder} holds what variants lose beside ${before.original}, and here ${variant} is the original: delete it first`,
+  );
+}
+
+function wordsOf({ file, calibration, choice, verdict }: Data): RunState['data'] {
+  const { kind, labelled } = verdict;
+  const what = { text: labelled ? 'labelled texts' : 'texts', pair: 'pairs', ranking: 'queries', entities: 'texts' }[
+    kind
+  ];
+  const [learn, choose, judged] = [calibration, choice, verdict].map(({ items }) => items.length);
+  return { file: basename(file), what, calibration: learn!, choice: choose!, verdict: judged! };
+}
+
+class Run {
+  readonly #request: OptimizeRequest;
+  readonly #context: OptimizeContext;
+  readonly #prepared: Prepared;
+  readonly #pace: Pace;
+  readonly #trials: Trials;
+  readonly #agenda: Agenda;
+  readonly #rows: Rows;
+  readonly #watch: Watch;
+  readonly #choosing: MeasureOptions;
+
+  static async open(
+    request: OptimizeRequest,
+    context: OptimizeContext,
+    prepared: Prepared,
+    journal: Journal,
+  ): Promise<Run> {
+    const { original, path, data } = prepared.subject;
+    const common = {
+      original: await printOfModel(original, path, context.signal),
+      data: data.sha256,
+      versions: { shoal: shoalVersion(), onnxruntime: context.runtime.version },
+    };
+    return new Run(request, context, prepared, journal, common);
+  }
+
+  private constructor(
+    request: OptimizeRequest,
+    context: OptimizeContext,
+    prepared: Prepared,
+    journal: Journal,
+    common: object,
+  ) {
+    const { subject, plan, about, machine, folder } = prepared;
+    const { now, date, signal, say, table } = context;
+    this.#request = request;
+    this.#context = context;
+    this.#prepared = prepared;
+    this.#choosing = { metric: request.allowed.metric, alpha: ALPHA };
+    this.#pace = new Pace(subject);
+    this.#trials = new Trials({
+      ...{ subject, folder, journal, common, machine, methods: table.module, pace: this.#pace },
+      context: { now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+    });
+    this.#agenda = new Agenda({
+      ...{ subject, now, pace: this.#pace, trials: this.#trials, choice: this.#choosing },
+      deadline: now() + 1000 * request.seconds,
+    });
+    this.#rows = new Rows(plan.candidates);
+    const page = join(folder, 'report.html');
+    this.#watch = new Watch({ rows: this.#rows, agenda: this.#agenda, context, about, page });
+  }
+
+  async showPlan(): Promise<void> {
+    const { about, plan } = this.#prepared;
+    const times = plan.candidates.map((candidate) => this.#agenda.timeOf(candidate));
+    const open = times.filter(({ make, measure }) => make + measure > 0);
+    const methods = new Set(open.map(({ candidate }) => candidate.method));
+    const state: RunState = { ...about, rows: this.#rows.all, state: 'running', at: '' };
+    const lines = planLines(state, times, this.#agenda.verdicts(methods.size), this.#request.seconds);
+    for (const line of lines) this.#context.say(line);
+  }
+
+  async carryOut(): Promise<Optimized> {
+    const { plan } = this.#prepared;
+    if (plan.candidates.length > 0) this.#refuseWithoutTime(plan.candidates[0]!);
+    this.#trials.clean(plan.candidates);
+    let ended: RunState['state'] = 'stopped';
+    try {
+      for (const candidate of plan.candidates) await this.#choose(candidate);
+      await this.#judge();
+      ended = 'ended';
+    } finally {
+      this.#watch.write(ended);
+    }
+    return { rows: this.#rows.all, report: this.#watch.page, lines: tableLines(this.#watch.write('ended')) };
+  }
+
+  /** @throws ShoalError `invalid_request` where not even the first candidate would come to its verdict */
+  #refuseWithoutTime(first: Candidate): void {
+    const missing = this.#agenda.missingFor(first, []);
+    if (missing === 0) return;
+    const { seconds } = this.#request;
+    throw new ShoalError(
+      'invalid_request',
+      `${durationOf(seconds)} are too short for anything: ${first.variant} alone takes about ${durationOf(seconds + missing)} (--time)`,
+    );
+  }
+
+  /** Makes a candidate and measures it on the choice part. */
+  async #choose(candidate: Candidate): Promise<void> {
+    const missing = this.#agenda.missingFor(
+      candidate,
+      this.#rows.all.filter(({ choice }) => choice !== undefined),
+    );
+    if (await this.#isTaken(candidate)) {
+      const reason = `${this.#prepared.about.model} has another variant ${candidate.variant} already: --force replaces it, "shoal evaluate" measures it`;
+      this.#rows.end(candidate, 'left_out', reason);
+    } else if (missing > 0) {
+      this.#rows.end(candidate, 'left_out', this.#wanted(missing));
+    } else {
+      const { make, measure } = this.#agenda.timeOf(candidate);
+      this.#watch.begin(`${candidate.variant} is made`, make);
+      if (!this.#rows.note(candidate, await this.#trials.make(candidate, this.#agenda.left)))
+        return this.#told(candidate);
+      this.#watch.begin(`${candidate.variant} is measured`, measure);
+      this.#rows.note(candidate, await this.#trials.measure(candidate, 'choice', this.#choosing, this.#agenda.left));
+    }
+    this.#told(candidate);
+  }
+
+  /** The best of each method; all that are judged by the same texts share the error of 5 %. */
+  async #judge(): Promise<void> {
+    const { allowed, force } = this.#request;
+    const measured: Measured[] = this.#rows.all.flatMap(({ candidate, choice, outcome }) =>
+      choice === undefined || outcome !== 'waiting' ? [] : [{ candidate, comparison: choice }],
+    );
+    const { finalists, outdone, hopeless } = chooseFinalists(measured, allowed.loss, force);
+    for (const { measured: one, by } of outdone) {
+      this.#rows.end(one.candidate, 'outdone', `${by.candidate.variant} is the better one of ${by.candidate.method}`);
+      this.#trials.discard(one.candidate);
+    }
+    for (const { candidate, comparison } of hopeless) {
+      const { mean } = comparison.loss;
+      const slow = mean <= allowed.loss;
+      const what = slow ? 'at no shape it may be faster' : 'it loses more than is allowed';
+      this.#rows.end(candidate, 'refused', `${what}, by the texts that choices are made by`);
+      this.#trials.discard(candidate);
+    }
+    const measuring = { metric: allowed.metric, alpha: ALPHA / Math.max(1, finalists.length) };
+    for (const { candidate } of finalists) this.#rows.end(candidate, 'finalist');
+    this.#watch.write('running');
+    for (const { candidate } of finalists) {
+      const expected = this.#trials.knownMeasure(candidate, 'verdict', measuring) ? 0 : this.#agenda.verdicts(1);
+      const missing = expected - this.#agenda.left() / 1000;
+      this.#watch.begin(`${candidate.variant} is judged`, expected);
+      if (expected > 0 && missing > 0) this.#rows.end(candidate, 'left_out', this.#wanted(missing));
+      else await passOrRefuse(candidate, measuring, this.#agenda.left, this.#gate());
+      this.#told(candidate);
+    }
+  }
+
+  #wanted(missing: number): string {
+    return `about ${durationOf(missing)} more would be needed (--time)`;
+  }
+
+  async #isTaken(candidate: Candidate): Promise<boolean> {
+    return await isTaken(candidate, this.#gate());
+  }
+
+  #gate() {
+    const { subject, machine } = this.#prepared;
+    const { allowed, force } = this.#request;
+    const { signal } = this.#context;
+    return { subject, machine, allowed, force, signal, trials: this.#trials, rows: this.#rows };
+  }
+
+  /** What came of a candidate so far; the page is written anew. */
+  #told(candidate: Candidate): void {
+    const { outcome, reason, choice, verdict } = this.#rows.of(candidate);
+    const figures = verdict ?? choice;
+    const measured = figures && `${speedWords(figures.speeds[0]!)}, loses ${lossWords(figures.loss)}`;
+    const decided = outcome === 'waiting' ? undefined : [OUTCOMES[outcome], reason].filter(Boolean).join(': ');
+    this.#watch.write('running');
+    this.#watch.tell(candidate, [measured, decided].filter(Boolean).join('; '));
+  }
+}

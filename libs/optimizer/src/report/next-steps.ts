@@ -1,0 +1,43 @@
+/** What a person may do next, from how a run ended. */
+import type { RunState } from './types.js';
+import { lossOf } from './words.js';
+
+export function nextSteps({ model, rows, state, allowed }: RunState): readonly string[] {
+  const [name = model] = model.split('@');
+  const of = (...outcomes: readonly string[]) => rows.filter(({ outcome }) => outcomes.includes(outcome));
+  const kept = of('passed');
+  const steps: string[] = [];
+  if (state === 'stopped') steps.push('The run was stopped: the same command goes on where it was.');
+  for (const { candidate } of kept) {
+    steps.push(
+      `${candidate.variant} is served as ${name}:${candidate.variant}; requests that ask for no variant get what they got before.`,
+    );
+  }
+  for (const { candidate } of of('forced')) {
+    steps.push(
+      `${candidate.variant} was kept although it did not pass: nobody gets it who does not ask for ${name}:${candidate.variant}.`,
+    );
+  }
+  if (of('left_out').length > 0)
+    steps.push('Time did not suffice for all: the same command with a larger --time goes on with what is left.');
+  const reasons = of('refused').map(({ reason = '' }) => reason);
+  if (reasons.some((reason) => reason.includes('too few texts'))) {
+    steps.push(
+      'Give more texts where there were too few: unlabelled ones do as well, half of a file is for the verdict.',
+    );
+  }
+  if (reasons.some((reason) => reason.includes('is allowed') && !reason.includes('too few'))) {
+    steps.push(
+      `Where a loss of more than ${lossOf(allowed)} may be borne, --max-loss says so: nothing is measured again.`,
+    );
+  }
+  if (of('crashed', 'failed').length > 0) {
+    steps.push(
+      'What crashed or failed is not tried again with the same model, data and versions; deleting the journal forgets it all.',
+    );
+  }
+  if (kept.length === 0 && state === 'ended' && rows.length > 0 && steps.length === 0) {
+    steps.push('Nothing that was tried is faster within the loss: the original is the best there is on this machine.');
+  }
+  return steps;
+}

@@ -1,0 +1,147 @@
+/** The page and the table of a run: all that is known of it, and nothing that anything in it could break. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Comparison } from '../types.js';
+import { pageOf } from './page.js';
+import { tableLines } from './table.js';
+import type { Row, RunState } from './types.js';
+import { writeReport } from './write-report.js';
+
+/** Whatever a method, a file or a model is called. */
+const EVIL = `</title><script src="https://evil.example/x.js">alert('1')</script>|&\u0000\ud800 "'`;
+
+function comparison(mean: number, ratio: number): Comparison {
+  return {
+    loss: { metric: 'accuracy', mean, bound: mean + 0.004, texts: 700 },
+    speeds: [
+      { batch: 1, tokens: 16, ratio, low: ratio - 0.1, high: ratio + 0.1 },
+      { batch: 32, tokens: 16, ratio: 2 * ratio, low: 2 * ratio - 0.1, high: 2 * ratio + 0.1 },
+    ],
+    figures: { 'macro F1': { original: 0.71, candidate: 0.7 }, [EVIL]: { original: null, candidate: 3 } },
+  };
+}
+
+function row(variant: string, changes: Partial<Row>): Row {
+  return {
+    candidate: { method: 'int8', variant, settings: {}, seconds: 1 },
+    ...{ outcome: 'waiting', reason: undefined, how: undefined, notes: [], bytes: undefined },
+    ...{ choice: undefined, verdict: undefined, ...changes },
+  };
+}
+
+const STATE: RunState = {
+  ...{ model: `m${EVIL}@1`, task: 'text-classification', machine: EVIL, allowed: 0.01, state: 'ended' },
+  ...{ original: { variant: 'fp32', bytes: 6e6 }, at: '2026-01-01T00:00:00.000Z' },
+  data: { file: EVIL, what: 'labelled texts', calibration: 400, choice: 300, verdict: 1700 },
+  rows: [
+    row('int8', {
+      outcome: 'passed',
+      how: 'int8',
+      bytes: 3e6,
+      choice: comparison(0, 1.2),
+      verdict: comparison(0.001, 1.3),
+    }),
+    row('int4', {
+      outcome: 'refused',
+      reason: `not faster ${EVIL}`,
+      bytes: 2e6,
+      choice: comparison(0.002, 0.9),
+      notes: [EVIL],
+    }),
+    row('layers2', { outcome: 'crashed', reason: 'its process was killed (SIGKILL)' }),
+    row('static', {}),
+  ],
+  impossible: [{ method: 'fp16', why: EVIL }],
+};
+
+/** Its elements; throws where it is not well-formed as XML. */
+function elementsOf(page: string): readonly string[] {
+  const text = page.replace(/^<!DOCTYPE html>\n/, '').replace(/<style>[^<]*<\/style>/, '');
+  const open: string[] = [];
+  const seen: string[] = [];
+  let at = 0;
+  const token = /<(\/?)([a-z][a-z0-9]*)((?:\s+[\w:-]+="[^"<>]*")*)\s*(\/?)>/gi;
+  for (const match of text.matchAll(token)) {
+    refuseText(text.slice(at, match.index));
+    at = match.index + match[0].length;
+    const [, closing, name = '', , empty] = match;
+    if (closing !== '') {
+      if (open.pop() !== name) throw new Error(`</${name}> closes nothing`);
+    } else {
+      seen.push(name);
+      if (empty === '') open.push(name);
+    }
+  }
+  refuseText(text.slice(at));
+  if (open.length > 0) throw new Error(`<${open.at(-1)}> is not closed`);
+  return seen;
+}
+
+function refuseText(text: string): void {
+  if (/[<>]|&(?!(amp|lt|gt|quot|#39);)/.test(text)) throw new Error(`not escaped: ${text.slice(0, 100)}`);
+}
+
+test('the page is well-formed, and names of anything are text in it', () => {
+  const elements = elementsOf(pageOf(STATE));
+  expect(elements).not.toContain('script');
+  expect(elements.filter((name) => name === 'svg')).toHaveLength(2);
+});
+
+test('the page needs nothing from elsewhere', () => {
+  const page = pageOf(STATE).replaceAll('xmlns="http://www.w3.org/2000/svg"', '');
+  // In tags: what stands in texts is only read.
+  const tags = [...page.matchAll(/<[a-z][^>]*>/gi)].join('');
+  expect(tags).not.toMatch(/https?:|\bsrc=|\bhref=|url\(|@import/i);
+  expect(/<style>([^<]*)<\/style>/.exec(page)?.[1]).not.toMatch(/https?:|url\(|@import/i);
+});
+
+test('each picture has a title and a description that say what it shows', () => {
+  const page = pageOf(STATE);
+  for (const [shape, texts] of [
+    ['first', '1 text'],
+    ['last', '32 texts'],
+  ]) {
+    expect(page).toContain(`aria-labelledby="plot-${shape}-title plot-${shape}-desc"`);
+    expect(page).toContain(`<title id="plot-${shape}-title">Loss against speed for ${texts}</title>`);
+  }
+  expect(page).toMatch(
+    /<desc[^>]*>int8: 1\.30× \(1\.20 to 1\.40\) the original&#39;s speed, loses 0\.10 % \(≤ 0\.50 %\), passed;/,
+  );
+});
+
+test('what was not kept is told with its reason, and what to do next', () => {
+  const page = pageOf(STATE);
+  expect(page).toContain('layers2: crashed: its process was killed (SIGKILL).');
+  expect(page).toMatch(/<li>int8 is served as .*:int8; requests that ask for no variant get what they got before/);
+  expect(page).toContain('deleting the journal');
+});
+
+test.each(['running', 'stopped'] as const)('a run of which nothing is known yet has a page too: %s', (state) => {
+  const page = pageOf({ ...STATE, state, rows: [row('int8', {})], impossible: [] });
+  expect(elementsOf(page)).not.toContain('svg');
+});
+
+test('the table has the verdict’s figures where there are some, and says where there are not', () => {
+  const [head = '', , fp32 = '', int8 = '', int4 = ''] = tableLines({ ...STATE, model: 'm@1' });
+  expect(head).toMatch(
+    /^\| variant +\| method +\| size +\| loss of accuracy \(bound\) +\| speed, 1 text +\| speed, 32 texts +\| verdict +\|$/,
+  );
+  expect(fp32).toMatch(/^\| fp32 +\| the original +\| 6\.0 MB +\| +\| 1\.00× +\| 1\.00× +\| +\|$/);
+  expect(int8).toMatch(/\| 0\.10 % \(≤ 0\.50 %\) +\| 1\.30× \(1\.20 to 1\.40\) +\| 2\.60× .*\| passed +\|$/);
+  expect(int4).toMatch(/\| 0\.20 % \(≤ 0\.60 %\), by the choice part +\|.*\| refused +\|$/);
+});
+
+test('the page on the disk is replaced as a whole', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-report-'));
+  try {
+    const path = join(folder, 'report.html');
+    writeReport(path, { ...STATE, state: 'running' });
+    writeReport(path, STATE);
+    expect(readFileSync(path, 'utf8')).toBe(pageOf(STATE));
+    expect(readdirSync(folder)).toEqual(['report.html']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

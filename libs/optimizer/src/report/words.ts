@@ -1,0 +1,48 @@
+/** Figures of a run, for people. */
+import type { SpeedRatio } from '@shoal/contracts';
+import type { Comparison } from '../types.js';
+import type { Outcome } from './types.js';
+
+export const OUTCOMES: Readonly<Record<Outcome, string>> = {
+  waiting: 'waiting',
+  finalist: 'waiting for its verdict',
+  passed: 'passed',
+  forced: 'kept by force',
+  refused: 'refused',
+  outdone: 'outdone',
+  failed: 'failed',
+  crashed: 'crashed',
+  left_out: 'left out',
+};
+
+/** `0.40 %`: all metrics are shares, or close to. */
+export function lossOf(share: number): string {
+  return `${(100 * share).toFixed(Math.abs(share) < 0.001 && share !== 0 ? 3 : 2)} %`;
+}
+
+/** `0.10 % (≤ 0.40 %)`: mean and bound. */
+export function lossWords({ mean, bound }: Pick<Comparison['loss'], 'mean' | 'bound'>): string {
+  return `${lossOf(mean)} (≤ ${lossOf(bound)})`;
+}
+
+/** `1.52× (1.48 to 1.55)` */
+export function speedWords({ ratio, low, high }: SpeedRatio): string {
+  return `${ratio.toFixed(2)}× (${low.toFixed(2)} to ${high.toFixed(2)})`;
+}
+
+/** What the speeds of a column are of: `1 text`, `32 texts`. */
+export function shapeWords({ batch }: Pick<SpeedRatio, 'batch'>): string {
+  return batch === 1 ? '1 text' : `${batch} texts`;
+}
+
+export function durationOf(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return whole % 60 === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+export function figureWords(value: number): string {
+  if (Number.isInteger(value)) return value.toLocaleString('en');
+  return Math.abs(value) < 0.001 ? value.toExponential(2) : value.toFixed(Math.abs(value) < 10 ? 4 : 2);
+}

@@ -1,0 +1,117 @@
+/** The verdict on a finalist, and what follows from it: it is put in place, or nothing is left of it. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { ShoalError, type VariantQuality } from '@shoal/contracts';
+import { judge } from '../gate/judge.js';
+import type { Entry } from '../journal/entries.js';
+import { printOfGraph } from '../journal/keys.js';
+import { writeQuality } from '../quality/quality-file.js';
+import type { MeasureOptions } from '../trial/messages.js';
+import type { Allowed, Candidate, Subject } from '../types.js';
+import { diskFull, isDiskFull } from './disk-full.js';
+import { placeVariant } from './place-variant.js';
+import type { Rows } from './rows.js';
+import type { Left, MadeEntry, Trials } from './trials.js';
+
+export interface GateOptions {
+  readonly subject: Subject;
+  readonly allowed: Allowed;
+  readonly force: boolean;
+  readonly machine: string;
+  readonly trials: Trials;
+  readonly rows: Rows;
+  readonly signal: AbortSignal;
+}
+
+type MeasuredEntry = Extract<Entry, { kind: 'measured' }>;
+
+/** @throws the signal's reason; ShoalError where the disk is full */
+export async function passOrRefuse(
+  candidate: Candidate,
+  measuring: MeasureOptions,
+  left: Left,
+  options: GateOptions,
+): Promise<void> {
+  const { trials, rows, allowed, force } = options;
+  for (;;) {
+    const measured = await trials.measure(candidate, 'verdict', measuring, left);
+    if (!rows.note(candidate, measured) || measured?.kind !== 'measured') return;
+    const verdict = judge(measured.comparison, allowed);
+    const made = trials.known(candidate) as MadeEntry;
+    const inPlace = await isInPlace(candidate, made, options);
+    if (verdict.kind !== 'passed' && !force) {
+      const there = inPlace ? '; the variant, which an earlier command has put in place, stays' : '';
+      rows.end(candidate, 'refused', `${verdict.reason}${there}`);
+      return trials.discard(candidate);
+    }
+    if (!inPlace) {
+      const present = await trials.present(candidate, left);
+      if (!rows.note(candidate, present) || present?.kind !== 'made') return;
+      // Made again it came out otherwise: that was not measured.
+      if (present.sha256 !== made.sha256) continue;
+    }
+    const reason = verdict.kind === 'passed' ? undefined : verdict.reason;
+    await keep({ candidate, made, measured, reason, inPlace }, options);
+    rows.end(candidate, reason === undefined ? 'passed' : 'forced', reason);
+    return trials.discard(candidate);
+  }
+}
+
+/**
+ * Before anything is made in vain: whether the version has a variant of that name which is not this candidate.
+ *
+ * @throws ShoalError `model_invalid` where it cannot be read
+ */
+export async function isTaken(candidate: Candidate, options: Omit<GateOptions, 'rows'>): Promise<boolean> {
+  const { subject, force, trials } = options;
+  if (force || subject.original.variants[candidate.variant] === undefined) return false;
+  const made = trials.known(candidate);
+  return made?.kind !== 'made' || !(await isInPlace(candidate, made, options));
+}
+
+async function isInPlace(
+  { variant }: Candidate,
+  { sha256 }: MadeEntry,
+  { subject, signal }: Pick<GateOptions, 'subject' | 'signal'>,
+): Promise<boolean> {
+  const path = subject.original.variants[variant];
+  return path !== undefined && existsSync(path) && (await printOfGraph(path, signal)).sha256 === sha256;
+}
+
+interface Kept {
+  readonly candidate: Candidate;
+  readonly made: MadeEntry;
+  readonly measured: MeasuredEntry;
+  /** Why it did not pass; undefined: it did. */
+  readonly reason: string | undefined;
+  readonly inPlace: boolean;
+}
+
+async function keep({ candidate, made, measured, reason, inPlace }: Kept, options: GateOptions): Promise<void> {
+  const { subject, allowed, machine, trials, signal } = options;
+  const { original, data } = subject;
+  const { loss, speeds } = measured.comparison;
+  const quality: VariantQuality = {
+    ...{ bytes: made.bytes, verdict: reason === undefined ? 'passed' : 'forced', method: made.made.method },
+    ...(reason !== undefined && { reason: reason.slice(0, 1000) }),
+    loss: { ...loss, allowed: allowed.loss },
+    ...{ speeds, data: { file: basename(data.file), sha256: data.sha256 }, machine, measured: measured.at },
+  };
+  const write = () => writeQuality(original.folder, candidate.variant, quality, original.variant);
+  if (inPlace) return await write();
+  signal.throwIfAborted();
+  try {
+    await placeVariant(original, candidate.variant, trials.graphOf(candidate), write);
+  } catch (error) {
+    throw isDiskFull(error) ? diskFull(original.folder, error) : readOnly(error, original.folder);
+  }
+}
+
+/** Of a folder of models that may only be read. */
+function readOnly(error: unknown, folder: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code !== 'EACCES' && code !== 'EROFS' && code !== 'EPERM') return error;
+  return new ShoalError('model_invalid', `${folder} cannot be written to (${code}): what passed cannot be put there`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,101 @@
+/** A new variant is there as a whole, beside those that were there, and changes nothing for who does not ask for it. */
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Model, openModel } from '@shoal/models';
+import { loadModel, saveModel } from '@shoal/onnx';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { placeVariant } from './place-variant.js';
+
+const TOPIC = fileURLToPath(new URL('../../../../models/wordnet-topic', import.meta.url));
+
+let folder: string;
+let version: string;
+/** One file, and one with its weights beside it. */
+let single: string;
+let split: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'shoal-place-'));
+  cpSync(TOPIC, join(folder, 'topic'), { recursive: true });
+  version = join(folder, 'topic/1');
+  single = join(folder, 'single', 'model_new.onnx');
+  split = join(folder, 'split', 'model_new.onnx');
+  cpSync(join(TOPIC, '1/onnx'), join(folder, 'single'), { recursive: true });
+  cpSync(join(TOPIC, '1/onnx'), join(folder, 'split'), { recursive: true });
+  renameSync(join(folder, 'single/model.onnx'), single);
+  saveModel(loadModel(join(folder, 'split/model.onnx')), split, { externalData: true });
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const open = async () => await openModel(join(folder, 'topic'));
+const original = async () => (await open())[0]!;
+const names = (models: readonly Model[]) => models.map(({ variant }) => variant);
+const nothing = async () => {};
+
+test.each(['single', 'split'])('a graph of %s files is a variant, the last that is read', async (kind) => {
+  const from = kind === 'single' ? single : split;
+  let seen: readonly string[] = [];
+  await placeVariant(await original(), 'new', from, async () => {
+    seen = names(await open());
+  });
+  // What is written between is there before the variant is.
+  expect(seen).toEqual(['fp32']);
+  expect(names(await open())).toEqual(['fp32', 'new']);
+  expect(readdirSync(join(version, 'onnx')).sort()).toEqual(
+    ['model.onnx', 'model_new.onnx', ...(kind === 'split' ? ['model_new.onnx.data'] : [])].sort(),
+  );
+  expect(existsSync(from)).toBe(true);
+});
+
+test('one that replaces another leaves nothing of it', async () => {
+  await placeVariant(await original(), 'new', split, nothing);
+  await placeVariant(await original(), 'new', single, nothing);
+  expect(readdirSync(join(version, 'onnx')).sort()).toEqual(['model.onnx', 'model_new.onnx']);
+  renameSync(join(version, 'onnx/model_new.onnx'), join(version, 'onnx/model_quantized.onnx'));
+  expect(names(await open())).toEqual(['fp32', 'int8']);
+  const renamed = join(folder, 'single/model_int8.onnx');
+  copyFileSync(single, renamed);
+  await placeVariant(await original(), 'int8', renamed, nothing);
+  expect(readdirSync(join(version, 'onnx')).sort()).toEqual(['model.onnx', 'model_int8.onnx']);
+});
+
+test('where it fails, what was there is there still', async () => {
+  await placeVariant(await original(), 'new', single, nothing);
+  const before = readFileSync(join(version, 'onnx/model_new.onnx'));
+  const failed = placeVariant(await original(), 'new', single, async () => {
+    throw new Error('no room');
+  });
+  await expect(failed).rejects.toThrow('no room');
+  expect(readFileSync(join(version, 'onnx/model_new.onnx')).equals(before)).toBe(true);
+  expect(readdirSync(join(version, 'onnx')).sort()).toEqual(['model.onnx', 'model_new.onnx']);
+});
+
+test('requests without a variant get what they got, also where the new name comes before all others', async () => {
+  rmSync(join(version, 'shoal.json'), { force: true });
+  renameSync(join(version, 'onnx/model.onnx'), join(version, 'onnx/model_whole.onnx'));
+  expect((await original()).variant).toBe('whole');
+  await placeVariant(await original(), 'new', single, nothing);
+  expect(names(await open())).toEqual(['whole', 'new']);
+});
+
+test('where shoal.json lists the variants, it lists the new one too', async () => {
+  const shoal = { variants: { whole: 'onnx/model.onnx' } };
+  writeFileSync(join(version, 'shoal.json'), JSON.stringify(shoal));
+  await placeVariant(await original(), 'new', single, nothing);
+  expect(names(await open())).toEqual(['whole', 'new']);
+  expect(JSON.parse(readFileSync(join(version, 'shoal.json'), 'utf8'))).toEqual({
+    variants: { ...shoal.variants, new: 'onnx/model_new.onnx' },
+    default_variant: 'whole',
+  });
+});

@@ -1,0 +1,96 @@
+/** A graph takes its place among the variants of a version, where workers find it within seconds. */
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { ShoalJson } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
+import { graphFileOf } from '../candidate-folder.js';
+
+/**
+ * Copies the graph at `from` (and `from`.data, where it has one) to `onnx/model_<variant>.onnx` of the original's version. A variant
+ * of that name that is there is replaced. `between` is called when everything but the graph itself is in place: what is
+ * written then is there no later than the variant.
+ *
+ * At no moment a graph stands beside the weights of another one, and what requests without a variant get stays as it is.
+ */
+export async function placeVariant(
+  original: Model,
+  variant: string,
+  from: string,
+  between: () => Promise<void>,
+): Promise<void> {
+  const file = graphFileOf(variant);
+  const target = join(original.folder, file);
+  mkdirSync(dirname(target), { recursive: true });
+  const drafts = [from, `${from}.data`].filter(existsSync).map((path) => ({ path, draft: draftOf(target, path) }));
+  try {
+    for (const { path, draft } of drafts) copyWhole(path, draft);
+    keepDefault(original);
+    const old = original.variants[variant];
+    if (old !== undefined) makeRoom(old, target, drafts.length === 1);
+    await between();
+    // The graph is the last.
+    for (const { path, draft } of drafts.toReversed()) renameSync(draft, join(dirname(target), basename(path)));
+    list(original, variant, file);
+  } finally {
+    for (const { draft } of drafts) rmSync(draft, { force: true });
+  }
+}
+
+/** A graph that is one file replaces one that is one file in a single step; else there is none for a moment. */
+function makeRoom(old: string, target: string, single: boolean): void {
+  const data = `${old}.data`;
+  if (old === target && single && !existsSync(data)) return;
+  rmSync(old);
+  rmSync(data, { force: true });
+}
+
+/** Its name says that it is not whole yet. */
+function draftOf(target: string, path: string): string {
+  return join(dirname(target), `.${basename(path)}.tmp`);
+}
+
+function copyWhole(from: string, to: string): void {
+  copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  const file = openSync(to, 'r+');
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Without a word in shoal.json the first is fp32, else the first by name, which a new one might be. */
+function keepDefault({ folder, shoal, variant, variants }: Model): void {
+  const first = Object.keys(variants)[0] ?? variant;
+  if (shoal.default_variant === undefined && first !== 'fp32')
+    writeSettings(folder, { ...shoal, default_variant: first });
+}
+
+/** Where shoal.json lists the variants, nothing else is one. */
+function list({ folder, shoal, variant: own, variants }: Model, variant: string, file: string): void {
+  if (shoal.variants === undefined) return;
+  const first = shoal.default_variant ?? Object.keys(variants)[0] ?? own;
+  writeSettings(folder, { ...shoal, default_variant: first, variants: { ...shoal.variants, [variant]: file } });
+}
+
+function writeSettings(folder: string, settings: ShoalJson): void {
+  const path = join(folder, 'shoal.json');
+  const draft = `${path}.tmp`;
+  try {
+    writeFileSync(draft, `${JSON.stringify(settings, null, 2)}\n`);
+    renameSync(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}

@@ -1,0 +1,46 @@
+/** The plan of a run, for people. */
+import { sizeOf } from '@shoal/contracts';
+import { markdownTable } from '../report/markdown.js';
+import type { DataWords, RunState } from '../report/types.js';
+import { durationOf, lossOf } from '../report/words.js';
+import type { Candidate } from '../types.js';
+
+export interface PlannedTime {
+  readonly candidate: Candidate;
+  /** In seconds; 0 where the journal has it. */
+  readonly make: number;
+  readonly measure: number;
+}
+
+/** `verdicts`: seconds that all verdicts together take; `limit`: of the run, in seconds. */
+export function planLines(
+  { model, original, data, allowed, impossible }: RunState,
+  times: readonly PlannedTime[],
+  verdicts: number,
+  limit: number,
+): readonly string[] {
+  const total = times.reduce((sum, { make, measure }) => sum + make + measure, 0) + verdicts;
+  const rows = times.map(({ candidate, make, measure }) => [
+    ...[candidate.variant, candidate.method, timeOf(make), timeOf(measure)],
+  ]);
+  return [
+    `${model}, beside its variant ${original.variant} (${sizeOf(original.bytes)}); a loss of ${lossOf(allowed)} is allowed.`,
+    dataLine(data),
+    ...(rows.length === 0 ? [] : markdownTable(['variant', 'method', 'to make', 'to measure'], rows)),
+    ...impossible.map(({ method, why }) => `${method}: ${why}.`),
+    ...(rows.length === 0
+      ? []
+      : [
+          `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}; what does not fit is left out, the last first.`,
+        ]),
+  ];
+}
+
+function dataLine({ file, what, calibration, choice, verdict }: DataWords): string {
+  const [learn, choose, judge] = [calibration, choice, verdict].map((count) => count.toLocaleString('en'));
+  return `${file}: ${learn} ${what} to learn from, ${choose} to choose by, ${judge} for the verdict.`;
+}
+
+function timeOf(seconds: number): string {
+  return seconds === 0 ? 'done' : durationOf(seconds);
+}

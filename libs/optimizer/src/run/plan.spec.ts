@@ -1,0 +1,51 @@
+/** What a run tries, in which order, and what it says of what it does not. */
+import { ShoalError } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
+import { expect, test } from 'vitest';
+import type { Candidate, Method, Subject } from '../types.js';
+import { planOf } from './plan.js';
+
+const SUBJECT = { original: { variant: 'fp32' } as Model } as Subject;
+
+function method(name: string, offers: readonly string[] | string | Error): Method {
+  return {
+    ...{ name, description: name },
+    async plan() {
+      if (offers instanceof Error) throw offers;
+      if (typeof offers === 'string') return offers;
+      return offers.map((variant): Candidate => ({ method: name, variant, settings: {}, seconds: 1 }));
+    },
+    make: () => Promise.reject(new Error('it is only planned')),
+  };
+}
+
+const METHODS = [
+  method('a', ['a1', 'a2', 'a3']),
+  method('b', 'it is not for such models'),
+  method('c', ['c1', 'fp32', 'a2']),
+  method('d', new ShoalError('model_invalid', 'its graph cannot be read')),
+];
+
+test('the best of each method comes before the second of any; the rest is told with its reason', async () => {
+  const { candidates, impossible } = await planOf(SUBJECT, METHODS, []);
+  expect(candidates.map(({ variant }) => variant)).toEqual(['a1', 'c1', 'a2', 'a3']);
+  expect(impossible).toEqual([
+    { method: 'b', why: 'it is not for such models' },
+    { method: 'd', why: 'its graph cannot be read' },
+    { method: 'c', why: 'fp32 is what others are compared with' },
+    { method: 'c', why: 'its variant a2 has the name of one that a makes' },
+  ]);
+});
+
+test('methods can be chosen by their names, and others are not heard of', async () => {
+  const { candidates, impossible } = await planOf(SUBJECT, METHODS, ['c']);
+  expect(candidates.map(({ variant }) => variant)).toEqual(['c1', 'a2']);
+  expect(impossible).toHaveLength(1);
+  await expect(planOf(SUBJECT, METHODS, ['c', 'x'])).rejects.toThrow(
+    'there is no method "x": did you mean a or b or c?',
+  );
+});
+
+test('a fault that is none of the model is not taken for a reason', async () => {
+  await expect(planOf(SUBJECT, [method('e', new TypeError('a bug'))], [])).rejects.toThrow('a bug');
+});

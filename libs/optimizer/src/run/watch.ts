@@ -1,0 +1,82 @@
+/** What a run tells while it goes on: how far it is, and the page. */
+import type { RunState } from '../report/types.js';
+import { lossOf } from '../report/words.js';
+import { writeReport } from '../report/write-report.js';
+import type { Candidate } from '../types.js';
+import type { Agenda } from './agenda.js';
+import { speedOf } from './finalists.js';
+import type { Rows } from './rows.js';
+import type { OptimizeContext } from './types.js';
+
+export interface WatchOptions {
+  readonly rows: Rows;
+  readonly agenda: Agenda;
+  readonly context: Pick<OptimizeContext, 'now' | 'date' | 'say' | 'onProgress'>;
+  /** What does not change. */
+  readonly about: Omit<RunState, 'rows' | 'at' | 'state'>;
+  /** Where the page is written. */
+  readonly page: string;
+}
+
+export class Watch {
+  readonly #options: WatchOptions;
+  readonly #started: number;
+  #doing = '';
+  /** Seconds of the trial that is under way, as they were expected. */
+  #step = 0;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#started = options.context.now();
+  }
+
+  get page(): string {
+    return this.#options.page;
+  }
+
+  begin(doing: string, expected: number): void {
+    this.#doing = doing;
+    this.#step = expected;
+    this.progress(0);
+  }
+
+  /** Of the trial that is under way, from 0 to 1. */
+  progress = (share: number): void => {
+    const { agenda, rows, context } = this.#options;
+    const spent = (context.now() - this.#started) / 1000;
+    const toCome = agenda.toCome(rows.all) - Math.min(1, share) * this.#step;
+    // What does not fit into the time will be left out.
+    const secondsLeft = Math.max(0, Math.min(toCome, agenda.left() / 1000));
+    context.onProgress({
+      share: spent / (spent + secondsLeft || 1),
+      secondsLeft,
+      doing: this.#doing,
+      best: this.#best(),
+    });
+  };
+
+  /** After each trial. */
+  write(state: RunState['state']): RunState {
+    const { about, rows, context, page } = this.#options;
+    const whole = { ...about, rows: rows.all, at: context.date().toISOString(), state };
+    writeReport(page, whole);
+    return whole;
+  }
+
+  /** After each trial: what came of it, in a line. */
+  tell({ variant }: Candidate, words: string): void {
+    this.#options.context.say(`  ${variant}: ${words}`);
+  }
+
+  #best(): string | undefined {
+    const { rows, about } = this.#options;
+    const within = rows.all.flatMap(({ candidate, choice, verdict, outcome }) => {
+      const measured = verdict ?? choice;
+      const good =
+        measured !== undefined && measured.loss.mean <= about.allowed && outcome !== 'refused' && outcome !== 'outdone';
+      return good ? [{ candidate, loss: measured.loss, speed: speedOf(measured.speeds) }] : [];
+    });
+    const [first] = within.sort((a, b) => b.speed - a.speed);
+    return first && `${first.candidate.variant} ${first.speed.toFixed(2)}×, loses ${lossOf(first.loss.mean)}`;
+  }
+}

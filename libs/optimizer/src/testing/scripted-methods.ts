@@ -1,0 +1,76 @@
+/**
+ * A method for tests that does what its script says, in the process of a trial: what becomes of a run then does not depend on what real
+ * methods do. The script is in the environment of nobody: it is the JSON file `<data file>.script`.
+ */
+import { appendFileSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ShoalError } from '@shoal/contracts';
+import type { Candidate, Context, Made, Method, Subject } from '../types.js';
+
+export interface Script {
+  /** What making a candidate of each name does. */
+  readonly acts: Readonly<Record<string, Act>>;
+  /** Makes that began and ended are noted here, a line each. */
+  readonly log: string;
+}
+
+/**
+ * `copy`: the original's graph; `slow` takes a moment and refuses; `hang` waits for ever, `spin` does so without ever giving the thread
+ * back; `full`: the disk is.
+ */
+export type Act = 'copy' | 'slow' | 'hang' | 'spin' | 'kill' | 'abort' | 'throw' | 'refuse' | 'junk' | 'full';
+
+function scriptOf({ data }: Subject): Script {
+  return JSON.parse(readFileSync(`${data.file}.script`, 'utf8')) as Script;
+}
+
+export const scripted: Method = {
+  name: 'scripted',
+  description: 'does what a test says',
+  async plan(subject) {
+    return Object.keys(scriptOf(subject).acts).map(
+      (variant): Candidate => ({ method: 'scripted', variant, settings: { scripted: true }, seconds: 1 }),
+    );
+  },
+  async make(candidate, subject, path, context) {
+    const { acts, log } = scriptOf(subject);
+    appendFileSync(log, `begun ${candidate.variant} ${process.pid}\n`);
+    await act(acts[candidate.variant]!, subject, path, context);
+    appendFileSync(log, `ended ${candidate.variant} ${process.pid}\n`);
+    return { method: `scripted ${candidate.variant}`, notes: ['made by a script'] } satisfies Made;
+  },
+};
+
+export const METHODS: readonly Method[] = [scripted];
+
+async function act(what: Act, subject: Subject, path: string, context: Context): Promise<void> {
+  switch (what) {
+    case 'copy':
+      return copyFileSync(subject.path, path);
+    case 'slow':
+      context.onProgress(0.5);
+      await wait(300);
+      throw new ShoalError('model_invalid', 'this cannot be made either');
+    case 'hang':
+      context.onProgress(0.5);
+      return await wait(2 ** 31 - 1);
+    case 'spin':
+      context.onProgress(0.5);
+      // The message is on its way: pipes are written to at once.
+      while (existsSync(subject.path));
+      return;
+    case 'kill':
+      process.kill(process.pid, 'SIGKILL');
+      return await wait(2 ** 31 - 1);
+    case 'abort':
+      return process.abort();
+    case 'throw':
+      throw new TypeError('a fault of the method');
+    case 'refuse':
+      throw new ShoalError('model_invalid', 'this cannot be made');
+    case 'junk':
+      return appendFileSync(path, 'no graph');
+    case 'full':
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
+  }
+}

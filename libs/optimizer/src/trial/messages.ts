@@ -1,0 +1,59 @@
+/** What a run and the process of a trial tell each other. They travel as structured clones. */
+import type { Model } from '@shoal/models';
+import type { JudgedPart } from '../journal/entries.js';
+import type { Candidate, Comparison, Made } from '../types.js';
+
+/** What is made faster; the process reads the data itself. */
+export interface SubjectOrder {
+  readonly original: Model;
+  /** Of its ONNX file. */
+  readonly path: string;
+  readonly dataFile: string;
+  /** Of the data when the run began. */
+  readonly dataSha256: string;
+}
+
+export interface MakeOrder {
+  readonly kind: 'make';
+  /** URL of the module whose METHODS has the method. */
+  readonly methods: string;
+  readonly candidate: Candidate;
+  readonly subject: SubjectOrder;
+  /** The ONNX file to write; its folder is there. */
+  readonly path: string;
+  /** Of its random numbers: what is made again is the same. */
+  readonly seed: number;
+}
+
+export interface MeasureOrder {
+  readonly kind: 'measure';
+  readonly subject: SubjectOrder;
+  /** Folder of the candidate as a model: see candidate-folder.ts. */
+  readonly folder: string;
+  readonly part: JudgedPart;
+  readonly options: MeasureOptions;
+}
+
+export interface MeasureOptions {
+  /** Undefined: the one that the task and the data have. */
+  readonly metric: Comparison['loss']['metric'] | undefined;
+  /** One-sided: how often the bound of a loss may be below it. */
+  readonly alpha: number;
+}
+
+export type TrialOrder = MakeOrder | MeasureOrder;
+
+/** How a trial ended, as its process says. */
+export type TrialReply =
+  | { readonly kind: 'made'; readonly made: Made }
+  | { readonly kind: 'measured'; readonly comparison: Comparison }
+  | { readonly kind: 'refused'; readonly reason: string }
+  /** The data is another than when the run began. */
+  | { readonly kind: 'stale'; readonly reason: string }
+  /** `code`: the operating system's, where it is to blame. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly code: string | undefined };
+
+export type TrialMessage =
+  | TrialReply
+  | { readonly kind: 'progress'; readonly share: number }
+  | { readonly kind: 'say'; readonly line: string };

@@ -1,0 +1,99 @@
+/** One trial in a process of its own: whatever becomes of that, the run goes on. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import type { TrialMessage, TrialOrder, TrialReply } from './messages.js';
+
+export type TrialEnd =
+  | TrialReply
+  /** Its process ended without a word. */
+  | {
+      readonly kind: 'crashed';
+      readonly reason: string;
+      readonly signal: NodeJS.Signals | null;
+      readonly exitCode: number | null;
+    }
+  /** It had to be ended: it took longer than it may. */
+  | { readonly kind: 'late' };
+
+export interface TrialContext {
+  /** Longest time that it may take, in ms. */
+  readonly limitMs: number;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  readonly say: (line: string) => void;
+  /** From 0 to 1. */
+  readonly onProgress: (share: number) => void;
+}
+
+/** Longest delay that timers have. */
+const MOST_MS = 2 ** 31 - 1;
+/** Of what it prints last, in characters: V8 says there that its memory has run out. */
+const TAIL = 4000;
+
+/** Resolves when the process is gone. @throws the signal's reason, then too */
+export async function runTrial(order: TrialOrder, context: TrialContext): Promise<TrialEnd> {
+  context.signal.throwIfAborted();
+  // By its package name, because it runs compiled code even where this file is run from its source. In a group of its own, Ctrl-C
+  // reaches whoever started it alone.
+  const path = createRequire(import.meta.url).resolve('@shoal/optimizer/trial-process');
+  const child = fork(path, [String(process.pid)], {
+    ...{ detached: true, execArgv: [], serialization: 'advanced' },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  const gone = once(child, 'exit');
+  try {
+    return await endOf(child, order, context);
+  } finally {
+    // What it was asked for is on the disk, and what it holds goes with it: nothing is left to be closed.
+    child.kill('SIGKILL');
+    await gone;
+  }
+}
+
+function endOf(child: ChildProcess, order: TrialOrder, context: TrialContext): Promise<TrialEnd> {
+  const { signal, limitMs, say, onProgress } = context;
+  return new Promise((resolve, reject) => {
+    let printed = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      printed = (printed + text).slice(-TAIL);
+    });
+    const timer = setTimeout(() => resolve({ kind: 'late' }), Math.min(limitMs, MOST_MS));
+    const onAbort = () => reject(signal.reason);
+    const clear = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    child.on('message', (message) => {
+      const told = message as TrialMessage;
+      if (told.kind === 'progress') onProgress(told.share);
+      else if (told.kind === 'say') say(told.line);
+      else {
+        clear();
+        resolve(told);
+      }
+    });
+    // Behind what it has said and printed.
+    child.once('close', (exitCode, ended) => {
+      clear();
+      resolve({ kind: 'crashed', reason: reasonOf(exitCode, ended, printed), signal: ended, exitCode });
+    });
+    child.once('error', (error) => {
+      clear();
+      reject(error);
+    });
+    child.send(order, (error) => {
+      // It is gone already, which `close` tells.
+      if (error !== null && child.exitCode === null && child.signalCode === null) reject(error);
+    });
+  });
+}
+
+function reasonOf(exitCode: number | null, signal: NodeJS.Signals | null, printed: string): string {
+  const how = signal === null ? `exit code ${exitCode}` : signal;
+  if (/heap out of memory/i.test(printed)) return `its process ran out of memory (${how})`;
+  // What else ends a process so is somebody's hand.
+  if (signal === 'SIGKILL') return `its process was killed (${how}), most likely because memory ran out`;
+  return `its process crashed (${how})`;
+}

@@ -1,0 +1,96 @@
+/**
+ * The process of one trial: it gets an order, makes a candidate or measures one, says how that ended, and is ended by whoever
+ * started it. What brings it down brings down one trial.
+ */
+import { Worker } from 'node:worker_threads';
+import { ShoalError } from '@shoal/contracts';
+import { openRuntime } from '@shoal/onnxruntime';
+import { openCandidate } from '../candidate-folder.js';
+import { readData } from '../data/read-data.js';
+import { compare } from '../evaluate/compare.js';
+import { seededRandom } from '../gate/random.js';
+import type { Context, Data, Method } from '../types.js';
+import type { MakeOrder, MeasureOrder, SubjectOrder, TrialMessage, TrialOrder, TrialReply } from './messages.js';
+
+/** Least interval in ms between two words about progress. */
+const PROGRESS_MS = 200;
+/** Longest reason that is told. */
+const MOST_REASON = 500;
+
+function tell(message: TrialMessage): void {
+  process.send?.(message);
+}
+
+async function carryOut(order: TrialOrder): Promise<TrialReply> {
+  const context = await contextOf(order.kind === 'make' ? order.seed : 1);
+  return order.kind === 'make' ? await make(order, context) : await measure(order, context);
+}
+
+async function make({ methods, candidate, subject, path }: MakeOrder, context: Context): Promise<TrialReply> {
+  const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
+  const method = METHODS.find(({ name }) => name === candidate.method)!;
+  const { original, path: own } = subject;
+  const made = await method.make(candidate, { original, path: own, data: dataOf(subject) }, path, context);
+  return { kind: 'made', made };
+}
+
+async function measure({ subject, folder, part, options }: MeasureOrder, context: Context): Promise<TrialReply> {
+  const candidate = await openCandidate(folder, subject.original.version);
+  const examples = dataOf(subject)[part];
+  return { kind: 'measured', comparison: await compare(subject.original, candidate, examples, options, context) };
+}
+
+/** What the trial was asked to work with is there no more. */
+class Stale extends Error {}
+
+function dataOf({ dataFile, dataSha256, original }: SubjectOrder): Data {
+  const data = readData(dataFile, original);
+  if (data.sha256 === dataSha256) return data;
+  throw new Stale(`${dataFile} was changed while the run went on: the same command begins with what is in it now`);
+}
+
+async function contextOf(seed: number): Promise<Context> {
+  let told = Number.NEGATIVE_INFINITY;
+  const now = () => performance.now();
+  return {
+    ...{ now, cpu: cpuTime, runtime: await openRuntime(), random: seededRandom(seed) },
+    // Whoever stops a trial ends its process.
+    signal: new AbortController().signal,
+    say: (line) => tell({ kind: 'say', line }),
+    onProgress(share) {
+      if (now() - told < PROGRESS_MS) return;
+      told = now();
+      tell({ kind: 'progress', share });
+    },
+  };
+}
+
+/** In ms. */
+function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function replyOf(error: unknown): TrialReply {
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = (message.split('\n')[0] ?? '').slice(0, MOST_REASON);
+  if (error instanceof Stale) return { kind: 'stale', reason };
+  if (error instanceof ShoalError && error.code !== 'internal_error') return { kind: 'refused', reason };
+  return { kind: 'failed', reason, code: systemCodeOf(error) };
+}
+
+/** As `ENOSPC`, of the error or of what caused it. */
+function systemCodeOf(error: unknown): string | undefined {
+  for (let next = error; next instanceof Error; next = next.cause) {
+    if ('syscall' in next && 'code' in next) return String(next.code);
+  }
+  return undefined;
+}
+
+// The number of the parent, which may be gone before this is read.
+new Worker(new URL('./watch-parent.js', import.meta.url), { workerData: Number(process.argv[2]) }).unref();
+process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+process.on('uncaughtException', (error) => tell(replyOf(error)));
+process.once('message', (order) => {
+  carryOut(order as TrialOrder).then(tell, (error: unknown) => tell(replyOf(error)));
+});
