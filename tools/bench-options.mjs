@@ -17,6 +17,7 @@ export const PARTS = /** @type {const} */ ([
   'limits',
   'imports',
   'pull',
+  'quantise',
   'prune',
   'gate',
   'training',

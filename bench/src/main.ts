@@ -14,6 +14,7 @@ import { limitsBench } from './limits-bench.js';
 import { makeModels } from './models.js';
 import { pruneBench } from './prune-bench.js';
 import { pullBench } from './pull-bench.js';
+import { quantiseBench } from './quantise-bench.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
@@ -40,6 +41,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     limits: async () => [await limitsBench(options)],
     imports: async () => [await importsBench(options)],
     pull: async () => [await pullBench(options)],
+    quantise: () => quantiseBench(options),
     prune: async () => [await pruneBench(options)],
     gate: async () => [await gateBench(options)],
     training: async () => [await trainingBench(options)],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { reportOn } from '@shoal/importer';
 import { type Model, openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { type Candidate, type Data, int8Smooth, seededRandom } from '@shoal/optimizer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FIXTURES, ImportBench } from '../support/importing.js';
 import { expectedOf } from './decoders.js';
@@ -67,6 +68,23 @@ describe.skipIf('missing' in minilm)(`${MINILM.what} (${MINILM.licence})`, () =>
     expect(all.reduce((sum, value) => sum + value, 0) / all.length).toBeGreaterThanOrEqual(mean);
   });
 
+  test('the same in int8 with smoothed inputs: each cosine at least 0.99, 0.9985 on average', async () => {
+    const original = models.find(({ variant }) => variant === 'fp32')!;
+    const path = join(bench.root, 'smooth.onnx');
+    const subject = { original, path: original.variants.fp32!, data: otherTexts(source) };
+    const [candidate] = (await int8Smooth.plan(subject)) as readonly Candidate[];
+    await int8Smooth.make(candidate!, subject, path, {
+      ...{ runtime, now: () => performance.now(), random: seededRandom(1), signal: new AbortController().signal },
+      ...{ say: () => undefined, onProgress: () => undefined },
+    });
+    const answers = await bench.answer({ ...original, variant: 'smooth', variants: { smooth: path } }, textsOf(source));
+    const expected = vectorsOf('minilm-1000');
+    const all = Array.from(answers as Iterable<readonly number[]>, (row, n) => cosine(row, expected[n]!));
+    expect(all).toHaveLength(2 * EMBEDDED);
+    expect(Math.min(...all)).toBeGreaterThanOrEqual(0.99);
+    expect(all.reduce((sum, value) => sum + value, 0) / all.length).toBeGreaterThanOrEqual(0.9985);
+  });
+
   test(`finds as many of ${PAIRS} texts among the first ten as sentence-transformers`, async () => {
     const context = { runtime, now: () => performance.now(), signal: new AbortController().signal };
     const report = await reportOn({ folder: version, source }, context);
@@ -85,6 +103,21 @@ function textsOf(folder: string): readonly string[] {
   const lines = readFileSync(join(folder, 'eval.jsonl'), 'utf8').trim().split('\n');
   const pairs = lines.slice(0, EMBEDDED).map((line) => JSON.parse(line) as { query: string; document: string });
   return [...pairs.map(({ query }) => query), ...pairs.map(({ document }) => document)];
+}
+
+/** Pairs that `expected` has nothing of, for a method to learn from. */
+function otherTexts(folder: string): Data {
+  const lines = readFileSync(join(folder, 'eval.jsonl'), 'utf8').trim().split('\n').slice(EMBEDDED);
+  const items = lines.map((line) => ({
+    kind: 'pair' as const,
+    ...(JSON.parse(line) as { query: string; document: string }),
+  }));
+  const part = (n: number) => ({
+    kind: 'pair' as const,
+    items: items.filter((_, at) => at % 3 === n),
+    labelled: false,
+  });
+  return { file: 'eval.jsonl', sha256: '', calibration: part(0), choice: part(1), verdict: part(2) };
 }
 
 /** Unit vectors as 16-bit integers of 1/32767: the cosine to the vectors that they were is 1 - 2e-8. */

@@ -1,3 +1,12 @@
+export { type Harm, harmBeside } from './quantise/harm.js';
+export { int4Importance, int4Mixed } from './quantise/int4.js';
+export { int8Smooth } from './quantise/int8-smooth.js';
+export { openTexts } from './quantise/open-texts.js';
+export { buildOf } from './quantise/workshop.js';
+export { heads } from './prune/heads.js';
+export { layers } from './prune/layers.js';
+export { neurons } from './prune/neurons.js';
+export { vocabulary } from './prune/vocabulary.js';
 export type { LabelledModel } from './data/examples.js';
 export { PARTS } from './data/parts.js';
 export { readData } from './data/read-data.js';

@@ -6,7 +6,7 @@ import { float32 } from './float32.js';
 import { keepBlocks } from './kept.js';
 import { BLOCK_LENGTHS, type BlockFormat } from './quantise-blocks.js';
 import { rowInt8 } from './rows.js';
-import type { Precision } from './types.js';
+import type { Precision, Tuning } from './types.js';
 
 /** The dtype of checkpoints that are quantised already: what was rounded stays as it is, and nothing else is rounded. */
 export const KEPT = 'kept';
@@ -29,11 +29,11 @@ interface Options {
 /**
  * The precision that a dtype names, for example `int4-b128-asym`. Without options int8 is blocks of 32 for decoders and
  * DynamicQuantizeMatMul for encoders, int4 blocks of 32. Matrices that came in blocks of as many bits, or fewer, stay as they are;
- * fp32 and fp16 make floats of them.
+ * fp32 and fp16 make floats of them. `tuning` is taken by the formats that it is about.
  *
  * @throws ShoalError `invalid_request` with what can be said
  */
-export function precisionOf(dtype: string, kind: GraphKind): Precision {
+export function precisionOf(dtype: string, kind: GraphKind, tuning: Tuning = {}): Precision {
   const [base, ...parts] = dtype.split('-');
   if (base === 'fp32' && parts.length === 0) return float32;
   if (base === 'fp16' && parts.length === 0) return float16;
@@ -45,16 +45,19 @@ export function precisionOf(dtype: string, kind: GraphKind): Precision {
     return keepBlocks({ ...float32, name: nameOf(KEPT, options) }, { bits: 8, accuracyLevel });
   }
   if (base === 'int8' && options.level === 0) throw slow(dtype);
-  if (base === 'int8' && kind === 'encoder' && parts.length === 0) return rowInt8(base);
+  if (base === 'int8' && kind === 'encoder' && parts.length === 0) return rowInt8(base, tuning);
   const bits = base === 'int8' ? 8 : 4;
-  const rounded = blockWeights({
-    name: nameOf(base, options),
-    bits,
-    headBits: options.headBits ?? bits,
-    block: options.block ?? 32,
-    symmetric: options.asymmetric !== true,
-    accuracyLevel,
-  });
+  const rounded = blockWeights(
+    {
+      name: nameOf(base, options),
+      bits,
+      headBits: options.headBits ?? bits,
+      block: options.block ?? 32,
+      symmetric: options.asymmetric !== true,
+      accuracyLevel,
+    },
+    tuning,
+  );
   return keepBlocks(rounded, { bits, accuracyLevel });
 }
 

@@ -28,3 +28,39 @@ export interface Precision {
   /** The last step: from the model that was built, in 32-bit floats but for its weights, to the one that is saved. */
   finish?(model: Model): Model;
 }
+
+/** What was found out about the matrices of a model by running it, by their names as `linear` and `head` get them. */
+export interface Tuning {
+  /** How much each input of a matrix counts when it is rounded, [columns], all above 0; undefined: all alike. Of blocks. */
+  readonly importance?: (name: string) => Float32Array | undefined;
+  /**
+   * How an error at one input is made up for by those that follow (GPTQ, arxiv.org/abs/2210.17323): the upper triangular U
+   * [columns, columns] of H⁻¹ = UᵀU, H being the mean of x·xᵀ over inputs x; undefined: it is not. Of blocks.
+   */
+  readonly feedback?: (name: string) => Float64Array | undefined;
+  /** How the inputs of a product are made ready for 8 bits; undefined: as they are. Of encoders' int8. */
+  readonly inputs?: (name: string) => RowInputs | 'float32' | undefined;
+  /** Weights that were rounded stay in memory by their names, for whoever builds many graphs of the same weights. Of blocks. */
+  readonly remember?: boolean;
+}
+
+/** From inputs x to what is rounded, (x − offsets) · factors: rounded weights and the bias take it back. */
+export interface RowInputs {
+  /** [columns], all above 0; left out: 1. */
+  readonly factors?: Float32Array | undefined;
+  /** [columns]; left out: 0. */
+  readonly offsets?: Float32Array | undefined;
+  /** What inputs are on average, [columns]: the bias takes back what rounded weights make of that. */
+  readonly means?: Float32Array | undefined;
+  /** Rounds what inputs are then multiplied by, [rows, columns]; left out: each weight to the nearest level. */
+  readonly round?: ((weights: Float32Array, rows: number, columns: number) => RoundedRows) | undefined;
+  /** The level that stands for 0, of 1 to 128; left out: 128. Less of them are below it than above it. */
+  readonly zeroPoint?: number | undefined;
+}
+
+export interface RoundedRows {
+  /** Of −127 to 127: [columns, rows], as ONNX multiplies. */
+  readonly data: Int8Array;
+  /** What a level of each row is worth. */
+  readonly scales: Float32Array;
+}
