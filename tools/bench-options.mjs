@@ -22,7 +22,7 @@ export const PARTS = /** @type {const} */ ([
   'gate',
   'training',
   'accuracy',
-  'prune',
+  'tune',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

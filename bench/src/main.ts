@@ -19,6 +19,7 @@ import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
 import { trainingBench } from './training-bench.js';
+import { tuneBench } from './tune-bench.js';
 
 export async function runBench({ parts, rounds, quick, workerEnv, profile }: BenchOptions): Promise<void> {
   const options = {
@@ -46,7 +47,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     gate: async () => [await gateBench(options)],
     training: async () => [await trainingBench(options)],
     accuracy: async () => [await accuracyBench(options)],
-    prune: async () => [await pruneBench(options)],
+    tune: async () => [await tuneBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

@@ -86,7 +86,7 @@ export async function pruneBench({ scale, say }: PruneOptions): Promise<Section>
   const lm = await subjectOf('lm', join(checkpoint, 'eval.jsonl'), async (to) => {
     await importFolder(
       { folder: checkpoint, name: 'lm', version: 1, dtypes: ['fp32'], to, force: true },
-      { ...context, say: () => undefined },
+      { runtime: context.runtime, signal: context.signal, say: () => undefined },
     );
   });
   await measure(lm, neurons, await planned(neurons, lm));

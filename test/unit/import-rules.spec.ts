@@ -21,7 +21,7 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   generation: ['onnx', 'onnxruntime', 'models'],
   importer: ['onnx', 'onnxruntime', 'models', 'generation'],
   training: ['onnx', 'onnxruntime'],
-  optimizer: ['onnx', 'onnxruntime', 'models', 'generation', 'importer', 'training'],
+  optimizer: ['batching', 'onnx', 'onnxruntime', 'models', 'generation', 'importer', 'training'],
   network: [],
   sources: ['network'],
   telemetry: [],

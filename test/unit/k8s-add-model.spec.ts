@@ -33,6 +33,7 @@ async function fetchedBy(command: readonly string[]): Promise<unknown> {
     evaluateModel: nothing,
     optimizeModel: nothing,
     manageModels: nothing,
+    tuneModel: nothing,
     fetchModel,
   });
   await program.parseAsync(command, { from: 'user' });

@@ -7,6 +7,7 @@ import { cacheDirOf, loadConfig, loadSourceSettings, optimizedDirOf, pulledDirOf
 import { manageModels } from './models.js';
 import { type Actions, createProgram, runProgram } from './program.js';
 import { Refused } from './refused.js';
+import { runAgain, withPool } from './run-again.js';
 import { Interrupted } from './signals.js';
 import { start } from './start.js';
 
@@ -48,6 +49,14 @@ const ACTIONS: Actions = {
     await optimizeModel(request, { models: config.SHOAL_MODELS_DIR, to: optimizedDirOf(config) });
   },
   manageModels: (request) => manageModels(request, loadConfig()),
+  async tuneModel(request) {
+    const config = loadConfig();
+    // Each forward pass takes a thread of libuv's pool, whose size this process can no longer choose.
+    if (config.UV_THREADPOOL_SIZE === undefined) return await runAgain(withPool(config));
+    const { tuneModel } = await import('./tune-model.js');
+    const passes = Math.max(1, config.UV_THREADPOOL_SIZE - 1);
+    await tuneModel(request, { modelsDir: config.SHOAL_MODELS_DIR, cacheDir: cacheDirOf(config), passes });
+  },
 };
 
 /** As a shell tells it of a process that writes to a pipe nobody reads from any more: 128 + SIGPIPE. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import {
   ConfigError,
   type Environment,
+  integer,
   type Problem,
   port,
   type RedisSettings,
@@ -40,6 +41,8 @@ const Schema = z.object({
   SHOAL_API_KEYS: text().optional(),
   /** Of `shoal models`, whose key is that of a tenant who may administer. */
   SHOAL_ADMINS: text().optional(),
+  /** Threads of libuv's pool, where somebody has set it. */
+  UV_THREADPOOL_SIZE: integer({ min: 1, max: 1024 }).optional(),
   SHOAL_LOG: z.enum(['pretty', 'json'], { error: 'must be pretty or json' }).default('pretty'),
 });
 

@@ -75,6 +75,14 @@ export const EXAMPLES = {
   What is tried and how it ended is kept in SHOAL_DATA_DIR: Ctrl-C, and the same command goes on where it was. The report,
   optimize/<name>@<version>/report.html there, can be read while it runs. What passes is served as name:int8 within seconds;
   requests that ask for no variant get what they got before. docs/optimizing.md tells more.`,
+  tune: `Examples:
+  npx shoal tune wordnet-topic
+  npx shoal tune wordnet-lm:int8 --time 10m --rounds 100
+
+  It measures on this machine as it is: beside what else runs there, so best while that is what it will be. What beats the
+  defaults for sure is kept in SHOAL_CACHE_DIR, for this model, processor, number of cores and runtime; workers that load the
+  model after that take it, and log model.tuned. SHOAL_INTRA_OP_THREADS, SHOAL_CONCURRENT_RUNS and SHOAL_GENERATION_THREADS go
+  before it, as limits in shoal.json do. docs/tuning.md tells what is tried, and how.`,
   models: `Examples:
   npx shoal models ls
   npx shoal models unload wordnet-topic@1

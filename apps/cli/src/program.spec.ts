@@ -18,6 +18,7 @@ async function read(...args: string[]) {
     evaluateModel: note('evaluate'),
     optimizeModel: note('optimize'),
     manageModels: note('models'),
+    tuneModel: note('tune'),
   });
   const write = (more: string) => {
     text += more;
@@ -56,6 +57,12 @@ test('models takes what is to be done, and with which', async () => {
   expect((await read('models', 'unload', 'm@2')).asked).toEqual(['models', { what: 'unload', name: 'm@2' }]);
   expect((await read('models', 'rm', 'm', '--all')).asked).toEqual(['models', { what: 'rm', name: 'm', all: true }]);
   expect((await read('models', 'load')).code).toBe(1);
+});
+
+test('tune takes a model, a time and rounds', async () => {
+  expect((await read('tune', 'm:int8')).asked).toEqual(['tune', { model: 'm:int8', budgetMs: 300_000, rounds: 50 }]);
+  const asked = { model: 'm', budgetMs: 5_400_000, rounds: 80 };
+  expect((await read('tune', 'm', '--time=1.5h', '--rounds', '80')).asked).toEqual(['tune', asked]);
 });
 
 test('pull takes a source, a folder, a hash and a bound', async () => {
@@ -122,7 +129,7 @@ test('optimize takes a model, examples, what may be lost, a time and methods', a
 });
 
 test('each command has help of its own, with an example', async () => {
-  for (const command of ['start', 'import', 'pull', 'run', 'evaluate', 'optimize', 'fetch-model']) {
+  for (const command of ['start', 'import', 'pull', 'run', 'evaluate', 'optimize', 'tune', 'fetch-model']) {
     for (const args of [
       [command, '--help'],
       ['help', command],
@@ -168,6 +175,11 @@ describe('is refused in words that help', () => {
     [['run', 'a', '--stop='], 'stop must not be empty.'],
     [['run', 'a', ...Array.from('abcde', (text) => `--stop=${text}`)], 'stop takes up to 4 texts.'],
     [['import'], "missing required argument 'source'"],
+    [['tune'], "missing required argument 'model'"],
+    [['tune', 'm', '--time=5'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
+    [['tune', 'm', '--time=1s'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
+    [['tune', 'm', '--time=25h'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
+    [['tune', 'm', '--rounds=4'], 'It takes a whole number from 5 to 200.'],
     [['pull'], "missing required argument 'source'"],
     [['pull', 'a', '--sha256=abc'], 'It takes 64 hexadecimal digits.'],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],

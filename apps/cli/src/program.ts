@@ -6,8 +6,10 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
 import { ENVIRONMENT, EXAMPLES } from './help.js';
 import type { ModelsRequest } from './models.js';
+import { listOf, lossOf, methodsOf, seconds, sha256, size, span, webAddress, whole } from './option-values.js';
 import type { RunRequest } from './run-model.js';
 import { type RunSettings, SETTINGS, withSetting } from './run-model-settings.js';
+import type { TuneRequest } from './tune-model.js';
 
 /** What `shoal import` was asked for. */
 export interface ImportOptions {
@@ -76,11 +78,10 @@ export interface Actions {
   evaluateModel(options: EvaluateOptions): Promise<void>;
   optimizeModel(options: OptimizeOptions): Promise<void>;
   manageModels(request: ModelsRequest): Promise<void>;
+  tuneModel(request: TuneRequest): Promise<void>;
 }
 
 const SOURCES = 'a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
-
-const UNITS = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 } as const;
 
 /** As commander gives them. */
 interface SourceValues {
@@ -222,6 +223,29 @@ export function createProgram(version: string, actions: Actions): Command {
     );
 
   program
+    .command('tune')
+    .description(
+      'find the settings that a model is fastest with on this machine: threads, attention, batches, memory; workers take ' +
+        'them when they load it',
+    )
+    .argument('<model>', 'one in SHOAL_MODELS_DIR: name, name@2, name:int8, or a name of models.json')
+    .addOption(
+      new Option('--time <span>', 'nothing is begun after it')
+        .argParser(span(10_000, 24 * 3_600_000))
+        .default(300_000, '5m'),
+    )
+    .option(
+      '--rounds <n>',
+      'of an exhaustive search, of which it takes a fifth at most: more find smaller differences',
+      whole(5, 200),
+      50,
+    )
+    .addHelpText('after', `\n${EXAMPLES.tune}`)
+    .action((model: string, { time, rounds }: { time: number; rounds: number }) =>
+      actions.tuneModel({ model, budgetMs: time, rounds }),
+    );
+
+  program
     .command('fetch-model')
     .description('fetch one version of a model: a .tar or .tar.gz of its folder, unpacked once its hash was checked')
     .requiredOption('--url <url>', 'of the archive, http:// or https://')
@@ -312,57 +336,4 @@ function settingsOf(values: Readonly<Record<string, unknown>>): RunSettings {
     return [field, values[key]] as const;
   });
   return Object.fromEntries(chosen.filter(([, value]) => value !== undefined));
-}
-
-function whole(least: number, most: number): (value: string) => number {
-  return (value) => {
-    if (/^\d{1,9}$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
-    throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most.toLocaleString('en')}.`);
-  };
-}
-
-/** A share. Without a sign 1 would be all, which nobody means. */
-function lossOf(value: string): number {
-  const [, digits, sign] = /^(\d{1,3}(?:\.\d{1,9})?) ?(%?)$/.exec(value) ?? [];
-  const share = Number(digits) / (sign === '%' ? 100 : 1);
-  if (digits !== undefined && share < 1) return share;
-  throw new InvalidArgumentError('It takes a share such as 1% or 0.01.');
-}
-
-/** Of a time as people write it. */
-function seconds(value: string): number {
-  const [, digits, unit] = /^([1-9]\d{0,5}) ?(s|m|h)$/.exec(value) ?? [];
-  if (digits === undefined) throw new InvalidArgumentError('It takes a time such as 90s, 30m or 8h.');
-  return Number(digits) * { s: 1, m: 60, h: 3600 }[unit as 's' | 'm' | 'h'];
-}
-
-function methodsOf(value: string): string[] {
-  const names = value.split(',').map((name) => name.trim());
-  if (!names.includes('')) return names;
-  throw new InvalidArgumentError('It takes names of methods, as --plan shows them: int8,int4.');
-}
-
-function listOf(value: string): string[] {
-  const parts = value.split(',').map((part) => part.trim());
-  if (!parts.includes('')) return parts;
-  throw new InvalidArgumentError('It takes fp32, fp16, int8, int4, kept, or several: fp32,int8.');
-}
-
-/** Not checked while the line is read: what is wrong is shown then, and may hold a password. */
-function webAddress(value: string): string {
-  const { protocol, username, password } = URL.canParse(value) ? new URL(value) : new URL('none:');
-  if (/^https?:$/.test(protocol) && username === '' && password === '') return value;
-  throw new UserError('--url takes an http:// or https:// URL without user and password.');
-}
-
-function sha256(value: string): string {
-  if (/^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase();
-  throw new InvalidArgumentError('It takes 64 hexadecimal digits.');
-}
-
-/** Bytes. */
-function size(value: string): number {
-  const [, digits, unit] = /^([1-9]\d{0,14})(|[KMGT]i)$/.exec(value) ?? [];
-  if (digits === undefined) throw new InvalidArgumentError('It takes bytes, or a size such as 512Mi or 4Gi.');
-  return Number(digits) * UNITS[unit as keyof typeof UNITS];
 }

@@ -103,6 +103,12 @@ export class ProgressDisplay {
   }
 }
 
+/** Of `share` from 0 to 1. */
+export function barOf(share: number): string {
+  const filled = Math.floor(Math.min(1, share) * BAR);
+  return `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}]`;
+}
+
 function lineOf({ name, done, total, unit = 'bytes' }: Step, rate: number | undefined): string {
   const speed = rate === undefined ? '' : `, ${megabytes(rate)}/s`;
   if (total === undefined) return `  ${name}: ${megabytes(done)}${speed}`;
@@ -112,18 +118,12 @@ function lineOf({ name, done, total, unit = 'bytes' }: Step, rate: number | unde
   return `  ${barOf(share)} ${Math.floor(share * 100)} %${size}${left}  ${name}`;
 }
 
-/** `[#####---------------]`, of a share from 0 to 1. */
-export function barOf(share: number): string {
-  const filled = Math.floor(share * BAR);
-  return `[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}]`;
-}
-
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
 /** Of seconds. */
-function timeOf(seconds: number): string {
+export function timeOf(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;

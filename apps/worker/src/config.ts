@@ -34,10 +34,14 @@ const Schema = z.object({
   SHOAL_DEVICE_OPTIONS: settings().default({}),
   /**
    * Threads of one forward pass. One, with as many passes at once as there are cores, does about 20 % more than all cores
-   * in one pass (docs/benchmarks.md): threads of one pass wait for each other. More answer a lone request sooner.
+   * in one pass (docs/benchmarks.md): threads of one pass wait for each other. More answer a lone request sooner. Left out:
+   * one, or as many as `shoal tune` found best for a model.
    */
-  SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).default(1),
-  /** Threads of a pass of a model that generates text. Left out: the cores, divided by the number of such models. */
+  SHOAL_INTRA_OP_THREADS: integer({ min: 1, max: 1024 }).optional(),
+  /**
+   * Threads of a pass of a model that generates text. Left out: the cores, divided by the number of such models, or fewer where
+   * `shoal tune` found that better.
+   */
   SHOAL_GENERATION_THREADS: integer({ min: 1, max: 1024 }).optional(),
   /** Whose cached prefixes a text may begin with: its tenant's, or everybody's. */
   SHOAL_PREFIX_SHARING: z.enum(['tenant', 'all'], { error: 'must be tenant or all' }).default('tenant'),
@@ -47,7 +51,7 @@ const Schema = z.object({
   SHOAL_RUNTIME: z.enum(['c-api', 'worker-thread'], { error: 'must be c-api or worker-thread' }).optional(),
   /** Threads of libuv's pool. start.cts sets it where nobody else does; 4 is what Node.js has where it was not set. */
   UV_THREADPOOL_SIZE: integer({ min: 1, max: 1024 }).default(4),
-  /** Where measured batch limits are kept between starts. */
+  /** Where measured batch limits, and what `shoal tune` found, are kept between starts. */
   SHOAL_CACHE_DIR: text().default('./.shoal/cache'),
   /** Longest time for running batches to end after SIGTERM. */
   SHOAL_DRAIN_TIMEOUT: duration({ min: 0, max: 3600_000 }).default(25_000),
@@ -68,6 +72,8 @@ const RUNS_BESIDE_A_DEVICE = 2;
 const SPARE_THREADS = 1;
 
 export type Config = z.output<typeof Schema> & {
+  /** Threads of one forward pass, where the environment says so or how many run at once; else it is for `shoal tune` to say. */
+  readonly givenThreads: number | undefined;
   /** Forward passes that run at once: no more than the pool has threads for. */
   readonly concurrentRuns: number;
   /** How many were asked for. */
@@ -80,11 +86,12 @@ export type Config = z.output<typeof Schema> & {
 /** @throws ConfigError with every problem found */
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
+  const { SHOAL_INTRA_OP_THREADS: threads, SHOAL_CONCURRENT_RUNS: givenRuns } = config;
+  const givenThreads = threads ?? (givenRuns === undefined ? undefined : 1);
   const runs =
-    config.SHOAL_DEVICE === 'cpu'
-      ? Math.floor(availableParallelism() / config.SHOAL_INTRA_OP_THREADS)
-      : RUNS_BESIDE_A_DEVICE;
-  const wantedRuns = config.SHOAL_CONCURRENT_RUNS ?? Math.max(1, runs);
+    config.SHOAL_DEVICE === 'cpu' ? Math.floor(availableParallelism() / (threads ?? 1)) : RUNS_BESIDE_A_DEVICE;
+  const wantedRuns = givenRuns ?? Math.max(1, runs);
   const concurrentRuns = Math.min(wantedRuns, Math.max(1, config.UV_THREADPOOL_SIZE - SPARE_THREADS));
-  return { ...config, concurrentRuns, wantedRuns, redis: redisSettings(config), unknown: unknownVariables(env) };
+  const redis = redisSettings(config);
+  return { ...config, givenThreads, concurrentRuns, wantedRuns, redis, unknown: unknownVariables(env) };
 }

@@ -4,9 +4,9 @@ import {
   type BatchLimits,
   type Candidate,
   type Clock,
+  type Gate,
   MicroBatcher,
   NotStarted,
-  type RunGate,
 } from '@shoal/batching';
 import type { ClaimedItem, Engine, Outcome, Place, Room } from '@shoal/queue';
 import { type BatchStages, processBatch } from './process-batch.js';
@@ -20,7 +20,7 @@ const WAITING_BATCHES = 3;
 
 export interface EncoderEngineOptions extends Omit<BatchStages, 'now'> {
   readonly limits: BatchLimits;
-  readonly gate: RunGate;
+  readonly gate: Gate;
   readonly clock: Clock;
 }
 

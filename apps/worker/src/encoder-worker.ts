@@ -1,5 +1,5 @@
 /** A worker of a model that answers in one forward pass: its engine, and what it tells of itself. */
-import { type BatchLimits, type RunGate, systemClock } from '@shoal/batching';
+import { type BatchLimits, type Gate, systemClock } from '@shoal/batching';
 import type { ModelRunner } from '@shoal/models';
 import type { RedisTarget } from '@shoal/queue';
 import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
@@ -14,7 +14,7 @@ export interface EncoderWorkerOptions extends RedisTarget {
   readonly hardware: string;
   /** Tokens a second of one forward pass after the other, as measured at the start; null or left out: not measured. */
   readonly tokensPerSecond?: number | null;
-  readonly gate: RunGate;
+  readonly gate: Gate;
   readonly metrics: WorkerMetrics;
   readonly logger: Logger;
   /** Undefined: nothing is traced. */

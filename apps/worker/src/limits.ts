@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { type BatchLimits, calibrate, type Measurement, type PassCost } from '@shoal/batching';
-import type { TextItem } from '@shoal/contracts';
-import type { Model, ModelRunner, Row } from '@shoal/models';
+import { type BatchLimits, calibrate, type Measurement } from '@shoal/batching';
+import { type Model, type ModelRunner, measuredPass, type TunedSettings } from '@shoal/models';
 
 const DEFAULT_MAX_BATCH_SIZE = 64;
 const DEFAULT_MAX_DELAY_MS = 5;
@@ -25,6 +24,8 @@ export interface MeasureOptions {
   readonly sideBySide: number;
   /** Kind and version of ONNX Runtime. */
   readonly runtime: string;
+  /** What the session is made with beside its threads, and limits that were found with it; none where left out. */
+  readonly tuned?: TunedSettings;
 }
 
 export interface FoundLimits {
@@ -46,15 +47,20 @@ export async function findLimits(runner: ModelRunner, options: MeasureOptions): 
   const measured = await kept(model, maxBatchSize, options, () =>
     calibrate({ pass: passOf(runner, options), maxBatchSize, maxLength, budgetMs: MEASURE_MS }),
   );
-  const { passTokens } = measured;
-  const maxBatchTokens = own.max_batch_tokens ?? measured.maxBatchTokens;
+  const { tuned = {} } = options;
+  const passTokens = tuned.passTokens ?? measured.passTokens;
+  const found = tuned.maxBatchTokens ?? measured.maxBatchTokens;
+  const maxBatchTokens = own.max_batch_tokens ?? Math.max(found, maxLength);
   return { limits: { maxBatchSize, maxBatchTokens, maxDelayMs, passTokens }, measured };
 }
 
 /** What decides how large a micro-batch is best, beside the model: workers that agree in it agree in their limits. */
-export function hardwareKind({ device, deviceOptions, intraOpThreads, sideBySide, runtime }: MeasureOptions): string {
+export function hardwareKind(options: MeasureOptions): string {
+  const { device, deviceOptions, intraOpThreads, sideBySide, runtime } = options;
   const processor = [process.arch, cpus()[0]?.model, availableParallelism()];
-  return digest([processor, device, deviceOptions, intraOpThreads, sideBySide, runtime]);
+  const { threads: _, ...tuned } = options.tuned ?? {};
+  const more = Object.keys(tuned).length === 0 ? [] : [tuned];
+  return digest([processor, device, deviceOptions, intraOpThreads, sideBySide, runtime, ...more]);
 }
 
 function digest(facts: unknown): string {
@@ -62,36 +68,10 @@ function digest(facts: unknown): string {
 }
 
 /** As many equal passes at once as run side by side under load. */
-export function passOf(
-  runner: ModelRunner,
-  { device, intraOpThreads, sideBySide }: MeasureOptions,
-): (size: number, length: number) => Promise<PassCost> {
+function passOf(runner: ModelRunner, { device, intraOpThreads, sideBySide }: MeasureOptions) {
   // CPU time says nothing of threads that wait for each other, and Windows counts it in 16 ms.
   const byCpuTime = device === 'cpu' && intraOpThreads === 1 && process.platform !== 'win32';
-  return async (size, length) => {
-    const rows = Array.from({ length: size }, (_, n) => syntheticRow(runner, length, n));
-    const [started, cpuBefore] = [performance.now(), process.cpuUsage()];
-    const passes = await Promise.all(Array.from({ length: sideBySide }, () => runner.run(rows)));
-    const elapsedMs = performance.now() - started;
-    const { user, system } = process.cpuUsage(cpuBefore);
-    const failure = passes.flat().find((output) => output instanceof Error);
-    if (failure) throw failure;
-    return { elapsedMs, workMs: byCpuTime ? (user + system) / 1000 / sideBySide : elapsedMs };
-  };
-}
-
-function syntheticRow({ model, defaults }: ModelRunner, length: number, n: number): Row {
-  const vocabulary = model.text?.vocabSize ?? 100;
-  const ids = Uint32Array.from({ length }, (_, i) => (7 * (i + n) + 1) % vocabulary);
-  const item: TextItem = {
-    kind: 'text',
-    ids,
-    // Token classification cuts words from the text by these.
-    text: 'x',
-    offsets: new Uint32Array(2 * length),
-    words: new Int32Array(length).fill(-1),
-  };
-  return { item, parameters: defaults };
+  return measuredPass(runner, { sideBySide, byCpuTime, now: () => performance.now() });
 }
 
 async function kept(

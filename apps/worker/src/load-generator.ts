@@ -10,11 +10,12 @@ import { hardwareKind } from './limits.js';
 import type { LoadContext } from './load-model.js';
 import { ModelWorker } from './model-worker.js';
 import { TextReader } from './text-reader.js';
+import { tunedFor } from './tuned.js';
 
 export interface GeneratorContext extends Omit<LoadContext, 'config' | 'gate'> {
-  readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'SHOAL_PREFIX_SHARING' | 'redis'>;
+  readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'SHOAL_GENERATION_THREADS' | 'SHOAL_PREFIX_SHARING' | 'redis'>;
   readonly generation: GenerationMetrics;
-  /** Threads of a pass, and bytes of memory that this process may have with it. */
+  /** Threads that a pass may have where the environment does not say, and bytes of memory that this process may have with it. */
   readonly threads: number;
   readonly memoryLimit: number;
   /** Of what the model leaves of them, what its cache may have. */
@@ -22,14 +23,17 @@ export interface GeneratorContext extends Omit<LoadContext, 'config' | 'gate'> {
 }
 
 export async function loadGenerator(model: Model, context: GeneratorContext): Promise<ModelWorker> {
-  const { config, runtime, metrics, generation, logger, tracer, threads, onRedisError } = context;
+  const { config, runtime, metrics, generation, logger, tracer, onRedisError } = context;
   const { name, version, variant, generator } = model;
   if (generator === null) throw new ShoalError('internal_error', `${name} generates no text`);
   const started = performance.now();
   const reader = new TextReader(await loadStreamDecoders(model));
+  const { SHOAL_CACHE_DIR: cacheDir, SHOAL_GENERATION_THREADS: givenThreads } = config;
+  const tuned = await tunedFor(model, { cacheDir, runtime, logger, givenThreads });
+  const threads = givenThreads ?? Math.min(tuned.threads ?? context.threads, context.threads);
+  const { spinning, flashAttention, cpuArena } = tuned;
   const engine = await GenerationEngine.open({
-    modelPath: model.variants[variant]!,
-    threads,
+    ...{ modelPath: model.variants[variant]!, threads, spinning, flashAttention, cpuArena },
     memoryLimit: context.memoryLimit,
     cacheShare: context.cacheShare,
     context: generator.maxContext,
@@ -56,7 +60,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
     // A pass is as full as its rows are; items travel alone.
     shape: { maxBatchSize: engine.rows, maxBatchTokens: engine.rows * engine.context },
     hardware: hardwareKind({
-      ...{ cacheDir: config.SHOAL_CACHE_DIR, device: 'cpu', deviceOptions: {} },
+      ...{ cacheDir, device: 'cpu', deviceOptions: {}, tuned },
       ...{ intraOpThreads: threads, sideBySide: 1, runtime: `${runtime.kind} ${runtime.version}` },
     }),
     tokensPerSecond: null,

@@ -1,12 +1,13 @@
 /** From a model's folder to its worker: the session, what is proved of its rows, and what its micro-batches may hold. */
 import type { RunGate } from '@shoal/batching';
-import { findJoining, loadRunner, type Model, sessionModel } from '@shoal/models';
+import { encoderSession, findJoining, loadRunner, type Model, sessionModel, type TunedSettings } from '@shoal/models';
 import type { Runtime, Session } from '@shoal/onnxruntime';
 import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import type { Config } from './config.js';
 import { encoderWorker } from './encoder-worker.js';
 import { findLimits, hardwareKind } from './limits.js';
 import type { ModelWorker } from './model-worker.js';
+import { tunedFor } from './tuned.js';
 
 export interface LoadContext {
   readonly config: Config;
@@ -18,20 +19,17 @@ export interface LoadContext {
   readonly onRedisError: (error: Error) => void;
 }
 
+/** What a session is made from beside the model. */
+export interface SessionContext extends Pick<LoadContext, 'runtime'> {
+  readonly config: Pick<Config, 'SHOAL_CACHE_DIR' | 'SHOAL_DEVICE' | 'SHOAL_DEVICE_OPTIONS' | 'givenThreads'>;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+}
+
 export async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
-  const {
-    SHOAL_DEVICE: device,
-    SHOAL_DEVICE_OPTIONS: deviceOptions,
-    SHOAL_INTRA_OP_THREADS: intraOpThreads,
-  } = context.config;
   const started = performance.now();
-  const session = await context.runtime.createSession(sessionModel(model.variants[model.variant]!, device), {
-    device,
-    deviceOptions,
-    intraOpThreads,
-  });
+  const { session, tuned } = await openSession(model, context);
   try {
-    return await prepare(model, session, started, context);
+    return await prepare(model, session, { started, tuned }, context);
   } catch (error) {
     // A model that fails in its first passes is not served, and its memory is given back.
     await session.release();
@@ -39,13 +37,35 @@ export async function loadModel(model: Model, context: LoadContext): Promise<Mod
   }
 }
 
+/** A session of its graph, set as the environment says, and for the rest as it was tuned, which other devices than the CPU are not. */
+export async function openSession(
+  model: Model,
+  {
+    config: { SHOAL_CACHE_DIR: cacheDir, SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, givenThreads },
+    runtime,
+    logger,
+  }: SessionContext,
+): Promise<{ readonly session: Session; readonly tuned: TunedSettings }> {
+  const source = sessionModel(model.variants[model.variant]!, device);
+  if (device !== 'cpu') {
+    const tuned = givenThreads === undefined ? {} : { threads: givenThreads };
+    const session = await runtime.createSession(source, { device, deviceOptions, intraOpThreads: givenThreads ?? 1 });
+    return { session, tuned };
+  }
+  const tuned = await tunedFor(model, { cacheDir, runtime, logger, givenThreads });
+  return { session: await runtime.createSession(source, { device, deviceOptions, ...encoderSession(tuned) }), tuned };
+}
+
 async function prepare(
   model: Model,
   session: Session,
-  started: number,
+  { started, tuned }: { readonly started: number; readonly tuned: TunedSettings },
   { config, runtime, metrics, gate, logger, tracer, onRedisError }: LoadContext,
 ): Promise<ModelWorker> {
-  const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, SHOAL_INTRA_OP_THREADS: intraOpThreads } = config;
+  const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, givenThreads } = config;
+  const intraOpThreads = tuned.threads ?? 1;
+  // Where the environment says how passes run, each has one place.
+  const places = givenThreads === undefined ? gate.forThreads(intraOpThreads) : gate;
   const { name, version, variant } = model;
   const loaded = performance.now();
   const { joining, passes } = await findJoining(model, session, {
@@ -68,8 +88,9 @@ async function prepare(
     device,
     deviceOptions,
     intraOpThreads,
-    sideBySide: gate.sideBySide,
+    sideBySide: places.sideBySide,
     runtime: `${runtime.kind} ${runtime.version}`,
+    tuned,
   };
   const { limits, measured } = await findLimits(runner, measuring);
   const seconds = (performance.now() - started) / 1000;
@@ -94,7 +115,7 @@ async function prepare(
     hardware: hardwareKind(measuring),
     tokensPerSecond: measured?.tokensPerSecond ?? null,
     ...config.redis,
-    gate,
+    gate: places,
     metrics,
     logger,
     tracer,

@@ -39,7 +39,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     kind: runtime.kind,
     version: runtime.version,
     device: config.SHOAL_DEVICE,
-    threads: config.SHOAL_INTRA_OP_THREADS,
+    threads: config.givenThreads ?? 1,
     runs: config.concurrentRuns,
   });
   if (config.concurrentRuns < config.wantedRuns) {
@@ -80,7 +80,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       if (model.generator === null) return loadModel(model, context);
       // Models that generate text share the cores and the memory of this process.
       const { generators } = models;
-      const threads = config.SHOAL_GENERATION_THREADS ?? Math.max(1, Math.floor(availableParallelism() / generators));
+      const threads = Math.max(1, Math.floor(availableParallelism() / generators));
       const memoryLimit = Math.min(memoryForModels(), resident() + room.bytes);
       return loadGenerator(model, { ...context, generation, threads, memoryLimit, cacheShare: room.cacheShare });
     },

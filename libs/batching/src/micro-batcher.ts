@@ -6,7 +6,7 @@
 import type { CloseReason } from '@shoal/contracts';
 import type { Clock } from './clock.js';
 import { type BatchLimits, type Candidate, closeReason, firstInOrder, reachedWith, selectBatch } from './policy.js';
-import type { Place, RunGate } from './run-gate.js';
+import type { Gate, Place } from './run-gate.js';
 
 export interface BatchedItem<T> {
   readonly value: T;
@@ -27,7 +27,7 @@ export interface Batch<T, R> extends Place {
 
 export interface MicroBatcherOptions {
   readonly limits: BatchLimits;
-  readonly gate: RunGate;
+  readonly gate: Gate;
   readonly clock: Clock;
 }
 

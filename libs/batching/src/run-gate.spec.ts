@@ -61,3 +61,34 @@ test('a pass that must be alone waits for the others, and they for it', async ()
   await settle();
   expect(entered).toEqual(['a', 'suspect', 'b']);
 });
+
+test('a pass of several threads takes as many places, waits for them in its turn, and works as much', async () => {
+  const clock = { at: 0, now: () => clock.at };
+  const gate = new RunGate({ places: 4, clock });
+  const wide = gate.forThreads(3);
+  expect([wide.places, wide.sideBySide]).toEqual([1, 1]);
+  const entered: string[] = [];
+  const note = (name: string) => (place: Awaited<ReturnType<typeof gate.enter>>) => {
+    entered.push(name);
+    return place;
+  };
+  const [one, two] = await Promise.all([gate.enter(false).then(note('a')), gate.enter(false).then(note('b'))]);
+  const three = wide.enter(false).then(note('wide'));
+  void gate.enter(false).then(note('c'));
+  await settle();
+  expect(entered).toEqual(['a', 'b']);
+  one.leave();
+  await settle();
+  expect(entered).toEqual(['a', 'b', 'wide']);
+  clock.at = 1000;
+  expect([two.leave(), (await three).leave()]).toEqual([0.25, 0.75]);
+  await settle();
+  expect(entered).toEqual(['a', 'b', 'wide', 'c']);
+});
+
+test('more threads than there are places take all of them', async () => {
+  const { clock } = open({ places: 2 });
+  const gate = new RunGate({ places: 2, clock }).forThreads(5);
+  expect(gate.places).toBe(1);
+  (await gate.enter(false)).leave();
+});

@@ -8,8 +8,13 @@ export interface Place {
   leave(): number;
 }
 
+/** What a model's passes go through: a RunGate, or its side for passes that take several of its places. */
+export type Gate = Pick<RunGate, 'places' | 'sideBySide' | 'enter'>;
+
 interface Waiting {
   readonly alone: boolean;
+  /** Of the gate's. */
+  readonly places: number;
   readonly enter: () => void;
 }
 
@@ -28,6 +33,7 @@ export class RunGate {
   readonly #clock: Pick<Clock, 'now'>;
   readonly #work: WorkClock;
   readonly #waiting: Waiting[] = [];
+  /** Places that are taken. */
   #running = 0;
   #alone = false;
 
@@ -38,19 +44,30 @@ export class RunGate {
     this.#work = new WorkClock(sideBySide);
   }
 
-  /** `alone`: with nothing else under way. */
-  async enter(alone: boolean): Promise<Place> {
+  /** For passes that take the place of `threads` others each: as many threads as these have together share one of them. */
+  forThreads(threads: number): Gate {
+    const taken = Math.min(threads, this.places);
+    if (taken === 1) return this;
+    return {
+      places: Math.floor(this.places / taken),
+      sideBySide: Math.max(1, Math.floor(this.sideBySide / taken)),
+      enter: (alone) => this.enter(alone, taken),
+    };
+  }
+
+  /** `alone`: with nothing else under way. `places`: that it takes, at most all. */
+  async enter(alone: boolean, places = 1): Promise<Place> {
     await new Promise<void>((resolve) => {
-      this.#waiting.push({ alone, enter: resolve });
+      this.#waiting.push({ alone, places, enter: resolve });
       this.#admit();
     });
-    const entered = this.#work.enter(this.#clock.now());
+    const entered = this.#work.enter(this.#clock.now(), places);
     let seconds: number | undefined;
     return {
       leave: () => {
         if (seconds !== undefined) return seconds;
-        seconds = this.#work.leave(entered, this.#clock.now());
-        this.#running--;
+        seconds = this.#work.leave(entered, this.#clock.now(), places);
+        this.#running -= places;
         this.#alone = false;
         this.#admit();
         return seconds;
@@ -60,9 +77,9 @@ export class RunGate {
 
   #admit(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
-      if (this.#alone || this.#running === this.places || (next.alone && this.#running > 0)) return;
+      if (this.#alone || this.#running + next.places > this.places || (next.alone && this.#running > 0)) return;
       this.#waiting.shift();
-      this.#running++;
+      this.#running += next.places;
       this.#alone = next.alone;
       next.enter();
     }

@@ -4,6 +4,7 @@
  */
 export class WorkClock {
   readonly #sideBySide: number;
+  /** Passes, each as many times as it counts. */
   #running = 0;
   #at = 0;
   #seconds = 0;
@@ -13,18 +14,21 @@ export class WorkClock {
     this.#sideBySide = sideBySide;
   }
 
-  /** A pass begins at `now` (ms of any clock that does not go back). Its reading is for `leave`. */
-  enter(now: number): number {
+  /**
+   * A pass begins at `now` (ms of any clock that does not go back). Its reading is for `leave`. `counts`: as how many passes it
+   * counts, since it takes the place of as many.
+   */
+  enter(now: number, counts = 1): number {
     this.#advance(now);
-    this.#running++;
+    this.#running += counts;
     return this.#seconds;
   }
 
   /** The pass ends; the seconds that were its own. */
-  leave(entered: number, now: number): number {
+  leave(entered: number, now: number, counts = 1): number {
     this.#advance(now);
-    this.#running--;
-    return this.#seconds - entered;
+    this.#running -= counts;
+    return counts * (this.#seconds - entered);
   }
 
   #advance(now: number): void {

@@ -1,6 +1,7 @@
 export { tryTemplate } from './generation/prompts.js';
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
+export { type MeasuredPass, measuredPass, syntheticRow } from './measured-pass.js';
 export { createModelFace, createPresenter } from './model-face.js';
 export { shortest, shortestArray } from './numbers/shortest.js';
 export { type Aliases, NO_ALIASES, readAliases, type Share } from './repository/aliases.js';
@@ -38,6 +39,9 @@ export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from '
 export type { StreamDecoder } from './text/text-stream.js';
 export type { TokenTexts } from './text/token-texts.js';
 export { loadStreamDecoders } from './text/tokenizer.js';
+export { type KeptTuning, keepTuning, type ReadTuning, readTuning, type TuningPlace } from './tuning/keep.js';
+export { type Machine, machineOf, wordsOf } from './tuning/machine.js';
+export { encoderSession, TunedSettings } from './tuning/settings.js';
 export type {
   AdvisedSampling,
   EncodedInput,

@@ -1,5 +1,6 @@
 /** Chooses the implementation of this process. */
 import { ShoalError } from '@shoal/contracts';
+import { withAttention } from './attention.js';
 import { selfTest } from './self-test.js';
 import type { Runtime } from './types.js';
 import { withWholeSums } from './whole-sums.js';
@@ -34,5 +35,5 @@ export async function openRuntime({ prefer = 'c-api', log = () => {} }: OpenOpti
 async function tested(open: () => Promise<Runtime>): Promise<Runtime> {
   const runtime = await open();
   await selfTest(runtime);
-  return withWholeSums(runtime);
+  return withAttention(await withWholeSums(runtime));
 }

@@ -62,6 +62,11 @@ export interface SessionOptions {
   readonly memoryPattern?: boolean;
   /** Keep freed CPU memory for the next run. Default true. */
   readonly cpuArena?: boolean;
+  /**
+   * Whether `GroupQueryAttention` is computed in blocks, on the CPU. Left out: as the session before this one that gave it had
+   * it, else so. Only for runtimes of `openRuntime`.
+   */
+  readonly flashAttention?: boolean;
   /** Session config entries by ONNX Runtime's own names (`session.set_denormal_as_zero`). */
   readonly config?: Readonly<Record<string, string>>;
 }

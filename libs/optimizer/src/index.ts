@@ -1,12 +1,3 @@
-export { type Harm, harmBeside } from './quantise/harm.js';
-export { int4Importance, int4Mixed } from './quantise/int4.js';
-export { int8Smooth } from './quantise/int8-smooth.js';
-export { openTexts } from './quantise/open-texts.js';
-export { buildOf } from './quantise/workshop.js';
-export { heads } from './prune/heads.js';
-export { layers } from './prune/layers.js';
-export { neurons } from './prune/neurons.js';
-export { vocabulary } from './prune/vocabulary.js';
 export type { LabelledModel } from './data/examples.js';
 export { PARTS } from './data/parts.js';
 export { readData } from './data/read-data.js';
@@ -22,8 +13,25 @@ export { layers } from './prune/layers.js';
 export { neurons } from './prune/neurons.js';
 export { vocabulary } from './prune/vocabulary.js';
 export { bytesOf, machineOf, readQuality, writeQuality } from './quality/quality-file.js';
+export { type Harm, harmBeside } from './quantise/harm.js';
+export { int4Importance, int4Mixed } from './quantise/int4.js';
+export { int8Smooth } from './quantise/int8-smooth.js';
+export { openTexts } from './quantise/open-texts.js';
+export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
+export { reportTuning, wordsOfSetting } from './tune/report.js';
+export { Rounds, type Setting } from './tune/rounds.js';
+export {
+  countSettings,
+  everySetting,
+  type Found,
+  type SearchProgress,
+  type Space,
+  searchSettings,
+} from './tune/search.js';
+export { type TuneOptions, type Tuning, tuneModel, workOf } from './tune/tune.js';
+export type { Work, WorkOptions } from './tune/work.js';
 export type {
   Allowed,
   Candidate,

@@ -3,17 +3,16 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { type ErrorCode, type Savings, ShoalError } from '@shoal/contracts';
+import type { DecoderSettings } from '../session-options.js';
 import type { Finish, GenerationRequest, NewToken } from '../types.js';
 import { type StepEvents, unpackTokens } from './events.js';
 import type { FromThread, ReadyEngine, ThreadOptions, ToThread } from './messages.js';
 import { checkRequest } from './request.js';
 import { type EngineStats, SharedStats } from './stats.js';
 
-export interface OpenOptions {
+export interface OpenOptions extends DecoderSettings {
   /** Of the ONNX file. */
   readonly modelPath: string;
-  /** Threads that share the work of one operator. */
-  readonly threads: number;
   /** Bytes that this process may have in memory, the model's own included. */
   readonly memoryLimit: number;
   /** Of what the model leaves of them, what the cache may have, though always room for one text. Default: all of it. */
@@ -54,17 +53,17 @@ export class GenerationEngine {
   /** @throws ShoalError `model_invalid`, `device_failed` where memory has no room for a text, or what loading it threw */
   static async open({
     modelPath,
-    threads,
     memoryLimit,
     cacheShare = 1,
     context,
     rows,
     onDeath,
+    ...settings
   }: OpenOptions): Promise<GenerationEngine> {
     const bell = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const stats = new SharedStats();
     const workerData: ThreadOptions = {
-      ...{ modelPath, threads, memoryLimit, cacheShare, context, rows },
+      ...{ modelPath, settings, memoryLimit, cacheShare, context, rows },
       ...{ bell, stats: stats.memory },
     };
     // By its package name, because the thread runs compiled code even where this file is run from its source. Settings of

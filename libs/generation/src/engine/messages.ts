@@ -1,5 +1,6 @@
 /** What the thread of an engine and the one that it belongs to say to each other. */
 import type { ErrorCode } from '@shoal/contracts';
+import type { DecoderSettings } from '../session-options.js';
 import type { GenerationRequest } from '../types.js';
 import type { StepEvents } from './events.js';
 
@@ -7,8 +8,7 @@ import type { StepEvents } from './events.js';
 export interface ThreadOptions {
   /** Of the ONNX file. */
   readonly modelPath: string;
-  /** Threads that share the work of one operator. */
-  readonly threads: number;
+  readonly settings: DecoderSettings;
   /** Bytes that the process may have. */
   readonly memoryLimit: number;
   /** Of what the model leaves of it, what the cache may have. */

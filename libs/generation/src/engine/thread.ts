@@ -4,6 +4,7 @@ import { ShoalError } from '@shoal/contracts';
 import { type DecoderInfo, readDecoderInfo, sessionModel } from '@shoal/models';
 import { giveBack, openRuntime, type Session } from '@shoal/onnxruntime';
 import { bytesPerToken } from '../kv/cache.js';
+import { decoderSession } from '../session-options.js';
 import { lookUp } from '../speculation/prompt-lookup.js';
 import { Engine } from './engine.js';
 import type { FromThread, ThreadOptions, ToThread } from './messages.js';
@@ -29,21 +30,13 @@ if (loaded !== undefined) {
 port.close();
 
 async function open(): Promise<{ engine: Engine; session: Session }> {
-  const { modelPath, threads } = options;
+  const { modelPath, settings } = options;
   const info = readDecoderInfo(modelPath);
   if (info === undefined) {
     throw new ShoalError('model_invalid', 'The model does not say how it generates: import its checkpoint');
   }
   const runtime = await openRuntime();
-  // The other way to compute attention is a tenth to a fifth faster with many rows of different lengths. It is chosen when a
-  // session is made, and only in the environment of the process, which this thread shares.
-  // biome-ignore lint/style/noProcessEnv: written, not read; the library takes this choice from nowhere else.
-  process.env.ORT_GQA_DISABLE_FLASH_ATTENTION = '1';
-  // Threads that wait for work within a pass are faster by a third; between passes they would only take the processor.
-  const config = { 'session.force_spinning_stop': '1' };
-  const session = await runtime.createSession(sessionModel(modelPath), {
-    ...{ intraOpThreads: threads, spinning: true, config },
-  });
+  const session = await runtime.createSession(sessionModel(modelPath), decoderSession(settings));
   const size = sizeFor(session, info);
   const now = () => performance.now();
   const engine: Engine = new Engine(session, info, { ...size, now, propose: lookUp, hear: () => obey(engine) });

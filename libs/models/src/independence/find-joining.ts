@@ -1,11 +1,9 @@
 /** The verdict on one model: forbidden, kept from an earlier proof, or proved now. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { Joining } from '@shoal/contracts';
-import { loadModel, readSignature } from '@shoal/onnx';
+import { loadModel } from '@shoal/onnx';
+import { hashGraph } from '../repository/graph-hash.js';
 import type { SessionPort } from '../session.js';
 import type { Model } from '../types.js';
 import { findMixing } from './mixing.js';
@@ -57,11 +55,7 @@ function refusal(model: Model): string | null {
 
 /** By the graph with its weights, and by how it is served. */
 async function keyOf(model: Model, options: JoiningOptions): Promise<string> {
-  const path = model.variants[model.variant]!;
-  const hash = createHash('sha256');
-  for (const file of [path, ...readSignature(path).externalFiles.map((location) => join(dirname(path), location))]) {
-    await pipeline(createReadStream(file), hash, { end: false });
-  }
+  const hash = await hashGraph(model);
   const { runtimeVersion, device, deviceOptions } = options;
   hash.update(JSON.stringify([FORMAT, model.task, model.text, runtimeVersion, device, deviceOptions]));
   return hash.digest('hex').slice(0, 32);

@@ -5,11 +5,24 @@ import { heads } from '../prune/heads.js';
 import { layers } from '../prune/layers.js';
 import { neurons } from '../prune/neurons.js';
 import { vocabulary } from '../prune/vocabulary.js';
+import { int4Importance, int4Mixed } from '../quantise/int4.js';
+import { int8Smooth } from '../quantise/int8-smooth.js';
 import type { MethodTable } from '../run/types.js';
 import type { Method } from '../types.js';
 import { fp16, int4, int8 } from './precision.js';
 
-export const METHODS: readonly Method[] = [int8, layers, neurons, int4, heads, vocabulary, fp16];
+export const METHODS: readonly Method[] = [
+  int8,
+  int8Smooth,
+  int4Importance,
+  int4Mixed,
+  layers,
+  neurons,
+  int4,
+  heads,
+  vocabulary,
+  fp16,
+];
 
 /** By its package name: the processes run compiled code even where this file is run from its source. */
 export const TABLE: MethodTable = {

@@ -1,0 +1,73 @@
+/** What a search has tried, in words and as a table. */
+import type { Interval } from './median-interval.js';
+import type { Setting } from './rounds.js';
+import type { Tuning } from './tune.js';
+
+/** Settings that a table has at most: those that are slower are many. */
+const MOST_LINES = 12;
+
+/** What differs from the defaults: `2 threads, spinning`. */
+export function wordsOfSetting(setting: Setting, defaults: Setting): string {
+  const words = Object.entries(setting)
+    .filter(([name, value]) => value !== defaults[name])
+    .map(([name, value]) => wordsOfValue(name, value));
+  return words.length === 0 ? 'defaults' : words.join(', ');
+}
+
+/** Lines: a table of Markdown, then what is kept and where. */
+export function reportTuning({ space: { defaults }, found, settings, file }: Tuning): string[] {
+  const { tried, measurements, end, ratio, candidate } = found;
+  const rows = tried.slice(0, MOST_LINES).map((one) => {
+    const own = one.setting === defaults || wordsOfSetting(one.setting, defaults) === 'defaults';
+    const cells = own ? ['1', ''] : [one.ratio.median.toFixed(3), intervalOf(one.ratio)];
+    return [wordsOfSetting(one.setting, defaults), String(one.rounds), ...cells];
+  });
+  const left = tried.length - rows.length;
+  const about = `${wordsOfSetting(candidate, defaults)}`;
+  const measured = ratio === null ? '' : `${ratio.median.toFixed(3)} of their time (${intervalOf(ratio)})`;
+  const verdicts = {
+    better: `Kept: ${about}. Against the defaults it took ${measured}.`,
+    not_better: 'The defaults stay: nothing was faster.',
+    undecided:
+      ratio === null
+        ? 'The defaults stay: the time or the rounds were over before anything was told; --time and --rounds give more.'
+        : `The defaults stay: ${about} took ${measured}, which does not tell; --time and --rounds give more.`,
+  };
+  const what = Object.keys(settings).length > 0 ? 'Workers that load the model from now on take it' : 'Workers know it';
+  return [
+    ...table(['setting', 'rounds', 'time ÷ defaults', 'interval'], rows),
+    ...(left > 0 ? [`and ${left} slower ones`] : []),
+    `${measurements} measurements. ${verdicts[end]}`,
+    `${what} by ${file}; without this file they do what they do by themselves.`,
+  ];
+}
+
+function wordsOfValue(name: string, value: Setting[string]): string {
+  switch (name) {
+    case 'threads':
+      return value === 1 ? '1 thread' : `${value} threads`;
+    case 'spinning':
+      return value === true ? 'spinning' : 'no spinning';
+    case 'flashAttention':
+      return value === true ? 'attention in blocks' : 'attention at once';
+    case 'cpuArena':
+      return value === true ? 'memory kept' : 'no memory kept';
+    case 'maxBatchTokens':
+      return `${value} tokens a batch`;
+    case 'passTokens':
+      return `padding of ${value} tokens`;
+    default:
+      return `${name} ${value}`;
+  }
+}
+
+function intervalOf({ low, high }: Interval): string {
+  return low > 0 && Number.isFinite(high) ? `${low.toFixed(3)} to ${high.toFixed(3)}` : 'too few rounds';
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const lines = [head, ...rows];
+  const widths = head.map((_, n) => Math.max(...lines.map((line) => line[n]!.length)));
+  const row = (line: readonly string[]) => `| ${line.map((cell, n) => cell.padEnd(widths[n]!)).join(' | ')} |`;
+  return [row(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(row)];
+}

@@ -1,0 +1,125 @@
+/**
+ * On machines that are made up: what is fast is found in a fifth of the time of an exhaustive search, and nothing is kept that is no
+ * better than the defaults.
+ */
+import { describe, expect, it, test } from 'vitest';
+import { type Landscape, type LandscapeOptions, landscape, seeded } from '../testing/landscape.js';
+import { keyOf, type Setting } from './rounds.js';
+import { countSettings, everySetting, type Found, type SearchProgress, searchSettings } from './search.js';
+
+const ROUNDS = 50;
+const NEVER = new AbortController().signal;
+
+interface Run {
+  readonly world: Landscape;
+  readonly found: Found<Setting>;
+  /** Of the simulated time of an exhaustive search. */
+  readonly share: number;
+  readonly progress: readonly SearchProgress<Setting>[];
+}
+
+async function run(options: LandscapeOptions, budgetMs = Number.POSITIVE_INFINITY): Promise<Run> {
+  const world = landscape(options);
+  const progress: SearchProgress<Setting>[] = [];
+  const found = await searchSettings(world.space, {
+    ...{ measure: world.measure, now: world.now, random: seeded(options.seed + 1), rounds: ROUNDS, budgetMs },
+    ...{ signal: NEVER, onProgress: (step) => void progress.push(step) },
+  });
+  return { world, found, share: world.now() / (ROUNDS * world.all), progress };
+}
+
+/** One machine for each seed. */
+async function runs(count: number, options: Omit<LandscapeOptions, 'seed'>): Promise<Run[]> {
+  const all: Run[] = [];
+  for (let seed = 0; seed < count; seed++) all.push(await run({ ...options, seed: 97 * seed }));
+  return all;
+}
+
+/** Time of what is chosen by that of the best. */
+const distance = ({ world, found }: Run) => world.truth(found.chosen) / world.best;
+
+describe('finds what is within 3 % of the best in at most a fifth of the time of an exhaustive search', () => {
+  it.each<[string, number, Omit<LandscapeOptions, 'seed'>]>([
+    ['as many settings as an encoder has', 40, { shape: [3, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 }],
+    ['as many settings as a decoder has', 60, { shape: [3, 2, 2], effect: 0.5, interaction: 0, noise: 0.03 }],
+    ['factors that know of each other', 40, { shape: [3, 4, 3, 2], effect: 0.5, interaction: 0.1, noise: 0.03 }],
+    ['a machine with many cores', 20, { shape: [13, 2, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 }],
+  ])('%s', async (_, count, options) => {
+    const all = await runs(count, options);
+    const near = all.filter((one) => distance(one) <= 1.03).length;
+    expect(near / all.length).toBeGreaterThanOrEqual(0.9);
+    for (const { share } of all) expect(share).toBeLessThanOrEqual(0.2);
+  });
+
+  it('with noise of a tenth nothing that is kept is slower than the defaults', async () => {
+    const all = await runs(40, { shape: [3, 4, 3, 2], effect: 0.5, interaction: 0.1, noise: 0.1 });
+    const slower = all.filter(({ world, found }) => world.truth(found.chosen) > world.truth(world.space.defaults));
+    expect(slower.length).toBeLessThanOrEqual(1);
+    expect(all.filter((one) => distance(one) <= 1.1).length).toBeGreaterThanOrEqual(36);
+  });
+});
+
+test('where nothing matters, the defaults are kept in at least 95 of 100 searches', async () => {
+  const all = await runs(200, { shape: [3, 2, 2], effect: 0, interaction: 0, noise: 0.05 });
+  const wrong = all.filter(({ world, found }) => keyOf(found.chosen) !== keyOf(world.space.defaults));
+  expect(wrong.length).toBeLessThanOrEqual(10);
+  expect(all.filter(({ found }) => found.end === 'better')).toEqual(wrong);
+});
+
+test('what is better only together is found', async () => {
+  const factors = ['a', 'b'].map((name) => ({ name, options: [{ [name]: 0 }, { [name]: 1 }] }));
+  const ms = ({ a, b }: Setting) => (a === 1 && b === 1 ? 70 : a === 1 || b === 1 ? 105 : 100);
+  const random = seeded(3);
+  const { chosen, end } = await searchSettings<Setting>(
+    { defaults: { a: 0, b: 0 }, factors },
+    {
+      ...{ measure: async (setting) => ms(setting) * (1 + 0.02 * random()), now: () => 0, random, rounds: ROUNDS },
+      ...{ budgetMs: 1, signal: NEVER, onProgress: () => undefined },
+    },
+  );
+  expect({ chosen, end }).toEqual({ chosen: { a: 1, b: 1 }, end: 'better' });
+});
+
+test('a search whose time is over keeps the defaults unless it has told, and has begun nothing after it', async () => {
+  const options = { seed: 5, shape: [3, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 };
+  const short = await run(options, 900);
+  expect(short.found.end).toBe('undecided');
+  expect(short.found.chosen).toEqual(short.world.space.defaults);
+  const longest = Math.max(...everySetting(short.world.space).map(short.world.truth));
+  expect(short.world.now()).toBeLessThan(900 + 6 * longest);
+  const none = await run(options, 0);
+  expect(none.found).toMatchObject({ end: 'undecided', measurements: 0, tried: [] });
+});
+
+test('progress tells what is tried, how much is left at most, and what looks best', async () => {
+  const { found, progress, world } = await run({ seed: 1, shape: [3, 2, 2], effect: 0.5, interaction: 0, noise: 0.03 });
+  expect(progress).toHaveLength(found.measurements);
+  expect(progress[0]).toMatchObject({ stage: 'f0', measured: 1, best: undefined });
+  const last = progress.at(-1)!;
+  expect(last.most).toBe((ROUNDS * countSettings(world.space)) / 6);
+  expect(last.measured).toBeLessThanOrEqual(last.most);
+  expect(last.best?.ratio).toBeLessThanOrEqual(1);
+  expect(progress.every(({ leftMs }) => leftMs >= 0)).toBe(true);
+  // The fastest first, each beside the defaults.
+  expect(found.tried.map(({ ratio }) => ratio.median)).toEqual(
+    found.tried.map(({ ratio }) => ratio.median).toSorted((a, b) => a - b),
+  );
+  expect(found.tried.find(({ setting }) => keyOf(setting) === keyOf(world.space.defaults))?.ratio.median).toBe(1);
+});
+
+test('ends with what a measurement fails with, and with the reason of its signal', async () => {
+  const world = landscape({ seed: 1, shape: [2, 2], effect: 0.5, interaction: 0, noise: 0.03 });
+  const rest = { now: world.now, random: seeded(1), rounds: ROUNDS, budgetMs: 1e9, onProgress: () => undefined };
+  const failing = searchSettings(world.space, {
+    ...rest,
+    signal: NEVER,
+    measure: () => Promise.reject(new Error('no memory')),
+  });
+  await expect(failing).rejects.toThrow('no memory');
+  const stop = new AbortController();
+  const measure = async (setting: Setting) => {
+    stop.abort(new Error('stopped'));
+    return await world.measure(setting);
+  };
+  await expect(searchSettings(world.space, { ...rest, signal: stop.signal, measure })).rejects.toThrow('stopped');
+});
