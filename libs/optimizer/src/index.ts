@@ -1,6 +1,10 @@
 export type { LabelledModel } from './data/examples.js';
 export { PARTS } from './data/parts.js';
 export { readData } from './data/read-data.js';
+export { cascade } from './distil/cascade.js';
+export { staticHead } from './distil/static-head.js';
+export { staticRanker } from './distil/static-ranker.js';
+export { staticStudent } from './distil/static-student.js';
 export { type CompareOptions, compare } from './evaluate/compare.js';
 export { type Bound, boundOf } from './gate/bound.js';
 export { judge, LEAST_GAIN } from './gate/judge.js';

@@ -1,6 +1,10 @@
 /** The table of methods, those that promise most first. The processes of trials take it from here, too. */
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { cascade } from '../distil/cascade.js';
+import { staticHead } from '../distil/static-head.js';
+import { staticRanker } from '../distil/static-ranker.js';
+import { staticStudent } from '../distil/static-student.js';
 import { heads } from '../prune/heads.js';
 import { layers } from '../prune/layers.js';
 import { neurons } from '../prune/neurons.js';
@@ -12,6 +16,10 @@ import type { Method } from '../types.js';
 import { fp16, int4, int8 } from './precision.js';
 
 export const METHODS: readonly Method[] = [
+  staticStudent,
+  staticHead,
+  staticRanker,
+  cascade,
   int8,
   int8Smooth,
   int4Importance,

@@ -1,0 +1,64 @@
+/** How sure a student is of a text, and how sure it has to be to answer alone. */
+import type { ScoreFunction } from '@shoal/models';
+import type { GraphBuilder, Value } from '@shoal/onnx';
+import { answersOf } from '../linear/soft-regression.js';
+
+/**
+ * From 0 to 1: the largest probability of one class among many; of classes that each may be, that of the least sure one. The same
+ * as `addConfidence` puts into a graph.
+ */
+export function confidenceOf(link: ScoreFunction, logits: Float64Array): number {
+  const answers = answersOf(link, logits);
+  if (link === 'softmax') return answers.reduce((most, share) => Math.max(most, share), 0);
+  return answers.reduce((least, share) => Math.min(least, Math.max(share, 1 - share)), 1);
+}
+
+/** [batch], from logits [batch, classes]. By TopK: reductions take their axes in another way in each operator set. */
+export function addConfidence(g: GraphBuilder, link: ScoreFunction, logits: Value): Value {
+  const one = g.ints([1]);
+  const best = (values: Value, largest: 0 | 1) => g.ops('TopK', [values, one], 2, { axis: -1, largest })[0]!;
+  if (link === 'softmax') return g.op('Squeeze', [best(g.op('Softmax', [logits], { axis: -1 }), 1), one]);
+  const shares = g.op('Sigmoid', [logits]);
+  const sure = g.op('Max', [shares, g.op('Sub', [g.scalar(1), shares])]);
+  return g.op('Squeeze', [best(sure, 0), one]);
+}
+
+export interface Judged {
+  readonly confidence: number;
+  /** What the student's answer loses beside the teacher's: 1, 0 or −1. */
+  readonly loss: number;
+}
+
+export interface Threshold {
+  /** Texts of a lower confidence are for the teacher. */
+  readonly threshold: number;
+  /** Share of texts that are. */
+  readonly asked: number;
+  /** Upper 95 % bound of the mean loss over all texts. */
+  readonly bound: number;
+}
+
+/** Of the normal distribution, one-sided 95 %. */
+const Z = 1.645;
+
+/**
+ * The lowest threshold at which the upper bound of the loss stays within `budget`; null where the student may answer no text. One
+ * more lost text than there was counts for the spread, so that few texts prove little.
+ */
+export function calibrate(judged: readonly Judged[], budget: number): Threshold | null {
+  const order = [...judged].sort((a, b) => b.confidence - a.confidence);
+  let [sum, squares] = [0, 0];
+  let best: Threshold | null = null;
+  for (const [n, { confidence, loss }] of order.entries()) {
+    sum += loss;
+    squares += loss * loss;
+    const next = order[n + 1]?.confidence ?? 0;
+    // Texts of the same confidence are on the same side.
+    if (next === confidence) continue;
+    const bound = (sum + Z * Math.sqrt(squares + 1)) / order.length;
+    if (bound > budget) continue;
+    const threshold = n + 1 === order.length ? 0 : Math.fround((confidence + next) / 2);
+    best = { threshold, asked: 1 - (n + 1) / order.length, bound };
+  }
+  return best;
+}
