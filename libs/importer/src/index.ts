@@ -13,7 +13,6 @@ export { levelsBeside } from './precision/row-inputs.js';
 export { quantiseColumns } from './precision/rows.js';
 export type { Precision, RoundedRows, RowInputs, Tuning } from './precision/types.js';
 export { type Likelihood, type LikelihoodStep, likelihoodOf, likelihoodSteps } from './report/likelihood.js';
-export { ranksOfOwn, recallAt } from './report/recall.js';
 export { type ReportRequest, reportOn } from './report/report.js';
 export { runRequest, runRows } from './report/run-request.js';
 export type { ReportContext } from './report/types.js';

@@ -104,7 +104,7 @@ async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeCon
   const subject = await openSubject(request.models, request.model, request.data);
   const { original, path, data } = subject;
   // Before anything is made in vain.
-  metricFor(original.task, data.verdict, request.allowed.metric);
+  metricFor(original, data.verdict, request.allowed.metric);
   await refuseOtherQuality(original);
   const plan = await planOf(subject, table.methods, request.methods);
   const machine = machineOf(runtime.version, availableParallelism());

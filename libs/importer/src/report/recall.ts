@@ -4,10 +4,7 @@
  * Of each query, how many documents are more alike it than its own, which has the query's place in the list: 0 where none is.
  * The dot product tells; ties are in the query's favour. Vectors have one length.
  */
-export function ranksOfOwn(
-  queries: readonly ArrayLike<number>[],
-  documents: readonly ArrayLike<number>[],
-): readonly number[] {
+function ranksOfOwn(queries: readonly ArrayLike<number>[], documents: readonly ArrayLike<number>[]): readonly number[] {
   return queries.map((query, n) => {
     const own = dot(query, documents[n]!);
     let nearer = 0;

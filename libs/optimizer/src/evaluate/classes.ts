@@ -1,24 +1,34 @@
 /** Classifiers: which class each text gets. */
 import type { TextClassificationOutput } from '@shoal/contracts';
 import type { Context, Example, Examples } from '../types.js';
+import { hasManyLabels } from './metrics.js';
 import { chunksOf, inLockstep, type Sides } from './sides.js';
 import type { Quality } from './types.js';
 
 type Text = Extract<Example, { kind: 'text' }>;
 
-/** By the likeliest class. Accuracy where there are labels, and agreement with the original in any case. */
+/** Of a label that a text has, where it may have several. */
+const HAS = 0.5;
+
+/**
+ * By the likeliest class; where a text may have several, by all that it has. Accuracy where there are labels, and agreement with
+ * the original in any case.
+ */
 export async function compareClasses(sides: Sides, examples: Examples, context: Context): Promise<Quality> {
   const items = examples.items as readonly Text[];
   const [original, candidate]: [string[], string[]] = [[], []];
   const texts = items.map(({ text }) => text);
-  for await (const chunk of inLockstep(sides, chunksOf(texts), context, { top_k: 1 })) {
-    for (const [own] of chunk.original.shown<TextClassificationOutput>()) original.push(own!.label);
-    for (const [own] of chunk.candidate.shown<TextClassificationOutput>()) candidate.push(own!.label);
+  const { model } = sides.original;
+  const many = hasManyLabels(model);
+  const found = (scores: TextClassificationOutput) => (many ? namesOf(scores) : scores[0]!.label);
+  for await (const chunk of inLockstep(sides, chunksOf(texts), context, { top_k: many ? model.labels.length : 1 })) {
+    original.push(...chunk.original.shown<TextClassificationOutput>().map(found));
+    candidate.push(...chunk.candidate.shown<TextClassificationOutput>().map(found));
   }
   const differs = original.map((label, n) => Number(label !== candidate[n]));
   const agreement = { values: differs };
   const figures = { agreement: { original: null, candidate: 1 - meanOf(differs) } };
-  if (!examples.labelled) return { losses: { agreement }, figures };
+  if (!examples.labelled || many) return { losses: { agreement }, figures };
   const labels = items.map(({ label }) => label!);
   const right = (found: readonly string[]) => labels.map((label, n) => Number(label === found[n]));
   const [before, after] = [right(original), right(candidate)];
@@ -33,6 +43,12 @@ export async function compareClasses(sides: Sides, examples: Examples, context: 
       ...figures,
     },
   };
+}
+
+/** Of all labels that it has, in one order. */
+function namesOf(scores: TextClassificationOutput): string {
+  const names = scores.filter(({ score }) => score >= HAS).map(({ label }) => label);
+  return JSON.stringify(names.sort());
 }
 
 /** The mean of the F1 of classes that have examples. */

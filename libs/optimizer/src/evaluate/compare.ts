@@ -54,7 +54,7 @@ export async function compare(
       `${original.name} serves ${task}, ${candidate.name} ${candidate.task}: their answers are not compared`,
     );
   }
-  const metric = metricFor(task, examples, options.metric);
+  const metric = metricFor(original, examples, options.metric);
   const chosen = sampleOf(examples, options.most);
   const speeds = options.speeds ?? true;
   const measured =
@@ -67,9 +67,10 @@ export async function compare(
       `the candidate's vectors have another length than the original's: give pairs or rankings to measure by`,
     );
   }
-  const bound = boundOf(losses.values, seededRandom(1), losses.weights, options.alpha);
+  const { values, weights, answer } = losses;
+  const bound = boundOf(values, seededRandom(1), { weights, answer, alpha: options.alpha });
   return {
-    loss: { metric, ...bound, texts: losses.values.length },
+    loss: { metric, ...bound, texts: values.length },
     speeds: measured.speeds,
     figures: measured.quality.figures,
   };

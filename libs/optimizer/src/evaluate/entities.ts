@@ -1,13 +1,18 @@
 /** Classifiers of tokens: which entities they find. */
 import type { TokenClassificationEntity } from '@shoal/contracts';
+import { badData } from '../data/bad-data.js';
 import type { Context, Entity, Examples } from '../types.js';
 import { chunksOf, inLockstep, type Sides } from './sides.js';
 import type { Quality } from './types.js';
 
-interface Counts {
+interface Found {
   readonly hits: number;
   /** Entities that were found and that there are, together. */
   readonly total: number;
+}
+
+interface Counts extends Found {
+  readonly wanted: number;
 }
 
 /**
@@ -27,8 +32,10 @@ export async function compareEntities(sides: Sides, { items }: Examples, context
       after.push(counted(wanted, candidate[n]!));
     }
   }
+  const entities = wantedOf(before);
+  if (entities === 0) throw badData('there are no entities in the texts, so that nothing tells whether any is lost');
   return {
-    losses: { f1: { values: lossesOf(before, after) } },
+    losses: { f1: { values: lossesOf(before, after), answer: Math.max(1, before.length / entities) } },
     figures: { F1: { original: f1(before), candidate: f1(after) } },
   };
 }
@@ -37,16 +44,20 @@ function counted(wanted: readonly Entity[], found: readonly Entity[]): Counts {
   const keyOf = ({ start, end, label }: Entity) => `${start} ${end} ${label}`;
   const keys = new Set(wanted.map(keyOf));
   const given = new Set(found.map(keyOf));
-  return { hits: [...given].filter((key) => keys.has(key)).length, total: keys.size + given.size };
+  return { hits: [...given].filter((key) => keys.has(key)).length, wanted: keys.size, total: keys.size + given.size };
+}
+
+function wantedOf(counts: readonly Counts[]): number {
+  return counts.reduce((sum, { wanted }) => sum + wanted, 0);
 }
 
 /** 1 where there is nothing to be found, and nothing was. */
-function f1(counts: readonly Counts[]): number {
+function f1(counts: readonly Found[]): number {
   const [hits, total] = sumsOf(counts);
   return total === 0 ? 1 : (2 * hits) / total;
 }
 
-function sumsOf(counts: readonly Counts[]): readonly [hits: number, total: number] {
+function sumsOf(counts: readonly Found[]): readonly [hits: number, total: number] {
   return [counts.reduce((sum, { hits }) => sum + hits, 0), counts.reduce((sum, { total }) => sum + total, 0)];
 }
 
@@ -55,9 +66,9 @@ function sumsOf(counts: readonly Counts[]): readonly [hits: number, total: numbe
  * sums, so that this is its linear part: influence functions, as the infinitesimal jackknife has them (Efron and
  * Tibshirani 1993, chapter 22).
  */
-export function lossesOf(before: readonly Counts[], after: readonly Counts[]): readonly number[] {
+export function lossesOf(before: readonly Found[], after: readonly Found[]): readonly number[] {
   const difference = f1(before) - f1(after);
-  const influence = (counts: readonly Counts[]) => {
+  const influence = (counts: readonly Found[]) => {
     const [own, total] = [f1(counts), sumsOf(counts)[1] / counts.length];
     return counts.map(({ hits, total: ofText }) => (total === 0 ? 0 : (2 * hits - own * ofText) / total));
   };

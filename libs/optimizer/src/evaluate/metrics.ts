@@ -1,5 +1,6 @@
 /** What losses are counted in, by what a model does and what is known of its texts. */
 import { type LossMetric, ShoalError, type Task } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
 import { badData } from '../data/bad-data.js';
 import type { Example, Examples } from '../types.js';
 
@@ -29,11 +30,33 @@ const WANTED: Readonly<Record<Task, string>> = {
   tensors: '',
 };
 
+/** What is asked of a model to know how it is measured. */
+export type MeasuredModel = Pick<Model, 'task' | 'labels'> & {
+  readonly text: Pick<NonNullable<Model['text']>, 'scoreFunction'> | null;
+};
+
+/** Whether a classifier may give a text several labels, or none. */
+export function hasManyLabels({ task, text }: MeasuredModel): boolean {
+  return task === 'text-classification' && text?.scoreFunction === 'sigmoid';
+}
+
 /** @throws ShoalError `invalid_request` where such examples tell nothing of such a model, or not by this metric */
-export function metricFor(task: Task, { kind, labelled }: Examples, asked: LossMetric | undefined): LossMetric {
+export function metricFor(
+  model: MeasuredModel,
+  { kind, labelled }: Examples,
+  asked: LossMetric | undefined,
+): LossMetric {
+  const { task } = model;
   if (task === 'tensors')
     throw new ShoalError('invalid_request', 'nothing is known of what a model of tensors answers');
-  const metrics = METRICS[task][labelled ? 'labelled' : kind] ?? [];
+  if (task === 'text-classification' && model.labels.length < 2) {
+    throw badData(
+      'a model that gives a text one number, and no classes, is not measured yet: nothing tells how much it may differ',
+    );
+  }
+  const all = METRICS[task][labelled ? 'labelled' : kind] ?? [];
+  // One label of a text says nothing of the others that it may have.
+  const metrics = hasManyLabels(model) ? all.filter((metric) => metric !== 'accuracy') : all;
   if (metrics.length === 0) throw badData(`a model of ${task} is not measured by such lines: give ${WANTED[task]}`);
   if (asked === undefined) return metrics[0]!;
   if (metrics.includes(asked)) return asked;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { macroF1 } from './classes.js';
 import { divergenceAt, logProbability, quantileOf } from './divergence.js';
 import { lossesOf } from './entities.js';
-import { ndcg, ndcgOfOne, reciprocalRank, spearman } from './rankings.js';
+import { ndcg, ndcgOfOne, ranksOfOwn, reciprocalRank, spearman } from './rankings.js';
 import { rankingsOf } from './scores.js';
 
 describe('rankings', () => {
@@ -91,4 +91,11 @@ test('divergence is Σ p ln(p/q), and knows tokens that never come', () => {
   expect(divergenceAt(p, p, 0)).toBe(0);
   expect(logProbability(q, 1, 1)).toBeCloseTo(Math.log(0.5), 6);
   expect([0, 0.5, 0.99, 1].map((share) => quantileOf([1, 2, 3, 4], share))).toEqual([1, 3, 4, 4]);
+});
+
+test('a model that finds all texts alike finds nothing; copies of the own document do not count', () => {
+  const likeness = (a: number, b: number) => -Math.abs(a - b);
+  expect(ranksOfOwn([1, 1, 1], [1, 1, 1], ['a', 'b', 'c'], likeness)).toEqual([2, 2, 2]);
+  expect(ranksOfOwn([1, 1, 5], [1, 1, 4], ['a', 'a', 'b'], likeness)).toEqual([0, 0, 0]);
+  expect(ranksOfOwn([0, 3], [9, 3], ['a', 'b'], likeness)).toEqual([1, 0]);
 });

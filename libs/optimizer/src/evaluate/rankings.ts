@@ -31,6 +31,26 @@ export function ndcgOfOne(rank: number): number {
   return rank < DEPTH ? 1 / Math.log2(rank + 2) : 0;
 }
 
+/**
+ * Of each query, how many documents are as alike it as its own, or more: 0 where none is. `texts` are those of the documents; copies
+ * of the own one do not count. Ties are against the query: a model that finds all texts alike finds nothing.
+ */
+export function ranksOfOwn<Vector>(
+  queries: readonly Vector[],
+  documents: readonly Vector[],
+  texts: readonly string[],
+  likeness: (query: Vector, document: Vector) => number,
+): readonly number[] {
+  return queries.map((query, n) => {
+    const own = likeness(query, documents[n]!);
+    let before = 0;
+    for (const [other, document] of documents.entries()) {
+      if (texts[other] !== texts[n] && likeness(query, document) >= own) before += 1;
+    }
+    return before;
+  });
+}
+
 /** Rank correlation (Spearman's), ties by their mean rank; NaN where one side is all alike. */
 export function spearman(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return correlation(ranks(a), ranks(b));

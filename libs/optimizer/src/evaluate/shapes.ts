@@ -8,8 +8,15 @@ import type { Context, Example, Examples } from '../types.js';
 import type { Decoder, Decoders } from './decoders.js';
 import { answersOf, chunksOf, type Side, type Sides } from './sides.js';
 
-/** Texts of a pass: one that comes alone, a small micro-batch, a full one. */
-const ENCODER_BATCHES = [1, 8, 32] as const;
+/**
+ * Texts of a pass: one that comes alone, a small micro-batch, a full one; and how many passes of other texts are timed together. How
+ * long a cascade takes depends on its texts: of one alone, chance would tell.
+ */
+const ENCODER_SHAPES = [
+  { batch: 1, passes: 16 },
+  { batch: 8, passes: 4 },
+  { batch: 32, passes: 2 },
+] as const;
 /** Texts that are generated side by side. */
 const DECODER_ROWS = [1, 8] as const;
 /** Tokens that are generated behind a prompt, and of the prompt at most. */
@@ -34,13 +41,17 @@ export async function encoderSpeeds(
   const lengths = await lengthsOf(sides.original, inputs);
   const order = inputs.map((_, n) => n).sort((a, b) => lengths[a]! - lengths[b]!);
   const speeds: SpeedRatio[] = [];
-  for (const batch of ENCODER_BATCHES) {
-    const chosen = aroundTheMiddle(order, batch);
-    const some = chosen.map((n) => inputs[n]!);
-    const [original, candidate] = [await passOf(sides.original, some), await passOf(sides.candidate, some)];
-    const tokens = lengths[chosen[Math.floor(chosen.length / 2)]!]!;
-    const shape = { batch, tokens };
-    speeds.push({ ...shape, ...(await ratioOf({ original, candidate }, timing, ENCODER_BATCHES.length)) });
+  for (const { batch, passes } of ENCODER_SHAPES) {
+    const chosen = aroundTheMiddle(order, batch * passes);
+    const groups = Array.from({ length: passes }, (_, n) => chosen.slice(n * batch, (n + 1) * batch));
+    const runOf = (side: Side) =>
+      passesOf(
+        side,
+        groups.map((group) => group.map((n) => inputs[n]!)),
+      );
+    const run = { original: await runOf(sides.original), candidate: await runOf(sides.candidate) };
+    const shape = { batch, tokens: lengths[chosen[Math.floor(chosen.length / 2)]!]! };
+    speeds.push({ ...shape, ...(await ratioOf(run, timing, ENCODER_SHAPES.length)) });
   }
   return speeds;
 }
@@ -100,10 +111,16 @@ function aroundTheMiddle(order: readonly number[], count: number): readonly numb
   return Array.from({ length: count }, (_, n) => order[(from + n) % order.length]!);
 }
 
-async function passOf(side: Side, input: readonly unknown[]): Promise<() => Promise<unknown>> {
-  const { encoded } = await answersOf(side, input);
-  const rows = encoded.items.map((item): Row => ({ item, parameters: encoded.parameters }));
-  return () => runRows(side.runner, rows, rows.length);
+/** One pass after the other. */
+async function passesOf(side: Side, inputs: readonly (readonly unknown[])[]): Promise<() => Promise<unknown>> {
+  const passes: Row[][] = [];
+  for (const input of inputs) {
+    const { encoded } = await answersOf(side, input);
+    passes.push(encoded.items.map((item) => ({ item, parameters: encoded.parameters })));
+  }
+  return async () => {
+    for (const rows of passes) await runRows(side.runner, rows, rows.length);
+  };
 }
 
 function promptAt(ids: readonly number[], from: number, length: number): readonly number[] {

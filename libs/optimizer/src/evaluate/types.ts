@@ -7,6 +7,8 @@ export interface PairedLosses {
   readonly values: readonly number[];
   /** Where texts do not count alike: tokens of each. */
   readonly weights?: readonly number[];
+  /** Of one answer that is lost, where that is more than 1: a text has less than one answer. */
+  readonly answer?: number;
 }
 
 export interface Quality {

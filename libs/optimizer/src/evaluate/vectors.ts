@@ -1,9 +1,8 @@
 /** Embeddings: where texts lie, and what lies near what. */
 import type { WireOutput } from '@shoal/contracts';
-import { ranksOfOwn } from '@shoal/importer';
 import { badData } from '../data/bad-data.js';
 import type { Context, Example, Examples, Figure } from '../types.js';
-import { DEPTH, ndcg, ndcgOfOne, spearman } from './rankings.js';
+import { DEPTH, ndcg, ndcgOfOne, ranksOfOwn, spearman } from './rankings.js';
 import { type Chunk, chunksOf, inLockstep, type Sides } from './sides.js';
 import type { PairedLosses, Quality } from './types.js';
 
@@ -27,10 +26,12 @@ export async function compareVectors(sides: Sides, examples: Examples, context: 
   const base = { ...figuresOf(cosines), ...likenessOf(vectors, context.random) };
   const cosine = cosines && { cosine: { values: cosines.map((value) => 1 - value) } };
   if (examples.kind !== 'pair') return { losses: { ...cosine }, figures: base };
-  const ranks = {
-    original: ranksOfOwn(...halvesOf(vectors.original)),
-    candidate: ranksOfOwn(...halvesOf(vectors.candidate)),
+  const documents = examples.items.map((item) => (item.kind === 'pair' ? item.document : ''));
+  const ranksIn = (all: readonly Float64Array[]) => {
+    const [queries, found] = halvesOf(all);
+    return ranksOfOwn(queries, found, documents, dot);
   };
+  const ranks = { original: ranksIn(vectors.original), candidate: ranksIn(vectors.candidate) };
   const found = (rank: number) => Number(rank < DEPTH);
   const of = (score: (rank: number) => number) => paired(ranks.original.map(score), ranks.candidate.map(score));
   const [recall, gain] = [of(found), of(ndcgOfOne)];

@@ -82,9 +82,9 @@ describe('of losses of any size', () => {
     const random = seededRandom(2);
     const losses = Array.from({ length: 400 }, (_, n) => (n % 2 ? 1 : 0) + 0.1 * normal(random));
     const weights = losses.map((_, n) => (n % 2 ? 3 : 1));
-    expect(boundOf(losses, random, weights).mean).toBeCloseTo(0.75, 1);
+    expect(boundOf(losses, random, { weights }).mean).toBeCloseTo(0.75, 1);
     const even = losses.map(() => 7);
-    expect(boundOf(losses, random, even).mean).toBeCloseTo(boundOf(losses, random).mean, 10);
+    expect(boundOf(losses, random, { weights: even }).mean).toBeCloseTo(boundOf(losses, random).mean, 10);
   });
 
   test('where few texts differ, more of them may among those that were not seen', () => {
@@ -92,6 +92,12 @@ describe('of losses of any size', () => {
     losses[17] = 0.5;
     // One of a thousand: as of so many flips of half the size.
     expect(boundOf(losses, seededRandom(1)).bound).toBeGreaterThanOrEqual((0.5 * 4.743) / 1000);
+  });
+
+  test('where none differs, the size of an answer is what three of all texts may have lost', () => {
+    // 50 entities in 1,000 texts: three of them, 6 %.
+    const { bound } = boundOf(new Float64Array(1000), seededRandom(1), { answer: 20 });
+    expect(bound).toBeCloseTo(2.99573 / 50, 4);
   });
 
   test('losses all alike, or of one text, have a bound above their mean', () => {
@@ -115,10 +121,10 @@ function normal(random: () => number): number {
 
 test('of several bounds that are to hold together each is of a smaller error, and lies higher', () => {
   const half = ALPHA / 2;
-  expect(boundOf(new Float64Array(300), seededRandom(1), undefined, half).bound).toBeCloseTo(-Math.log(half) / 300, 6);
+  expect(boundOf(new Float64Array(300), seededRandom(1), { alpha: half }).bound).toBeCloseTo(-Math.log(half) / 300, 6);
   const random = seededRandom(3);
   const losses = Float64Array.from({ length: 200 }, () => random() - 0.5);
-  const bounds = [ALPHA, half, ALPHA / 5].map((alpha) => boundOf(losses, seededRandom(1), undefined, alpha).bound);
+  const bounds = [ALPHA, half, ALPHA / 5].map((alpha) => boundOf(losses, seededRandom(1), { alpha }).bound);
   expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
   expect(new Set(bounds).size).toBe(3);
 });

@@ -14,6 +14,15 @@ export interface Bound {
   readonly bound: number;
 }
 
+export interface BoundOptions {
+  /** Where texts do not count alike. */
+  readonly weights?: ArrayLike<number> | undefined;
+  /** What the loss of one answer is, where none was lost. Default 1. */
+  readonly answer?: number | undefined;
+  /** How often the bound may be below the mean: 5 %, or less where it is one of several that are to hold together. */
+  readonly alpha?: number | undefined;
+}
+
 /**
  * Of the mean of `losses`, one for each text, or of Σ wx / Σ w with `weights` (tokens of each text). Texts are what is
  * resampled: tokens of one are not independent.
@@ -24,14 +33,12 @@ export interface Bound {
  *   Tibshirani 1993, chapters 12 and 22).
  * - Where few texts differ at all, the bound is at least that of so many flips of the largest size that was seen.
  *
- * `random`: from 0 to 1; seed it, and the bound is the same each time. `alpha`: 5 %, or less where the bound is one of several that
- * are to hold together.
+ * `random`: from 0 to 1; seed it, and the bound is the same each time.
  */
 export function boundOf(
   losses: ArrayLike<number>,
   random: () => number,
-  weights?: ArrayLike<number>,
-  alpha: number = ALPHA,
+  { weights, answer = 1, alpha = ALPHA }: BoundOptions = {},
 ): Bound {
   const count = losses.length;
   if (count === 0) throw new RangeError('a bound needs losses');
@@ -48,7 +55,7 @@ export function boundOf(
   const differing = lost + gained;
   const margin = (size: number) => (size * (flipsBound(lost, gained, alpha) - lost + gained)) / count;
   // Of losses that never were there is no size but that of an answer.
-  if (differing === 0) return { mean, bound: margin(1) };
+  if (differing === 0) return { mean, bound: margin(answer) };
   if (flips) return { mean, bound: Math.min(1, mean + margin(1)) };
   const resampled = resampledBound(losses, { mean, largest, alpha }, random, weights);
   return { mean, bound: differing > FEW ? resampled : Math.max(resampled, mean + margin(largest)) };

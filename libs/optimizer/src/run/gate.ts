@@ -1,7 +1,8 @@
 /** The verdict on a finalist, and what follows from it: it is put in place, or nothing is left of it. */
 import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { ShoalError, type VariantQuality } from '@shoal/contracts';
+import { graphFileOf } from '../candidate-folder.js';
 import { judge } from '../gate/judge.js';
 import type { Entry } from '../journal/entries.js';
 import { printOfGraph } from '../journal/keys.js';
@@ -49,6 +50,10 @@ export async function passOrRefuse(
       if (!rows.note(candidate, present) || present?.kind !== 'made') return;
       // Made again it came out otherwise: that was not measured.
       if (present.sha256 !== made.sha256) continue;
+      if (await isTaken(candidate, options)) {
+        rows.end(candidate, 'refused', 'another file has come to its place meanwhile: --force replaces it');
+        return trials.discard(candidate);
+      }
     }
     const reason = verdict.kind === 'passed' ? undefined : verdict.reason;
     await keep({ candidate, made, measured, reason, inPlace }, options);
@@ -58,15 +63,20 @@ export async function passOrRefuse(
 }
 
 /**
- * Before anything is made in vain: whether the version has a variant of that name which is not this candidate.
+ * Whether the version has a variant of that name, or a file in its place, which is not this candidate. Asked before anything is made
+ * in vain, and again before it is put in place: a run takes hours. A file that serves under another name is never replaced.
  *
  * @throws ShoalError `model_invalid` where it cannot be read
  */
 export async function isTaken(candidate: Candidate, options: Omit<GateOptions, 'rows'>): Promise<boolean> {
-  const { subject, force, trials } = options;
-  if (force || subject.original.variants[candidate.variant] === undefined) return false;
+  const { subject, force, trials, signal } = options;
+  const { folder, variants } = subject.original;
+  const target = join(folder, graphFileOf(candidate.variant));
+  if (Object.entries(variants).some(([name, path]) => name !== candidate.variant && path === target)) return true;
+  const path = variants[candidate.variant] ?? target;
+  if (force || !(existsSync(path) || existsSync(`${target}.data`))) return false;
   const made = trials.known(candidate);
-  return made?.kind !== 'made' || !(await isInPlace(candidate, made, options));
+  return made?.kind !== 'made' || !existsSync(path) || (await printOfGraph(path, signal)).sha256 !== made.sha256;
 }
 
 async function isInPlace(

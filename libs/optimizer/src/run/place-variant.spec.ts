@@ -99,3 +99,20 @@ test('where shoal.json lists the variants, it lists the new one too', async () =
     default_variant: 'whole',
   });
 });
+
+test('two of one run, where shoal.json lists the variants: both are there, and what a person has written since', async () => {
+  const settings = join(version, 'shoal.json');
+  const shoal = { task: 'text-classification', variants: { fp32: 'onnx/model.onnx' } };
+  writeFileSync(settings, JSON.stringify(shoal));
+  // As it was when the run began.
+  const model = await original();
+  await placeVariant(model, 'new', single, nothing);
+  const now = JSON.parse(readFileSync(settings, 'utf8')) as typeof shoal;
+  writeFileSync(settings, JSON.stringify({ ...now, description: 'of a person' }));
+  const other = join(folder, 'single/model_other.onnx');
+  copyFileSync(single, other);
+  await placeVariant(model, 'other', other, nothing);
+  const models = await open();
+  expect(names(models)).toEqual(['fp32', 'new', 'other']);
+  expect(models[0]!.shoal.description).toBe('of a person');
+});

@@ -7,12 +7,13 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { ShoalJson } from '@shoal/contracts';
+import { parseJsonFile, ShoalError, ShoalJson } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import { graphFileOf } from '../candidate-folder.js';
 
@@ -71,17 +72,32 @@ function copyWhole(from: string, to: string): void {
 }
 
 /** Without a word in shoal.json the first is fp32, else the first by name, which a new one might be. */
-function keepDefault({ folder, shoal, variant, variants }: Model): void {
+function keepDefault({ folder, variant, variants }: Model): void {
+  const shoal = settingsIn(folder);
   const first = Object.keys(variants)[0] ?? variant;
   if (shoal.default_variant === undefined && first !== 'fp32')
     writeSettings(folder, { ...shoal, default_variant: first });
 }
 
 /** Where shoal.json lists the variants, nothing else is one. */
-function list({ folder, shoal, variant: own, variants }: Model, variant: string, file: string): void {
+function list({ folder, variant: own, variants }: Model, variant: string, file: string): void {
+  const shoal = settingsIn(folder);
   if (shoal.variants === undefined) return;
   const first = shoal.default_variant ?? Object.keys(variants)[0] ?? own;
   writeSettings(folder, { ...shoal, default_variant: first, variants: { ...shoal.variants, [variant]: file } });
+}
+
+/** As they are now: a run takes hours, and another variant, or a person, may have changed them since. */
+function settingsIn(folder: string): ShoalJson {
+  const path = join(folder, 'shoal.json');
+  if (!existsSync(path)) return {};
+  try {
+    return ShoalJson.parse(parseJsonFile(readFileSync(path)));
+  } catch (error) {
+    throw new ShoalError('model_invalid', `${path} cannot be read any more: mend it, and run the same again`, {
+      cause: error,
+    });
+  }
 }
 
 function writeSettings(folder: string, settings: ShoalJson): void {

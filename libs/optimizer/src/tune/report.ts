@@ -38,7 +38,9 @@ export function reportTuning({ space: { defaults }, found, settings, file }: Tun
     ...table(['setting', 'rounds', 'time ÷ defaults', 'interval'], rows),
     ...(left > 0 ? [`and ${left} slower ones`] : []),
     `${measurements} measurements. ${verdicts[end]}`,
-    `${what} by ${file}; without this file they do what they do by themselves.`,
+    file === null
+      ? 'Nothing was kept; what an earlier search has kept stays.'
+      : `${what} by ${file}; without this file they do what they do by themselves.`,
   ];
 }
 

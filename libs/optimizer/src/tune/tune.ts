@@ -20,10 +20,10 @@ export interface TuneOptions
 export interface Tuning {
   readonly space: Space<Setting>;
   readonly found: Found<Setting>;
-  /** What workers take from now on; empty where the defaults stay. */
+  /** What workers take from now on; empty where the defaults, or what was kept before, stay. */
   readonly settings: TunedSettings;
-  /** Where it is kept. */
-  readonly file: string;
+  /** Where it is kept; null where the search told nothing: what was kept before stays. */
+  readonly file: string | null;
 }
 
 /**
@@ -49,7 +49,7 @@ export async function tuneModel(model: Model, options: TuneOptions): Promise<Tun
       machine: wordsOf(machine),
       measured: date().toISOString(),
     };
-    const file = await keepTuning(model, kept, { cacheDir, machine });
+    const file = found.end === 'undecided' ? null : await keepTuning(model, kept, { cacheDir, machine });
     return { space: work.space, found, settings, file };
   } finally {
     await work.close();

@@ -1,0 +1,26 @@
+/** What a loss is counted in: never in something that cannot change where the model does. */
+import { expect, test } from 'vitest';
+import type { Examples } from '../types.js';
+import { type MeasuredModel, metricFor } from './metrics.js';
+
+const classifier = (labels: readonly string[], scoreFunction: 'softmax' | 'sigmoid' | 'none'): MeasuredModel => ({
+  ...{ task: 'text-classification', labels, text: { scoreFunction } },
+});
+const texts = (labelled: boolean): Examples => ({ kind: 'text', items: [], labelled });
+
+test('classes: accuracy where there are labels, agreement where there are none', () => {
+  const model = classifier(['a', 'b'], 'softmax');
+  expect(metricFor(model, texts(true), undefined)).toBe('accuracy');
+  expect(metricFor(model, texts(false), undefined)).toBe('agreement');
+  expect(() => metricFor(model, texts(false), 'accuracy')).toThrow('as agreement, not as accuracy');
+});
+
+test('several labels of one text: all of them have to stay, which one label in the file does not tell', () => {
+  const model = classifier(['a', 'b', 'c'], 'sigmoid');
+  expect(metricFor(model, texts(true), undefined)).toBe('agreement');
+  expect(() => metricFor(model, texts(true), 'accuracy')).toThrow('as agreement, not as accuracy');
+});
+
+test('a model that gives one number is refused: its only class is always the likeliest', () => {
+  expect(() => metricFor(classifier(['score'], 'none'), texts(false), undefined)).toThrow('one number, and no classes');
+});
