@@ -1,4 +1,5 @@
 /** `shoal evaluate`: a model or variant beside another one, and whether it may take its place. */
+import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { formatSelector, ShoalError } from '@shoal/contracts';
@@ -70,6 +71,7 @@ async function evaluate(
 ): Promise<Evaluated> {
   const [original, candidate] = [await modelOf(asked, models), await modelOf(other, models)];
   if (keeps) await refuseKeeping(original, candidate);
+  const before = [stampOf(original), stampOf(candidate)];
   const data = readData(file, original);
   const display = new ProgressDisplay({ ...terminal(), print: (line) => console.error(line) });
   const runtime = await openRuntime();
@@ -91,6 +93,9 @@ async function evaluate(
     },
   );
   display.next();
+  if (keeps && [stampOf(original), stampOf(candidate)].join() !== before.join()) {
+    throw new UserError('a graph was replaced while it was measured: nothing is kept, measure again.');
+  }
   const machine = machineOf(runtime.version, availableParallelism());
   return { original, candidate, data, comparison, verdict: judge(comparison, { loss: maxLoss }), machine };
 }
@@ -117,10 +122,23 @@ async function refuseKeeping(original: Model, candidate: Model): Promise<void> {
     );
   }
   const before = await readQuality(original.folder);
-  if (before === undefined || before.original === original.variant) return;
+  if (before === undefined) return;
+  if (before.variants[candidate.variant]?.verdict === 'forced') {
+    throw new UserError(
+      `${candidate.variant} was kept by force, which quality.json says for ever: "shoal optimize --force" makes it anew.`,
+    );
+  }
+  if (before.original === original.variant) return;
   throw new UserError(
     `quality.json in ${original.folder} holds what variants lose beside ${before.original}: name that first, or leave out --keep.`,
   );
+}
+
+/** Sizes and times of the files of its graph. */
+function stampOf({ variants, variant }: Model): string {
+  const path = variants[variant]!;
+  const stats = [path, `${path}.data`].map((file) => statSync(file, { throwIfNoEntry: false }));
+  return stats.map((stat) => (stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`)).join(' ');
 }
 
 async function keep({ original, candidate, data, comparison, machine }: Evaluated, allowed: number): Promise<void> {

@@ -26,7 +26,7 @@ import { type Plan, planOf } from './run/plan.js';
 import { planLines } from './run/plan-lines.js';
 import { Rows } from './run/rows.js';
 import { openSubject } from './run/subject.js';
-import { Trials } from './run/trials.js';
+import { type Common, Trials } from './run/trials.js';
 import type { OptimizeContext, Optimized, OptimizeRequest } from './run/types.js';
 import { Watch } from './run/watch.js';
 import type { MeasureOptions } from './trial/messages.js';
@@ -169,7 +169,7 @@ class Run {
     context: OptimizeContext,
     prepared: Prepared,
     journal: Journal,
-    common: object,
+    common: Common,
   ) {
     const { subject, plan, about, machine, folder } = prepared;
     const { now, date, signal, say, table } = context;

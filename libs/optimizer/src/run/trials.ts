@@ -5,7 +5,7 @@ import { ShoalError } from '@shoal/contracts';
 import { graphIn, prepareCandidate } from '../candidate-folder.js';
 import { ComparisonJson, type Entry, type JudgedPart, MOST_REASON } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
-import { type GraphPrint, keyOf, printOfGraph } from '../journal/keys.js';
+import { type GraphPrint, keyOf, printOfGraph, type Versions } from '../journal/keys.js';
 import type { MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
 import { runTrial, type TrialEnd } from '../trial/run-trial.js';
 import type { Candidate, Made, Subject } from '../types.js';
@@ -20,6 +20,15 @@ export interface TrialsContext {
   readonly onProgress: (share: number) => void;
 }
 
+/** What is part of the key of every trial of a run. */
+export interface Common {
+  /** Print of the original with all that its answers depend on. */
+  readonly original: string;
+  /** SHA-256 of the data. */
+  readonly data: string;
+  readonly versions: Versions;
+}
+
 export interface TrialsOptions {
   readonly subject: Subject;
   /** URL of the module with the table of methods. */
@@ -28,7 +37,7 @@ export interface TrialsOptions {
   readonly folder: string;
   readonly journal: Journal;
   /** What all trials of this model, these data and these versions have in common. */
-  readonly common: object;
+  readonly common: Common;
   /** Speeds are of one machine. */
   readonly machine: string;
   readonly context: TrialsContext;
@@ -218,7 +227,8 @@ export class Trials {
 
   #order(): SubjectOrder {
     const { original, path, data } = this.#options.subject;
-    return { original, path, dataFile: data.file, dataSha256: data.sha256 };
+    const { original: print } = this.#options.common;
+    return { original, path, print, dataFile: data.file, dataSha256: data.sha256 };
   }
 
   async #isThere(candidate: Candidate, { sha256 }: MadeEntry): Promise<boolean> {

@@ -8,6 +8,8 @@ export interface SubjectOrder {
   readonly original: Model;
   /** Of its ONNX file. */
   readonly path: string;
+  /** Of all that its answers depend on, when the run began: see printOfModel. */
+  readonly print: string;
   readonly dataFile: string;
   /** Of the data when the run began. */
   readonly dataSha256: string;
@@ -48,7 +50,7 @@ export type TrialReply =
   | { readonly kind: 'made'; readonly made: Made }
   | { readonly kind: 'measured'; readonly comparison: Comparison }
   | { readonly kind: 'refused'; readonly reason: string }
-  /** The data is another than when the run began. */
+  /** The data, or the model, is another than when the run began. */
   | { readonly kind: 'stale'; readonly reason: string }
   /** `code`: the operating system's, where it is to blame. */
   | { readonly kind: 'failed'; readonly reason: string; readonly code: string | undefined };

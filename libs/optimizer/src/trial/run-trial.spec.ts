@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { openModel } from '@shoal/models';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readData } from '../data/read-data.js';
+import { printOfModel } from '../journal/keys.js';
 import type { Act } from '../testing/scripted-methods.js';
 import type { MakeOrder } from './messages.js';
 import { runTrial } from './run-trial.js';
@@ -21,6 +22,8 @@ beforeAll(async () => {
   cpSync(join(ROOT, 'models/wordnet-topic'), join(folder, 'topic'), { recursive: true });
   const [original] = await openModel(join(folder, 'topic'));
   const lines = readFileSync(join(ROOT, 'test/fixtures/wordnet-topic/eval.jsonl'), 'utf8').split('\n').slice(0, 120);
+  const path = original!.variants.fp32!;
+  const print = await printOfModel(original!, path, quiet.signal);
   order = (act) => {
     const own = mkdtempSync(join(folder, `${act}-`));
     const dataFile = join(own, 'data.jsonl');
@@ -31,7 +34,7 @@ beforeAll(async () => {
     return {
       ...{ kind: 'make', methods: METHODS, path: join(own, 'onnx', 'model_a.onnx'), seed: 1 },
       candidate: { method: 'scripted', variant: 'a', settings: {}, seconds: 1 },
-      subject: { original: original!, path: original!.variants.fp32!, dataFile, dataSha256: sha256 },
+      subject: { original: original!, path, print, dataFile, dataSha256: sha256 },
     };
   };
 });
@@ -86,6 +89,16 @@ test('data that was changed since the run began is not worked with', async () =>
     kind: 'stale',
     reason: expect.stringContaining('was changed while'),
   });
+});
+
+test('nor is a model that was replaced since', async () => {
+  const copy = order('copy');
+  const changed = { ...copy, subject: { ...copy.subject, print: 'a'.repeat(64) } };
+  expect(await runTrial(changed, quiet)).toEqual({
+    kind: 'stale',
+    reason: expect.stringMatching(/topic.* was changed/),
+  });
+  expect(logOf(copy)).toBe('');
 });
 
 test.each<Act>(['hang', 'spin'])('one that does not end is ended at its limit: %s', async (act) => {

@@ -9,6 +9,7 @@ import { openCandidate } from '../candidate-folder.js';
 import { readData } from '../data/read-data.js';
 import { compare } from '../evaluate/compare.js';
 import { seededRandom } from '../gate/random.js';
+import { printOfModel } from '../journal/keys.js';
 import type { Context, Data, Method } from '../types.js';
 import type { MakeOrder, MeasureOrder, SubjectOrder, TrialMessage, TrialOrder, TrialReply } from './messages.js';
 
@@ -23,7 +24,11 @@ function tell(message: TrialMessage): void {
 
 async function carryOut(order: TrialOrder): Promise<TrialReply> {
   const context = await contextOf(order.kind === 'make' ? order.seed : 1);
-  return order.kind === 'make' ? await make(order, context) : await measure(order, context);
+  await refuseOther(order.subject, context.signal);
+  const reply = order.kind === 'make' ? await make(order, context) : await measure(order, context);
+  // It may have been replaced meanwhile: which of the two was read, nobody knows.
+  await refuseOther(order.subject, context.signal);
+  return reply;
 }
 
 async function make({ methods, candidate, subject, path }: MakeOrder, context: Context): Promise<TrialReply> {
@@ -42,6 +47,13 @@ async function measure({ subject, folder, part, options }: MeasureOrder, context
 
 /** What the trial was asked to work with is there no more. */
 class Stale extends Error {}
+
+async function refuseOther({ original, path, print }: SubjectOrder, signal: AbortSignal): Promise<void> {
+  if ((await printOfModel(original, path, signal)) === print) return;
+  throw new Stale(
+    `${original.folder} was changed while the run went on: the same command begins with what is in it now`,
+  );
+}
 
 function dataOf({ dataFile, dataSha256, original }: SubjectOrder): Data {
   const data = readData(dataFile, original);
