@@ -9,6 +9,10 @@ const FRAME = { left: 72, right: 24, top: 24, bottom: 56 };
 /** Of the data's range, beyond its ends. */
 const ROOM = 0.08;
 const TICKS = 5;
+/** Losses beyond so many times what is allowed are drawn at the edge: they would press all others into a corner. */
+const MOST_LOSS = 4;
+/** Height of a label, and the width that one is taken to have. */
+const LABEL = { height: 13, width: 96 };
 
 interface Point {
   readonly variant: string;
@@ -24,8 +28,12 @@ export function plotOf(state: RunState, shape: 'first' | 'last'): string {
   const points = pointsOf(state, shape);
   if (points.length === 0) return '';
   const speeds = points.flatMap(({ speed }) => [speed.low, speed.high]);
-  const losses = points.flatMap(({ loss }) => [loss.mean, loss.bound]);
-  const x = scaleOf([1, ...speeds], FRAME.left, WIDTH - FRAME.right);
+  const most = Math.max(
+    MOST_LOSS * state.allowed,
+    ...points.flatMap(({ loss, outcome }) => (outcome === 'passed' ? loss.bound : [])),
+  );
+  const losses = points.flatMap(({ loss }) => [loss.mean, loss.bound]).filter((loss) => loss <= most);
+  const x = speedScale([1, ...speeds], FRAME.left, WIDTH - FRAME.right);
   const y = scaleOf([0, state.allowed, ...losses], HEIGHT - FRAME.bottom, FRAME.top);
   const texts = shapeWords(points[0]!.speed);
   const id = `plot-${shape}`;
@@ -39,7 +47,14 @@ export function plotOf(state: RunState, shape: 'first' | 'last'): string {
     frontOf(points, x, y),
     ...points.flatMap((point) => markOf(point, x, y)),
     `<circle class="original" cx="${round(x.at(1))}" cy="${round(y.at(0))}" r="5"/>`,
-    text('label', x.at(1) + 9, y.at(0) - 8, state.original.variant, 'start'),
+    ...labels([
+      { x: x.at(1), y: y.at(0), words: state.original.variant },
+      ...points.map(({ variant, speed, loss }) => {
+        const beyond = y.at(loss.mean) <= FRAME.top;
+        const words = beyond ? `${variant}: ${lossOf(loss.mean)}` : variant;
+        return { x: x.at(speed.ratio), y: y.at(loss.mean), words };
+      }),
+    ]),
     '</svg>',
   ].join('\n');
 }
@@ -76,8 +91,45 @@ function scaleOf(values: readonly number[], from: number, to: number): Scale {
   const [low, high] = [least - room, most + room];
   return {
     ...{ from, to, ticks: ticksBetween(low, high) },
-    at: (value) => from + ((value - low) / (high - low)) * (to - from),
+    at: (value) => from + Math.min(1, (value - low) / (high - low)) * (to - from),
   };
+}
+
+/** Logarithmic: twice as fast is as far from once as four times is from twice. */
+function speedScale(values: readonly number[], from: number, to: number): Scale {
+  const [least, most] = [Math.log(Math.min(...values)), Math.log(Math.max(...values))];
+  const room = ROOM * (most - least || 1);
+  const [low, high] = [least - room, most + room];
+  const decades = Array.from({ length: 13 }, (_, n) => 10 ** (n - 6));
+  const inside = (tick: number) => Math.log(tick) >= low && Math.log(tick) <= high;
+  const ticks = decades.flatMap((decade) => [decade, 2 * decade, 5 * decade]).filter(inside);
+  return {
+    ...{ from, to, ticks: ticks.length > 1 ? ticks : ticksBetween(Math.exp(low), Math.exp(high)) },
+    at: (value) => from + ((Math.log(value) - low) / (high - low)) * (to - from),
+  };
+}
+
+interface Label {
+  readonly x: number;
+  readonly y: number;
+  readonly words: string;
+}
+
+/** Beside their marks, one above the other where they would lie on each other; those near the right end stand before their mark. */
+function labels(all: readonly Label[]): readonly string[] {
+  const placed: Label[] = [];
+  for (const label of [...all].sort((a, b) => a.y - b.y || a.x - b.x)) {
+    const left = label.x > WIDTH - FRAME.right - LABEL.width;
+    const x = left ? label.x - 9 : label.x + 9;
+    const own = Math.max(label.y + 4, FRAME.top + 12);
+    const isFree = (y: number) =>
+      y > FRAME.top && !placed.some((o) => Math.abs(o.x - x) < LABEL.width && Math.abs(o.y - y) < LABEL.height);
+    // The nearest free place, below or above.
+    const steps = Array.from({ length: 2 * all.length + 1 }, (_, n) => (n % 2 === 0 ? -n / 2 : (n + 1) / 2));
+    const y = steps.map((step) => own + step * LABEL.height).find(isFree) ?? own;
+    placed.push({ x, y, words: text('label', x, y, label.words, left ? 'end' : 'start') });
+  }
+  return placed.map(({ words }) => words);
 }
 
 /** Round numbers: 1, 2 or 5 times a power of ten apart. */
@@ -106,7 +158,7 @@ function axes(x: Scale, y: Scale, title: string): readonly string[] {
 }
 
 /** From the mean of the loss up to its bound, and over the interval of the speed. */
-function markOf({ variant, outcome, speed, loss }: Point, x: Scale, y: Scale): readonly string[] {
+function markOf({ outcome, speed, loss }: Point, x: Scale, y: Scale): readonly string[] {
   const [cx, cy] = [x.at(speed.ratio), y.at(loss.mean)];
   const kind = outcome === 'passed' ? 'passed' : 'other';
   return [
@@ -116,7 +168,6 @@ function markOf({ variant, outcome, speed, loss }: Point, x: Scale, y: Scale): r
     kind === 'passed'
       ? `<circle class="mark passed" cx="${round(cx)}" cy="${round(cy)}" r="6"/>`
       : `<rect class="mark other" x="${round(cx - 5)}" y="${round(cy - 5)}" width="10" height="10"/>`,
-    text('label', cx + 9, cy + 16, variant, 'start'),
   ];
 }
 
