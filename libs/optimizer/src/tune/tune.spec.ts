@@ -51,7 +51,8 @@ test.each([
   expect(begun).toEqual([[tuning.space, expect.stringMatching(work)]]);
   expect(tuning.space.factors.map((factor) => factor.name)).toEqual(factors);
   expect(progress).toHaveLength(tuning.found.measurements);
-  expect(tuning.found.tried.length).toBeGreaterThan(2);
+  // How many settings it has time for is the machine's; one beside the defaults it always has.
+  expect(tuning.found.tried.length).toBeGreaterThan(1);
   expect(tuning.found.tried.every(({ ratio }) => ratio.median > 0)).toBe(true);
   const { tuning: kept } = await readTuning(modelOf(name), { cacheDir, machine: await machineOf(runtime) });
   // What told nothing is not kept: it would stand in for what an earlier search has found.
