@@ -30,7 +30,7 @@ async function tune(model: Model, cores: number) {
   const progress: SearchProgress<Setting>[] = [];
   const begun: [space: Space<Setting>, what: string][] = [];
   const tuning = await tuneModel(model, {
-    ...{ runtime, cacheDir, cores, passes: 2, rounds: cores === 1 ? 5 : 10, budgetMs: 60_000, signal: NEVER },
+    ...{ runtime, cacheDir, cores, passes: 2, rounds: cores === 1 ? 5 : 20, budgetMs: 600_000, signal: NEVER },
     ...{ now: () => performance.now(), date: () => new Date(0), random: Math.random },
     onStart: (space, what) => void begun.push([space, what]),
     onProgress: (step) => void progress.push(step),
@@ -46,13 +46,12 @@ test.each([
     / tokens of one text, .* of 8 texts each, .* prompts of 64/,
   ],
   ['wordnet-topic', 1, ['tokens of a batch', 'padding', 'memory'], /^\d+ texts of 8 to \d+ tokens$/],
-] as const)('%s', async (name, cores, factors, work) => {
+] as const)('%s', { timeout: 600_000 }, async (name, cores, factors, work) => {
   const { tuning, progress, begun } = await tune(modelOf(name), cores);
   expect(begun).toEqual([[tuning.space, expect.stringMatching(work)]]);
   expect(tuning.space.factors.map((factor) => factor.name)).toEqual(factors);
   expect(progress).toHaveLength(tuning.found.measurements);
-  // How many settings it has time for is the machine's; one beside the defaults it always has.
-  expect(tuning.found.tried.length).toBeGreaterThan(1);
+  expect(tuning.found.tried.length).toBeGreaterThan(2);
   expect(tuning.found.tried.every(({ ratio }) => ratio.median > 0)).toBe(true);
   const { tuning: kept } = await readTuning(modelOf(name), { cacheDir, machine: await machineOf(runtime) });
   // What told nothing is not kept: it would stand in for what an earlier search has found.
