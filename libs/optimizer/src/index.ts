@@ -1,3 +1,4 @@
+export { seededRandom } from '@shoal/training';
 export type { LabelledModel } from './data/examples.js';
 export { PARTS } from './data/parts.js';
 export { readData } from './data/read-data.js';
@@ -8,7 +9,6 @@ export { staticStudent } from './distil/static-student.js';
 export { type CompareOptions, compare } from './evaluate/compare.js';
 export { type Bound, boundOf } from './gate/bound.js';
 export { judge, LEAST_GAIN } from './gate/judge.js';
-export { seededRandom } from './gate/random.js';
 export { type MeasuredSpeed, measureSpeed, type SpeedContext, type SpeedRun } from './gate/speed.js';
 export { TABLE } from './methods/table.js';
 export { optimize, showPlan } from './optimize.js';

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { type Model, openModel } from '@shoal/models';
 import { dataOf, float16ToFloat32, float32ToFloat16, loadModel, saveModel } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { seededRandom } from '@shoal/training';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { judge } from '../gate/judge.js';
-import { seededRandom } from '../gate/random.js';
 import type { Context, Example, Examples } from '../types.js';
 import { compare } from './compare.js';
 

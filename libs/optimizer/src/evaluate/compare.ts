@@ -1,9 +1,9 @@
 /** Original and candidate over the same texts: what the candidate loses, and how much faster it is. */
 import type { LossMetric, SpeedRatio, Task } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
+import { seededRandom } from '@shoal/training';
 import { badData } from '../data/bad-data.js';
 import { boundOf } from '../gate/bound.js';
-import { seededRandom } from '../gate/random.js';
 import type { Comparison, Context, Examples } from '../types.js';
 import { compareClasses } from './classes.js';
 import { closeDecoders, compareLikelihoods, openDecoders } from './decoders.js';

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { importFolder } from '@shoal/importer';
 import { type Model, openModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
+import { seededRandom } from '@shoal/training';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { seededRandom } from '../gate/random.js';
 import type { Context, Example, Examples } from '../types.js';
 import { compare } from './compare.js';
 

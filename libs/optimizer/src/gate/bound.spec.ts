@@ -1,8 +1,9 @@
 /** Bounds hold: of samples of a known distribution, at most a twentieth has one that lies under the true mean. */
+
+import { seededRandom } from '@shoal/training';
 import { describe, expect, test } from 'vitest';
 import { ALPHA, boundOf } from './bound.js';
 import { flipsBound } from './flips-bound.js';
-import { seededRandom } from './random.js';
 
 describe('of flips', () => {
   test('none of n: the rule of three; without gains: the exact bound of a Poisson variable; with a gain less than that', () => {

@@ -1,10 +1,10 @@
 /** What passes the gate, and what is said of the rest. */
 import type { SpeedRatio } from '@shoal/contracts';
+import { seededRandom } from '@shoal/training';
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../types.js';
 import { boundOf } from './bound.js';
 import { judge } from './judge.js';
-import { seededRandom } from './random.js';
 
 const fast: SpeedRatio = { batch: 1, tokens: 20, ratio: 2, low: 1.9, high: 2.1 };
 const slow: SpeedRatio = { batch: 8, tokens: 20, ratio: 0.9, low: 0.8, high: 1 };

@@ -1,7 +1,8 @@
 /** A model is not faster than itself, whatever else the machine does; what is faster is found to be. */
+
+import { seededRandom } from '@shoal/training';
 import { describe, expect, test } from 'vitest';
 import { LEAST_GAIN } from './judge.js';
-import { seededRandom } from './random.js';
 import { measureSpeed, medianWithin } from './speed.js';
 
 /** As the evaluator has it of three shapes. */

@@ -1,7 +1,7 @@
 /** Formats within a budget: never more bytes, and hardly ever more harm than the best choice there is. */
 import { ShoalError } from '@shoal/contracts';
+import { seededRandom } from '@shoal/training';
 import { describe, expect, test } from 'vitest';
-import { seededRandom } from '../gate/random.js';
 import { chooseFormats, type Unit } from './choose-formats.js';
 
 const SIZES = { small: 4.25, middle: 5, large: 9 };

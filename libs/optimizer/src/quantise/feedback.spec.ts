@@ -1,7 +1,7 @@
 /** Rounding whose errors are made up for: products are nearer to what they were, and never because weights were moved for nothing. */
 import { dequantise, quantiseBlocks, quantiseColumns, type RoundedRows } from '@shoal/importer';
+import { seededRandom } from '@shoal/training';
 import { expect, test } from 'vitest';
-import { seededRandom } from '../gate/random.js';
 import { feedbackOf, roundWithFeedback } from './feedback.js';
 
 const [ROWS, COLUMNS] = [24, 48];

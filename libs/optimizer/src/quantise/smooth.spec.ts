@@ -1,6 +1,7 @@
 /** What is expected to lose least loses least, and nothing is done where nothing is gained. */
+
+import { seededRandom } from '@shoal/training';
 import { describe, expect, test } from 'vitest';
-import { seededRandom } from '../gate/random.js';
 import { smooth } from './smooth.js';
 import type { InputStatistics } from './statistics.js';
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { importFolder } from '@shoal/importer';
 import { type Model, openRepository } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
-import { seededRandom } from '../gate/random.js';
+import { seededRandom } from '@shoal/training';
 import type { Context, Data, Example, Subject } from '../types.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));

@@ -5,10 +5,10 @@
 import { Worker } from 'node:worker_threads';
 import { ShoalError } from '@shoal/contracts';
 import { openRuntime } from '@shoal/onnxruntime';
+import { seededRandom } from '@shoal/training';
 import { openCandidate } from '../candidate-folder.js';
 import { readData } from '../data/read-data.js';
 import { compare } from '../evaluate/compare.js';
-import { seededRandom } from '../gate/random.js';
 import { printOfModel } from '../journal/keys.js';
 import type { Context, Data, Method } from '../types.js';
 import type { MakeOrder, MeasureOrder, SubjectOrder, TrialMessage, TrialOrder, TrialReply } from './messages.js';
