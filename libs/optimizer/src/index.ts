@@ -1,4 +1,5 @@
 export { seededRandom } from '@shoal/training';
+export { cpuTime } from './cpu-time.js';
 export type { LabelledModel } from './data/examples.js';
 export { PARTS } from './data/parts.js';
 export { readData } from './data/read-data.js';
