@@ -14,9 +14,9 @@ import {
   readData,
   type Subject,
 } from '@shoal/optimizer';
+import { seededRandom } from '@shoal/training';
 import { type FigureRow, figureRow, type Section } from './report.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 const FOLDER = join(ROOT, '.shoal/bench/prune');
 /** The checkpoint of the bundled language model where somebody has put it there, else that of its draft. */
