@@ -16,10 +16,11 @@ const LEAST_LAYERS_TO_QUARTER = 4;
 export const student: Method = {
   name: 'student',
   description: 'fewer layers, begun from those of the model and trained to answer as it does',
+  stage: 'depth',
+  tasks: ['feature-extraction', 'text-classification', 'token-classification', 'rerank'],
 
   async plan(subject, limits) {
     const { original } = subject;
-    if (original.task === 'text-generation') return 'it generates text: a student of it would have to learn a language';
     const reason = refusalOf(original);
     if (reason !== null) return reason;
     const opened = open(subject);

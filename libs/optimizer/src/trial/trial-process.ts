@@ -7,6 +7,7 @@ import { ShoalError } from '@shoal/contracts';
 import { openRuntime } from '@shoal/onnxruntime';
 import { seededRandom } from '@shoal/training';
 import { openCandidate } from '../candidate-folder.js';
+import { cpuTime } from '../cpu-time.js';
 import { readData } from '../data/read-data.js';
 import { compare } from '../evaluate/compare.js';
 import { printOfModel } from '../journal/keys.js';
@@ -31,11 +32,14 @@ async function carryOut(order: TrialOrder): Promise<TrialReply> {
   return reply;
 }
 
-async function make({ methods, candidate, subject, path, state }: MakeOrder, context: Context): Promise<TrialReply> {
+async function make(
+  { methods, candidate, subject, from, path, state }: MakeOrder,
+  context: Context,
+): Promise<TrialReply> {
   const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
   const method = METHODS.find(({ name }) => name === candidate.method)!;
   const { original, path: own } = subject;
-  const found = { original, path: own, data: dataOf(subject) };
+  const found = { original, path: from ?? own, data: dataOf(subject) };
   const made = await method.make(candidate, found, path, { ...context, state });
   return { kind: 'made', made };
 }
@@ -76,12 +80,6 @@ async function contextOf(seed: number): Promise<Context> {
       tell({ kind: 'progress', share });
     },
   };
-}
-
-/** In ms. */
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 function replyOf(error: unknown): TrialReply {
