@@ -34,8 +34,9 @@ async function carryOut(order: TrialOrder): Promise<TrialReply> {
 async function make({ methods, candidate, subject, path }: MakeOrder, context: Context): Promise<TrialReply> {
   const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
   const method = METHODS.find(({ name }) => name === candidate.method)!;
-  const { original, path: own } = subject;
-  const made = await method.make(candidate, { original, path: own, data: dataOf(subject) }, path, context);
+  const { original, path: own, metric } = subject;
+  const about = { original, path: own, data: dataOf(subject), metric };
+  const made = await method.make(candidate, about, path, context);
   return { kind: 'made', made };
 }
 
