@@ -142,13 +142,14 @@ function stampOf({ variants, variant }: Model): string {
 }
 
 async function keep({ original, candidate, data, comparison, machine }: Evaluated, allowed: number): Promise<void> {
-  const { loss, speeds } = comparison;
+  const { loss, speeds, escalated } = comparison;
   const path = candidate.variants[candidate.variant]!;
   const quality = {
     bytes: await bytesOf(path),
     verdict: 'passed' as const,
     method: candidate.variant,
     loss: { ...loss, allowed },
+    ...(escalated !== undefined && { escalated }),
     speeds: [...speeds],
     data: { file: basename(data.file), sha256: data.sha256 },
     machine,

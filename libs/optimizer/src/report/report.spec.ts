@@ -145,3 +145,11 @@ test('the page on the disk is replaced as a whole', () => {
     rmSync(folder, { recursive: true });
   }
 });
+
+test('a cascade tells how much of the texts is left to its teacher', () => {
+  const verdict = { ...comparison(0.001, 2), escalated: 0.3071 };
+  const rows = [row('cascade10', { outcome: 'passed', how: 'cascade', bytes: 8e6, verdict })];
+  for (const told of [tableLines({ ...STATE, rows }).join(), pageOf({ ...STATE, rows })]) {
+    expect(told).toContain('cascade; the teacher answers 30.7 %');
+  }
+});

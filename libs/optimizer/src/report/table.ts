@@ -23,12 +23,19 @@ export function tableOf({ original, rows }: RunState): Table {
     rows: [
       [original.variant, 'the original', sizeOf(original.bytes), '', ...blank, ''],
       ...rows.map((row) => [
-        ...[row.candidate.variant, row.how ?? row.candidate.method, row.bytes === undefined ? '' : sizeOf(row.bytes)],
+        ...[row.candidate.variant, methodOf(row), row.bytes === undefined ? '' : sizeOf(row.bytes)],
         ...cellsOf(row, first !== undefined),
         OUTCOMES[row.outcome],
       ]),
     ],
   };
+}
+
+/** How it was made; of a cascade also how much is left to its teacher, which decides on what it costs. */
+function methodOf(row: Row): string {
+  const escalated = figuresOf(row)?.escalated;
+  const how = row.how ?? row.candidate.method;
+  return escalated === undefined ? how : `${how}; the teacher answers ${(100 * escalated).toFixed(1)} %`;
 }
 
 function cellsOf(row: Row, speeds: boolean): readonly string[] {
