@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { QualityJson, VariantQuality } from '@shoal/contracts';
 import { identityOf } from '@shoal/models';
-import { loadModel, saveModel } from '@shoal/onnx';
+import { GraphBuilder, loadModel, saveModel } from '@shoal/onnx';
 
 /** Variant → upper bound of its loss, how much faster it is said to be, and what its graph makes of each logit. */
 export const VARIANTS = {
@@ -29,6 +29,20 @@ export async function addVariants(folder: string): Promise<void> {
     saveModel(model, join(folder, `onnx/model_${variant}.onnx`));
   }
   await writeQuality(folder);
+}
+
+/** A variant that tells of texts whose likeliest class has less than 0.5 that a teacher answered them. */
+export function addCascade(folder: string): void {
+  const model = loadModel(join(folder, 'onnx/model.onnx'));
+  const g = new GraphBuilder(model);
+  const [logits] = model.graph.outputs;
+  const unsure = g.within('cascade', () => {
+    const shares = g.op('Softmax', [logits!.name], { axis: -1 });
+    const best = g.ops('TopK', [shares, g.ints([1])], 2, { axis: -1, largest: 1 })[0]!;
+    return g.op('Less', [g.op('Squeeze', [best, g.ints([1])]), g.scalar(0.5)]);
+  });
+  g.output('escalated', unsure, 'bool', ['batch']);
+  saveModel(model, join(folder, 'onnx/model_cascade10.onnx'));
 }
 
 /** Writes `quality.json`, with other bounds where they are given. */

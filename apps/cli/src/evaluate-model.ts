@@ -153,13 +153,14 @@ async function keep(
   graphs: Graphs,
   allowed: number,
 ): Promise<void> {
-  const { loss, speeds } = comparison;
+  const { loss, speeds, escalated } = comparison;
   const quality = {
     graph: graphs.candidate,
     beside: graphs.original,
     verdict: 'passed' as const,
     method: candidate.variant,
     loss: { ...loss, allowed },
+    ...(escalated !== undefined && { escalated }),
     speeds: [...speeds],
     data: { file: basename(data.file), sha256: data.sha256 },
     machine,

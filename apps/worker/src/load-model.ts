@@ -1,6 +1,16 @@
 /** From a model's folder to its worker: the session, what is proved of its rows, and what its micro-batches may hold. */
 import type { RunGate } from '@shoal/batching';
-import { encoderSession, findJoining, loadRunner, type Model, sessionModel, type TunedSettings } from '@shoal/models';
+import {
+  encoderSession,
+  findJoining,
+  loadRunner,
+  type Model,
+  type ModelRunner,
+  sessionModel,
+  type TunedSettings,
+  tellsEscalated,
+  watchEscalated,
+} from '@shoal/models';
 import type { Runtime, Session } from '@shoal/onnxruntime';
 import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import type { Config } from './config.js';
@@ -112,7 +122,8 @@ async function prepare(
     logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
   }
   return encoderWorker({
-    runner,
+    // Behind the passes over texts that nobody wrote.
+    runner: tellsEscalated(model) ? counted(runner, session, metrics) : runner,
     graph,
     limits,
     hardware: hardwareKind(measuring),
@@ -130,4 +141,16 @@ async function prepare(
       metrics.itemsInFlight.remove(labels);
     },
   });
+}
+
+/** The runner of a cascade, which counts what its teacher answers. From the start: a share of nothing is one, too. */
+function counted({ model, joining }: ModelRunner, session: Session, { escalated }: WorkerMetrics): ModelRunner {
+  const { name, version, variant } = model;
+  const labels = { model: name, version, variant };
+  escalated.inc(labels, 0);
+  return loadRunner(
+    model,
+    watchEscalated(session, (rows) => escalated.inc(labels, rows)),
+    joining,
+  );
 }

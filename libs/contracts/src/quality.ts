@@ -45,10 +45,12 @@ export type AccuracyLoss = z.infer<typeof AccuracyLoss>;
 export const MaxAccuracyLoss = z
   .number()
   .min(0)
+  // Nobody wants to lose more than 1 of any metric: it is meant as per cent.
+  .max(1)
   .default(0)
   .meta({
     description:
-      'How much accuracy the answer may lose in order to come sooner: the fastest variant is taken whose measured loss, by its upper bound and in the metric that it was measured in, is at most this (0.01: one point, or one per cent of perplexity). 0, as where left out: what the name of the model stands for.',
+      'How much accuracy the answer may lose in order to come sooner: the fastest variant is taken whose measured loss, by its upper bound and in the metric that it was measured in, is at most this (0.01: one point, or one per cent of perplexity; at most 1). 0, as where left out: what the name of the model stands for.',
     examples: [0.01],
   });
 
@@ -84,6 +86,8 @@ export const VariantQuality = z.strictObject({
   /** How it was made, for people: `int8`, `layers 0 3, trained 1,200 steps`. */
   method: z.string().max(500),
   loss: MeasuredLoss,
+  /** Of a cascade: the share of these texts that its teacher answered. */
+  escalated: z.number().min(0).max(1).exactOptional(),
   speeds: z.array(SpeedRatio).min(1).max(64),
   /** File that was measured on, by its name and what is in it. */
   data: z.strictObject({ file: z.string().max(255), sha256: Sha256 }),

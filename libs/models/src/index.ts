@@ -1,3 +1,4 @@
+export { ESCALATED, tellsEscalated, watchEscalated } from './escalated.js';
 export { tryTemplate } from './generation/prompts.js';
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';

@@ -139,6 +139,8 @@ export interface Comparison {
   readonly loss: Omit<MeasuredLoss, 'allowed'>;
   /** Shapes that it will be served with; the first is one text alone. */
   readonly speeds: readonly SpeedRatio[];
+  /** Of a cascade: the share of the texts that its teacher answered. */
+  readonly escalated?: number;
   /** Further figures for tables, by their titles: `KL divergence`, `macro F1`, `flips`. */
   readonly figures: Readonly<Record<string, Figure>>;
 }

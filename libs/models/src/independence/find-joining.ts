@@ -10,7 +10,7 @@ import { findMixing } from './mixing.js';
 import { prove } from './prove.js';
 
 /** Of the kept file: a change of what is proved makes earlier verdicts void. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface JoiningOptions {
   /** Where verdicts are kept; undefined: nowhere. */

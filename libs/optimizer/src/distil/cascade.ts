@@ -51,6 +51,10 @@ export const cascade: Method = {
         throw new ShoalError('invalid_request', `${data.file}: ${message}: allow more, or give more texts`);
       }
       const { threshold, asked, bound } = found;
+      if (asked === 0) {
+        const message = `at a loss of ${100 * budget} %, the student may answer all of the ${choice.right.length} texts for choosing alone`;
+        throw new ShoalError('invalid_request', `${data.file}: ${message}: that is what static-head makes`);
+      }
       saveModel(cascadeGraph(original, file, head, link, threshold), path);
       return {
         method: `cascade, head fitted to ${texts} texts, teacher below a confidence of ${threshold.toFixed(3)}`,

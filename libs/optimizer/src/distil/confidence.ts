@@ -6,8 +6,7 @@ import { flipsBound } from '../gate/flips-bound.js';
 import { answersOf } from '../linear/soft-regression.js';
 
 /**
- * From 0 to 1: the largest probability of one class among many; of classes that each may be, that of the least sure one. The same
- * as `addConfidence` puts into a graph.
+ * From 0 to 1: the largest probability of one class among many; of classes that each may be, that of the least sure one.
  */
 export function confidenceOf(link: ScoreFunction, logits: Float64Array): number {
   const answers = answersOf(link, logits);
@@ -15,14 +14,23 @@ export function confidenceOf(link: ScoreFunction, logits: Float64Array): number 
   return answers.reduce((least, share) => Math.min(least, Math.max(share, 1 - share)), 1);
 }
 
-/** [batch], from logits [batch, classes]. By TopK: reductions take their axes in another way in each operator set. */
-export function addConfidence(g: GraphBuilder, link: ScoreFunction, logits: Value): Value {
+/**
+ * Where the confidence is below `threshold`, from logits [batch, classes]: bool, [batch]. Each row is computed by itself (a softmax is;
+ * a sigmoid of all rows is not, so that its argument is compared): in all company it is the same. By TopK: reductions take their
+ * axes in another way in each operator set.
+ */
+export function addUnsure(g: GraphBuilder, link: ScoreFunction, logits: Value, threshold: number): Value {
   const one = g.ints([1]);
-  const best = (values: Value, largest: 0 | 1) => g.ops('TopK', [values, one], 2, { axis: -1, largest })[0]!;
-  if (link === 'softmax') return g.op('Squeeze', [best(g.op('Softmax', [logits], { axis: -1 }), 1), one]);
-  const shares = g.op('Sigmoid', [logits]);
-  const sure = g.op('Max', [shares, g.op('Sub', [g.scalar(1), shares])]);
-  return g.op('Squeeze', [best(sure, 0), one]);
+  const best = (values: Value, largest: 0 | 1) =>
+    g.op('Squeeze', [g.ops('TopK', [values, one], 2, { axis: -1, largest })[0]!, one]);
+  if (link === 'softmax') return g.op('Less', [best(g.op('Softmax', [logits], { axis: -1 }), 1), g.scalar(threshold)]);
+  return g.op('Less', [best(g.op('Abs', [logits]), 0), g.scalar(marginOf(threshold))]);
+}
+
+/** Logits this far from 0 have a sigmoid, or what it lacks to 1, of at least `threshold`. */
+function marginOf(threshold: number): number {
+  if (threshold <= 0.5) return 0;
+  return threshold >= 1 ? Number.POSITIVE_INFINITY : Math.log(threshold / (1 - threshold));
 }
 
 export interface Judged {

@@ -68,11 +68,13 @@ export async function compare(
     );
   }
   const { values, weights, answer } = losses;
+  const { escalated, figures } = measured.quality;
   const bound = boundOf(values, seededRandom(1), { weights, answer, alpha: options.alpha });
   return {
     loss: { metric, ...bound, texts: values.length },
     speeds: measured.speeds,
-    figures: measured.quality.figures,
+    ...(escalated !== undefined && { escalated }),
+    figures,
   };
 }
 

@@ -19,6 +19,7 @@ export const MadeJson = z.strictObject({ method: z.string().max(500), notes: z.a
 export const ComparisonJson = z.strictObject({
   loss: MeasuredLoss.omit({ allowed: true }),
   speeds: z.array(SpeedRatio).min(1).max(64),
+  escalated: z.number().min(0).max(1).exactOptional(),
   figures: z.record(z.string(), z.strictObject({ original: z.number().nullable(), candidate: z.number() })),
 });
 

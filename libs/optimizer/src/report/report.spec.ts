@@ -166,3 +166,11 @@ test('a candidate that has no verdict tells the metric that it was chosen by', (
   expect(int4).toContain('of accuracy, by the choice part');
   expect(int8).not.toContain('by the choice part');
 });
+
+test('a cascade tells how much of the texts is left to its teacher', () => {
+  const verdict = { ...comparison(0.001, 2), escalated: 0.3071 };
+  const rows = [row('cascade10', { outcome: 'passed', how: 'cascade', bytes: 8e6, verdict })];
+  for (const told of [tableLines({ ...STATE, rows }).join(), pageOf({ ...STATE, rows })]) {
+    expect(told).toContain('cascade; the teacher answers 30.7 %');
+  }
+});

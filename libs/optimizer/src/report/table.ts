@@ -30,16 +30,19 @@ export function tableOf({ original, rows, metric }: RunState): Table {
     rows: [
       [original.variant, 'the original', sizeOf(original.bytes), '', ...blank, ''],
       ...rows.map((row) => [
-        ...[
-          row.candidate.variant,
-          row.how ?? methodsOf(row.candidate),
-          row.bytes === undefined ? '' : sizeOf(row.bytes),
-        ],
+        ...[row.candidate.variant, methodOf(row), row.bytes === undefined ? '' : sizeOf(row.bytes)],
         ...cellsOf(row, metric, first !== undefined),
         OUTCOMES[row.outcome],
       ]),
     ],
   };
+}
+
+/** How it was made; of a cascade also how much is left to its teacher, which decides on what it costs. */
+function methodOf(row: Row): string {
+  const escalated = figuresOf(row)?.escalated;
+  const how = row.how ?? methodsOf(row.candidate);
+  return escalated === undefined ? how : `${how}; the teacher answers ${(100 * escalated).toFixed(1)} %`;
 }
 
 function cellsOf(row: Row, metric: LossMetric, speeds: boolean): readonly string[] {

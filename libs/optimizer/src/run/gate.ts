@@ -120,11 +120,12 @@ interface Kept {
 async function keep({ candidate, made, measured, reason, inPlace }: Kept, options: GateOptions): Promise<void> {
   const { subject, beside, allowed, machine, trials, signal } = options;
   const { original, data } = subject;
-  const { loss, speeds } = measured.comparison;
+  const { loss, speeds, escalated } = measured.comparison;
   const quality: Omit<VariantQuality, 'graph'> = {
     ...{ beside, verdict: reason === undefined ? 'passed' : 'forced', method: made.made.method },
     ...(reason !== undefined && { reason: reason.slice(0, 1000) }),
     loss: { ...loss, allowed: allowed.loss },
+    ...(escalated !== undefined && { escalated }),
     ...{ speeds, data: { file: basename(data.file), sha256: data.sha256 }, machine, measured: measured.at },
   };
   const note = async (stamp: string) => {
