@@ -24,6 +24,7 @@ export { openTexts } from './quantise/open-texts.js';
 export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
+export type { AskedPage, GivenElsewhere, Question, TeacherElsewhere } from './teacher/types.js';
 export { reportTuning, wordsOfSetting } from './tune/report.js';
 export { Rounds, type Setting } from './tune/rounds.js';
 export {

@@ -100,12 +100,14 @@ async function withJournal<T>(
   }
 }
 
-async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeContext): Promise<Prepared> {
+async function prepare(request: OptimizeRequest, context: OptimizeContext): Promise<Prepared> {
+  const { table, runtime, teacher, signal } = context;
   const subject = await openSubject(request.models, request.model, request.data);
   const { original, path, data } = subject;
   // Before anything is made in vain.
   metricFor(original, data.verdict, request.allowed.metric);
   await refuseOtherQuality(original);
+  await teacher?.find(original, signal);
   const plan = await planOf(subject, table.methods, request.methods);
   const machine = machineOf(runtime.version, availableParallelism());
   const model = `${original.name}@${original.version}`;
@@ -180,7 +182,11 @@ class Run {
     this.#pace = new Pace(subject);
     this.#trials = new Trials({
       ...{ subject, folder, journal, common, machine, methods: table.module, pace: this.#pace },
-      context: { now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+      teacher: context.teacher,
+      context: {
+        ...{ now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+        onAnswered: (progress) => this.#watch.answered(progress),
+      },
     });
     this.#agenda = new Agenda({
       ...{ subject, now, pace: this.#pace, trials: this.#trials, choice: this.#choosing },

@@ -2,6 +2,7 @@
 import type { LossMetric, MeasuredLoss, SpeedRatio } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
+import type { Answering } from './teacher/types.js';
 
 /** One example of a user's file. */
 export type Example =
@@ -68,6 +69,8 @@ export interface Context {
   readonly say: (line: string) => void;
   /** How far the step that runs has come, from 0 to 1: a few times a second at most. */
   readonly onProgress: (share: number) => void;
+  /** How the run wants the original's answers to be had; left out: they are computed whenever they are asked for. */
+  readonly answers?: Answering;
 }
 
 /** A variant that could be made. */

@@ -6,7 +6,10 @@ import { graphIn, prepareCandidate } from '../candidate-folder.js';
 import { ComparisonJson, type Entry, type JudgedPart, MOST_REASON } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
 import { type GraphPrint, keyOf, printOfGraph, type Versions } from '../journal/keys.js';
-import type { MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
+import { cleanPages } from '../teacher/kept-pages.js';
+import type { Answered, TeacherElsewhere } from '../teacher/types.js';
+import type { AnswersOrder, MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
+import type { AskElsewhere } from '../trial/relay.js';
 import { runTrial, type TrialEnd } from '../trial/run-trial.js';
 import type { Candidate, Made, Subject } from '../types.js';
 import { diskFull } from './disk-full.js';
@@ -18,6 +21,8 @@ export interface TrialsContext {
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
   readonly onProgress: (share: number) => void;
+  /** How far the original's answers are, that a trial learns from. */
+  readonly onAnswered: (progress: Answered) => void;
 }
 
 /** What is part of the key of every trial of a run. */
@@ -42,6 +47,8 @@ export interface TrialsOptions {
   readonly machine: string;
   readonly context: TrialsContext;
   readonly pace: Pace;
+  /** Whose answers methods learn from; undefined: the original's, computed in the processes of trials. */
+  readonly teacher: TeacherElsewhere | undefined;
 }
 
 /** Of a trial; undefined: time ran out before its end. */
@@ -55,11 +62,17 @@ export class Trials {
   readonly #options: TrialsOptions;
   readonly #made: string;
   readonly #drafts: string;
+  /** Answers of the original, of this run and of others. */
+  readonly #answers: string;
+  /** What the answers of this run are known by. */
+  readonly #answersPrint: string;
 
   constructor(options: TrialsOptions) {
     this.#options = options;
     this.#made = join(options.folder, 'made');
     this.#drafts = join(options.folder, 'drafts');
+    this.#answers = join(options.folder, 'answers');
+    this.#answersPrint = keyOf({ ...options.common, step: 'answers' });
   }
 
   /** Removes what runs before have left that is of no use to these candidates. */
@@ -70,6 +83,7 @@ export class Trials {
     for (const name of readdirSync(this.#made)) {
       if (!keys.has(name)) rmSync(join(this.#made, name), { recursive: true, force: true });
     }
+    cleanPages(this.#answers, this.#answersPrint);
   }
 
   /** How making it ended, if it was tried. */
@@ -131,7 +145,8 @@ export class Trials {
       prepareCandidate(draft, subject.original);
       const path = graphIn(draft, subject.original, candidate.variant);
       const seed = Number.parseInt(key.slice(0, 8), 16);
-      const order: TrialOrder = { kind: 'make', methods, candidate, subject: this.#order(), path, seed };
+      const known = { subject: this.#order(), answers: this.#answersOrder() };
+      const order: TrialOrder = { kind: 'make', methods, candidate, path, seed, ...known };
       const expected = pace.making(candidate);
       const { end, seconds } = await this.#carryOut(order, expected, left);
       const about = { ...aboutOf(candidate), key };
@@ -153,10 +168,12 @@ export class Trials {
   }
 
   async #carryOut(order: TrialOrder, expected: number, left: Left): Promise<{ end: TrialEnd; seconds: number }> {
-    const { now, signal, say, onProgress } = this.#options.context;
+    const { context, subject, teacher } = this.#options;
+    const { now, signal, say, onProgress, onAnswered } = context;
     const started = now();
-    const limitMs = Math.max(0, Math.min(left(), 1000 * Pace.patience(expected)));
-    const end = await runTrial(order, { limitMs, signal, say, onProgress });
+    const limits = { limitMs: Math.max(0, left()), patienceMs: 1000 * Pace.patience(expected) };
+    const ask: AskElsewhere | undefined = teacher && ((page, until) => teacher.answer(subject.original, page, until));
+    const end = await runTrial(order, { ...limits, signal, say, onProgress, onAnswered, ...(ask && { ask }) });
     return { end, seconds: (now() - started) / 1000 };
   }
 
@@ -229,6 +246,11 @@ export class Trials {
     const { original, path, data } = this.#options.subject;
     const { original: print } = this.#options.common;
     return { original, path, print, dataFile: data.file, dataSha256: data.sha256 };
+  }
+
+  #answersOrder(): AnswersOrder {
+    const [{ teacher }, print] = [this.#options, this.#answersPrint];
+    return { folder: join(this.#answers, print), print, elsewhere: teacher?.name };
   }
 
   async #isThere(candidate: Candidate, { sha256 }: MadeEntry): Promise<boolean> {
