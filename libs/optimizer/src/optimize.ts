@@ -109,7 +109,8 @@ async function withJournal<T>(
   }
 }
 
-async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeContext): Promise<Prepared> {
+async function prepare(request: OptimizeRequest, context: OptimizeContext): Promise<Prepared> {
+  const { table, runtime, teacher, signal } = context;
   const opened = await openSubject(request.models, request.model, request.data);
   const { original, data } = opened;
   // Before anything is made in vain.
@@ -117,6 +118,7 @@ async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeCon
   const choosing = choosingMetric(original, data.choice, request.allowed.metric);
   const subject: Subject = { ...opened, metric: choosing };
   await refuseOtherQuality(original);
+  await teacher?.find(original, signal);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   const machine = machineOf(runtime.version, availableParallelism());
   const model = `${original.name}@${original.version}`;
@@ -205,7 +207,11 @@ class Run {
     this.#pace = new Pace(subject);
     this.#trials = new Trials({
       ...{ subject, folder, journal, common, machine, methods: table.module, pace: this.#pace },
-      context: { now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+      teacher: context.teacher,
+      context: {
+        ...{ now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+        onAnswered: (progress) => this.#watch.answered(progress),
+      },
     });
     this.#agenda = new Agenda({
       ...{ subject, now, pace: this.#pace, trials: this.#trials, choice: this.#choosing, stacks: this.#stacks },

@@ -2,6 +2,7 @@
 import type { LossMetric, MeasuredLoss, SpeedRatio, Task } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
+import type { Answering } from './teacher/types.js';
 
 /** One example of a user's file. */
 export type Example =
@@ -75,6 +76,8 @@ export interface Context {
    * Undefined: nothing survives.
    */
   readonly state?: string | undefined;
+  /** How the run wants the original's answers to be had; left out: they are computed whenever they are asked for. */
+  readonly answers?: Answering;
 }
 
 /** What a plan may take. */
