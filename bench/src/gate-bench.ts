@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
-import { type Comparison, compare, type Examples, judge, LEAST_GAIN } from '@shoal/optimizer';
+import { type Comparison, compare, cpuTime, type Examples, judge, LEAST_GAIN } from '@shoal/optimizer';
 import { figureRow, type Section } from './report.js';
 import { ROOT } from './root.js';
 import { makeTexts } from './texts.js';
@@ -75,12 +75,6 @@ export async function gateBench({ rounds, scale, say }: GateOptions): Promise<Se
       `gate: with 1 in place of ${LEAST_GAIN} as what the interval's lower end has to be above, ${above} of ${found.length} runs would have been wrong.`,
     ],
   };
-}
-
-/** Of this process, in ms. */
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 /** Whatever it loses: that is nothing here. */

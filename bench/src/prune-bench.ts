@@ -14,10 +14,10 @@ import {
   readData,
   type Subject,
 } from '@shoal/optimizer';
+import { seededRandom } from '@shoal/training';
 import { languageModel } from './language-model.js';
 import { type FigureRow, figureRow, type Section } from './report.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 const FOLDER = join(ROOT, '.shoal/bench/prune');
 

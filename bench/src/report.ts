@@ -64,7 +64,7 @@ export async function writeReport(sections: readonly Section[], rounds: number):
   await mkdir(join(ROOT, '.shoal/bench'), { recursive: true });
   await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
   return [
-    `${report.date.slice(0, 10)}, ${machine}, Node ${process.version}, medians of ${rounds} rounds (lowest to highest)`,
+    `${report.date.slice(0, 10)}, ${machine}, Node ${process.version}, medians of at most ${rounds} rounds (lowest to highest)`,
     '',
     ...table(
       ['', 'Shoal ÷ peer', 'ratio', 'target', '', 'by CPU time'],

@@ -1,6 +1,7 @@
 /**
- * docs/architecture.md's paths of a job, of a text and of what is told of a job, held to the code: every line's file is there and imported by a line above it, or
- * stands behind the interface that the line names; scripts are run by the file on whose line they are.
+ * docs/architecture.md's paths of a job, of a text, of what is told of a job and of a run of the optimizer, held to the code: every
+ * line's file is there and imported by a line above it, or stands behind the interface that the line names; scripts are run by the
+ * file on whose line they are.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +27,8 @@ const blocks = read('docs/architecture.md').split('```');
 const parts = partsOf(blocks[1]!);
 const textParts = partsOf(blocks[3]!);
 const webhookParts = partsOf(blocks[5]!);
-const everyPart = [...parts, ...textParts, ...webhookParts];
+const optimizerParts = partsOf(blocks[7]!);
+const everyPart = [...parts, ...textParts, ...webhookParts, ...optimizerParts];
 /** The parts whose first line a message of Redis wakes, and whose others its callers know: none is called by another. */
 const ANSWERS = [parts[2], textParts[4]];
 const steps = everyPart.flat();
@@ -36,7 +38,7 @@ function partsOf(block: string): readonly (readonly Step[])[] {
   const found: Step[][] = [[]];
   let workspace = '';
   for (const line of block.split('\n').slice(1)) {
-    if (/── (Redis|thread) ──/.test(line)) found.push([]);
+    if (/── (Redis|thread|process) ──/.test(line)) found.push([]);
     const [, place, file, what] = /^(\S*) +(\S+\.ts) +(.*)$/.exec(line) ?? [];
     if (file === undefined) continue;
     if (place) workspace = place;
@@ -104,6 +106,10 @@ test('the path begins at the controller and ends at what the caller sees', () =>
   expect(webhookParts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
     ['apps/webhooks/src/relay.ts', 'apps/webhooks/src/dispatcher.ts'],
     ['apps/webhooks/src/deliveries.processor.ts', 'libs/webhooks/src/post.ts'],
+  ]);
+  expect(optimizerParts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
+    ['apps/cli/src/optimize-model.ts', 'libs/optimizer/src/report/write-report.ts'],
+    ['libs/optimizer/src/trial/trial-process.ts', 'libs/optimizer/src/gate/bound.ts'],
   ]);
 });
 

@@ -9,6 +9,7 @@ import {
   bytesOf,
   type Comparison,
   compare,
+  cpuTime,
   type Data,
   judge,
   machineOf,
@@ -98,12 +99,6 @@ async function evaluate(
   }
   const machine = machineOf(runtime.version, availableParallelism());
   return { original, candidate, data, comparison, verdict: judge(comparison, { loss: maxLoss }), machine };
-}
-
-/** Of this process, in ms. */
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 async function modelOf(asked: string, models: string): Promise<Model> {

@@ -13,7 +13,7 @@ export type { Weight, Weights } from './graph/weights.js';
 export { withWeights } from './graph/with-weights.js';
 export { type AddedLoss, addLosses, type Loss, ROW_WEIGHTS } from './losses/losses.js';
 export type { Settings, TrainerOptions } from './trainer/options.js';
-export { seededRandom } from './trainer/random.js';
+export { seededRandom, shuffled } from './trainer/random.js';
 export { type Run, train } from './trainer/train.js';
 export { type Batch, type StepReport, Trainer } from './trainer/trainer.js';
 export { gradientOf, type TrainingGraph, type TrainingGraphOptions, trainingGraph } from './trainer/training-graph.js';

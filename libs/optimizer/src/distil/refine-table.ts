@@ -4,7 +4,7 @@
  * texts that are held out.
  */
 import { setImmediate as othersTurn } from 'node:timers/promises';
-import { type RidgeStep, ridgeSteps } from '../linear/ridge.js';
+import { type RidgeStep, ridgeSteps } from '../linear/sparse-ridge.js';
 import { multiply, rowCount, seenFeatures, type TokenRows, takeRows, tokenRows } from '../linear/token-rows.js';
 import type { Context } from '../types.js';
 import type { PriorLesson } from './static-prior.js';

@@ -12,8 +12,16 @@ export interface Predictions {
  * the same; rounding aside never less.
  */
 export function divergenceAt(original: Predictions, candidate: Predictions, position: number): number {
-  const [p, q] = [rowOf(original, position), rowOf(candidate, position)];
-  const [pSum, qSum] = [original.logSumExp[position]!, candidate.logSumExp[position]!];
+  const sums = [original.logSumExp[position]!, candidate.logSumExp[position]!] as const;
+  return divergence(rowOf(original, position), rowOf(candidate, position), sums);
+}
+
+/** The same of the probabilities that two rows of logits stand for; `sums`: the logarithms of the sums of their exponentials. */
+export function divergence(
+  p: Float32Array,
+  q: Float32Array,
+  [pSum, qSum]: readonly [number, number] = [logSumExpOf(p), logSumExpOf(q)],
+): number {
   let sum = 0;
   for (let token = 0; token < p.length; token++) {
     const own = p[token]! - pSum;
@@ -22,6 +30,14 @@ export function divergenceAt(original: Predictions, candidate: Predictions, posi
     if (probability > 0) sum += probability * (own - q[token]! + qSum);
   }
   return Math.max(0, sum);
+}
+
+function logSumExpOf(logits: Float32Array): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (let n = 0; n < logits.length; n++) if (logits[n]! > most) most = logits[n]!;
+  let sum = 0;
+  for (let n = 0; n < logits.length; n++) sum += Math.exp(logits[n]! - most);
+  return most + Math.log(sum);
 }
 
 /** ln p of a token. */

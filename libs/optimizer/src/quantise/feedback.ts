@@ -3,6 +3,7 @@
  * (GPTQ, arxiv.org/abs/2210.17323): what counts is the error of the product, not of the weights.
  */
 import type { RoundedRows } from '@shoal/importer';
+import { cholesky, inverseOfLower } from '../linear/cholesky.js';
 
 const LARGEST = 127;
 /** Share of the mean square that is added to each, so that what a few texts have in common is not taken for a law. */
@@ -40,10 +41,12 @@ export function roundWithFeedback(
 
 /** The upper triangular U [columns, columns] of H⁻¹ = UᵀU, H being the mean of x·xᵀ over the rows of `inputs`, damped. */
 export function feedbackOf(inputs: Float32Array, columns: number): Float64Array {
-  return inverseFactor(secondMoments(inputs, columns), columns);
+  // With rows and columns in reverse, which makes its upper half a lower one, H = LLᵀ, and U is L⁻¹ in reverse again.
+  const reversed = secondMoments(inputs, columns).reverse();
+  return inverseOfLower(cholesky(reversed, columns), columns).reverse();
 }
 
-/** The lower half of [columns, columns]. */
+/** The upper half of [columns, columns]. */
 function secondMoments(inputs: Float32Array, columns: number): Float64Array {
   const count = inputs.length / columns;
   const sums = new Float64Array(columns * columns);
@@ -59,7 +62,7 @@ function secondMoments(inputs: Float32Array, columns: number): Float64Array {
       const y = third * inputs[c + i]!;
       const z = fourth * inputs[d + i]!;
       const start = i * columns;
-      for (let j = 0; j <= i; j++) {
+      for (let j = i; j < columns; j++) {
         sums[start + j]! += w * inputs[a + j]! + x * inputs[b + j]! + y * inputs[c + j]! + z * inputs[d + j]!;
       }
     }
@@ -70,28 +73,4 @@ function secondMoments(inputs: Float32Array, columns: number): Float64Array {
   const damping = (DAMPING * (1 + columns / count) * trace) / columns || 1;
   for (let i = 0; i < columns; i++) sums[i * columns + i]! += damping;
   return sums.map((sum) => sum / Math.max(1, count));
-}
-
-/** From the lower half of H: with rows and columns in reverse, H = LLᵀ, and U is L⁻¹ in reverse again. */
-function inverseFactor(lower: Float64Array, n: number): Float64Array {
-  const factor = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      // H is symmetric: the element of the upper half is that of the lower.
-      let sum = lower[(n - 1 - j) * n + n - 1 - i]!;
-      for (let k = 0; k < j; k++) sum -= factor[i * n + k]! * factor[j * n + k]!;
-      factor[i * n + j] = i === j ? Math.sqrt(sum) : sum / factor[j * n + j]!;
-    }
-  }
-  const inverse = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    for (let k = 0; k < i; k++) {
-      const share = factor[i * n + k]!;
-      for (let j = 0; j <= k; j++) inverse[i * n + j]! -= share * inverse[k * n + j]!;
-    }
-    const diagonal = factor[i * n + i]!;
-    inverse[i * n + i] = 1;
-    for (let j = 0; j <= i; j++) inverse[i * n + j]! /= diagonal;
-  }
-  return inverse.reverse();
 }

@@ -1,5 +1,6 @@
 /** How far a graph's answers are from the original's, in one number that grows with the square of what was rounded. */
 import type { Session } from '@shoal/onnxruntime';
+import { divergence } from '../evaluate/divergence.js';
 import type { Texts } from './texts.js';
 
 export type Harm = (session: Session) => Promise<number>;
@@ -33,23 +34,4 @@ export async function harmBeside(original: Session, texts: Texts): Promise<Harm>
     });
     return sum / Math.max(count, Number.MIN_VALUE);
   };
-}
-
-/** Σ p log(p / q) of the probabilities that two rows of logits stand for, in nats. */
-export function divergence(expected: Float32Array, found: Float32Array): number {
-  const [p, q] = [logSumExp(expected), logSumExp(found)];
-  let sum = 0;
-  for (let n = 0; n < expected.length; n++) {
-    const logP = expected[n]! - p;
-    sum += Math.exp(logP) * (logP - found[n]! + q);
-  }
-  return Math.max(0, sum);
-}
-
-function logSumExp(logits: Float32Array): number {
-  let most = Number.NEGATIVE_INFINITY;
-  for (let n = 0; n < logits.length; n++) if (logits[n]! > most) most = logits[n]!;
-  let sum = 0;
-  for (let n = 0; n < logits.length; n++) sum += Math.exp(logits[n]! - most);
-  return most + Math.log(sum);
 }

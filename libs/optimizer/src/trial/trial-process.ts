@@ -7,6 +7,7 @@ import { ShoalError } from '@shoal/contracts';
 import { openRuntime } from '@shoal/onnxruntime';
 import { seededRandom } from '@shoal/training';
 import { openCandidate } from '../candidate-folder.js';
+import { cpuTime } from '../cpu-time.js';
 import { readData } from '../data/read-data.js';
 import { compare } from '../evaluate/compare.js';
 import { printOfModel } from '../journal/keys.js';
@@ -75,12 +76,6 @@ async function contextOf(seed: number): Promise<Context> {
       tell({ kind: 'progress', share });
     },
   };
-}
-
-/** In ms. */
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 function replyOf(error: unknown): TrialReply {

@@ -2,13 +2,13 @@
  * The order in which examples are trained on: each epoch all of them, shuffled anew. It follows from the seed and the place
  * alone, so that a run which is gone on with needs to know no more than how far it was.
  */
-import { seededRandom } from './random.js';
+import { seededRandom, shuffled } from './random.js';
 
 export class ShuffledOrder {
   readonly #examples: number;
   readonly #seed: number;
   #epoch = -1;
-  #order = new Uint32Array(0);
+  #order: readonly number[] = [];
 
   constructor(examples: number, seed: number) {
     this.#examples = examples;
@@ -24,7 +24,7 @@ export class ShuffledOrder {
     const epoch = Math.floor(place / this.#examples);
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#order = shuffled(this.#examples, seededRandom(mixed(this.#seed, epoch)));
+      this.#order = shuffled(Array(this.#examples).keys(), seededRandom(mixed(this.#seed, epoch)));
     }
     return this.#order[place % this.#examples]!;
   }
@@ -36,16 +36,4 @@ function mixed(seed: number, epoch: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return (x ^ (x >>> 16)) >>> 0;
-}
-
-/** Fisher and Yates. */
-function shuffled(count: number, random: () => number): Uint32Array<ArrayBuffer> {
-  const order = Uint32Array.from({ length: count }, (_, n) => n);
-  for (let n = count - 1; n > 0; n--) {
-    const other = Math.floor(random() * (n + 1));
-    const value = order[n]!;
-    order[n] = order[other]!;
-    order[other] = value;
-  }
-  return order;
 }

@@ -10,3 +10,13 @@ export function seededRandom(seed: number): () => number {
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** The items in any order, one as likely as another (Fisher and Yates). `random`: from 0 to 1. */
+export function shuffled<T>(items: Iterable<T>, random: () => number): T[] {
+  const order = [...items];
+  for (let n = order.length - 1; n > 0; n--) {
+    const other = Math.floor(random() * (n + 1));
+    [order[n], order[other]] = [order[other]!, order[n]!];
+  }
+  return order;
+}

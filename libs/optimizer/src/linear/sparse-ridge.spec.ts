@@ -1,6 +1,6 @@
 import { CholeskyDecomposition, Matrix } from 'ml-matrix';
 import { describe, expect, test } from 'vitest';
-import { type RidgeStep, ridgeSteps } from './ridge.js';
+import { type RidgeStep, ridgeSteps } from './sparse-ridge.js';
 import { multiply, multiplyTransposed, seenFeatures, type TokenRows, tokenRows } from './token-rows.js';
 
 const WIDTH = 7;

@@ -1,6 +1,6 @@
 /** How far answers are from each other. */
 import { expect, test } from 'vitest';
-import { divergence } from './harm.js';
+import { divergence } from './divergence.js';
 
 test('divergence of logits is that of their probabilities, wherever their zero is', () => {
   // 1/2, 1/4, 1/4 beside 1/4, 1/2, 1/4: log 2 / 2 - log 2 / 4.
