@@ -1,4 +1,5 @@
 /** What requests allow in accuracy, over REST: the right variant at each bound, told in the answer; under load never a worse one. */
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobReceipt, JobView, ModelCard } from '@shoal/contracts';
 import { expect, test } from 'vitest';
@@ -12,7 +13,7 @@ const REQUESTS = 400;
 async function open(env: Readonly<Record<string, string>> = {}) {
   const fleet = await openFleet({ model: MODEL, env });
   const folder = join(fleet.env.SHOAL_MODELS_DIR!, MODEL, '1');
-  addVariants(folder);
+  await addVariants(folder);
   const [api, worker] = await Promise.all([fleet.startApi(), fleet.startWorker()]);
   return { api, worker, folder };
 }
@@ -60,10 +61,10 @@ test('a request gets the fastest variant that loses no more than is allowed, is 
   expect(told).toEqual([true, 0.005, 0.02]);
 
   // Measured anew while everything runs: it counts at once, and nothing is loaded again for it.
-  writeQuality(folder, { layers2: 0.03 });
+  await writeQuality(folder, { layers2: 0.03 });
   await expect.poll(async () => (await run(api, { max_accuracy_loss: 0.02 })).variant).toBe('int8');
   expect((await run(api, { max_accuracy_loss: 0.03 })).variant).toBe('layers2');
-  writeQuality(folder, { int8: -1 });
+  await writeQuality(folder, { int8: -1 });
   await expect.poll(async () => (await run(api, { max_accuracy_loss: 1e-9 })).variant).toBe('int8');
   expect((await run(api, {})).variant).toBe('fp32');
   expect(worker.output()).not.toContain('model.unloaded');
@@ -83,4 +84,21 @@ test('under load only those that allow it are given less, never less than they a
   expect(new Set(variants)).toEqual(new Set(['fp32', 'int8', 'layers2']));
   await inParallel(4, heavy, (id) => fetch(`${api.url}/v1/jobs/${id}`, { method: 'DELETE' }));
   await expect.poll(all).toEqual(['fp32', 'fp32', 'fp32']);
+});
+
+test('a variant that is replaced before a job runs does not answer it with the loss of the one that was chosen', async () => {
+  const fleet = await openFleet({ model: MODEL });
+  const folder = join(fleet.env.SHOAL_MODELS_DIR!, MODEL, '1');
+  await addVariants(folder);
+  const api = await fleet.startApi();
+  const response = await api.post('/v1/jobs', { model: MODEL, input: TEXT, max_accuracy_loss: 0.005 });
+  const { id } = (await response.json()) as JobReceipt;
+  expect(variantOf(id)).toBe('int8');
+  copyFileSync(join(folder, 'onnx/model_layers2.onnx'), join(folder, 'onnx/model_int8.onnx'));
+  await fleet.startWorker();
+  const ended = async () => (await (await fetch(`${api.url}/v1/jobs/${id}`)).json()) as JobView;
+  await expect.poll(async () => (await ended()).error?.code).toBe('model_changed');
+  expect((await ended()).output).toBeNull();
+  // Nothing is known of what is in its place, so who allows a loss gets the original.
+  await expect.poll(async () => (await run(api, { max_accuracy_loss: 0.005 })).variant).toBe('fp32');
 });

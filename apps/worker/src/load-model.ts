@@ -6,6 +6,7 @@ import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import type { Config } from './config.js';
 import { encoderWorker } from './encoder-worker.js';
 import { findLimits, hardwareKind } from './limits.js';
+import { LoadedGraph } from './loaded-graph.js';
 import type { ModelWorker } from './model-worker.js';
 import { tunedFor } from './tuned.js';
 
@@ -27,9 +28,10 @@ export interface SessionContext extends Pick<LoadContext, 'runtime'> {
 
 export async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
   const started = performance.now();
+  const graph = await LoadedGraph.of(model);
   const { session, tuned } = await openSession(model, context);
   try {
-    return await prepare(model, session, { started, tuned }, context);
+    return await prepare(model, session, { started, graph, tuned }, context);
   } catch (error) {
     // A model that fails in its first passes is not served, and its memory is given back.
     await session.release();
@@ -59,7 +61,7 @@ export async function openSession(
 async function prepare(
   model: Model,
   session: Session,
-  { started, tuned }: { readonly started: number; readonly tuned: TunedSettings },
+  { started, graph, tuned }: { readonly started: number; readonly graph: LoadedGraph; readonly tuned: TunedSettings },
   { config, runtime, metrics, gate, logger, tracer, onRedisError }: LoadContext,
 ): Promise<ModelWorker> {
   const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, givenThreads } = config;
@@ -111,6 +113,7 @@ async function prepare(
   }
   return encoderWorker({
     runner,
+    graph,
     limits,
     hardware: hardwareKind(measuring),
     tokensPerSecond: measured?.tokensPerSecond ?? null,

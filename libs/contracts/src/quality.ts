@@ -63,9 +63,21 @@ export const SpeedRatio = z.strictObject({
 });
 export type SpeedRatio = z.infer<typeof SpeedRatio>;
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** Which graph is meant: an ONNX file with the files that its weights are in. */
+export const GraphIdentity = z.strictObject({
+  /** Of the bytes of all of them. */
+  sha256: Sha256,
+  /** Size, time of the last change and inode of each, as they were: where these are still the same, no byte has to be read. */
+  stamp: z.string().max(4000),
+});
+export type GraphIdentity = z.infer<typeof GraphIdentity>;
+
 export const VariantQuality = z.strictObject({
-  /** Of the variant's ONNX file and its `.data` together: the figures are of another graph where they differ. */
-  bytes: z.int().min(1),
+  /** The variant's graph, and the original's beside which it was measured: the figures are of these two and no others. */
+  graph: GraphIdentity,
+  beside: GraphIdentity,
   /** `passed` the gate; `forced`: kept although it did not, for the reason given. */
   verdict: z.enum(['passed', 'forced']),
   reason: z.string().max(1000).optional(),
@@ -74,7 +86,7 @@ export const VariantQuality = z.strictObject({
   loss: MeasuredLoss,
   speeds: z.array(SpeedRatio).min(1).max(64),
   /** File that was measured on, by its name and what is in it. */
-  data: z.strictObject({ file: z.string().max(255), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  data: z.strictObject({ file: z.string().max(255), sha256: Sha256 }),
   /** Processor, cores and version of the runtime, for people. */
   machine: z.string().max(500),
   measured: z.iso.datetime(),

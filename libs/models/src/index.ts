@@ -15,8 +15,10 @@ export {
 export { LARGE_JSON, MAX_JSON_BYTES } from './repository/files.js';
 export { checkDraft } from './repository/folder.js';
 export { embeddingOutputs, logitsOutput } from './repository/graph.js';
+export { graphFiles, hashGraph, identityOf, stampOf } from './repository/graph-identity.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openModel } from './repository/open-model.js';
+export { QUALITY_FILE, QUALITY_LOCK } from './repository/quality.js';
 export { openRepository, type Repository } from './repository/repository.js';
 export {
   expectedModels,

@@ -53,6 +53,8 @@ export interface Subject {
   /** Absolute path of the ONNX file to begin from: the original's, or in a stack what the methods before have made of it. */
   readonly path: string;
   readonly data: Data;
+  /** What methods count losses in where they choose; undefined or left out: what is usual for the task and the data. */
+  readonly metric?: LossMetric | undefined;
 }
 
 export interface Context {

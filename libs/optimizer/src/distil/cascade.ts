@@ -55,7 +55,7 @@ export const cascade: Method = {
       return {
         method: `cascade, head fitted to ${texts} texts, teacher below a confidence of ${threshold.toFixed(3)}`,
         notes: [
-          `the teacher answers ${(100 * asked).toFixed(1)} % of the texts for choosing, on which at most ${(100 * bound).toFixed(2)} % is lost (95 %)`,
+          `the teacher answers ${(100 * asked).toFixed(1)} % of the texts for choosing, on which at most ${(100 * bound).toFixed(2)} % is lost; they have chosen the head as well: what it loses on others is the verdict’s to say`,
           'the output escalated of its graph tells which texts the teacher answered',
         ],
       };

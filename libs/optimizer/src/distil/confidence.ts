@@ -1,6 +1,8 @@
 /** How sure a student is of a text, and how sure it has to be to answer alone. */
 import type { ScoreFunction } from '@shoal/models';
 import type { GraphBuilder, Value } from '@shoal/onnx';
+import { ALPHA } from '../gate/bound.js';
+import { flipsBound } from '../gate/flips-bound.js';
 import { answersOf } from '../linear/soft-regression.js';
 
 /**
@@ -34,31 +36,32 @@ export interface Threshold {
   readonly threshold: number;
   /** Share of texts that are. */
   readonly asked: number;
-  /** Upper 95 % bound of the mean loss over all texts. */
+  /** Upper bound of the mean loss over all texts like these; it is too low for one choice of twenty at most. */
   readonly bound: number;
 }
 
-/** Of the normal distribution, one-sided 95 %. */
-const Z = 1.645;
-
 /**
- * The lowest threshold at which the upper bound of the loss stays within `budget`; null where the student may answer no text. One
- * more lost text than there was counts for the spread, so that few texts prove little.
+ * The lowest threshold of those, from the surest text on, at which the loss is surely within `budget`; null where the student may answer
+ * no text. The first that is not ends the row: of thresholds that are tried in an order that was fixed before, and no further than
+ * to the first that fails, none has to be paid for (fixed sequence testing: Bauer 1991, Statistics in Medicine 10:871; for risks
+ * Angelopoulos et al. 2021, Learn then Test). The lowest of all that fit would fit by chance.
  */
 export function calibrate(judged: readonly Judged[], budget: number): Threshold | null {
   const order = [...judged].sort((a, b) => b.confidence - a.confidence);
-  let [sum, squares] = [0, 0];
+  const count = order.length;
+  let [lost, gained] = [0, 0];
   let best: Threshold | null = null;
+  let bound = flipsBound(0, 0, ALPHA) / count;
   for (const [n, { confidence, loss }] of order.entries()) {
-    sum += loss;
-    squares += loss * loss;
+    if (loss > 0) lost += 1;
+    if (loss < 0) gained += 1;
+    if (loss !== 0) bound = flipsBound(lost, gained, ALPHA) / count;
     const next = order[n + 1]?.confidence ?? 0;
     // Texts of the same confidence are on the same side.
     if (next === confidence) continue;
-    const bound = (sum + Z * Math.sqrt(squares + 1)) / order.length;
-    if (bound > budget) continue;
-    const threshold = n + 1 === order.length ? 0 : Math.fround((confidence + next) / 2);
-    best = { threshold, asked: 1 - (n + 1) / order.length, bound };
+    if (bound > budget) break;
+    const threshold = n + 1 === count ? 0 : Math.fround((confidence + next) / 2);
+    best = { threshold, asked: 1 - (n + 1) / count, bound };
   }
   return best;
 }
