@@ -59,7 +59,8 @@ test('methods follow each other in the order of their stages, one of each, and n
     ].sort(),
   );
   const whole = all.find(({ variant }) => variant === 'depth_precision_words')!;
-  expect(chainOf(whole)).toEqual([DEPTH, PRECISION, WORDS]);
+  const before = ['depth', 'depth_precision'].map((name) => all.find(({ variant }) => variant === name) ?? DEPTH);
+  expect(chainOf(whole)).toEqual([...before, whole]);
   expect(methodsOf(whole)).toBe('depth + precision + words');
 });
 
