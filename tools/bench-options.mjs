@@ -24,6 +24,7 @@ export const PARTS = /** @type {const} */ ([
   'accuracy',
   'tune',
   'students',
+  'stacks',
 ]);
 
 /** @typedef {(typeof PARTS)[number]} Part */

@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { QualityJson, VariantQuality } from '@shoal/contracts';
+import { seededRandom } from '@shoal/training';
 import { type Shoal, startShoal } from './processes.js';
 import { figureRow, type Section } from './report.js';
 import { RestClient, runBounded } from './rest-client.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 const MODEL = 'wordnet-topic';
 const ORIGINAL = 'fp32';

@@ -4,6 +4,7 @@
  */
 import { type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
+import { seededRandom } from '@shoal/training';
 import { openLoop } from './latency.js';
 import { measure } from './measure.js';
 import { ENCODER, MODELS_DIR } from './models.js';
@@ -13,7 +14,7 @@ import { type Shoal, startShoal } from './processes.js';
 import { type FigureRow, rateRow, ratioRow, type Section } from './report.js';
 import { playRounds, spread } from './rounds.js';
 import { ShoalRest } from './shoal-rest.js';
-import { median, percentile, seededRandom } from './statistics.js';
+import { median, percentile } from './statistics.js';
 import { makeTexts, sample, type Text } from './texts.js';
 import { startTransformers, type TransformersPeer } from './transformers-peer.js';
 

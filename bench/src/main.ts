@@ -18,6 +18,7 @@ import { quantiseBench } from './quantise-bench.js';
 import { queueBench } from './queue-bench.js';
 import { type Section, writeReport } from './report.js';
 import { scaleBench } from './scale-bench.js';
+import { stacksBench } from './stacks-bench.js';
 import { studentsBench } from './students/students-bench.js';
 import { trainingBench } from './training-bench.js';
 import { tuneBench } from './tune-bench.js';
@@ -50,6 +51,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     accuracy: async () => [await accuracyBench(options)],
     tune: async () => [await tuneBench(options)],
     students: () => studentsBench(options),
+    stacks: async () => [await stacksBench(options)],
   };
   await makeModels();
   const sections: Section[] = [];

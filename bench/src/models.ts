@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GraphBuilder, type Model, serialiseModel } from '@shoal/onnx';
+import { seededRandom } from '@shoal/training';
 import { type BertShape, bertGraph } from './bert-graph.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 export const MODELS_DIR = join(ROOT, '.shoal/bench/models');
 export const ENCODER = 'mini-encoder';

@@ -1,5 +1,5 @@
 /** What pruning costs before anything is trained: layers of a classifier, and a part of a language model's feed-forward. */
-import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { importFolder } from '@shoal/importer';
 import { type Model, openRepository } from '@shoal/models';
@@ -14,16 +14,12 @@ import {
   readData,
   type Subject,
 } from '@shoal/optimizer';
+import { seededRandom } from '@shoal/training';
+import { languageModel } from './language-model.js';
 import { type FigureRow, figureRow, type Section } from './report.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 const FOLDER = join(ROOT, '.shoal/bench/prune');
-/** The checkpoint of the bundled language model where somebody has put it there, else that of its draft. */
-const LANGUAGE_MODELS = [
-  join(FOLDER, 'checkpoints/wordnet-lm'),
-  join(ROOT, 'test/fixtures/checkpoints/wordnet-lm-draft'),
-];
 
 interface PruneOptions {
   /** Below 1 the speeds are left out. */
@@ -82,7 +78,7 @@ export async function pruneBench({ scale, say }: PruneOptions): Promise<Section>
   await measure(topic, layers, [keep(2), keep(1)]);
   await measure(topic, neurons, await planned(neurons, topic));
 
-  const checkpoint = LANGUAGE_MODELS.find((folder) => existsSync(join(folder, 'model.safetensors')))!;
+  const checkpoint = languageModel();
   const lm = await subjectOf('lm', join(checkpoint, 'eval.jsonl'), async (to) => {
     await importFolder(
       { folder: checkpoint, name: 'lm', version: 1, dtypes: ['fp32'], to, force: true },

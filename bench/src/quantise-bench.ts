@@ -18,12 +18,12 @@ import {
   openTexts,
   type Subject,
 } from '@shoal/optimizer';
+import { seededRandom } from '@shoal/training';
 import { measure } from './measure.js';
 import { inThreeParts, textsOfAllKinds } from './quantise-texts.js';
 import { type RatioRow, ratioRow, type Section } from './report.js';
 import { ROOT } from './root.js';
 import { playRounds } from './rounds.js';
-import { seededRandom } from './statistics.js';
 
 export interface QuantiseOptions {
   readonly rounds: number;

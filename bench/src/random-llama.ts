@@ -11,8 +11,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { seededRandom } from '@shoal/training';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 export interface LlamaShape {
   readonly layers: number;

@@ -27,6 +27,8 @@ export interface FigureRow {
 export interface Section {
   readonly ratios: readonly RatioRow[];
   readonly figures: readonly FigureRow[];
+  /** Whole tables of its own, as lines of Markdown. */
+  readonly tables?: readonly string[];
   /** Settings that the section chose by measuring, and what else a reader must know. */
   readonly notes: readonly string[];
 }
@@ -62,7 +64,7 @@ export async function writeReport(sections: readonly Section[], rounds: number):
   await mkdir(join(ROOT, '.shoal/bench'), { recursive: true });
   await writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
   return [
-    `${report.date.slice(0, 10)}, ${machine}, Node ${process.version}, medians of ${rounds} rounds (lowest to highest)`,
+    `${report.date.slice(0, 10)}, ${machine}, Node ${process.version}, medians of at most ${rounds} rounds (lowest to highest)`,
     '',
     ...table(
       ['', 'Shoal ÷ peer', 'ratio', 'target', '', 'by CPU time'],
@@ -71,6 +73,7 @@ export async function writeReport(sections: readonly Section[], rounds: number):
     '',
     ...table(['', 'figure', 'value', 'unit'], sections.flatMap(({ figures }) => figures).map(figureCells)),
     '',
+    ...sections.flatMap(({ tables = [] }) => tables),
     ...sections.flatMap(({ notes }) => notes).map((note) => `- ${note}`),
   ].join('\n');
 }

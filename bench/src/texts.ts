@@ -1,8 +1,8 @@
 /** Texts whose length in tokens is known: words that are one token each, between the two special ones. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { seededRandom } from '@shoal/training';
 import { ENCODER, MODELS_DIR } from './models.js';
-import { seededRandom } from './statistics.js';
 
 export interface Text {
   readonly text: string;

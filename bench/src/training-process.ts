@@ -13,12 +13,12 @@ import {
   EMBEDDING,
   type Loss,
   pooled,
+  seededRandom,
   Trainer,
   textProbes,
   trainingGraph,
   weightNames,
 } from '@shoal/training';
-import { seededRandom } from './statistics.js';
 import { TRAINED, type Trained } from './training-shapes.js';
 
 const [kind = 'bert', threads = '2'] = process.argv.slice(2);

@@ -1,9 +1,9 @@
 /** What is trained in the benchmark: shapes, and checkpoints of them with random weights. */
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { seededRandom } from '@shoal/training';
 import { type LlamaShape, makeCheckpoint } from './random-llama.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
 
 export interface TrainedShape {
   /** For people. */

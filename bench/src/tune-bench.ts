@@ -1,29 +1,36 @@
 /**
  * Requirement T: the tuner beside an exhaustive search of the same settings by the same work, beside a program that takes a core for
- * itself. What the exhaustive search found and what each run of the tuner chose then take turns in rounds of their own: the best of
- * many medians is flattered by having been picked.
+ * itself. Searches are made between the rounds of the exhaustive one, so that the machine is as busy in both. What that found and
+ * what each search chose then take turns in rounds of their own, until it is told whether they are within 3 % of each other: the
+ * best of many medians is flattered by having been picked.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Model, openRepository } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import {
   countSettings,
+  cpuTime,
   everySetting,
   type Found,
-  Rounds,
+  type Interval,
+  keyOf,
+  medianInterval,
   type Setting,
   searchSettings,
+  type Taken,
   type Work,
   wordsOfSetting,
   workOf,
 } from '@shoal/optimizer';
+import { seededRandom } from '@shoal/training';
+import { PairedRounds } from './paired-rounds.js';
 import { figureRow, type Section } from './report.js';
 import { ROOT } from './root.js';
-import { seededRandom } from './statistics.js';
+import { median } from './statistics.js';
 
 const MODELS = ['wordnet-topic', 'wordnet-lm'];
 /** Of each setting in the exhaustive search: medians of as many are known to some two per cent here. */
@@ -34,6 +41,8 @@ const RUNS = 2;
 const [SHARE, WITHIN] = [0.2, 1.03];
 /** libuv's pool has four threads, one of which is for files. */
 const PASSES = 3;
+/** Of choices beside the best, and how probable it may be at most that it is told wrongly on which side of `WITHIN` one is. */
+const [MOST_COMPARED, ALPHA] = [400, 0.05];
 
 export interface TuneBenchOptions {
   readonly rounds: number;
@@ -64,41 +73,48 @@ async function benchModel(model: Model, { rounds, scale, say }: TuneBenchOptions
   const cacheDir = await mkdtemp(join(tmpdir(), 'shoal-tune-bench-'));
   const now = () => performance.now();
   const [cores, runtime] = [availableParallelism(), await openRuntime()];
-  const work = await workOf(model, { runtime, cacheDir, cores, passes: Math.min(cores, PASSES), now });
+  const work = await workOf(model, {
+    ...{ runtime, cacheDir, cores, passes: Math.min(cores, PASSES), now },
+    cpu: process.platform === 'win32' ? undefined : cpuTime,
+  });
   try {
     const { space } = work;
     const each = Math.max(5, Math.round(EXHAUSTIVE_ROUNDS * scale));
     const words = (setting: Setting) => wordsOfSetting(setting, space.defaults);
     say(`${model.name}: ${countSettings(space)} settings, ${each} rounds, by ${work.what}`);
-    const exhaustive = await searchAll(work, each, seededRandom(21), say);
-    say(`  all: ${exhaustive.seconds.toFixed(0)} s, best ${words(exhaustive.best)}`);
-    const runs: { readonly found: Found<Setting>; readonly share: number }[] = [];
-    for (let run = 0; run < RUNS * rounds; run++) {
-      const started = now();
-      const found = await searchSettings(space, {
-        ...{ measure: work.measure, random: seededRandom(100 + run), now, rounds: each },
-        ...{ budgetMs: 3_600_000, signal: new AbortController().signal, onProgress: () => undefined },
-      });
-      const share = (now() - started) / 1000 / exhaustive.seconds;
-      runs.push({ found, share });
+    const { best, seconds, runs } = await searchBothWays(work, { each, runs: RUNS * rounds, now, say });
+    say(`  all: ${seconds.toFixed(0)} s, best ${words(best)}`);
+    const chosen = new Map(runs.map(({ found }) => [keyOf(found.chosen), found.chosen]));
+    const compared = await compare(work, best, [...chosen.values()], say);
+    const of = ({ found }: Run) => compared.get(keyOf(found.chosen))!;
+    const shares = runs.map((run) => run.seconds / seconds);
+    const good = runs.filter((run, n) => of(run).best.median <= WITHIN && shares[n]! <= SHARE).length;
+    for (const setting of chosen.values()) {
+      const { best: own, clock, defaults } = compared.get(keyOf(setting))!;
+      const times = runs.filter(({ found }) => keyOf(found.chosen) === keyOf(setting)).length;
       say(
-        `  run ${run + 1}: ${found.measurements} measurements, ${(100 * share).toFixed(1)} % of the time, ${words(found.chosen)}`,
+        `  ${words(setting)}, chosen ${times} times: ${told(own)} of the best’s time, ${clock.toFixed(3)} by the clock; ${told(defaults)} of the defaults’`,
       );
     }
-    const chosen = runs.map(({ found }) => found.chosen);
-    const distances = await compare(work, exhaustive.best, chosen, each);
-    const shares = runs.map(({ share }) => share);
-    const good = runs.filter((_, n) => distances[n]! <= WITHIN && shares[n]! <= SHARE).length;
-    const gain = await compare(work, space.defaults, [exhaustive.best], each);
     return {
       ratios: [],
       figures: [
         figureRow('T', `${model.name}: time of a run ÷ exhaustive search`, shares, ''),
-        figureRow('T', `${model.name}: time with its choice ÷ with the best`, distances, ''),
-        figureRow('T', `${model.name}: time with the best ÷ with the defaults`, gain, ''),
+        figureRow(
+          'T',
+          `${model.name}: time with its choice ÷ with the best`,
+          runs.map((run) => of(run).best.median),
+          '',
+        ),
+        figureRow(
+          'T',
+          `${model.name}: time with its choice ÷ with the defaults`,
+          runs.map((run) => of(run).defaults.median),
+          '',
+        ),
       ],
       notes: [
-        `${model.name}: ${good} of ${runs.length} runs within 3 % of the best of ${countSettings(space)} settings (${words(exhaustive.best)}) in at most 20 % of ${exhaustive.seconds.toFixed(0)} s; chose ${[...new Set(chosen.map(words))].join('; ')}.`,
+        `${model.name}: ${good} of ${runs.length} runs within 3 % of the best of ${countSettings(space)} settings (${words(best)}) in at most 20 % of ${seconds.toFixed(0)} s; chose ${[...chosen.values()].map(words).join('; ')}; load ${loadavg()[0]!.toFixed(1)} on ${cores} cores.`,
       ],
     };
   } finally {
@@ -107,33 +123,88 @@ async function benchModel(model: Model, { rounds, scale, say }: TuneBenchOptions
   }
 }
 
-/** Every setting in every round. */
-async function searchAll(
-  { space, measure }: Work<Setting>,
-  rounds: number,
-  random: () => number,
-  say: (line: string) => void,
-): Promise<{ readonly best: Setting; readonly seconds: number }> {
-  const all = everySetting(space);
-  const played = new Rounds(space.defaults, measure, random);
-  const started = performance.now();
-  for (let round = 1; round <= rounds; round++) {
-    await played.play(all);
-    if (round % 5 === 0) say(`  all, round ${round} of ${rounds}`);
-  }
-  const seconds = (performance.now() - started) / 1000;
-  const best = all.reduce((a, b) => (played.standing(b) < played.standing(a) ? b : a));
-  return { best, seconds };
+interface Run {
+  readonly found: Found<Setting>;
+  readonly seconds: number;
 }
 
-/** Time with each of `settings` by that with `to`, in rounds in which all of them take turns. */
+interface BothWays {
+  /** Of the exhaustive search. */
+  readonly each: number;
+  readonly runs: number;
+  readonly now: () => number;
+  readonly say: (line: string) => void;
+}
+
+/** An exhaustive search, every setting in every round, and after each part of it a run of the tuner. */
+async function searchBothWays({ space, measure }: Work<Setting>, { each, runs: count, now, say }: BothWays) {
+  const all = everySetting(space);
+  const played = new PairedRounds(measure, seededRandom(21));
+  const runs: Run[] = [];
+  let seconds = 0;
+  for (let run = 0; run < count; run++) {
+    const started = now();
+    while (played.count < ((run + 1) * each) / count) await played.play(all);
+    const between = now();
+    seconds += (between - started) / 1000;
+    const found = await searchSettings(space, {
+      ...{ measure, random: seededRandom(100 + run), now, rounds: each },
+      ...{ budgetMs: 3_600_000, signal: new AbortController().signal, onProgress: () => undefined },
+    });
+    runs.push({ found, seconds: (now() - between) / 1000 });
+    const { measurements, chosen, end } = found;
+    say(
+      `  run ${run + 1}: ${measurements} measurements, ${runs[run]!.seconds.toFixed(1)} s, ${end}: ${wordsOfSetting(chosen, space.defaults)}; ${played.count} rounds of all, ${seconds.toFixed(0)} s`,
+    );
+  }
+  const standings = all.map((setting) => median(played.ratios(setting, space.defaults)));
+  return { best: all[standings.indexOf(Math.min(...standings))]!, seconds, runs };
+}
+
+interface Compared {
+  /** Time by that of the best, and of the defaults. */
+  readonly best: Interval;
+  readonly defaults: Interval;
+  /** By that of the best, by the clock alone. */
+  readonly clock: number;
+}
+
+/** Each of `settings`, by its key: in rounds with the best and the defaults, until all are told to be within 3 % of the best or not. */
 async function compare(
-  { measure }: Work<Setting>,
-  to: Setting,
+  { measure, space }: Work<Setting>,
+  best: Setting,
   settings: readonly Setting[],
-  rounds: number,
-): Promise<number[]> {
-  const played = new Rounds(to, measure, seededRandom(7));
-  for (let round = 0; round < rounds; round++) await played.play(settings);
-  return settings.map((setting) => Math.exp(played.standing(setting)));
+  say: (line: string) => void,
+): Promise<ReadonlyMap<string, Compared>> {
+  const all = new Map([best, space.defaults, ...settings].map((setting) => [keyOf(setting), setting]));
+  const played = new PairedRounds(measure, seededRandom(7));
+  const isOpen = (setting: Setting) => {
+    const { low, high } = medianInterval(played.ratios(setting, best), ALPHA);
+    return keyOf(setting) !== keyOf(best) && low <= Math.log(WITHIN) && high > Math.log(WITHIN);
+  };
+  while (played.count < MOST_COMPARED && (played.count === 0 || settings.some(isOpen))) {
+    await played.play([...all.values()]);
+  }
+  say(`  ${played.count} rounds of ${all.size} settings beside each other`);
+  const byClock = (one: Taken, other: Taken) => Math.log(one.ms / other.ms);
+  return new Map(
+    settings.map((setting) => [
+      keyOf(setting),
+      {
+        best: ratioOf(played.ratios(setting, best)),
+        defaults: ratioOf(played.ratios(setting, space.defaults)),
+        clock: Math.exp(median(played.ratios(setting, best, byClock))),
+      },
+    ]),
+  );
+}
+
+/** Of logarithms. */
+function ratioOf(logarithms: readonly number[]): Interval {
+  const { median: middle, low, high } = medianInterval(logarithms, ALPHA);
+  return { median: Math.exp(middle), low: Math.exp(low), high: Math.exp(high) };
+}
+
+function told({ median: middle, low, high }: Interval): string {
+  return `${middle.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
 }

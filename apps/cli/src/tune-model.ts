@@ -5,6 +5,7 @@ import { type Model, openRepository, selectModel } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import {
   countSettings,
+  cpuTime,
   reportTuning,
   type SearchProgress,
   type Setting,
@@ -48,6 +49,8 @@ export async function tuneModel({ model: asked, budgetMs, rounds }: TuneRequest,
         const tuning = await tune(model, {
           ...{ runtime, cacheDir: place.cacheDir, cores, passes: place.passes, rounds, budgetMs, signal },
           ...{ now: () => performance.now(), date: () => new Date(), random: Math.random },
+          // Windows tells it in steps of 16 ms.
+          cpu: process.platform === 'win32' ? undefined : cpuTime,
           onStart(space, what) {
             defaults = space.defaults;
             display.say(`${countSettings(space)} settings, measured by ${what}`);
@@ -64,13 +67,13 @@ export async function tuneModel({ model: asked, budgetMs, rounds }: TuneRequest,
   }
 }
 
-function lineOf({ stage, measured, most, leftMs, best }: SearchProgress<Setting>, defaults: Setting): string {
+function lineOf({ stage, measured, done, leftMs, best }: SearchProgress<Setting>, defaults: Setting): string {
   const found = best && wordsOfSetting(best.setting, defaults);
   const words =
     best === undefined
       ? ''
       : `; best so far ${found}${found === 'defaults' ? '' : ` at ${best.ratio.toFixed(2)} of their time`}`;
-  return `  ${barOf(measured / most)} ${measured} of at most ${most}, ${timeOf(leftMs / 1000)} left at most, ${stage}${words}`;
+  return `  ${barOf(done)} ${measured} measurements, ${timeOf(leftMs / 1000)} left at most, ${stage}${words}`;
 }
 
 async function findTuned(asked: string, folder: string): Promise<Model> {

@@ -3,7 +3,7 @@
  * followed as event streams, embeddings, chats, webhooks, and everything that is refused. Random, from a seed.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { seededRandom } from '../statistics.js';
+import { seededRandom } from '@shoal/training';
 
 const TOPIC = 'wordnet-topic';
 const EMBED = 'wordnet-embed';

@@ -3,10 +3,11 @@
  * lengths that come at 70 % of what can be made, without it and with it. Background and interactive load are of one caller.
  */
 
+import { seededRandom } from '@shoal/training';
 import { startShoal } from '../processes.js';
 import { SMOL, TINY } from '../random-llama.js';
 import { figureRow, latencyRow, type Section } from '../report.js';
-import { percentile, seededRandom } from '../statistics.js';
+import { percentile } from '../statistics.js';
 import { readSums } from '../worker-metrics.js';
 import { Completions } from './completions.js';
 import type { GenerationOptions } from './generation-bench.js';

@@ -3,12 +3,12 @@
  * are new tokens over the time of the whole, prompts included.
  */
 import { availableParallelism } from 'node:os';
+import { seededRandom } from '@shoal/training';
 import { type Measure, measure } from '../measure.js';
 import { type Shoal, startShoal } from '../processes.js';
 import { SMOL, TINY } from '../random-llama.js';
 import { type FigureRow, type RatioRow, rateRow, ratioRow, type Section } from '../report.js';
 import { playRounds, spread } from '../rounds.js';
-import { seededRandom } from '../statistics.js';
 import { Completions } from './completions.js';
 import { type Contestant, type ContestantOptions, startContestant } from './contestants.js';
 import { type GenerationModels, makeGenerationModels, nameOf, VARIANTS } from './generation-models.js';

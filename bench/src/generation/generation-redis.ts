@@ -3,13 +3,14 @@
  * of the bundled model, followed as server-sent events and only waited for. By Redis's own counters, as INFO has them, so what
  * the processes do beside it (locks, looks for work) counts as well.
  */
+
+import { seededRandom } from '@shoal/training';
 import { Redis } from 'ioredis';
 import { startShoal } from '../processes.js';
 import type { FigureRow, Section } from '../report.js';
 import { RestClient } from '../rest-client.js';
 import { ROOT } from '../root.js';
 import { spread } from '../rounds.js';
-import { seededRandom } from '../statistics.js';
 import { Completions } from './completions.js';
 import type { GenerationOptions } from './generation-bench.js';
 

@@ -25,18 +25,12 @@ export { openTexts } from './quantise/open-texts.js';
 export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
+export { type Interval, medianInterval } from './tune/median-interval.js';
 export { reportTuning, wordsOfSetting } from './tune/report.js';
-export { Rounds, type Setting } from './tune/rounds.js';
-export {
-  countSettings,
-  everySetting,
-  type Found,
-  type SearchProgress,
-  type Space,
-  searchSettings,
-} from './tune/search.js';
+export { type Found, type SearchProgress, searchSettings } from './tune/search.js';
+export { countSettings, everySetting, keyOf, type Setting, type Space } from './tune/setting.js';
 export { type TuneOptions, type Tuning, tuneModel, workOf } from './tune/tune.js';
-export type { Work, WorkOptions } from './tune/work.js';
+export { logOfRatio, type Taken, type Work, type WorkOptions } from './tune/work.js';
 export type {
   Allowed,
   Candidate,

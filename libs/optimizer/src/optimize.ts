@@ -25,8 +25,11 @@ import { Pace } from './run/pace.js';
 import { type Plan, planOf } from './run/plan.js';
 import { planLines } from './run/plan-lines.js';
 import { Rows } from './run/rows.js';
+import { methodsOf } from './run/stack.js';
+import { behindParts, type Follows, followsBy, nextStack, possibleStacks } from './run/stacks.js';
 import { openSubject } from './run/subject.js';
-import { type Common, Trials } from './run/trials.js';
+import type { Common } from './run/trial-keys.js';
+import { Trials } from './run/trials.js';
 import type { OptimizeContext, Optimized, OptimizeRequest } from './run/types.js';
 import { Watch } from './run/watch.js';
 import type { MeasureOptions } from './trial/messages.js';
@@ -148,6 +151,9 @@ class Run {
   readonly #rows: Rows;
   readonly #watch: Watch;
   readonly #choosing: MeasureOptions;
+  readonly #follows: Follows;
+  /** All that there could be. */
+  readonly #stacks: readonly Candidate[];
 
   static async open(
     request: OptimizeRequest,
@@ -177,13 +183,15 @@ class Run {
     this.#context = context;
     this.#prepared = prepared;
     this.#choosing = { metric: request.allowed.metric, alpha: ALPHA };
+    this.#follows = followsBy(table.methods);
+    this.#stacks = possibleStacks(plan.candidates, this.#follows);
     this.#pace = new Pace(subject);
     this.#trials = new Trials({
       ...{ subject, folder, journal, common, machine, methods: table.module, pace: this.#pace },
       context: { now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
     });
     this.#agenda = new Agenda({
-      ...{ subject, now, pace: this.#pace, trials: this.#trials, choice: this.#choosing },
+      ...{ subject, now, pace: this.#pace, trials: this.#trials, choice: this.#choosing, stacks: this.#stacks },
       deadline: now() + 1000 * request.seconds,
     });
     this.#rows = new Rows(plan.candidates);
@@ -197,18 +205,24 @@ class Run {
     const open = times.filter(({ make, measure }) => make + measure > 0);
     const methods = new Set(open.map(({ candidate }) => candidate.method));
     const state: RunState = { ...about, rows: this.#rows.all, state: 'running', at: '' };
-    const lines = planLines(state, times, this.#agenda.verdicts(methods.size), this.#request.seconds);
+    const totals = { verdicts: this.#agenda.verdicts(methods.size), stacks: this.#agenda.stacks() };
+    const lines = planLines(state, times, { ...totals, limit: this.#request.seconds });
     for (const line of lines) this.#context.say(line);
   }
 
   async carryOut(): Promise<Optimized> {
     const { plan } = this.#prepared;
     if (plan.candidates.length > 0) this.#refuseWithoutTime(plan.candidates[0]!);
-    this.#trials.clean(plan.candidates);
+    this.#trials.clean([...plan.candidates, ...this.#stacks]);
     let ended: RunState['state'] = 'stopped';
     try {
       for (const candidate of plan.candidates) await this.#choose(candidate);
+      await this.#chooseStacks();
       await this.#judge();
+      // What a stack begins from may have been made again for it.
+      this.#trials.clean(
+        this.#rows.all.filter(({ outcome }) => outcome === 'left_out').map(({ candidate }) => candidate),
+      );
       ended = 'ended';
     } finally {
       this.#watch.write(ended);
@@ -245,8 +259,20 @@ class Run {
         return this.#told(candidate);
       this.#watch.begin(`${candidate.variant} is measured`, measure);
       this.#rows.note(candidate, await this.#trials.measure(candidate, 'choice', this.#choosing, this.#agenda.left));
+      const behind = behindParts(this.#rows.of(candidate), this.#rows.of, this.#request.allowed.loss);
+      if (behind !== undefined) this.#rows.end(candidate, behind.outcome, behind.reason);
     }
     this.#told(candidate);
+  }
+
+  /** What helped is put together, one part at a time, for as long as that is ahead of the parts. */
+  async #chooseStacks(): Promise<void> {
+    for (;;) {
+      const stack = nextStack(this.#rows.all, this.#follows, this.#request.allowed.loss);
+      if (stack === undefined) return;
+      this.#rows.add(stack);
+      await this.#choose(stack);
+    }
   }
 
   /** The best of each method; all that are judged by the same texts share the error of 5 %. */
@@ -257,7 +283,11 @@ class Run {
     );
     const { finalists, outdone, hopeless } = chooseFinalists(measured, allowed.loss, force);
     for (const { measured: one, by } of outdone) {
-      this.#rows.end(one.candidate, 'outdone', `${by.candidate.variant} is the better one of ${by.candidate.method}`);
+      this.#rows.end(
+        one.candidate,
+        'outdone',
+        `${by.candidate.variant} is the better one of ${methodsOf(by.candidate)}`,
+      );
       this.#trials.discard(one.candidate);
     }
     for (const { candidate, comparison } of hopeless) {

@@ -1,5 +1,5 @@
 /** What the parts of the optimizer give each other: what is optimised, what a method offers, what measuring it brought. */
-import type { LossMetric, MeasuredLoss, SpeedRatio } from '@shoal/contracts';
+import type { LossMetric, MeasuredLoss, SpeedRatio, Task } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 
@@ -50,7 +50,7 @@ export interface Data {
 export interface Subject {
   /** In the variant that all others are compared with: fp32 where it is there, else the first. */
   readonly original: Model;
-  /** Absolute path of its ONNX file. */
+  /** Absolute path of the ONNX file to begin from: the original's, or in a stack what the methods before have made of it. */
   readonly path: string;
   readonly data: Data;
 }
@@ -74,12 +74,14 @@ export interface Context {
 export interface Candidate {
   /** By its name in the table of methods. */
   readonly method: string;
-  /** A name for the variant, as `VARIANT` of contracts has them: `int8`, `layers2`, `static`. */
+  /** A name for the variant, as `VARIANT` of contracts has them: `int8`, `layers2`, `static`; of a stack see `stackOf`. */
   readonly variant: string;
   /** All that decides what is made; part of the key that its trial is kept by. */
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   /** What it will take to make, on a machine like this one, roughly. */
   readonly seconds: number;
+  /** Of a stack: the candidate whose graph it begins from, and the one whose method and settings it applies to that. */
+  readonly parts?: readonly [onto: Candidate, last: Candidate];
 }
 
 /** What a candidate's graph is, once it is made. */
@@ -90,11 +92,22 @@ export interface Made {
   readonly notes: readonly string[];
 }
 
+/**
+ * What a method changes of a model: how many layers it has, how wide they are, how its numbers are stored, which words it has rows
+ * for. In one variant methods follow each other in this order, one of each stage at most.
+ */
+export const STAGES = ['depth', 'width', 'precision', 'words'] as const;
+export type Stage = (typeof STAGES)[number];
+
 /** One way to make models faster. */
 export interface Method {
   readonly name: string;
   /** What it does, in one line of help. */
   readonly description: string;
+  /** Of those that can begin from what another one has made, or be begun from; left out: it stands alone. */
+  readonly stage?: Stage;
+  /** Tasks of the models that it is for; left out: it says itself what it cannot make. */
+  readonly tasks?: readonly Task[];
   /** What it can make of this model, the most promising first; a text says why nothing. Looks at nothing but folder and settings. */
   plan(subject: Subject): Promise<readonly Candidate[] | string>;
   /**

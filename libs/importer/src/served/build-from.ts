@@ -19,6 +19,8 @@ export interface GraphOrder {
   /** Tensors of a module of sentence-transformers are in it too, below the path of the module: `2_Dense/linear.weight`. */
   readonly checkpoint: Checkpoint;
   readonly precision: Precision;
+  /** Of a language model: the graph that is trained, without a cache and with the logits of every token; see `BuildRequest`. */
+  readonly whole?: boolean;
 }
 
 /**
@@ -26,10 +28,10 @@ export interface GraphOrder {
  *
  * @throws ShoalError `model_invalid` naming the field of config.json, or the tensor, that is wrong, missing or left over
  */
-export function graphFrom({ folder, config, checkpoint, precision }: GraphOrder): Model {
+export function graphFrom({ folder, config, checkpoint, precision, whole = false }: GraphOrder): Model {
   const { task } = architectureOf(config);
   return buildModel({
-    ...{ config, checkpoint, precision },
+    ...{ config, checkpoint, precision, whole },
     generationConfig: readJson(folder, 'generation_config.json'),
     sentence:
       task === 'feature-extraction' ? readSentenceModules(folder, (path) => checkpoint.below(`${path}/`)) : undefined,

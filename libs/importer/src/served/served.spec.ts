@@ -16,7 +16,7 @@ import { listModules } from '../sentence/modules.js';
 import { DECODERS } from '../testing/decoders.js';
 import { ENCODERS } from '../testing/encoders.js';
 import { buildFrom, graphFrom } from './build-from.js';
-import { openServed } from './open-served.js';
+import { checkpointOf, openServed } from './open-served.js';
 import { floatsOf, namesOf, weightMap } from './weight-map.js';
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/checkpoints', import.meta.url));
@@ -138,6 +138,31 @@ test('a map of a checkpoint that is there finds the same places', async () => {
   expect([...own.tensors.keys()]).toEqual([...weights.tensors.keys()]);
   expect([...own.constants]).toEqual([...weights.constants]);
 });
+
+/** Their frequencies depend on how long a text is. */
+const BY_LENGTH = ['llama-dynamic', 'phi3-longrope'];
+
+test.each(DECODERS.filter((name) => !BY_LENGTH.includes(name)))(
+  '%s, as a graph of whole texts, holds every number of its tensors',
+  async (name) => {
+    const { version, path } = await importOf(name);
+    const { config, checkpoint, weights } = openServed(version, path);
+    const wholeOf = (made: Checkpoint) =>
+      graphFrom({ folder: version, config, checkpoint: made, precision: float32, whole: true });
+    const { initializers } = wholeOf(checkpoint).graph;
+    const map = weightMap(wholeOf, namesOf(checkpoint));
+    const back = checkpointOf(map, (constant) => floatsOf(initializers.get(constant)!.data));
+    expect(new Set(map.tensors.keys())).toEqual(new Set(weights.tensors.keys()));
+    for (const [tensor, { shape }] of weights.tensors) {
+      const [found, own] = [back.tensor(tensor, shape), checkpoint.tensor(tensor, shape)];
+      // Of a gain and one there are 24 bits.
+      expect(
+        found.every((value, n) => Math.abs(value - own[n]!) < 1e-6),
+        tensor,
+      ).toBe(true);
+    }
+  },
+);
 
 test.each(['wordnet-topic', 'wordnet-embed'])(
   '%s, built by an older version in another order, is read back',

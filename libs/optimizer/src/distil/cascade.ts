@@ -20,6 +20,7 @@ const BUDGETS = [0.01, 0.005, 0.02] as const;
 export const cascade: Method = {
   name: 'cascade',
   description: 'a head of token weights first, and the classifier for texts that it is unsure of',
+  tasks: ['text-classification'],
 
   async plan({ original }: Subject) {
     const reason = refusalOfHead(original);

@@ -19,13 +19,14 @@ const MOST_CHOICES = 5000;
 export const staticHead: Method = {
   name: 'static-head',
   description: 'weights of tokens and of pairs of neighbours, in place of a classifier',
+  tasks: ['text-classification'],
 
   async plan({ original }: Subject) {
     const reason = refusalOfHead(original);
     if (reason !== null) return reason;
     const settings = { texts: MOST_TEXTS };
     return [
-      { method: 'static-head', variant: 'static', settings, seconds: secondsOfHead(await weightBytes(original)) },
+      { method: 'static-head', variant: 'static-head', settings, seconds: secondsOfHead(await weightBytes(original)) },
     ];
   },
 
@@ -58,7 +59,6 @@ function describe({ buckets, first }: FeatureSpace): string {
 
 /** Why there can be no head; null where there can. */
 export function refusalOfHead(original: Subject['original']): string | null {
-  if (original.task !== 'text-classification') return `it serves ${original.task}, not text-classification`;
   if (original.labels.length < 2) return 'it tells a value, not a class';
   return refusal(original);
 }

@@ -23,10 +23,10 @@ const MOST_CHOICES = 1000;
 export const staticStudent: Method = {
   name: 'static',
   description: 'a table of token vectors and their mean, in place of an embedding model',
+  tasks: ['feature-extraction'],
 
   async plan({ original }: Subject) {
-    const reason =
-      original.task === 'feature-extraction' ? refusal(original) : `it serves ${original.task}, not embeddings`;
+    const reason = refusal(original);
     if (reason !== null) return reason;
     const settings = { texts: MOST_TEXTS };
     return [{ method: 'static', variant: 'static', settings, seconds: seconds(await weightBytes(original)) }];

@@ -92,11 +92,8 @@ describe('of an embedding model', () => {
     other.remove();
   });
 
-  test('methods for other tasks say that they are', async () => {
-    const subject = await subjectOf(copy, dataOf([], []));
-    expect(await staticHead.plan(subject)).toBe('it serves feature-extraction, not text-classification');
-    expect(await cascade.plan(subject)).toBe('it serves feature-extraction, not text-classification');
-    expect(await staticRanker.plan(subject)).toBe('it serves feature-extraction, not rerank');
+  test('methods for other tasks say that they are', () => {
+    for (const { tasks } of [staticHead, cascade, staticRanker]) expect(tasks).not.toContain('feature-extraction');
   });
 });
 

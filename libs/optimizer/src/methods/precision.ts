@@ -15,6 +15,7 @@ interface Dtypes {
 export const fp16: Method = {
   name: 'fp16',
   description: '16-bit floats, for GPUs',
+  stage: 'precision',
   async plan() {
     return 'processors widen 16-bit floats when they load them, which makes nothing faster; for GPUs: shoal import --dtype fp16';
   },
@@ -35,6 +36,7 @@ function rounding(name: string, description: string, dtypes: Dtypes): Method {
   return {
     name,
     description,
+    stage: 'precision',
     async plan(subject: Subject): Promise<readonly Candidate[] | string> {
       const { original, path } = subject;
       if (original.variant !== 'fp32')

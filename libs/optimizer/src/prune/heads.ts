@@ -18,6 +18,7 @@ export const heads: Method = {
   name: 'heads',
   description:
     'leaves out heads of attention, whole groups of them where they share keys, and fits the others to do what went',
+  stage: 'width',
 
   async plan(subject) {
     const opened = open(subject);

@@ -19,6 +19,7 @@ const DECODER_SHARE = 1 / 8;
 export const layers: Method = {
   name: 'layers',
   description: 'leaves out layers that change little, and lets the layers before them do what they did',
+  stage: 'depth',
 
   async plan(subject) {
     const opened = open(subject);

@@ -17,6 +17,7 @@ const SHARES = { encoder: [1 / 2, 1 / 4, 3 / 4, 1 / 8], decoder: [3 / 4, 1 / 2] 
 export const neurons: Method = {
   name: 'neurons',
   description: 'leaves out neurons of the feed-forward parts, and fits the others to do what went',
+  stage: 'width',
 
   async plan(subject) {
     const opened = open(subject);

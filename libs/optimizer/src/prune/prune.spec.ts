@@ -6,6 +6,7 @@ import { graphFrom, openServed, precisionOf, type StoredTensor } from '@shoal/im
 import { loadModel, serialiseModel } from '@shoal/onnx';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { int8 } from '../methods/precision.js';
 import { anatomyOf } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { floats, keepLayers, numbersOf, type Parts, pickRows, replace, withInner } from './edits.js';
@@ -208,6 +209,19 @@ test.each(['nomic-bert', 'xlm-roberta', 'roberta-tokens', 'modernbert', 'distilb
       0.99 * openOrThrow(subject).served.weights.tensors.get(table![0].replace(/\.\w*float16$/, ''))!.shape[0]!,
     );
     expect(await answersOf(runtime, subject, path)).toEqual(await answersOf(runtime, subject, subject.path));
+
+    const rounded = join(root, 'rounded.onnx');
+    await int8.make(
+      { method: 'int8', variant: 'int8', settings: { dtype: 'int8' }, seconds: 1 },
+      subject,
+      rounded,
+      contextOf(runtime),
+    );
+    const before = await answersOf(runtime, subject, rounded);
+    await vocabulary.make(plan[0]!, { ...subject, path: rounded }, path, contextOf(runtime));
+    const stored = [...loadModel(path).graph.initializers].filter(([own]) => /(word|tok)_embeddings\.weight/.test(own));
+    for (const [own, { dims }] of stored) if (!own.endsWith('.rows')) expect(dims[0]).toBe(kept);
+    expect(await answersOf(runtime, subject, path)).toEqual(before);
   },
 );
 

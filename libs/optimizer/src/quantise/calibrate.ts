@@ -1,7 +1,7 @@
 /** One pass over the calibration texts: what the matrices of a model multiply. */
 import type { Context, Subject } from '../types.js';
 import { type Observed, observed } from './observed.js';
-import { openTexts } from './open-texts.js';
+import { openTexts, servedFrom } from './open-texts.js';
 import { type InputStatistics, statisticsOf } from './statistics.js';
 import type { Workshop } from './workshop.js';
 
@@ -19,12 +19,12 @@ export interface CalibrationOptions {
 
 /** @throws ShoalError `invalid_request` where there are no texts; the signal's reason */
 export async function calibrate(
-  { original, data }: Pick<Subject, 'original' | 'data'>,
+  subject: Subject,
   workshop: Workshop,
   { tokens, sample }: CalibrationOptions,
   { random, signal }: Pick<Context, 'random' | 'signal'>,
 ): Promise<Calibrated> {
-  const texts = await openTexts(original, data.calibration, { tokens, signal });
+  const texts = await openTexts(servedFrom(subject), subject.data.calibration, { tokens, signal });
   const { precision, products, normed } = observed();
   const statistics = await workshop.use(precision, (session) =>
     statisticsOf(session, products, texts, { sample, random }),

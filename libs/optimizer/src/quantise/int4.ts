@@ -6,7 +6,7 @@ import { type Calibrated, calibrate } from './calibrate.js';
 import { bytesOf, FORMATS } from './formats.js';
 import { harmBeside } from './harm.js';
 import { mixBits } from './mixed-bits.js';
-import { openTexts } from './open-texts.js';
+import { openTexts, servedFrom } from './open-texts.js';
 import { weighingOf } from './weighing.js';
 import { Workshop } from './workshop.js';
 
@@ -20,6 +20,7 @@ const HARM_TOKENS = 1024;
 export const int4Importance: Method = {
   name: 'int4-importance',
   description: '4-bit weights, rounded by what the calibration texts make of their errors (text generation)',
+  stage: 'precision',
 
   async plan(subject) {
     const refusal = refusalOf(subject);
@@ -42,6 +43,7 @@ export const int4Mixed: Method = {
   name: 'int4-mixed',
   description:
     '4 or 8 bits for each part, by measured harm, in as many bytes as int4 takes, or a fifth more (text generation)',
+  stage: 'precision',
 
   async plan(subject) {
     const refusal = refusalOf(subject);
@@ -65,7 +67,7 @@ async function mixed(share: number, subject: Subject, path: string, context: Con
   const found = await calibrated(subject, workshop, context);
   const { products, note } = found;
   const weighing = weighingOf(found);
-  const texts = await openTexts(subject.original, subject.data.choice, { tokens: HARM_TOKENS, signal });
+  const texts = await openTexts(servedFrom(subject), subject.data.choice, { tokens: HARM_TOKENS, signal });
   const harm = await workshop.use(float32, (original) => harmBeside(original, texts));
   const plain = [...products.values()].reduce((sum, product) => sum + bytesOf(product, FORMATS.int4!), 0);
   const { precision, chosen, measured } = await mixBits({

@@ -5,7 +5,7 @@ import type { Candidate, Context, Made, Method, Subject } from '../types.js';
 import { type Calibrated, calibrate } from './calibrate.js';
 import { roundWithFeedback } from './feedback.js';
 import { harmBeside } from './harm.js';
-import { openTexts } from './open-texts.js';
+import { openTexts, servedFrom } from './open-texts.js';
 import { smooth } from './smooth.js';
 import type { InputStatistics } from './statistics.js';
 import { Workshop } from './workshop.js';
@@ -22,6 +22,7 @@ export const int8Smooth: Method = {
   name: 'int8-smooth',
   description:
     '8-bit weights and activations, the activations smoothed by the calibration texts (all but text generation)',
+  stage: 'precision',
 
   async plan({ original }) {
     if (original.task === 'text-generation')
@@ -97,7 +98,7 @@ async function worst(
   { subject, workshop, context }: Bench,
 ): Promise<readonly string[]> {
   const { signal } = context;
-  const texts = await openTexts(subject.original, subject.data.choice, { tokens: HARM_TOKENS, signal });
+  const texts = await openTexts(servedFrom(subject), subject.data.choice, { tokens: HARM_TOKENS, signal });
   const harm = await workshop.use(float32, (original) => harmBeside(original, texts));
   const measure = (kept: readonly string[]) =>
     workshop.use(precisionOf('int8', 'encoder', { inputs: inputsBut(inputs, kept) }), harm);

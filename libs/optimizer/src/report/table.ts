@@ -1,5 +1,6 @@
 /** The table of a run: what each candidate costs and gains, and what became of it. */
 import { type SpeedRatio, sizeOf } from '@shoal/contracts';
+import { methodsOf } from '../run/stack.js';
 import { markdownTable } from './markdown.js';
 import { figuresOf, type Row, type RunState } from './types.js';
 import { lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
@@ -23,7 +24,11 @@ export function tableOf({ original, rows }: RunState): Table {
     rows: [
       [original.variant, 'the original', sizeOf(original.bytes), '', ...blank, ''],
       ...rows.map((row) => [
-        ...[row.candidate.variant, row.how ?? row.candidate.method, row.bytes === undefined ? '' : sizeOf(row.bytes)],
+        ...[
+          row.candidate.variant,
+          row.how ?? methodsOf(row.candidate),
+          row.bytes === undefined ? '' : sizeOf(row.bytes),
+        ],
         ...cellsOf(row, first !== undefined),
         OUTCOMES[row.outcome],
       ]),

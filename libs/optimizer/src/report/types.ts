@@ -11,7 +11,7 @@ export type Outcome =
   | 'forced'
   /** By the gate, or by the method itself. */
   | 'refused'
-  /** Another candidate of its method is better. */
+  /** Another candidate of its method is better; of a stack, one of its parts. */
   | 'outdone'
   | 'failed'
   | 'crashed'

@@ -4,6 +4,8 @@ import type { MeasureOptions } from '../trial/messages.js';
 import type { Candidate, Subject } from '../types.js';
 import type { Pace } from './pace.js';
 import type { PlannedTime } from './plan-lines.js';
+import { methodsOf } from './stack.js';
+import { MOST_STACKS } from './stacks.js';
 import type { Trials } from './trials.js';
 
 export interface AgendaOptions {
@@ -11,6 +13,8 @@ export interface AgendaOptions {
   readonly pace: Pace;
   readonly trials: Trials;
   readonly choice: MeasureOptions;
+  /** All that there could be of the candidates that are planned. */
+  readonly stacks: readonly Candidate[];
   /** In ms, when the run has to end. */
   readonly deadline: number;
   readonly now: () => number;
@@ -18,6 +22,8 @@ export interface AgendaOptions {
 
 export class Agenda {
   readonly #options: AgendaOptions;
+  /** Stacks that the journal did not have when it was first asked: there may be hundreds, and progress is told often. */
+  #open: readonly Candidate[] | undefined;
 
   constructor(options: AgendaOptions) {
     this.#options = options;
@@ -48,8 +54,18 @@ export class Agenda {
   missingFor(candidate: Candidate, before: readonly Row[]): number {
     const { make, measure } = this.timeOf(candidate);
     if (make + measure === 0) return 0;
-    const methods = new Set([candidate.method, ...before.map((row) => row.candidate.method)]);
+    const methods = new Set([candidate, ...before.map((row) => row.candidate)].map(methodsOf));
     return Math.max(0, make + measure + this.verdicts(methods.size) - this.left() / 1000);
+  }
+
+  /** How many stacks may be tried that the journal has not, and the seconds that they take with their verdicts, about. */
+  stacks(): { readonly count: number; readonly seconds: number } {
+    const { stacks, pace, subject } = this.#options;
+    this.#open ??= stacks.filter((stack) => secondsOf(this.timeOf(stack)) > 0);
+    const open = this.#open;
+    const count = Math.max(0, Math.min(MOST_STACKS - (stacks.length - open.length), open.length));
+    const making = open.reduce((sum, stack) => sum + pace.making(stack), 0) / Math.max(1, open.length);
+    return { count, seconds: count * (making + pace.measuring(subject.data.choice)) + this.verdicts(count) };
   }
 
   /** Seconds of all that is to come. */
@@ -59,7 +75,13 @@ export class Agenda {
       ({ outcome, verdict }) => (outcome === 'waiting' || outcome === 'finalist') && verdict === undefined,
     );
     const times = waiting.map(({ candidate }) => this.timeOf(candidate));
-    const making = times.reduce((sum, { make, measure }) => sum + make + measure, 0);
-    return making + this.verdicts(new Set(judged.map(({ candidate }) => candidate.method)).size);
+    const making = times.reduce((sum, time) => sum + secondsOf(time), 0);
+    // Once they begin, each comes with what is known by then.
+    const stacks = waiting.some(({ candidate }) => candidate.parts === undefined) ? this.stacks().seconds : 0;
+    return making + stacks + this.verdicts(new Set(judged.map(({ candidate }) => methodsOf(candidate))).size);
   }
+}
+
+function secondsOf({ make, measure }: PlannedTime): number {
+  return make + measure;
 }

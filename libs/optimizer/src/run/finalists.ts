@@ -1,6 +1,7 @@
-/** Which candidates get a verdict: of each method the fastest of those whose loss seems to be allowed. */
+/** Which candidates get a verdict: of each method, and of stacks of the same methods, the fastest whose loss seems to be allowed. */
 import type { SpeedRatio } from '@shoal/contracts';
 import type { Candidate, Comparison } from '../types.js';
+import { methodsOf } from './stack.js';
 
 export interface Measured {
   readonly candidate: Candidate;
@@ -24,8 +25,8 @@ export function chooseFinalists<M extends Measured>(all: readonly M[], allowed: 
   const finalists: M[] = [];
   const outdone: { measured: M; by: M }[] = [];
   const hopeless: M[] = [];
-  for (const method of new Set(all.map(({ candidate }) => candidate.method))) {
-    const own = all.filter(({ candidate }) => candidate.method === method);
+  for (const methods of new Set(all.map(({ candidate }) => methodsOf(candidate)))) {
+    const own = all.filter(({ candidate }) => methodsOf(candidate) === methods);
     const able = own.filter(({ comparison }) => comparison.loss.mean <= allowed && mayBeFaster(comparison.speeds));
     const pool = able.length > 0 || !keepAll ? able : own;
     const best = pool.reduce<M | undefined>(
@@ -49,7 +50,7 @@ export function speedOf(speeds: readonly SpeedRatio[]): number {
   return Math.exp(speeds.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / speeds.length);
 }
 
-function mayBeFaster(speeds: readonly SpeedRatio[]): boolean {
+export function mayBeFaster(speeds: readonly SpeedRatio[]): boolean {
   return speeds.some(({ high }) => high > 1);
 }
 

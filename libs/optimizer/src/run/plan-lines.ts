@@ -12,12 +12,19 @@ export interface PlannedTime {
   readonly measure: number;
 }
 
-/** `verdicts`: seconds that all verdicts together take; `limit`: of the run, in seconds. */
+export interface PlannedTotals {
+  /** Seconds that all verdicts together take. */
+  readonly verdicts: number;
+  /** At most so many, with their verdicts. */
+  readonly stacks: { readonly count: number; readonly seconds: number };
+  /** Of the run, in seconds. */
+  readonly limit: number;
+}
+
 export function planLines(
   { model, original, data, allowed, impossible }: RunState,
   times: readonly PlannedTime[],
-  verdicts: number,
-  limit: number,
+  { verdicts, stacks, limit }: PlannedTotals,
 ): readonly string[] {
   const total = times.reduce((sum, { make, measure }) => sum + make + measure, 0) + verdicts;
   const rows = times.map(({ candidate, make, measure }) => [
@@ -32,8 +39,15 @@ export function planLines(
       ? []
       : [
           `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}; what does not fit is left out, the last first.`,
+          ...stackLine(stacks),
         ]),
   ];
+}
+
+function stackLine({ count, seconds }: PlannedTotals['stacks']): readonly string[] {
+  if (count === 0) return [];
+  const most = `at most ${count} ${count === 1 ? 'stack' : 'stacks'}`;
+  return [`Then ${most} of those that lose no more than is allowed: up to ${durationOf(seconds)} more.`];
 }
 
 function dataLine({ file, what, calibration, choice, verdict }: DataWords): string {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Candidate, Method, Subject } from '../types.js';
 import { planOf } from './plan.js';
 
-const SUBJECT = { original: { variant: 'fp32' } as Model } as Subject;
+const SUBJECT = { original: { variant: 'fp32', task: 'rerank' } as Model } as Subject;
 
 function method(name: string, offers: readonly string[] | string | Error): Method {
   return {
@@ -35,6 +35,14 @@ test('the best of each method comes before the second of any; the rest is told w
     { method: 'c', why: 'fp32 is what others are compared with' },
     { method: 'c', why: 'its variant a2 has the name of one that a makes' },
   ]);
+});
+
+test('methods for other tasks are told in one line, and are not asked', async () => {
+  const others = ['x', 'y'].map((name) => ({ ...method(name, new Error('it is asked')), tasks: ['tensors'] as const }));
+  const own = { ...method('z', ['z1']), tasks: ['rerank', 'tensors'] as const };
+  const { candidates, impossible } = await planOf(SUBJECT, [others[0]!, own, others[1]!], []);
+  expect(candidates.map(({ variant }) => variant)).toEqual(['z1']);
+  expect(impossible).toEqual([{ method: 'x, y', why: 'for models of other tasks' }]);
 });
 
 test('methods can be chosen by their names, and others are not heard of', async () => {

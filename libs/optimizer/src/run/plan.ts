@@ -4,7 +4,7 @@ import type { Candidate, Method, Subject } from '../types.js';
 
 export interface Plan {
   readonly candidates: readonly Candidate[];
-  /** Methods that can make nothing, or not this. */
+  /** Methods that can make nothing, or not this; those for models of other tasks in one. */
   readonly impossible: readonly { readonly method: string; readonly why: string }[];
 }
 
@@ -14,9 +14,11 @@ export interface Plan {
  * @throws ShoalError `invalid_request` for a name that no method has
  */
 export async function planOf(subject: Subject, methods: readonly Method[], names: readonly string[]): Promise<Plan> {
-  const impossible: { method: string; why: string }[] = [];
+  const wanted = chosen(methods, names);
+  const others = wanted.filter((method) => !isFor(method, subject));
+  const impossible = others.length === 0 ? [] : [{ method: namesOf(others), why: 'for models of other tasks' }];
   const offered: (readonly Candidate[])[] = [];
-  for (const method of chosen(methods, names)) {
+  for (const method of wanted.filter((one) => !others.includes(one))) {
     const found = await offersOf(method, subject);
     if (typeof found === 'string') impossible.push({ method: method.name, why: found });
     else offered.push(found);
@@ -39,6 +41,14 @@ function chosen(methods: readonly Method[], names: readonly string[]): readonly 
     throw new ShoalError('invalid_request', `there is no method ${JSON.stringify(unknown)}: ${hint}`);
   }
   return methods.filter(({ name }) => names.length === 0 || names.includes(name));
+}
+
+function isFor({ tasks }: Method, { original }: Subject): boolean {
+  return tasks === undefined || tasks.includes(original.task);
+}
+
+function namesOf(methods: readonly Method[]): string {
+  return methods.map(({ name }) => name).join(', ');
 }
 
 async function offersOf(method: Method, subject: Subject): Promise<readonly Candidate[] | string> {

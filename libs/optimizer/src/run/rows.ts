@@ -7,21 +7,21 @@ export class Rows {
   readonly #rows = new Map<Candidate, Row>();
 
   constructor(candidates: readonly Candidate[]) {
-    for (const candidate of candidates) {
-      this.#rows.set(candidate, {
-        ...{ candidate, outcome: 'waiting', reason: undefined, how: undefined, notes: [], bytes: undefined },
-        ...{ choice: undefined, verdict: undefined },
-      });
-    }
+    for (const candidate of candidates) this.add(candidate);
+  }
+
+  add(candidate: Candidate): void {
+    this.#rows.set(candidate, {
+      ...{ candidate, outcome: 'waiting', reason: undefined, how: undefined, notes: [], bytes: undefined },
+      ...{ choice: undefined, verdict: undefined },
+    });
   }
 
   get all(): readonly Row[] {
     return [...this.#rows.values()];
   }
 
-  of(candidate: Candidate): Row {
-    return this.#rows.get(candidate)!;
-  }
+  of = (candidate: Candidate): Row => this.#rows.get(candidate)!;
 
   end(candidate: Candidate, outcome: Outcome, reason?: string): void {
     this.#set(candidate, { outcome, reason });

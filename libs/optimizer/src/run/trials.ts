@@ -5,12 +5,14 @@ import { ShoalError } from '@shoal/contracts';
 import { graphIn, prepareCandidate } from '../candidate-folder.js';
 import { ComparisonJson, type Entry, type JudgedPart, MOST_REASON } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
-import { type GraphPrint, keyOf, printOfGraph, type Versions } from '../journal/keys.js';
+import { type GraphPrint, printOfGraph } from '../journal/keys.js';
 import type { MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
 import { runTrial, type TrialEnd } from '../trial/run-trial.js';
 import type { Candidate, Made, Subject } from '../types.js';
 import { diskFull } from './disk-full.js';
 import { Pace } from './pace.js';
+import { chainOf, methodsOf } from './stack.js';
+import { type Common, makeKeyOf, measureKeyOf } from './trial-keys.js';
 
 export interface TrialsContext {
   readonly now: () => number;
@@ -18,15 +20,6 @@ export interface TrialsContext {
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
   readonly onProgress: (share: number) => void;
-}
-
-/** What is part of the key of every trial of a run. */
-export interface Common {
-  /** Print of the original with all that its answers depend on. */
-  readonly original: string;
-  /** SHA-256 of the data. */
-  readonly data: string;
-  readonly versions: Versions;
 }
 
 export interface TrialsOptions {
@@ -62,11 +55,11 @@ export class Trials {
     this.#drafts = join(options.folder, 'drafts');
   }
 
-  /** Removes what runs before have left that is of no use to these candidates. */
+  /** Removes what is there of drafts, and of graphs that are of no use to these candidates. */
   clean(candidates: readonly Candidate[]): void {
     rmSync(this.#drafts, { recursive: true, force: true });
     mkdirSync(this.#made, { recursive: true });
-    const keys = new Set(candidates.map((candidate) => this.#makeKey(candidate)));
+    const keys = new Set(candidates.flatMap(chainOf).map((candidate) => this.#makeKey(candidate)));
     for (const name of readdirSync(this.#made)) {
       if (!keys.has(name)) rmSync(join(this.#made, name), { recursive: true, force: true });
     }
@@ -125,13 +118,17 @@ export class Trials {
 
   async #make(candidate: Candidate, left: Left): Promise<Ended> {
     const { subject, methods, context, pace } = this.#options;
+    const onto = candidate.parts?.[0];
+    const before = onto && (await this.present(onto, left));
+    if (onto !== undefined && before?.kind !== 'made') return before;
+    const from = onto && this.graphOf(onto);
     const key = this.#makeKey(candidate);
     const draft = join(this.#drafts, `${process.pid}-${candidate.variant}`);
     try {
       prepareCandidate(draft, subject.original);
       const path = graphIn(draft, subject.original, candidate.variant);
       const seed = Number.parseInt(key.slice(0, 8), 16);
-      const order: TrialOrder = { kind: 'make', methods, candidate, subject: this.#order(), path, seed };
+      const order: TrialOrder = { kind: 'make', methods, candidate, subject: this.#order(), from, path, seed };
       const expected = pace.making(candidate);
       const { end, seconds } = await this.#carryOut(order, expected, left);
       const about = { ...aboutOf(candidate), key };
@@ -145,7 +142,8 @@ export class Trials {
       const folder = this.#folderOf(candidate);
       rmSync(folder, { recursive: true, force: true });
       renameSync(draft, folder);
-      return this.#append({ ...about, ...this.#times(seconds), kind: 'made', made: shortened(end.made), ...print });
+      const made = shortened(end.made, before?.kind === 'made' ? before.made : undefined);
+      return this.#append({ ...about, ...this.#times(seconds), kind: 'made', made, ...print });
     } finally {
       rmSync(draft, { recursive: true, force: true });
       context.onProgress(1);
@@ -203,22 +201,13 @@ export class Trials {
     return { seconds, at: this.#options.context.date().toISOString() };
   }
 
-  #makeKey({ method, variant, settings }: Candidate): string {
-    return keyOf({ ...this.#options.common, step: 'make', method, variant, settings });
+  #makeKey(candidate: Candidate): string {
+    return makeKeyOf(this.#options.common, candidate);
   }
 
-  /** Of the bytes that were made, by whatever method. */
   #measureKey({ sha256 }: MadeEntry, part: JudgedPart, options: MeasureOptions): string {
     const { common, machine } = this.#options;
-    return keyOf({
-      ...common,
-      step: 'measure',
-      graph: sha256,
-      part,
-      ...options,
-      metric: options.metric ?? null,
-      machine,
-    });
+    return measureKeyOf(common, { graph: sha256, part, options, machine });
   }
 
   #folderOf(candidate: Candidate): string {
@@ -251,10 +240,16 @@ interface About extends Pick<Entry, 'key' | 'method' | 'variant' | 'settings'> {
   readonly part?: JudgedPart;
 }
 
-function aboutOf({ method, variant, settings }: Candidate): Omit<About, 'key'> {
-  return { method, variant, settings: { ...settings } };
+function aboutOf(candidate: Candidate): Omit<About, 'key'> {
+  const { variant, settings } = candidate;
+  return { method: methodsOf(candidate), variant, settings: { ...settings } };
 }
 
-function shortened({ method, notes }: Made): MadeEntry['made'] {
-  return { method: method.slice(0, 500), notes: notes.map((note) => note.slice(0, MOST_REASON)) };
+/** `before`: of a stack, what was done until then. */
+function shortened({ method, notes }: Made, before?: Made): MadeEntry['made'] {
+  const all = before === undefined ? method : `${before.method}; then ${method}`;
+  return {
+    method: all.slice(0, 500),
+    notes: [...(before?.notes ?? []), ...notes].map((note) => note.slice(0, MOST_REASON)),
+  };
 }

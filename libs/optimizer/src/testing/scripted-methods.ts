@@ -5,48 +5,68 @@
 import { appendFileSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ShoalError } from '@shoal/contracts';
-import type { Candidate, Context, Made, Method, Subject } from '../types.js';
+import { keepLayers } from '../prune/edits.js';
+import { openOrThrow, write } from '../prune/subject.js';
+import { type Candidate, type Context, type Made, type Method, STAGES, type Stage, type Subject } from '../types.js';
 
 export interface Script {
   /** What making a candidate of each name does. */
   readonly acts: Readonly<Record<string, Act>>;
+  /** Variants whose methods may follow each other. Stacks of them are in `acts` too. */
+  readonly stages?: Partial<Readonly<Record<Stage, readonly string[]>>>;
   /** Makes that began and ended are noted here, a line each. */
   readonly log: string;
 }
 
 /**
- * `copy`: the original's graph; `slow` takes a moment and refuses; `hang` waits for ever, `spin` does so without ever giving the thread
+ * `copy`: the graph that it begins from; `half`: the first half of its layers; `slow` takes a moment and refuses; `hang` waits for ever, `spin` does so without ever giving the thread
  * back; `full`: the disk is.
  */
-export type Act = 'copy' | 'slow' | 'hang' | 'spin' | 'kill' | 'abort' | 'throw' | 'refuse' | 'junk' | 'full';
+export type Act = 'copy' | 'half' | 'slow' | 'hang' | 'spin' | 'kill' | 'abort' | 'throw' | 'refuse' | 'junk' | 'full';
 
 function scriptOf({ data }: Subject): Script {
   return JSON.parse(readFileSync(`${data.file}.script`, 'utf8')) as Script;
 }
 
-export const scripted: Method = {
-  name: 'scripted',
-  description: 'does what a test says',
-  async plan(subject) {
-    return Object.keys(scriptOf(subject).acts).map(
-      (variant): Candidate => ({ method: 'scripted', variant, settings: { scripted: true }, seconds: 1 }),
-    );
-  },
-  async make(candidate, subject, path, context) {
-    const { acts, log } = scriptOf(subject);
-    appendFileSync(log, `begun ${candidate.variant} ${process.pid}\n`);
-    await act(acts[candidate.variant]!, subject, path, context);
-    appendFileSync(log, `ended ${candidate.variant} ${process.pid}\n`);
-    return { method: `scripted ${candidate.variant}`, notes: ['made by a script'] } satisfies Made;
-  },
-};
+function scripted(name: string, variantsOf: (script: Script) => readonly string[], stage?: Stage): Method {
+  return {
+    ...{ name, description: 'does what a test says' },
+    ...(stage !== undefined && { stage }),
+    async plan(subject) {
+      return variantsOf(scriptOf(subject)).map(
+        (variant): Candidate => ({ method: name, variant, settings: { scripted: true }, seconds: 1 }),
+      );
+    },
+    async make(candidate, subject, path, context) {
+      const { acts, log } = scriptOf(subject);
+      appendFileSync(log, `begun ${candidate.variant} ${process.pid}\n`);
+      await act(acts[candidate.variant]!, subject, path, context);
+      appendFileSync(log, `ended ${candidate.variant} ${process.pid}\n`);
+      return { method: `scripted ${candidate.variant}`, notes: ['made by a script'] } satisfies Made;
+    },
+  };
+}
 
-export const METHODS: readonly Method[] = [scripted];
+/** All that are in no stage and are no stacks. */
+function alone({ acts, stages = {} }: Script): readonly string[] {
+  const staged = Object.values(stages).flat();
+  return Object.keys(acts).filter((variant) => !staged.some((own) => variant.split('_').includes(own)));
+}
+
+export const METHODS: readonly Method[] = [
+  scripted('scripted', alone),
+  ...STAGES.map((stage) => scripted(`scripted-${stage}`, ({ stages }) => stages?.[stage] ?? [], stage)),
+];
 
 async function act(what: Act, subject: Subject, path: string, context: Context): Promise<void> {
   switch (what) {
     case 'copy':
       return copyFileSync(subject.path, path);
+    case 'half': {
+      const { served, anatomy } = openOrThrow(subject);
+      const kept = Array.from({ length: Math.ceil(anatomy.layers / 2) }, (_, layer) => layer);
+      return write(subject, keepLayers(served, anatomy, kept), path);
+    }
     case 'slow':
       context.onProgress(0.5);
       await wait(300);

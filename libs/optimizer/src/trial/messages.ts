@@ -21,6 +21,8 @@ export interface MakeOrder {
   readonly methods: string;
   readonly candidate: Candidate;
   readonly subject: SubjectOrder;
+  /** The ONNX file that a stack begins from; undefined: the original's. */
+  readonly from?: string | undefined;
   /** The ONNX file to write; its folder is there. */
   readonly path: string;
   /** Of its random numbers: what is made again is the same. */

@@ -32,11 +32,11 @@ async function carryOut(order: TrialOrder): Promise<TrialReply> {
   return reply;
 }
 
-async function make({ methods, candidate, subject, path }: MakeOrder, context: Context): Promise<TrialReply> {
+async function make({ methods, candidate, subject, from, path }: MakeOrder, context: Context): Promise<TrialReply> {
   const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
   const method = METHODS.find(({ name }) => name === candidate.method)!;
   const { original, path: own } = subject;
-  const made = await method.make(candidate, { original, path: own, data: dataOf(subject) }, path, context);
+  const made = await method.make(candidate, { original, path: from ?? own, data: dataOf(subject) }, path, context);
   return { kind: 'made', made };
 }
 

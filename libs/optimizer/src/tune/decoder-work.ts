@@ -31,7 +31,7 @@ const KINDS = ['alone', 'together', 'prompt'] as const;
 
 /** @throws ShoalError where the model does not load or run */
 export async function decoderWork(model: Model, options: WorkOptions): Promise<Work<SessionSetting>> {
-  const { cores, runtime, now } = options;
+  const { cores, runtime, now, cpu } = options;
   const path = model.variants[model.variant]!;
   const info = readDecoderInfo(path);
   if (info === undefined)
@@ -89,11 +89,13 @@ export async function decoderWork(model: Model, options: WorkOptions): Promise<W
       what: `${counts.alone} tokens of one text, ${counts.together} of ${rows} texts each, ${counts.prompt} prompts of ${chunk} tokens`,
       async measure(setting) {
         const opened = await openedFor(setting);
+        const started = setting.threads === 1 ? cpu?.() : undefined;
         let ms = 0;
         for (const kind of KINDS) ms += await timeOf(kind, opened, counts[kind]);
+        const cpuMs = started === undefined ? null : cpu!() - started;
         // Passes hold the thread: a signal is heard now.
         await setImmediate();
-        return ms;
+        return { ms, cpuMs };
       },
       close: () => sessions.close(),
     };

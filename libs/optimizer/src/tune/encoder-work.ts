@@ -15,7 +15,7 @@ import {
 import { readsTwoWays } from './attention.js';
 import { sessionsFor } from './memory.js';
 import { type EncoderSetting, encoderSpace, type SessionSetting } from './space.js';
-import type { Work, WorkOptions } from './work.js';
+import type { Taken, Work, WorkOptions } from './work.js';
 
 /** What a worker's session is where nothing was tuned. */
 const DEFAULTS: SessionSetting = { threads: 1, spinning: false, flashAttention: true, cpuArena: true };
@@ -39,7 +39,7 @@ interface Text extends Candidate {
 
 /** @throws ShoalError where the model does not load or run */
 export async function encoderWork(model: Model, options: WorkOptions): Promise<Work<EncoderSetting>> {
-  const { cores, runtime, now } = options;
+  const { cores, runtime, now, cpu } = options;
   const path = model.variants[model.variant]!;
   const sessions = await sessionsFor<ModelRunner>(model, (runner) => runner.close());
   let joining: Joining | undefined;
@@ -69,7 +69,7 @@ export async function encoderWork(model: Model, options: WorkOptions): Promise<W
     const maxBatchSize = rows === 'alone' ? 1 : (limits.max_batch_size ?? MAX_BATCH_SIZE);
     const maxLength = model.text!.maxTokens;
     const lanes = Math.max(1, Math.min(cores, options.passes));
-    const pass = measuredPass(runner, { sideBySide: lanes, byCpuTime: process.platform !== 'win32', now });
+    const pass = measuredPass(runner, { sideBySide: lanes, byCpuTime: cpu !== undefined, now });
     const found = await calibrate({ pass, maxBatchSize, maxLength, budgetMs: CALIBRATE_MS });
     const space = encoderSpace({
       ...{ cores, maxLength, twoAttentions: readsTwoWays(path) },
@@ -94,7 +94,8 @@ export async function encoderWork(model: Model, options: WorkOptions): Promise<W
       async measure(setting) {
         const own = await runnerFor(setting);
         const side = Math.max(1, Math.min(Math.floor(cores / setting.threads), options.passes));
-        return await runAll(own, texts, { ...setting, maxBatchSize, lanes: side, cores, now });
+        const cpuOfOne = setting.threads === 1 ? cpu : undefined;
+        return await runAll(own, texts, { ...setting, maxBatchSize, lanes: side, cores, now, cpu: cpuOfOne });
       },
       close: () => sessions.close(),
     };
@@ -110,14 +111,16 @@ interface RunOptions extends EncoderSetting {
   readonly lanes: number;
   readonly cores: number;
   readonly now: () => number;
+  /** Undefined where it does not tell. */
+  readonly cpu: (() => number) | undefined;
 }
 
 /**
- * Ms that all texts take of a machine that is kept busy: what passes took by how many there were at once, and what each batch costs
+ * What all texts take of a machine that is kept busy: what passes took by how many there were at once, and what each batch costs
  * beside its pass. (Not until the last one ended: how the end comes out is chance, and under load there is none.)
  */
-async function runAll(runner: ModelRunner, texts: readonly Text[], options: RunOptions): Promise<number> {
-  const { lanes, cores, now, maxBatchSize, maxBatchTokens, passTokens } = options;
+async function runAll(runner: ModelRunner, texts: readonly Text[], options: RunOptions): Promise<Taken> {
+  const { lanes, cores, now, cpu, maxBatchSize, maxBatchTokens, passTokens } = options;
   const limits = { maxBatchSize, maxBatchTokens, passTokens, maxDelayMs: 0 };
   const room = (lanes + WAITING_BATCHES) * maxBatchTokens;
   const mostWaiting = (lanes + WAITING_BATCHES) * maxBatchSize;
@@ -142,8 +145,13 @@ async function runAll(runner: ModelRunner, texts: readonly Text[], options: RunO
       if (failure) throw failure;
     }
   };
+  const started = cpu?.();
   await Promise.all(Array.from({ length: lanes }, lane));
-  return busyMs / lanes + (batches * BATCH_OVERHEAD_MS) / cores;
+  const besideMs = (batches * BATCH_OVERHEAD_MS) / cores;
+  return {
+    ms: busyMs / lanes + besideMs,
+    cpuMs: started === undefined ? null : (cpu!() - started) / lanes + besideMs,
+  };
 }
 
 /** Of as many tokens, in an order of lengths that looks like none. */

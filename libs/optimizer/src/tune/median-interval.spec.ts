@@ -1,6 +1,7 @@
 /** The interval is wrong as seldom as it says, looked at after every value. */
+import { seededRandom } from '@shoal/training';
 import { expect, test } from 'vitest';
-import { heavyTailed, seeded } from '../testing/landscape.js';
+import { heavyTailed } from '../testing/landscape.js';
 import { exceptions, median, medianInterval, wealth } from './median-interval.js';
 
 test('a bet is worth its integral', () => {
@@ -43,7 +44,7 @@ test('bounds are values, or infinite', () => {
 });
 
 test('the median is outside as seldom as promised, although one looks after each of 60 values', () => {
-  const random = seeded(11);
+  const random = seededRandom(11);
   const runs = 1000;
   let [below, above] = [0, 0];
   for (let run = 0; run < runs; run++) {

@@ -1,6 +1,6 @@
 /** What a search has tried, in words and as a table. */
 import type { Interval } from './median-interval.js';
-import type { Setting } from './rounds.js';
+import type { Setting } from './setting.js';
 import type { Tuning } from './tune.js';
 
 /** Settings that a table has at most: those that are slower are many. */
@@ -18,9 +18,9 @@ export function wordsOfSetting(setting: Setting, defaults: Setting): string {
 export function reportTuning({ space: { defaults }, found, settings, file }: Tuning): string[] {
   const { tried, measurements, end, ratio, candidate } = found;
   const rows = tried.slice(0, MOST_LINES).map((one) => {
-    const own = one.setting === defaults || wordsOfSetting(one.setting, defaults) === 'defaults';
+    const own = wordsOfSetting(one.setting, defaults) === 'defaults';
     const cells = own ? ['1', ''] : [one.ratio.median.toFixed(3), intervalOf(one.ratio)];
-    return [wordsOfSetting(one.setting, defaults), String(one.rounds), ...cells];
+    return [wordsOfSetting(one.setting, defaults), String(one.times), ...cells];
   });
   const left = tried.length - rows.length;
   const about = `${wordsOfSetting(candidate, defaults)}`;
@@ -35,7 +35,7 @@ export function reportTuning({ space: { defaults }, found, settings, file }: Tun
   };
   const what = Object.keys(settings).length > 0 ? 'Workers that load the model from now on take it' : 'Workers know it';
   return [
-    ...table(['setting', 'rounds', 'time ÷ defaults', 'interval'], rows),
+    ...table(['setting', 'times', 'time ÷ defaults', 'interval'], rows),
     ...(left > 0 ? [`and ${left} slower ones`] : []),
     `${measurements} measurements. ${verdicts[end]}`,
     file === null
@@ -64,7 +64,7 @@ function wordsOfValue(name: string, value: Setting[string]): string {
 }
 
 function intervalOf({ low, high }: Interval): string {
-  return low > 0 && Number.isFinite(high) ? `${low.toFixed(3)} to ${high.toFixed(3)}` : 'too few rounds';
+  return low > 0 && Number.isFinite(high) ? `${low.toFixed(3)} to ${high.toFixed(3)}` : 'too few';
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -2,10 +2,11 @@
  * On machines that are made up: what is fast is found in a fifth of the time of an exhaustive search, and nothing is kept that is no
  * better than the defaults.
  */
+import { seededRandom } from '@shoal/training';
 import { describe, expect, it, test } from 'vitest';
-import { type Landscape, type LandscapeOptions, landscape, seeded } from '../testing/landscape.js';
-import { keyOf, type Setting } from './rounds.js';
-import { countSettings, everySetting, type Found, type SearchProgress, searchSettings } from './search.js';
+import { type Landscape, type LandscapeOptions, landscape } from '../testing/landscape.js';
+import { type Found, type SearchProgress, searchSettings } from './search.js';
+import { everySetting, keyOf, type Setting } from './setting.js';
 
 const ROUNDS = 50;
 const NEVER = new AbortController().signal;
@@ -22,7 +23,7 @@ async function run(options: LandscapeOptions, budgetMs = Number.POSITIVE_INFINIT
   const world = landscape(options);
   const progress: SearchProgress<Setting>[] = [];
   const found = await searchSettings(world.space, {
-    ...{ measure: world.measure, now: world.now, random: seeded(options.seed + 1), rounds: ROUNDS, budgetMs },
+    ...{ measure: world.measure, now: world.now, random: seededRandom(options.seed + 1), rounds: ROUNDS, budgetMs },
     ...{ signal: NEVER, onProgress: (step) => void progress.push(step) },
   });
   return { world, found, share: world.now() / (ROUNDS * world.all), progress };
@@ -38,17 +39,30 @@ async function runs(count: number, options: Omit<LandscapeOptions, 'seed'>): Pro
 /** Time of what is chosen by that of the best. */
 const distance = ({ world, found }: Run) => world.truth(found.chosen) / world.best;
 
+const ENCODER = { shape: [3, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 };
+const DECODER = { shape: [3, 2, 2], effect: 0.5, interaction: 0, noise: 0.03 };
+
 describe('finds what is within 3 % of the best in at most a fifth of the time of an exhaustive search', () => {
-  it.each<[string, number, Omit<LandscapeOptions, 'seed'>]>([
-    ['as many settings as an encoder has', 40, { shape: [3, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 }],
-    ['as many settings as a decoder has', 60, { shape: [3, 2, 2], effect: 0.5, interaction: 0, noise: 0.03 }],
-    ['factors that know of each other', 40, { shape: [3, 4, 3, 2], effect: 0.5, interaction: 0.1, noise: 0.03 }],
-    ['a machine with many cores', 20, { shape: [13, 2, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 }],
-  ])('%s', async (_, count, options) => {
+  it.each<[string, number, number, Omit<LandscapeOptions, 'seed'>]>([
+    ['as many settings as an encoder has', 60, 0.98, ENCODER],
+    ['as many settings as a decoder has', 100, 0.97, DECODER],
+    ['factors that know of each other', 60, 0.98, { ...ENCODER, interaction: 0.1 }],
+    ['a machine with many cores', 20, 0.95, { ...ENCODER, shape: [13, 2, 4, 3, 2] }],
+    ['much noise that CPU time has not', 60, 0.98, { ...ENCODER, shape: [1, 4, 3, 2], noise: 0.15, cpuNoise: 0.01 }],
+  ])('%s', async (_, count, share, options) => {
     const all = await runs(count, options);
-    const near = all.filter((one) => distance(one) <= 1.03).length;
-    expect(near / all.length).toBeGreaterThanOrEqual(0.9);
-    for (const { share } of all) expect(share).toBeLessThanOrEqual(0.2);
+    expect(all.filter((one) => distance(one) <= 1.03).length / all.length).toBeGreaterThanOrEqual(share);
+    for (const one of all) expect(one.share).toBeLessThanOrEqual(0.2);
+  });
+
+  // The neighbour slows some searches as a whole, and an exhaustive one, which takes longer, in part.
+  it.each<[string, number, number, Omit<LandscapeOptions, 'seed'>]>([
+    ['an encoder beside a neighbour that comes and goes', 60, 0.98, { ...ENCODER, interaction: 0.1, neighbour: 0.7 }],
+    ['a decoder beside a neighbour that comes and goes', 100, 0.9, { ...DECODER, interaction: 0.1, neighbour: 0.7 }],
+  ])('%s', async (_, count, share, options) => {
+    const all = await runs(count, options);
+    expect(all.filter((one) => distance(one) <= 1.03).length / all.length).toBeGreaterThanOrEqual(share);
+    for (const one of all) expect(one.share).toBeLessThanOrEqual(0.2 * 1.7);
   });
 
   it('with noise of a tenth nothing that is kept is slower than the defaults', async () => {
@@ -59,8 +73,12 @@ describe('finds what is within 3 % of the best in at most a fifth of the time of
   });
 });
 
-test('where nothing matters, the defaults are kept in at least 95 of 100 searches', async () => {
-  const all = await runs(200, { shape: [3, 2, 2], effect: 0, interaction: 0, noise: 0.05 });
+test.each<[string, Partial<LandscapeOptions>]>([
+  ['noise is alike', {}],
+  ['noise is five times as wide with the defaults', { noise: 0.03, unevenness: 5 }],
+  ['a neighbour comes and goes', { noise: 0.03, neighbour: 0.7 }],
+])('where nothing matters and %s, the defaults are kept in at least 95 of 100 searches', async (_, options) => {
+  const all = await runs(200, { shape: [3, 2, 2], effect: 0, interaction: 0, noise: 0.05, ...options });
   const wrong = all.filter(({ world, found }) => keyOf(found.chosen) !== keyOf(world.space.defaults));
   expect(wrong.length).toBeLessThanOrEqual(10);
   expect(all.filter(({ found }) => found.end === 'better')).toEqual(wrong);
@@ -69,11 +87,16 @@ test('where nothing matters, the defaults are kept in at least 95 of 100 searche
 test('what is better only together is found', async () => {
   const factors = ['a', 'b'].map((name) => ({ name, options: [{ [name]: 0 }, { [name]: 1 }] }));
   const ms = ({ a, b }: Setting) => (a === 1 && b === 1 ? 70 : a === 1 || b === 1 ? 105 : 100);
-  const random = seeded(3);
+  const random = seededRandom(3);
   const { chosen, end } = await searchSettings<Setting>(
     { defaults: { a: 0, b: 0 }, factors },
     {
-      ...{ measure: async (setting) => ms(setting) * (1 + 0.02 * random()), now: () => 0, random, rounds: ROUNDS },
+      ...{
+        measure: async (setting) => ({ ms: ms(setting) * (1 + 0.02 * random()), cpuMs: null }),
+        now: () => 0,
+        random,
+        rounds: ROUNDS,
+      },
       ...{ budgetMs: 1, signal: NEVER, onProgress: () => undefined },
     },
   );
@@ -94,11 +117,16 @@ test('a search whose time is over keeps the defaults unless it has told, and has
 test('progress tells what is tried, how much is left at most, and what looks best', async () => {
   const { found, progress, world } = await run({ seed: 1, shape: [3, 2, 2], effect: 0.5, interaction: 0, noise: 0.03 });
   expect(progress).toHaveLength(found.measurements);
-  expect(progress[0]).toMatchObject({ stage: 'f0', measured: 1, best: undefined });
-  const last = progress.at(-1)!;
-  expect(last.most).toBe((ROUNDS * countSettings(world.space)) / 6);
-  expect(last.measured).toBeLessThanOrEqual(last.most);
-  expect(last.best?.ratio).toBeLessThanOrEqual(1);
+  expect(progress[0]).toMatchObject({ stage: 'all factors', measured: 1, best: undefined });
+  expect([...new Set(progress.map(({ stage }) => stage))]).toEqual([
+    'all factors',
+    'the fastest',
+    'against the defaults',
+  ]);
+  const done = progress.map((step) => step.done);
+  expect(Math.max(...done)).toBeLessThanOrEqual(1);
+  expect(done.at(-1)).toBeGreaterThan(done[0]!);
+  expect(progress.at(-1)!.best?.ratio).toBeLessThanOrEqual(1);
   expect(progress.every(({ leftMs }) => leftMs >= 0)).toBe(true);
   // The fastest first, each beside the defaults.
   expect(found.tried.map(({ ratio }) => ratio.median)).toEqual(
@@ -109,7 +137,7 @@ test('progress tells what is tried, how much is left at most, and what looks bes
 
 test('ends with what a measurement fails with, and with the reason of its signal', async () => {
   const world = landscape({ seed: 1, shape: [2, 2], effect: 0.5, interaction: 0, noise: 0.03 });
-  const rest = { now: world.now, random: seeded(1), rounds: ROUNDS, budgetMs: 1e9, onProgress: () => undefined };
+  const rest = { now: world.now, random: seededRandom(1), rounds: ROUNDS, budgetMs: 1e9, onProgress: () => undefined };
   const failing = searchSettings(world.space, {
     ...rest,
     signal: NEVER,

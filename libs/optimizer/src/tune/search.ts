@@ -1,29 +1,19 @@
 /**
- * Finds the setting that takes the least time, in a sixth of the measurements of an exhaustive search. Each factor is tried by
- * itself, the others as they are best so far: settings take turns, and those that cannot win are dropped. In the end second choices
- * that may be as good are tried again, and in pairs, since factors may know of each other. What is left has to beat the defaults in
- * rounds of its own, by an interval that holds whenever one stops: else the defaults stay.
+ * Finds the setting that takes the least time, in a fifth of that of an exhaustive search. Settings of all factors are measured
+ * together and what each option does is learned from all of them; then those that may be the fastest by what is known, until
+ * none may be any more but the one that looks so. That one has to beat the defaults in rounds of its own, by an interval that does
+ * not depend on what the noise is like: else the defaults stay.
  */
-import { type Interval, median, medianInterval } from './median-interval.js';
-import { keyOf, Rounds, type Setting } from './rounds.js';
-
-export interface Factor<S extends Setting> {
-  /** For people: `threads`. */
-  readonly name: string;
-  /** Values that are set together, that of the defaults among them. */
-  readonly options: readonly Partial<S>[];
-}
-
-/** All combinations of one option of each factor. */
-export interface Space<S extends Setting> {
-  readonly defaults: S;
-  /** Those that matter most first. */
-  readonly factors: readonly Factor<S>[];
-}
+import { shuffled } from '@shoal/training';
+import { Effects, type Timed } from './effects.js';
+import { type Interval, medianInterval } from './median-interval.js';
+import { rankInterval } from './rank-interval.js';
+import { everyChoice, everySetting, keyOf, type Setting, type Space } from './setting.js';
+import { logOfRatio, type Taken } from './work.js';
 
 export interface SearchOptions<S extends Setting> {
-  /** Ms of the work that all settings are measured by. It may fail, and ends the search with that. */
-  readonly measure: (setting: S) => Promise<number>;
+  /** The work that all settings are measured by. It may fail, and ends the search with that. */
+  readonly measure: (setting: S) => Promise<Taken>;
   /** From 0 to 1. */
   readonly random: () => number;
   /** In ms. */
@@ -36,22 +26,24 @@ export interface SearchOptions<S extends Setting> {
   readonly onProgress: (progress: SearchProgress<S>) => void;
 }
 
+export type Stage = 'all factors' | 'the fastest' | 'against the defaults';
+
 export interface SearchProgress<S extends Setting> {
-  /** What is tried: a factor's name, `together`, or `against the defaults`. */
-  readonly stage: string;
+  readonly stage: Stage;
   readonly measured: number;
-  /** Measurements at most. */
-  readonly most: number;
+  /** Of what it takes at most, from 0 to 1. */
+  readonly done: number;
   /** At most. */
   readonly leftMs: number;
-  /** What looks fastest so far, and its time by that of the defaults; undefined while nothing was measured often enough. */
+  /** What looks fastest so far, and its time by that of the defaults; undefined while nothing is known. */
   readonly best: { readonly setting: S; readonly ratio: number } | undefined;
 }
 
 export interface Tried<S extends Setting> {
   readonly setting: S;
-  readonly rounds: number;
-  /** Time by that of the defaults. */
+  /** How often it was measured. */
+  readonly times: number;
+  /** Its time by that of the defaults, by what was learned from all settings. */
   readonly ratio: Interval;
 }
 
@@ -69,240 +61,238 @@ export interface Found<S extends Setting> {
   readonly measurements: number;
 }
 
-/** One of so many of the measurements of an exhaustive search: where the defaults, which are in every round, are slow, a fifth of its time. */
-const PARTS = 6;
-/** Of measurements and time, for finding out what looks best; the rest is for proving that it is better. */
-const EXPLORING = 0.5;
+/** Of the time of an exhaustive search, by what settings take as far as it is known: what is taken at most. */
+const SHARE = 0.15;
+/** Of that and of the time, for finding out what looks best; the rest is for proving that it is better. */
+const EXPLORING = 0.6;
 /** A space of fewer is searched as one of so many: less tells nothing. */
 const LEAST_SETTINGS = 7;
-/** As how many options the settings count that are tried together in the end. */
-const FINALISTS = 4;
-/** Rounds that a factor is tried in, of those of an exhaustive search. */
-const TRYING = 1 / 3;
-/** What is faster by less is not worth another setting. */
+/** Measurements of a round. */
+const ROUND = 8;
+/** Options that there is a round for in which those of a factor are measured equally often: each then has some measurements. */
+const OPTIONS_PER_EVEN_ROUND = 4;
+/** Of a round: what looks fastest, which all others are compared with. */
+const LEADING = 3;
+/** What is faster by less than this is not worth another setting than the defaults. */
 const MARGIN = Math.log(1.01);
-/** A second choice that is slower by more is not tried with others: no interaction makes up for it. */
-const PLAUSIBLE = Math.log(1.25);
-/** How probable it may be at most that a setting is dropped although half of the rounds would speak for it. */
-const DROP_ALPHA = 0.2;
-/** How probable it may be at most that settings are kept which are no better than the defaults, and that either end of a shown interval is wrong. */
-const VERDICT_ALPHA = 0.05;
-/** Rounds of a comparison: what is not told by then is too small a difference. */
+/** What is this near to the fastest is as good as that; and the defaults where they are that near. */
+const [NEAR, NEAR_DEFAULTS] = [Math.log(1.02), Math.log(1.025)];
+/** So often, of draws from what is known, something may be faster by more when a search for it ends. */
+const [DRAWS, LEFT] = [200, 0.01];
+/**
+ * How probable it may be at most that settings are kept which are no better than the defaults, and that either end of an interval
+ * is wrong: of one that is looked at again and again, and of the last one.
+ */
+const [EARLY_ALPHA, LAST_ALPHA] = [0.01, 0.04];
+/** Deviations at either side of what was learned in which 19 of 20 lie. */
+const TOLD = 1.96;
+/** Rounds against the defaults: what is not told by then is too small a difference. */
 const MOST_COMPARED = 120;
-/** Ratios that make a standing worth telling. */
-const TELLING = 3;
 
 /** @throws the signal's reason; what `measure` throws */
 export async function searchSettings<S extends Setting>(space: Space<S>, options: SearchOptions<S>): Promise<Found<S>> {
   return await new Search(space, options).run();
 }
 
-/** How many settings a space has. */
-export function countSettings<S extends Setting>({ factors }: Space<S>): number {
-  return factors.reduce((product, { options }) => product * options.length, 1);
-}
-
-/** Every setting of a space. */
-export function everySetting<S extends Setting>({ defaults, factors }: Space<S>): S[] {
-  let settings = [defaults];
-  for (const { options } of factors) {
-    settings = settings.flatMap((setting) => options.map((option) => ({ ...setting, ...option })));
-  }
-  return settings;
-}
-
-/** A factor that was tried by itself. */
-interface Raced<S extends Setting> {
-  /** Behind the best, the fastest first. `contends`: it may be as good. */
-  readonly others: readonly { readonly option: Partial<S>; readonly contends: boolean }[];
-  /** What was best then. */
-  readonly beside: S;
-}
-
+/** Settings are told by their index among all of the space. */
 class Search<S extends Setting> {
-  readonly #space: Space<S>;
   readonly #options: SearchOptions<S>;
-  readonly #rounds: Rounds<S>;
+  readonly #settings: readonly S[];
+  /** Options of each factor. */
+  readonly #counts: readonly number[];
+  readonly #defaults: number;
+  readonly #effects: Effects;
+  /** How often each was measured. */
+  readonly #times: number[];
   readonly #started: number;
-  readonly #most: number;
+  #stage: Stage = 'all factors';
   #measured = 0;
-  #stage = '';
-  /** Of the step that is under way. */
+  /** Of the stage that is under way. */
   #endsAt = 0;
-  /** By time. */
+  /** By time, or since there was room for nothing. */
   #cutShort = false;
 
   constructor(space: Space<S>, options: SearchOptions<S>) {
-    this.#space = space;
     this.#options = options;
-    this.#rounds = new Rounds(space.defaults, (setting) => this.#measure(setting), options.random);
+    this.#settings = everySetting(space);
+    this.#counts = space.factors.map(({ options: all }) => all.length);
+    const defaults = keyOf(space.defaults);
+    this.#defaults = this.#settings.findIndex((setting) => keyOf(setting) === defaults);
+    this.#effects = new Effects(everyChoice(space));
+    this.#times = this.#settings.map(() => 0);
     this.#started = options.now();
-    this.#most = mostOf(space, options.rounds);
   }
 
   async run(): Promise<Found<S>> {
-    const { defaults } = this.#space;
     const candidate = await this.#explore();
-    const isDefault = keyOf(candidate) === keyOf(defaults);
+    const isDefault = candidate === this.#defaults;
     const ratio = isDefault ? null : await this.#compare(candidate);
+    this.#effects.learn();
     const better = ratio !== null && ratio.high < 1;
     const slower = ratio === null ? isDefault && !this.#cutShort : ratio.low > 1;
     return {
-      ...{ candidate, ratio },
-      chosen: better ? candidate : defaults,
+      candidate: this.#settings[candidate]!,
+      ratio,
+      chosen: this.#settings[better ? candidate : this.#defaults]!,
       end: better ? 'better' : slower ? 'not_better' : 'undecided',
-      tried: this.#rounds.settings
-        .map((setting) => this.#triedOf(setting))
-        .filter(({ rounds }) => rounds > 0)
+      tried: this.#settings
+        .map((setting, n) => ({ setting, times: this.#times[n]!, ratio: this.#ratioOf(n) }))
+        .filter(({ times }) => times > 0)
         .sort((a, b) => a.ratio.median - b.ratio.median),
       measurements: this.#measured,
     };
   }
 
   /** What looks best. */
-  async #explore(): Promise<S> {
-    const { rounds } = this.#options;
-    const { defaults, factors } = this.#space;
-    let best = defaults;
-    const raced: Raced<S>[] = [];
-    for (const [n, { name, options }] of factors.entries()) {
-      this.#stage = name;
-      const settings = options.map((option): S => ({ ...best, ...option }));
-      // Nobody takes the measurements of those behind.
-      const behind = factors.slice(n + 1).reduce((sum, other) => sum + other.options.length, FINALISTS);
-      const alive = await this.#race(settings, Math.ceil(TRYING * rounds), options.length / (options.length + behind));
-      best = this.#better(alive, best);
-      raced.push({ others: this.#othersOf(options, settings, best), beside: best });
+  async #explore(): Promise<number> {
+    this.#endsAt = this.#started + EXPLORING * this.#options.budgetMs;
+    const options = this.#counts.reduce((sum, count) => sum + count, 0);
+    for (let round = 0; ; round++) {
+      const even = round * OPTIONS_PER_EVEN_ROUND < options;
+      this.#stage = even ? 'all factors' : 'the fastest';
+      const settings = even ? this.#evenly(round === 0) : this.#promising();
+      if (typeof settings === 'number') return settings;
+      if (this.#spent(settings) > EXPLORING) {
+        this.#cutShort ||= round === 0;
+        return this.#leader();
+      }
+      const taken = await this.#play(settings);
+      if (taken === undefined) return this.#leader();
+      this.#learn(settings, taken);
     }
-    // What was not told from the best, and what may be another where other factors have changed since.
-    const alone = raced.flatMap(({ others, beside }) =>
-      others
-        .filter(({ contends }) => contends || keyOf(beside) !== keyOf(best))
-        .map(({ option }): S => ({ ...best, ...option })),
-    );
-    const seconds = raced.flatMap(({ others }) => others.slice(0, 1));
-    const pairs = seconds.flatMap((one, n) =>
-      seconds.slice(n + 1).map((other): S => ({ ...best, ...one.option, ...other.option })),
-    );
-    this.#stage = 'together';
-    return this.#better(await this.#race([best, ...alone, ...pairs], rounds, 1), best);
   }
 
-  /** The options of a factor behind the best, in their order, without those that are so slow that nothing makes up for it. */
-  #othersOf(options: readonly Partial<S>[], settings: readonly S[], best: S): Raced<S>['others'] {
-    const limit = this.#rounds.standing(best) + PLAUSIBLE;
-    return options
-      .map((option, n) => ({ option, setting: settings[n]!, standing: this.#rounds.standing(settings[n]!) }))
-      .filter(
-        ({ setting, standing }) => keyOf(setting) !== keyOf(best) && standing <= limit && Number.isFinite(standing),
-      )
-      .sort((a, b) => a.standing - b.standing)
-      .map(({ option, setting }) => ({ option, contends: this.#canWin(setting, best) }));
+  /** A round with options of each factor in equal shares, the defaults among them where asked for. */
+  #evenly(withDefaults: boolean): number[] {
+    const { random } = this.#options;
+    const columns = this.#counts.map((count) => {
+      const column: number[] = [];
+      while (column.length < ROUND) column.push(...shuffled(Array(count).keys(), random));
+      return column;
+    });
+    // Options of the last factor change fastest.
+    const settings = Array.from({ length: ROUND }, (_, n) =>
+      columns.reduce((index, column, factor) => index * this.#counts[factor]! + column[n]!, 0),
+    );
+    return withDefaults ? [this.#defaults, ...settings.slice(1)] : settings;
   }
 
   /**
-   * Rounds of these until one is left, or the rounds are over, or time, or the given share of the measurements that are left for
-   * finding out what looks best. Resolves to those that may be the fastest.
+   * A round of what looks fastest and of what may be (top-two sampling: Russo 2016); or the one that it is, where nothing may be
+   * faster by enough to matter.
    */
-  async #race(settings: readonly S[], rounds: number, share: number): Promise<readonly S[]> {
-    let alive = settings;
-    const most = this.#measured + share * (EXPLORING * this.#most - this.#measured);
-    for (let round = 0; round < rounds && alive.length > 1; round++) {
-      if (!(await this.#play(alive, most, EXPLORING))) break;
-      const leader = this.#fastest(alive);
-      alive = alive.filter((setting) => setting === leader || this.#canWin(setting, leader));
+  #promising(): number[] | number {
+    const { random } = this.#options;
+    const leader = this.#leader();
+    const others: number[] = [];
+    let [faster, better] = [0, 0];
+    for (let n = 0; n < DRAWS; n++) {
+      const logs = this.#effects.draw(random);
+      const first = indexOfLeast(logs);
+      if (logs[first]! < logs[leader]! - NEAR) faster++;
+      if (logs[first]! < logs[this.#defaults]! - NEAR_DEFAULTS) better++;
+      if (first !== leader) others.push(first);
     }
-    return alive;
+    const enough = LEFT * DRAWS;
+    if (better <= enough) return this.#defaults;
+    if (faster <= enough || others.length === 0) return leader;
+    const drawn = () => others[Math.floor(random() * others.length)]!;
+    return Array.from({ length: ROUND }, (_, n) => (n < LEADING ? leader : drawn()));
   }
 
-  /** Not where it is slower than the leader by all that can be told, or faster by too little to matter. */
-  #canWin(setting: S, leader: S): boolean {
-    return medianInterval(this.#rounds.ratios(setting, leader), DROP_ALPHA).low <= -MARGIN;
-  }
-
-  /** The fastest of `settings` where it is faster than `best` by enough to matter. */
-  #better(settings: readonly S[], best: S): S {
-    const fastest = this.#fastest(settings);
-    const ratios = this.#rounds.ratios(fastest, best);
-    return ratios.length > 0 && median(ratios) < -MARGIN ? fastest : best;
-  }
-
-  #fastest(settings: readonly S[]): S {
-    return settings.reduce((best, next) => (this.#rounds.standing(next) < this.#rounds.standing(best) ? next : best));
+  /** What looks fastest: the defaults where that is not by enough. */
+  #leader(): number {
+    const { logs } = this.#effects;
+    const first = indexOfLeast(logs);
+    return logs[first]! < logs[this.#defaults]! - MARGIN ? first : this.#defaults;
   }
 
   /** Against the defaults, in rounds that had no part in choosing it, until it is told which is faster. Null without any. */
-  async #compare(candidate: S): Promise<Interval | null> {
+  async #compare(candidate: number): Promise<Interval | null> {
     this.#stage = 'against the defaults';
-    let ratio: Interval | null = null;
-    for (let rounds = 1; rounds <= MOST_COMPARED; rounds++) {
-      if (!(await this.#play([candidate], this.#most, 1))) break;
-      ratio = ratioOf(this.#rounds.ratios(candidate, undefined, rounds));
-      if (ratio.low > 1 || ratio.high < 1) break;
+    this.#endsAt = this.#started + this.#options.budgetMs;
+    const pair = [candidate, this.#defaults];
+    const ratios: number[] = [];
+    while (ratios.length < MOST_COMPARED && this.#spent(pair) <= 1) {
+      const taken = await this.#play(pair);
+      if (taken === undefined) break;
+      this.#learn(pair, taken);
+      ratios.push(logOfRatio(taken[0]!, taken[1]!));
+      const sofar = medianInterval(ratios, EARLY_ALPHA);
+      if (sofar.low > 0 || sofar.high < 0) return exponential(sofar);
     }
-    return ratio;
+    return ratios.length === 0 ? null : exponential(rankInterval(ratios, LAST_ALPHA));
   }
 
-  /** One round, where it has room in `most` measurements and this share of the time; else false. */
-  async #play(settings: readonly S[], most: number, share: number): Promise<boolean> {
-    const { budgetMs } = this.#options;
-    this.#endsAt = this.#started + share * budgetMs;
-    if (this.#measured + this.#rounds.size(settings) > most) return false;
-    try {
-      await this.#rounds.play(settings);
-      return true;
-    } catch (error) {
-      if (!(error instanceof TimeIsUp)) throw error;
-      this.#cutShort = true;
-      return false;
+  /** What each took, measured in random order; undefined where time was over before that. */
+  async #play(settings: readonly number[]): Promise<Taken[] | undefined> {
+    const { measure, now, random, signal, onProgress } = this.#options;
+    const taken: Taken[] = [];
+    for (const place of shuffled(settings.keys(), random)) {
+      signal.throwIfAborted();
+      if (now() >= this.#endsAt) {
+        this.#cutShort = true;
+        return undefined;
+      }
+      taken[place] = await measure(this.#settings[settings[place]!]!);
+      this.#measured++;
+      this.#times[settings[place]!]!++;
+      onProgress(this.#progress());
     }
+    return taken;
   }
 
-  async #measure(setting: S): Promise<number> {
-    const { measure, now, signal, onProgress } = this.#options;
-    signal.throwIfAborted();
-    // A round that is not whole does not count.
-    if (now() >= this.#endsAt) throw new TimeIsUp();
-    const ms = await measure(setting);
-    this.#measured++;
-    onProgress(this.#progress());
-    return ms;
+  #learn(settings: readonly number[], taken: readonly Taken[]): void {
+    const timed = (msOf: (one: Taken) => number | null) =>
+      taken.flatMap((one, n): Timed[] => {
+        const ms = msOf(one);
+        return ms === null ? [] : [{ setting: settings[n]!, log: Math.log(ms) }];
+      });
+    this.#effects.add(
+      'wall',
+      timed(({ ms }) => ms),
+    );
+    this.#effects.add(
+      'cpu',
+      timed(({ cpuMs }) => cpuMs),
+    );
+    // Those of the last stage change nothing that is decided by: they are learned from in the end.
+    if (this.#stage !== 'against the defaults') this.#effects.learn();
+  }
+
+  /** Of what may be taken: what was, and what these take. */
+  #spent(settings: readonly number[] = []): number {
+    const each = this.#effects.logs.map(Math.exp);
+    const once = each.reduce((sum, own) => sum + own, 0);
+    const room = SHARE * this.#options.rounds * once * Math.max(1, LEAST_SETTINGS / each.length);
+    const before = this.#times.reduce((sum, times, n) => sum + times * each[n]!, 0);
+    return settings.reduce((sum, setting) => sum + each[setting]!, before) / room;
   }
 
   #progress(): SearchProgress<S> {
     const { now, budgetMs } = this.#options;
     const passed = now() - this.#started;
-    const byCount = (passed / this.#measured) * (this.#most - this.#measured);
-    const telling = this.#rounds.settings.filter((setting) => this.#rounds.ratios(setting).length >= TELLING);
-    const best = telling.length === 0 ? undefined : this.#fastest(telling);
+    const done = Math.min(1, Math.max(this.#spent(), passed / budgetMs));
+    const leader = this.#leader();
+    const known = this.#effects.known;
     return {
-      ...{ stage: this.#stage, measured: this.#measured, most: this.#most },
-      leftMs: Math.max(0, Math.min(byCount, budgetMs - passed)),
-      best: best === undefined ? undefined : { setting: best, ratio: Math.exp(this.#rounds.standing(best)) },
+      ...{ stage: this.#stage, measured: this.#measured, done },
+      leftMs: Math.max(0, Math.min(passed / done - passed, budgetMs - passed)),
+      best: known ? { setting: this.#settings[leader]!, ratio: this.#ratioOf(leader).median } : undefined,
     };
   }
 
-  #triedOf(setting: S): Tried<S> {
-    const ratios = this.#rounds.ratios(setting);
-    return { setting, rounds: ratios.length, ratio: ratioOf(ratios) };
+  #ratioOf(setting: number): Interval {
+    const log = this.#effects.logs[setting]! - this.#effects.logs[this.#defaults]!;
+    const off = setting === this.#defaults ? 0 : TOLD * this.#effects.deviation(setting, this.#defaults);
+    return exponential({ median: log, low: log - off, high: log + off });
   }
 }
 
-/** Of logarithms of ratios. */
-function ratioOf(logarithms: readonly number[]): Interval {
-  const { median: middle, low, high } = medianInterval(logarithms, VERDICT_ALPHA);
-  return { median: Math.exp(middle), low: Math.exp(low), high: Math.exp(high) };
+function indexOfLeast(values: Float64Array): number {
+  return values.reduce((least, value, n) => (value < values[least]! ? n : least), 0);
 }
 
-/** Measurements that a search of such a space takes at most. */
-function mostOf<S extends Setting>(space: Space<S>, rounds: number): number {
-  const counts = space.factors.map(({ options }) => options.length);
-  // The defaults take part as well. Finalists: the best, other options, and pairs of second choices.
-  const trying = counts.reduce((sum, count) => sum + (count + 1) * Math.ceil(TRYING * rounds), 0);
-  const finalists = counts.reduce((sum, count) => sum + count - 1, 1) + (counts.length * (counts.length - 1)) / 2;
-  const all = trying + (finalists + 1) * rounds + 2 * MOST_COMPARED;
-  return Math.min(all, Math.floor((rounds * Math.max(LEAST_SETTINGS, countSettings(space))) / PARTS));
+function exponential({ median, low, high }: Interval): Interval {
+  return { median: Math.exp(median), low: Math.exp(low), high: Math.exp(high) };
 }
-
-/** In the midst of a round. */
-class TimeIsUp extends Error {}

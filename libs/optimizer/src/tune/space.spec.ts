@@ -1,6 +1,6 @@
 /** What may be chosen is what a worker would do. */
 import { expect, test } from 'vitest';
-import { countSettings, everySetting } from './search.js';
+import { countSettings, everyChoice, everySetting } from './setting.js';
 import { decoderSpace, type EncoderFacts, encoderSpace, threadCounts } from './space.js';
 
 const SESSION = { threads: 1, spinning: false, flashAttention: true, cpuArena: true };
@@ -24,6 +24,11 @@ test('a space holds its defaults, once', () => {
     expect(new Set(all).size).toBe(all.length);
     expect(all.filter((setting) => setting === JSON.stringify(space.defaults))).toHaveLength(1);
   }
+  const { factors, defaults } = encoderSpace(FACTS);
+  const chosen = everyChoice({ factors, defaults }).map((choice) =>
+    Object.assign({}, defaults, ...choice.map((option, n) => factors[n]!.options[option])),
+  );
+  expect(chosen).toEqual(everySetting({ factors, defaults }));
   const decoder = decoderSpace({ cores: 2, twoAttentions: true }, { ...SESSION, threads: 2, spinning: true });
   expect(everySetting(decoder)).toContainEqual(decoder.defaults);
   expect(countSettings(decoder)).toBe(12);

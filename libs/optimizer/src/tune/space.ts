@@ -1,5 +1,5 @@
 /** What can be set for a model on a CPU, so that a worker does it: see encoderSession and decoderSession, and limits of micro-batches. */
-import type { Factor, Space } from './search.js';
+import type { Factor, Space } from './setting.js';
 
 /** Of the session of a model, whatever it does. */
 export type SessionSetting = {

@@ -3,8 +3,8 @@ import { ShoalError } from '@shoal/contracts';
 import { keepTuning, type Model, machineOf, TunedSettings, wordsOf } from '@shoal/models';
 import { decoderWork } from './decoder-work.js';
 import { encoderWork } from './encoder-work.js';
-import type { Setting } from './rounds.js';
-import { type Found, type SearchOptions, type SearchProgress, type Space, searchSettings } from './search.js';
+import { type Found, type SearchOptions, type SearchProgress, searchSettings } from './search.js';
+import type { Setting, Space } from './setting.js';
 import type { Work, WorkOptions } from './work.js';
 
 export interface TuneOptions

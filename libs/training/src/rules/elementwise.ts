@@ -33,6 +33,11 @@ const same: Slopes['a'] = (_, dy) => dy;
 const negative = (t: Tape, x: Value) => t.op('Neg', [x]);
 const where = (t: Tape, condition: Value, dy: Value) => t.op('Where', [condition, dy, t.scalar(0)]);
 
+/** `x`, and 0 where `y` is 0: of slopes that are divided by it. */
+export function unlessZero(t: Tape, y: Value, x: Value): Value {
+  return t.op('Where', [t.op('Equal', [y, t.scalar(0)]), t.scalar(0), x]);
+}
+
 /** The exponent in the type of the base: ONNX lets it be of integers. */
 function exponent(t: Tape, b: Value): Value {
   return t.type(b) === 'float32' ? b : t.op('Cast', [b], { to: 1 });
@@ -54,7 +59,8 @@ export const ELEMENTWISE: Readonly<Record<string, Rule>> = {
   Neg: unary((t, dy) => negative(t, dy)),
   Exp: unary((t, dy, _, y) => t.mul(dy, y)),
   Log: unary((t, dy, x) => t.op('Div', [dy, x])),
-  Sqrt: unary((t, dy, _, y) => t.op('Div', [t.mul(dy, 0.5), y])),
+  /** 0 at 0, where there is no slope: lengths of vectors are made of it, and have a least one there. */
+  Sqrt: unary((t, dy, _, y) => unlessZero(t, y, t.op('Div', [t.mul(dy, 0.5), y]))),
   Reciprocal: unary((t, dy, _, y) => negative(t, t.mul(dy, t.mul(y, y)))),
   Abs: unary((t, dy, x) => t.mul(dy, t.op('Sign', [x]))),
   Sin: unary((t, dy, x) => t.mul(dy, t.op('Cos', [x]))),

@@ -2,6 +2,7 @@
 import { intOf, type Node, type Value } from '@shoal/onnx';
 import { unsupported } from '../errors.js';
 import { byFirst, type Rule, type Tape } from '../gradient/tape.js';
+import { unlessZero } from './elementwise.js';
 
 /** Axes of a reduction, counted from the front. */
 function axesOf(t: Tape, node: Node): number[] {
@@ -48,7 +49,11 @@ export const REDUCTIONS: Readonly<Record<string, Rule>> = {
     return spread(t, t.op('Div', [dy, t.op('Cast', [count], { to: 1 })]), x);
   }),
   ReduceSumSquare: reduction((t, _, dy, x) => t.mul(t.mul(dy, 2), x)),
-  ReduceL2: reduction((t, node, dy, x, y) => t.mul(x, t.op('Div', [dy, kept(t, node, y)]))),
+  /** 0 where all numbers are: the shortest of the subgradients, and PyTorch's. */
+  ReduceL2: reduction((t, node, dy, x, y) => {
+    const length = kept(t, node, y);
+    return t.mul(x, unlessZero(t, length, t.op('Div', [dy, length])));
+  }),
   ReduceMax: extreme,
   ReduceMin: extreme,
 };

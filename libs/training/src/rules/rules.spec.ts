@@ -20,6 +20,9 @@ const apart = (dims: readonly number[]) => ({
   values: [0.9, -0.4, 0.2, -1.1, 0.55, -0.75].slice(0, dims[0]! * (dims[1] ?? 1)),
 });
 
+/** Beside a length of 0 differences show the slope that both rules have there: as much is gained as is lost. */
+const someZero = { dims: [2, 3], values: [0.9, -0.4, 0.2, 0, 0, 0] };
+
 type Build = (g: GraphBuilder) => Value;
 const of =
   (op: string, inputs: readonly string[] = ['a'], attributes: Attributes = {}): Build =>
@@ -95,6 +98,11 @@ const CASES: Readonly<Record<string, Case>> = {
   'ReduceMean of dynamic rows': {
     inputs: { a: dynamic([3, 4], [2, 4]) },
     build: (g) => g.op('ReduceMean', ['a', g.ints([0])], { keepdims: 0 }),
+  },
+  'ReduceL2, one length being 0': { inputs: { a: someZero }, build: (g) => g.op('ReduceL2', ['a', g.ints([1])]) },
+  'Sqrt of a square, one being 0': {
+    inputs: { a: someZero },
+    build: (g) => g.op('Sqrt', [g.op('ReduceSumSquare', ['a', g.ints([1])])]),
   },
   ReduceMax: { inputs: { a: apart([2, 3]) }, build: (g) => g.op('ReduceMax', ['a', g.ints([1])], { keepdims: 0 }) },
   ReduceMin: { inputs: { a: apart([2, 3]) }, build: (g) => g.op('ReduceMin', ['a', g.ints([0])], { keepdims: 1 }) },
