@@ -25,6 +25,8 @@ export { openTexts } from './quantise/open-texts.js';
 export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
+export { makeStudent, student } from './train/student.js';
+export type { Evaluation, Healed } from './train/types.js';
 export { type Interval, medianInterval } from './tune/median-interval.js';
 export { reportTuning, wordsOfSetting } from './tune/report.js';
 export { type Found, type SearchProgress, searchSettings } from './tune/search.js';
@@ -40,6 +42,7 @@ export type {
   Example,
   Examples,
   Figure,
+  Limits,
   Made,
   Method,
   Subject,
