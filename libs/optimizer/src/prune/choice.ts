@@ -6,10 +6,15 @@ import type { Context, Subject } from '../types.js';
 /** Enough to tell a good choice from a bad one; the verdict is by others. */
 const MOST = 300;
 
-/** In the metric of task and examples; below 0 where it is better than the original. @throws ShoalError as compare */
-export async function lossOf({ original, data }: Subject, path: string, context: Context): Promise<number> {
+/** In the metric of task and examples, of `most` texts; below 0 where it is better than the original. @throws ShoalError as compare */
+export async function lossOf(
+  { original, data }: Subject,
+  path: string,
+  context: Context,
+  most = MOST,
+): Promise<number> {
   const candidate = { ...original, variant: 'candidate', variants: { ...original.variants, candidate: path } };
-  const options = { speeds: false, most: MOST };
+  const options = { speeds: false, most };
   const { loss } = await compare(original, candidate, data.choice, options, {
     ...context,
     onProgress: () => undefined,

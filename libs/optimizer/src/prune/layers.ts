@@ -6,7 +6,7 @@ import { lossOf } from './choice.js';
 import { keepLayers, type Parts } from './edits.js';
 import { influences } from './influence.js';
 import { observeRepairs, type Repair, repaired, unrepairable } from './repair.js';
-import { observedOf, open, openOrThrow, withTrials, write } from './subject.js';
+import { type Opened, observedOf, open, openOrThrow, withTrials, write } from './subject.js';
 import { wiresOf } from './wires.js';
 
 /** Of layers that could go next, so many are tried: those of least influence. */
@@ -23,24 +23,39 @@ export const layers: Method = {
   async plan(subject) {
     const opened = open(subject);
     if (typeof opened === 'string') return opened;
-    const { anatomy, served } = opened;
+    const { anatomy } = opened;
     const counts = keptCounts(subject.original.task === 'text-generation', anatomy);
     if (counts.length === 0) return `it has no layer that could go: ${anatomy.layers} in all`;
-    const numbers = [...served.weights.tensors.values()].reduce((sum, { count }) => sum + count, 0);
     return counts.map((kept): Candidate => {
-      const trials = TRIED * (anatomy.layers - kept) + 2 + 2 * PULLS.length;
       return {
         method: 'layers',
         variant: `layers${kept}`,
         settings: { layers: kept },
-        // A trial is 300 texts through both models, at some ten billion products a second.
-        seconds: Math.ceil(10 + trials * (2 + (300 * 40 * 2 * numbers) / 1e10)),
+        seconds: secondsOfLayers(kept, opened),
       };
     });
   },
 
-  make: (candidate, subject, path, context) => makeLayers(Number(candidate.settings.layers), subject, path, context),
+  async make(candidate, subject, path, context): Promise<Made> {
+    const { parts, made } = await pruneLayers(Number(candidate.settings.layers), subject, path, context);
+    write(subject, parts, path);
+    return made;
+  },
 };
+
+/** What `pruneLayers` takes, roughly. */
+export function secondsOfLayers(kept: number, { served, anatomy }: Opened): number {
+  const numbers = [...served.weights.tensors.values()].reduce((sum, { count }) => sum + count, 0);
+  const trials = TRIED * (anatomy.layers - kept) + 2 + 2 * PULLS.length;
+  // A trial is 300 texts through both models, at some ten billion products a second.
+  return Math.ceil(10 + trials * (2 + (300 * 40 * 2 * numbers) / 1e10));
+}
+
+/** A model with fewer layers, and what was done to it. */
+export interface PrunedLayers {
+  readonly parts: Parts;
+  readonly made: Made;
+}
 
 function keptCounts(decoder: boolean, { layers: all, fixed }: Anatomy): readonly number[] {
   const least = Math.max(1, fixed.size);
@@ -52,7 +67,18 @@ function keptCounts(decoder: boolean, { layers: all, fixed }: Anatomy): readonly
   return [...new Set(counts)].filter((kept) => kept < all && kept >= least);
 }
 
-async function makeLayers(kept: number, subject: Subject, path: string, context: Context): Promise<Made> {
+/**
+ * The model with `kept` of its layers, those that lose least on the choice part. What is tried is written to a folder beside `path`,
+ * which is gone then.
+ *
+ * @throws ShoalError where it cannot be pruned, or as compare; the signal's reason
+ */
+export async function pruneLayers(
+  kept: number,
+  subject: Subject,
+  path: string,
+  context: Context,
+): Promise<PrunedLayers> {
   const { served, anatomy } = openOrThrow(subject);
   const wires = wiresOf(served, anatomy);
   const observed = await observedOf(served, subject, context);
@@ -88,14 +114,14 @@ async function makeLayers(kept: number, subject: Subject, path: string, context:
     }
     const { dropped, parts, pull, loss } = best!;
     const left = remaining(anatomy, dropped);
-    write(subject, keepLayers(parts, anatomy, left), path);
-    return {
+    const made: Made = {
       method: `layers ${left.join(' ')}${pull === undefined ? '' : ', those before a gap refitted'}`,
       notes: [
         `left out: ${dropped.join(', ')} of ${anatomy.layers} layers; ${loss.toFixed(4)} lost on the texts that chose them`,
         ...notRepaired(anatomy),
       ],
     };
+    return { parts: keepLayers(parts, anatomy, left), made };
 
     /** Takes away one layer after the other, each time the one whose loss is least. */
     async function greedy(): Promise<readonly number[]> {

@@ -1,6 +1,6 @@
 /** What a run will try, the most promising first, and what its methods cannot make of this model. */
 import { nearestNames, ShoalError } from '@shoal/contracts';
-import type { Candidate, Method, Subject } from '../types.js';
+import type { Candidate, Limits, Method, Subject } from '../types.js';
 
 export interface Plan {
   readonly candidates: readonly Candidate[];
@@ -13,11 +13,16 @@ export interface Plan {
  *
  * @throws ShoalError `invalid_request` for a name that no method has
  */
-export async function planOf(subject: Subject, methods: readonly Method[], names: readonly string[]): Promise<Plan> {
+export async function planOf(
+  subject: Subject,
+  methods: readonly Method[],
+  names: readonly string[],
+  limits?: Limits,
+): Promise<Plan> {
   const impossible: { method: string; why: string }[] = [];
   const offered: (readonly Candidate[])[] = [];
   for (const method of chosen(methods, names)) {
-    const found = await offersOf(method, subject);
+    const found = await offersOf(method, subject, limits);
     if (typeof found === 'string') impossible.push({ method: method.name, why: found });
     else offered.push(found);
   }
@@ -41,9 +46,13 @@ function chosen(methods: readonly Method[], names: readonly string[]): readonly 
   return methods.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
-async function offersOf(method: Method, subject: Subject): Promise<readonly Candidate[] | string> {
+async function offersOf(
+  method: Method,
+  subject: Subject,
+  limits: Limits | undefined,
+): Promise<readonly Candidate[] | string> {
   try {
-    return await method.plan(subject);
+    return await method.plan(subject, limits);
   } catch (error) {
     if (error instanceof ShoalError) return error.message;
     throw error;

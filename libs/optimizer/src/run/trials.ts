@@ -55,20 +55,25 @@ export class Trials {
   readonly #options: TrialsOptions;
   readonly #made: string;
   readonly #drafts: string;
+  /** What candidates leave that are not made in one go, by their keys. */
+  readonly #states: string;
 
   constructor(options: TrialsOptions) {
     this.#options = options;
     this.#made = join(options.folder, 'made');
     this.#drafts = join(options.folder, 'drafts');
+    this.#states = join(options.folder, 'states');
   }
 
   /** Removes what runs before have left that is of no use to these candidates. */
   clean(candidates: readonly Candidate[]): void {
     rmSync(this.#drafts, { recursive: true, force: true });
-    mkdirSync(this.#made, { recursive: true });
     const keys = new Set(candidates.map((candidate) => this.#makeKey(candidate)));
-    for (const name of readdirSync(this.#made)) {
-      if (!keys.has(name)) rmSync(join(this.#made, name), { recursive: true, force: true });
+    for (const folder of [this.#made, this.#states]) {
+      mkdirSync(folder, { recursive: true });
+      for (const name of readdirSync(folder)) {
+        if (!keys.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
+      }
     }
   }
 
@@ -123,7 +128,15 @@ export class Trials {
     rmSync(this.#folderOf(candidate), { recursive: true, force: true });
   }
 
+  /** What it leaves on its way stays where time runs out or the run is ended, so that it goes on there the next time. */
   async #make(candidate: Candidate, left: Left): Promise<Ended> {
+    const state = join(this.#states, this.#makeKey(candidate));
+    const ended = await this.#makeFrom(state, candidate, left);
+    if (ended !== undefined) rmSync(state, { recursive: true, force: true });
+    return ended;
+  }
+
+  async #makeFrom(state: string, candidate: Candidate, left: Left): Promise<Ended> {
     const { subject, methods, context, pace } = this.#options;
     const key = this.#makeKey(candidate);
     const draft = join(this.#drafts, `${process.pid}-${candidate.variant}`);
@@ -131,7 +144,7 @@ export class Trials {
       prepareCandidate(draft, subject.original);
       const path = graphIn(draft, subject.original, candidate.variant);
       const seed = Number.parseInt(key.slice(0, 8), 16);
-      const order: TrialOrder = { kind: 'make', methods, candidate, subject: this.#order(), path, seed };
+      const order: TrialOrder = { kind: 'make', methods, candidate, subject: this.#order(), path, seed, state };
       const expected = pace.making(candidate);
       const { end, seconds } = await this.#carryOut(order, expected, left);
       const about = { ...aboutOf(candidate), key };

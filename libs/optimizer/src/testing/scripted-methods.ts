@@ -2,7 +2,8 @@
  * A method for tests that does what its script says, in the process of a trial: what becomes of a run then does not depend on what real
  * methods do. The script is in the environment of nobody: it is the JSON file `<data file>.script`.
  */
-import { appendFileSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ShoalError } from '@shoal/contracts';
 import type { Candidate, Context, Made, Method, Subject } from '../types.js';
@@ -16,9 +17,20 @@ export interface Script {
 
 /**
  * `copy`: the original's graph; `slow` takes a moment and refuses; `hang` waits for ever, `spin` does so without ever giving the thread
- * back; `full`: the disk is.
+ * back; `full`: the disk is; `halves`: leaves half of it, says so and hangs, and refuses where it finds that half.
  */
-export type Act = 'copy' | 'slow' | 'hang' | 'spin' | 'kill' | 'abort' | 'throw' | 'refuse' | 'junk' | 'full';
+export type Act =
+  | 'copy'
+  | 'slow'
+  | 'hang'
+  | 'spin'
+  | 'kill'
+  | 'abort'
+  | 'throw'
+  | 'refuse'
+  | 'junk'
+  | 'full'
+  | 'halves';
 
 function scriptOf({ data }: Subject): Script {
   return JSON.parse(readFileSync(`${data.file}.script`, 'utf8')) as Script;
@@ -70,6 +82,14 @@ async function act(what: Act, subject: Subject, path: string, context: Context):
       throw new ShoalError('model_invalid', 'this cannot be made');
     case 'junk':
       return appendFileSync(path, 'no graph');
+    case 'halves': {
+      const half = join(context.state!, 'half');
+      if (existsSync(half)) throw new ShoalError('model_invalid', 'the other half is no better');
+      mkdirSync(context.state!, { recursive: true });
+      appendFileSync(half, 'half');
+      context.say('half of it is made');
+      return await wait(2 ** 31 - 1);
+    }
     case 'full':
       throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' });
   }

@@ -25,6 +25,8 @@ export interface MakeOrder {
   readonly path: string;
   /** Of its random numbers: what is made again is the same. */
   readonly seed: number;
+  /** See `Context.state`. */
+  readonly state?: string | undefined;
 }
 
 export interface MeasureOrder {

@@ -31,11 +31,12 @@ async function carryOut(order: TrialOrder): Promise<TrialReply> {
   return reply;
 }
 
-async function make({ methods, candidate, subject, path }: MakeOrder, context: Context): Promise<TrialReply> {
+async function make({ methods, candidate, subject, path, state }: MakeOrder, context: Context): Promise<TrialReply> {
   const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
   const method = METHODS.find(({ name }) => name === candidate.method)!;
   const { original, path: own } = subject;
-  const made = await method.make(candidate, { original, path: own, data: dataOf(subject) }, path, context);
+  const found = { original, path: own, data: dataOf(subject) };
+  const made = await method.make(candidate, found, path, { ...context, state });
   return { kind: 'made', made };
 }
 

@@ -37,6 +37,13 @@ const FORMULAS: Readonly<Record<Loss['kind'], (x: Row, row: number) => number>> 
     const [student, teacher] = [softmax(x, 2), softmax(rowsOf(OTHER)[row]!, 2)];
     return 4 * sum(teacher.map((share, n) => share * Math.log(share / student[n]!)));
   },
+  'binary-cross-entropy': (x, row) =>
+    sum(
+      x.map((value, n) => {
+        const [yes, wanted] = [1 / (1 + Math.exp(-value)), PROBABILITIES[row * WIDTH + n]!];
+        return -wanted * Math.log(yes) - (1 - wanted) * Math.log(1 - yes);
+      }),
+    ) / WIDTH,
   'mean-square': (x, row) => sum(x.map((value, n) => (value - rowsOf(OTHER)[row]![n]!) ** 2)) / WIDTH,
   cosine(x, row) {
     const teacher = rowsOf(OTHER)[row]!;
@@ -48,6 +55,7 @@ const FORMULAS: Readonly<Record<Loss['kind'], (x: Row, row: number) => number>> 
 const TERMS: Readonly<Record<Loss['kind'], Loss>> = {
   'cross-entropy': { kind: 'cross-entropy', output: 'x', labels: 'labels' },
   kl: { kind: 'kl', output: 'x', teacher: 'probabilities', temperature: 2 },
+  'binary-cross-entropy': { kind: 'binary-cross-entropy', output: 'x', teacher: 'probabilities' },
   'mean-square': { kind: 'mean-square', output: 'x', teacher: 'vectors' },
   cosine: { kind: 'cosine', output: 'x', teacher: 'vectors' },
 };
@@ -66,7 +74,12 @@ function passing(dims: readonly Dim[]): { model: Model; shapes: Shapes } {
   return { model, shapes: new Map([['x', { type: 'float32', shape: dims }]]) };
 }
 
-async function run(terms: readonly Loss[], dims: readonly number[] = [ROWS, WIDTH], targets: Tensors = TARGETS) {
+async function run(
+  terms: readonly Loss[],
+  dims: readonly number[] = [ROWS, WIDTH],
+  targets: Tensors = TARGETS,
+  x: Float32Array = X,
+) {
   const { model, shapes } = passing(dims);
   const { loss, seeds } = addLosses(model, shapes, terms);
   const gradient = seeds.get('x')!;
@@ -75,7 +88,7 @@ async function run(terms: readonly Loss[], dims: readonly number[] = [ROWS, WIDT
   addOutput(model, gradient);
   const session = await runtime.createSession(serialiseModel(model));
   try {
-    const all: Tensors = { ...targets, x: floats(dims, X), [ROW_WEIGHTS]: floats([ROWS], WEIGHTS) };
+    const all: Tensors = { ...targets, x: floats(dims, x), [ROW_WEIGHTS]: floats([ROWS], WEIGHTS) };
     const feeds = Object.fromEntries(session.inputs.map(({ name }) => [name, all[name]!]));
     const { [loss]: value, [gradient]: slope } = await session.run(feeds);
     return { loss: (value!.data as Float32Array)[0]!, gradient: slope!.data as Float32Array, dims: slope!.dims };
@@ -142,6 +155,15 @@ test('a teacher that is sure of one class has a finite divergence', async () => 
   const { loss, gradient } = await run([TERMS.kl], [ROWS, WIDTH], targets);
   expect(Number.isFinite(loss)).toBe(true);
   expect(gradient.every(Number.isFinite)).toBe(true);
+});
+
+test('a yes or no that is far off has a finite loss, as large as it is far off', async () => {
+  const far = X.map((_, n) => (n % 2 === 0 ? 200 : -200));
+  const wanted = Array.from(far, (value) => Number(value < 0));
+  const targets = { ...TARGETS, probabilities: floats([ROWS, WIDTH], wanted) };
+  const { loss, gradient } = await run([TERMS['binary-cross-entropy']], [ROWS, WIDTH], targets, far);
+  expect(loss).toBeCloseTo(200 * sum(WEIGHTS), 3);
+  expect(gradient[0]).toBeCloseTo(WEIGHTS[0]! / WIDTH, 6);
 });
 
 test.each<[string, Loss[], string]>([

@@ -21,6 +21,11 @@ export type Loss =
    * probabilities at temperature 1; those at T follow from them.
    */
   | (Term & { readonly kind: 'kl'; readonly teacher: string; readonly temperature: number })
+  /**
+   * The mean over a row of −t·log σ(x) − (1 − t)·log(1 − σ(x)): of outputs that are each a yes or a no. `teacher`: an input float32
+   * [rows, width] of probabilities.
+   */
+  | (Term & { readonly kind: 'binary-cross-entropy'; readonly teacher: string })
   /** The mean square of a row's differences. `teacher`: an input float32 [rows, width]. */
   | (Term & { readonly kind: 'mean-square'; readonly teacher: string })
   /** 1 − cosine; rows need not have length 1. `teacher`: an input float32 [rows, width]. */
@@ -108,6 +113,8 @@ function make(rows: Rows, weights: Value, term: Loss): MadeLoss {
       return crossEntropy(rows, weights, target(rows, term.labels, 'int64'));
     case 'kl':
       return divergence(rows, weights, target(rows, term.teacher, 'float32'), term.temperature);
+    case 'binary-cross-entropy':
+      return binaryCrossEntropy(rows, weights, target(rows, term.teacher, 'float32'));
     case 'mean-square':
       return meanSquare(rows, weights, target(rows, term.teacher, 'float32'));
     case 'cosine':
@@ -150,6 +157,16 @@ function divergence({ g, x }: Rows, weights: Value, teacher: Value, temperature:
   return {
     losses: g.op('Mul', [g.op('ReduceSum', [each, g.ints([1])], { keepdims: 1 }), g.scalar(temperature ** 2)]),
     gradient: g.op('Mul', [difference, g.op('Mul', [weights, g.scalar(temperature)])]),
+  };
+}
+
+/** log(1 + eˣ) − t·x, which no logit is too large for, and σ(x) − t. */
+function binaryCrossEntropy({ g, x, width }: Rows, weights: Value, teacher: Value): MadeLoss {
+  const each = g.op('Sub', [g.op('Softplus', [x]), g.op('Mul', [x, teacher])]);
+  const difference = g.op('Sub', [g.op('Sigmoid', [x]), teacher]);
+  return {
+    losses: g.op('ReduceMean', [each, g.ints([1])], { keepdims: 1 }),
+    gradient: g.op('Mul', [difference, g.op('Mul', [weights, g.scalar(1 / width)])]),
   };
 }
 
