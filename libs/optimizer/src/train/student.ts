@@ -17,10 +17,11 @@ export const student: Method = {
   name: 'student',
   stage: 'depth',
   description: 'fewer layers, begun from those of the model and trained to answer as it does',
+  stage: 'depth',
+  tasks: ['feature-extraction', 'text-classification', 'token-classification', 'rerank'],
 
   async plan(subject, limits) {
     const { original } = subject;
-    if (original.task === 'text-generation') return 'it generates text: a student of it would have to learn a language';
     const reason = refusalOf(original);
     if (reason !== null) return reason;
     const opened = open(subject);
