@@ -36,7 +36,7 @@ export class AnswerElsewhere implements AnswerSource {
     // What another model has answered before may still be there under this key: it is forgotten, and asked for anew.
     for (let attempt = 0; attempt < 2; attempt++) {
       const { rows, taken } = await this.#elsewhere.answer(page);
-      const outputs = outputsOfRows(rows);
+      const outputs = outputsOfRows(rows, page.items);
       distance = await this.#distance(page, outputs);
       if (distance <= SAME) return { outputs, taken };
       taken();

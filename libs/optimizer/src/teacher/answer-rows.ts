@@ -1,15 +1,18 @@
 /** Outputs of one page as rows of floats: what is kept on the disk, and what travels between processes. */
-import { ShoalError, type WireOutput } from '@shoal/contracts';
+import { ShoalError, type TextItem, type WireOutput } from '@shoal/contracts';
 
-/** `scores`: one per class, in the order of classes; `vectors`: one per token. */
-export const ROW_KINDS = ['scores', 'score', 'vector', 'vectors'] as const;
+/**
+ * `scores`: one per class, in the order of classes; `vectors`: one per token; `entities`: label, score, start and end of each, whole
+ * numbers that floats hold exactly, since texts have 1,048,576 characters at most.
+ */
+export const ROW_KINDS = ['scores', 'score', 'vector', 'vectors', 'entities'] as const;
 export type RowKind = (typeof ROW_KINDS)[number];
 
 export interface AnswerRows {
   readonly kind: RowKind;
   /** Floats of a row. */
   readonly width: number;
-  /** [questions]: rows of each; 1 but of `vectors`. */
+  /** [questions]: rows of each; 1 but of `vectors` and `entities`. */
   readonly counts: Uint32Array;
   /** [sum of counts, width] */
   readonly values: Float32Array;
@@ -61,20 +64,33 @@ function partOf(output: WireOutput): Part {
       const [width] = dims.slice(-1);
       return { kind: dims.length === 1 ? 'vector' : 'vectors', width: width ?? 0, values };
     }
+    case 'entities': {
+      const fields = output.entities.flatMap(({ label, score, start, end }) => [label, score, start, end]);
+      return { kind: 'entities', width: 4, values: Float32Array.from(fields) };
+    }
     default:
       throw new ShoalError('internal_error', `the teacher answered with ${output.kind}, which no student learns from`);
   }
 }
 
-/** One output for each question. They share the memory of the rows. */
-export function outputsOfRows({ kind, width, counts, values }: AnswerRows): WireOutput[] {
+/** One output for each question, whose tokens and text are `items`. They share the memory of the rows. */
+export function outputsOfRows({ kind, width, counts, values }: AnswerRows, items: readonly TextItem[]): WireOutput[] {
   const classes = kind === 'scores' ? Uint32Array.from({ length: width }, (_, index) => index) : new Uint32Array();
   let from = 0;
-  return Array.from(counts, (count): WireOutput => {
+  return Array.from(counts, (count, n): WireOutput => {
     const own = values.subarray(from, from + count * width);
     from += count * width;
     if (kind === 'scores') return { kind, indices: classes, scores: own };
     if (kind === 'score') return { kind, score: own[0]! };
+    if (kind === 'entities') return entitiesIn(own, items[n]!);
     return { kind: 'vector', values: own, dims: kind === 'vector' ? [width] : [count, width] };
   });
+}
+
+function entitiesIn(values: Float32Array, { text = '' }: TextItem): WireOutput {
+  const entities = Array.from({ length: values.length / 4 }, (_, n) => {
+    const [label, score, start, end] = values.subarray(4 * n, 4 * n + 4);
+    return { label: label!, score: score!, start: start!, end: end!, word: text.slice(start, end) };
+  });
+  return { kind: 'entities', entities };
 }

@@ -59,7 +59,7 @@ async function answerPage(page: PlacedPage, use: (answer: Answer) => void, { sou
   };
   const known = kept?.read(key, items.length);
   if (known !== undefined) {
-    give(outputsOfRows(known));
+    give(outputsOfRows(known, items));
     return true;
   }
   const { outputs, taken } = await source.answer(page);

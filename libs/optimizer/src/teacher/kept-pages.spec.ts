@@ -8,6 +8,7 @@ import { outputsOfRows, rowsOfOutputs } from './answer-rows.js';
 import { cleanPages, KeptPages } from './kept-pages.js';
 
 const KEY = 'a'.repeat(64);
+const ITEM = { kind: 'text', ids: new Uint32Array(), text: 'Ada met Bob' } as const;
 const VECTORS: readonly WireOutput[] = [
   { kind: 'vector', values: Float32Array.of(0.1, -2, 3e-39), dims: [3] },
   { kind: 'vector', values: Float32Array.of(1, 2, 3), dims: [3] },
@@ -43,10 +44,28 @@ test.each<[string, readonly WireOutput[]]>([
       { kind: 'scores', indices: Uint32Array.of(0, 1, 2), scores: Float32Array.of(1, 0, 0) },
     ],
   ],
+  [
+    'entities',
+    [
+      {
+        kind: 'entities',
+        entities: [
+          { label: 2, score: Math.fround(0.9), start: 0, end: 3, word: 'Ada' },
+          { label: 2, score: Math.fround(0.7), start: 8, end: 11, word: 'Bob' },
+        ],
+      },
+      { kind: 'entities', entities: [] },
+    ],
+  ],
 ])('%s are read as they were written, to the bit', (_, outputs) => {
   expect(new KeptPages(folder).write(KEY, rowsOfOutputs(outputs))).toBe(true);
   const rows = new KeptPages(folder).read(KEY, outputs.length);
-  expect(outputsOfRows(rows!)).toEqual(outputs);
+  expect(
+    outputsOfRows(
+      rows!,
+      outputs.map(() => ITEM),
+    ),
+  ).toEqual(outputs);
 });
 
 test('scores of classes that come best first are kept by class', () => {
@@ -56,7 +75,7 @@ test('scores of classes that come best first are kept by class', () => {
 
 test('what is no page of one kind is not kept', () => {
   expect(() => rowsOfOutputs([VECTORS[0]!, { kind: 'score', score: 1 }])).toThrow('score of 1 beside vector of 3');
-  expect(() => rowsOfOutputs([{ kind: 'entities', entities: [] }])).toThrow('answered with entities');
+  expect(() => rowsOfOutputs([{ kind: 'tensors', tensors: {} }])).toThrow('answered with tensors');
 });
 
 test('a file that is damaged anywhere, cut or of other questions counts as not there, and is replaced', () => {
@@ -77,7 +96,7 @@ test('a file that is damaged anywhere, cut or of other questions counts as not t
   writeFileSync(path, whole);
   expect(pages.read(KEY, 3)).toBeUndefined();
   expect(pages.write(KEY, rowsOfOutputs(VECTORS))).toBe(true);
-  expect(outputsOfRows(pages.read(KEY, 2)!)).toEqual(VECTORS);
+  expect(outputsOfRows(pages.read(KEY, 2)!, [ITEM, ITEM])).toEqual(VECTORS);
 });
 
 test('no more is kept than there is room for, what was there before counted in', () => {
