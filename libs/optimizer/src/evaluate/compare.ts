@@ -4,9 +4,10 @@ import type { Model } from '@shoal/models';
 import { seededRandom } from '@shoal/training';
 import { badData } from '../data/bad-data.js';
 import { boundOf } from '../gate/bound.js';
+import { confirmed } from '../gate/confirm.js';
 import type { Comparison, Context, Examples } from '../types.js';
 import { compareClasses } from './classes.js';
-import { closeDecoders, compareLikelihoods, openDecoders } from './decoders.js';
+import { closeDecoders, compareLikelihoods, type Decoders, openDecoders } from './decoders.js';
 import { compareEntities } from './entities.js';
 import { metricFor } from './metrics.js';
 import { compareScores } from './scores.js';
@@ -91,10 +92,26 @@ async function compareEncoders(
   speeds: boolean,
   context: Context,
 ): Promise<Measured> {
-  const sides = await openSides(original, candidate, context);
+  const { quality, first } = await withSides(original, candidate, context, async (sides) => ({
+    quality: await qualityOf(original.task, sides, examples, context),
+    first: speeds ? await encoderSpeeds(sides, examples, context) : [],
+  }));
+  const again = async () =>
+    await withSides(candidate, original, context, async ({ original: theirs, candidate: own }) => {
+      return await encoderSpeeds({ original: own, candidate: theirs }, examples, context);
+    });
+  return { quality, speeds: await confirmed(first, again) };
+}
+
+async function withSides<T>(
+  first: Model,
+  second: Model,
+  context: Context,
+  work: (sides: Sides) => Promise<T>,
+): Promise<T> {
+  const sides = await openSides(first, second, context);
   try {
-    const quality = await qualityOf(original.task, sides, examples, context);
-    return { quality, speeds: speeds ? await encoderSpeeds(sides, examples, context) : [] };
+    return await work(sides);
   } finally {
     await closeSides(sides);
   }
@@ -120,10 +137,27 @@ async function compareDecoders(
   speeds: boolean,
   context: Context,
 ): Promise<Measured> {
-  const decoders = await openDecoders(original, candidate, examples, context);
+  const { quality, first } = await withDecoders(original, candidate, examples, context, async (decoders) => ({
+    quality: await compareLikelihoods(decoders, context),
+    first: speeds ? await decoderSpeeds(decoders, context) : [],
+  }));
+  const again = async () =>
+    await withDecoders(candidate, original, examples, context, async ({ original: theirs, candidate: own, texts }) => {
+      return await decoderSpeeds({ original: own, candidate: theirs, texts }, context);
+    });
+  return { quality, speeds: await confirmed(first, again) };
+}
+
+async function withDecoders<T>(
+  first: Model,
+  second: Model,
+  examples: Examples,
+  context: Context,
+  work: (decoders: Decoders) => Promise<T>,
+): Promise<T> {
+  const decoders = await openDecoders(first, second, examples, context);
   try {
-    const quality = await compareLikelihoods(decoders, context);
-    return { quality, speeds: speeds ? await decoderSpeeds(decoders, context) : [] };
+    return await work(decoders);
   } finally {
     await closeDecoders(decoders);
   }
