@@ -17,7 +17,6 @@ export const student: Method = {
   name: 'student',
   stage: 'depth',
   description: 'fewer layers, begun from those of the model and trained to answer as it does',
-  stage: 'depth',
   tasks: ['feature-extraction', 'text-classification', 'token-classification', 'rerank'],
 
   async plan(subject, limits) {
