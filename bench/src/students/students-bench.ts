@@ -8,7 +8,7 @@ import { measure } from '../measure.js';
 import { type FigureRow, figureRow, type RatioRow, ratioRow, type Section } from '../report.js';
 import { ROOT } from '../root.js';
 import { playRounds } from '../rounds.js';
-import { seededRandom } from '../statistics.js';
+import { seededRandom, shuffled } from '../statistics.js';
 import { bm25Recall } from './bm25.js';
 import { copyModel, Served, STUDENTS_DIR, variantOf } from './served.js';
 import { CHOICE, dataOf, type Labelled, type Stage, type StudentsOptions, topicData } from './stage.js';
@@ -228,13 +228,4 @@ async function importMinilm(runtime: Runtime): Promise<void> {
     { folder: MINILM, name: 'minilm', version: 1, dtypes: ['fp32'], to: STUDENTS_DIR, force: false },
     { runtime, say: () => {}, signal: new AbortController().signal },
   );
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const order = [...items];
-  for (let n = order.length - 1; n > 0; n--) {
-    const other = Math.floor(random() * (n + 1));
-    [order[n], order[other]] = [order[other]!, order[n]!];
-  }
-  return order;
 }

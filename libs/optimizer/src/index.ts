@@ -24,6 +24,7 @@ export { openTexts } from './quantise/open-texts.js';
 export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
+export { neuronsHealed } from './train/healed.js';
 export { makeStudent, student } from './train/student.js';
 export type { Evaluation, Healed } from './train/types.js';
 export { reportTuning, wordsOfSetting } from './tune/report.js';
