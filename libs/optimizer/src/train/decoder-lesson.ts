@@ -42,7 +42,7 @@ export async function decoderLesson(subject: Subject, { runtime, signal }: Conte
   if (pieces.length === 0) {
     throw new ShoalError('invalid_request', `${data.file} has no text to learn from with two tokens or more`);
   }
-  const teacher = await Teacher.open(runtime, wholeGraph(subject, served));
+  const teacher = await openTeacher(runtime, wholeGraph(subject, served));
   return {
     examples: pieces.length,
     graphOf: (parts) => wholeGraph(subject, parts),
@@ -50,10 +50,10 @@ export async function decoderLesson(subject: Subject, { runtime, signal }: Conte
     async batch(examples) {
       const texts = examples.map((n) => pieces[n]!);
       const feeds = feedsOf(texts);
-      const answers = await teacher.answer(feeds, signal);
-      return { feeds: { ...feeds, teacher: answers }, rows: rowsOf(texts) };
+      const answers = await teacher.run(feeds, { signal });
+      return { feeds: { ...feeds, ...answers }, rows: rowsOf(texts) };
     },
-    close: () => teacher.close(),
+    close: () => teacher.release(),
   };
 }
 
@@ -81,40 +81,21 @@ function rowsOf(texts: readonly (readonly number[])[]): Float32Array {
   return Float32Array.from(texts.flatMap(({ length }) => Array.from({ length }, (_, n) => Number(n < length - 1))));
 }
 
-/** The original, giving probabilities of what may follow each token: float32 [tokens, vocabulary]. */
-class Teacher {
-  readonly #session: Session;
-  readonly #folder: string;
-
-  private constructor(session: Session, folder: string) {
-    this.#session = session;
-    this.#folder = folder;
-  }
-
-  /** Changes `graph`. By a file, since large weights do not fit into bytes of one. */
-  static async open(runtime: Runtime, graph: Graph): Promise<Teacher> {
-    const [logits] = graph.graph.outputs.splice(0);
-    const g = new GraphBuilder(graph);
-    const shares = g.within('teacher', () => g.op('Softmax', [logits!.name], { axis: -1 }));
-    g.output('teacher', shares, 'float32', logits!.shape!);
-    const folder = mkdtempSync(join(tmpdir(), 'shoal-teacher-'));
-    try {
-      const path = join(folder, 'model.onnx');
-      saveModel(graph, path);
-      return new Teacher(await runtime.createSession(path, { intraOpThreads: 0 }), folder);
-    } catch (error) {
-      rmSync(folder, { recursive: true });
-      throw error;
-    }
-  }
-
-  async answer(feeds: Tensors, signal: AbortSignal): Promise<Tensor> {
-    const { teacher } = await this.#session.run(feeds, { signal });
-    return teacher!;
-  }
-
-  async close(): Promise<void> {
-    await this.#session.release();
-    rmSync(this.#folder, { recursive: true });
+/**
+ * The original, giving probabilities of what may follow each token: float32 [tokens, vocabulary]. Changes `model`. By a file, since large
+ * weights do not fit into bytes of one; it is gone once they are read, so that no end of the process leaves it.
+ */
+async function openTeacher(runtime: Runtime, model: Graph): Promise<Session> {
+  const [logits] = model.graph.outputs.splice(0);
+  const g = new GraphBuilder(model);
+  const shares = g.within('teacher', () => g.op('Softmax', [logits!.name], { axis: -1 }));
+  g.output('teacher', shares, 'float32', logits!.shape!);
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-teacher-'));
+  try {
+    const path = join(folder, 'model.onnx');
+    saveModel(model, path);
+    return await runtime.createSession(path, { intraOpThreads: 0 });
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
