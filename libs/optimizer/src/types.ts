@@ -53,6 +53,8 @@ export interface Subject {
   /** Absolute path of the ONNX file to begin from: the original's, or in a stack what the methods before have made of it. */
   readonly path: string;
   readonly data: Data;
+  /** What methods count losses in where they choose; undefined or left out: what is usual for the task and the data. */
+  readonly metric?: LossMetric | undefined;
 }
 
 export interface Context {
@@ -137,6 +139,8 @@ export interface Comparison {
   readonly loss: Omit<MeasuredLoss, 'allowed'>;
   /** Shapes that it will be served with; the first is one text alone. */
   readonly speeds: readonly SpeedRatio[];
+  /** Of a cascade: the share of the texts that its teacher answered. */
+  readonly escalated?: number;
   /** Further figures for tables, by their titles: `KL divergence`, `macro F1`, `flips`. */
   readonly figures: Readonly<Record<string, Figure>>;
 }

@@ -23,7 +23,7 @@ export interface CompareOptions {
   readonly metric?: LossMetric | undefined;
   /** Texts, pairs or queries at most, from all over the examples. Default: 10,000 texts, 4,000 pairs or 2,000 rankings. */
   readonly most?: number | undefined;
-  /** How often the bound of the loss may be below it. Default 5 %; of k candidates by the same texts, a kth of that. */
+  /** How often the bound of the loss may be below it. Default 5 %; less where others are judged by the same texts, see spending.ts. */
   readonly alpha?: number | undefined;
   /** False: the loss alone, and `speeds` is empty. Default true. */
   readonly speeds?: boolean | undefined;
@@ -68,11 +68,13 @@ export async function compare(
     );
   }
   const { values, weights, answer } = losses;
+  const { escalated, figures } = measured.quality;
   const bound = boundOf(values, seededRandom(1), { weights, answer, alpha: options.alpha });
   return {
     loss: { metric, ...bound, texts: values.length },
     speeds: measured.speeds,
-    figures: measured.quality.figures,
+    ...(escalated !== undefined && { escalated }),
+    figures,
   };
 }
 

@@ -144,7 +144,7 @@ describe('a stack is held against its parts', () => {
 
 test('a trial of a stack is known by what was before, in its order', () => {
   const common = { original: 'a', data: 'b', versions: { shoal: '1', onnxruntime: '1' } };
-  const key = (own: Candidate) => makeKeyOf(common, own);
+  const key = (own: Candidate) => makeKeyOf(common, own, undefined);
   const changed = { ...DEPTH, settings: { layers: 3 } };
   const alike = { ...stackOf(DEPTH, WIDTH), variant: 'x' };
   const all = [

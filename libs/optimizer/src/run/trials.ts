@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { graphIn, prepareCandidate } from '../candidate-folder.js';
-import { ComparisonJson, type Entry, type JudgedPart, MOST_REASON } from '../journal/entries.js';
+import { ComparisonJson, type JudgedPart, MOST_REASON, type TrialEntry } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
 import { type GraphPrint, printOfGraph } from '../journal/keys.js';
 import type { MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
@@ -38,8 +38,8 @@ export interface TrialsOptions {
 }
 
 /** Of a trial; undefined: time ran out before its end. */
-export type Ended = Entry | undefined;
-export type MadeEntry = Extract<Entry, { kind: 'made' }>;
+export type Ended = TrialEntry | undefined;
+export type MadeEntry = Extract<TrialEntry, { kind: 'made' }>;
 
 /** How long a trial may take: until the run's time is up, in ms. */
 export type Left = () => number;
@@ -205,17 +205,18 @@ export class Trials {
     }
   }
 
-  #append(entry: Entry): Entry {
+  #append(entry: TrialEntry): TrialEntry {
     this.#options.journal.append(entry);
     return entry;
   }
 
-  #times(seconds: number): Pick<Entry, 'seconds' | 'at'> {
+  #times(seconds: number): Pick<TrialEntry, 'seconds' | 'at'> {
     return { seconds, at: this.#options.context.date().toISOString() };
   }
 
   #makeKey(candidate: Candidate): string {
-    return makeKeyOf(this.#options.common, candidate);
+    const { common, subject } = this.#options;
+    return makeKeyOf(common, candidate, subject.metric);
   }
 
   #measureKey({ sha256 }: MadeEntry, part: JudgedPart, options: MeasureOptions): string {
@@ -228,9 +229,9 @@ export class Trials {
   }
 
   #order(): SubjectOrder {
-    const { original, path, data } = this.#options.subject;
+    const { original, path, data, metric } = this.#options.subject;
     const { original: print } = this.#options.common;
-    return { original, path, print, dataFile: data.file, dataSha256: data.sha256 };
+    return { original, path, print, metric, dataFile: data.file, dataSha256: data.sha256 };
   }
 
   async #isThere(candidate: Candidate, { sha256 }: MadeEntry): Promise<boolean> {
@@ -249,7 +250,7 @@ export class Trials {
   }
 }
 
-interface About extends Pick<Entry, 'key' | 'method' | 'variant' | 'settings'> {
+interface About extends Pick<TrialEntry, 'key' | 'method' | 'variant' | 'settings'> {
   readonly part?: JudgedPart;
 }
 

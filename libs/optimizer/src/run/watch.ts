@@ -57,10 +57,15 @@ export class Watch {
 
   /** After each trial. */
   write(state: RunState['state']): RunState {
-    const { about, rows, context, page } = this.#options;
-    const whole = { ...about, rows: rows.all, at: context.date().toISOString(), state };
-    writeReport(page, whole);
+    const whole = this.state(state);
+    writeReport(this.#options.page, whole);
     return whole;
+  }
+
+  /** All that is known now. */
+  state(state: RunState['state']): RunState {
+    const { about, rows, context } = this.#options;
+    return { ...about, rows: rows.all, at: context.date().toISOString(), state };
   }
 
   /** After each trial: what came of it, in a line. */

@@ -56,7 +56,7 @@ function scripted(name: string, variantsOf: (script: Script) => readonly string[
       appendFileSync(log, `begun ${candidate.variant} ${process.pid}\n`);
       await act(acts[candidate.variant]!, subject, path, context);
       appendFileSync(log, `ended ${candidate.variant} ${process.pid}\n`);
-      return { method: `scripted ${candidate.variant}`, notes: ['made by a script'] } satisfies Made;
+      return { method: `scripted ${candidate.variant}`, notes: [`chooses by ${subject.metric}`] } satisfies Made;
     },
   };
 }

@@ -1,4 +1,5 @@
 /** What a run and the process of a trial tell each other. They travel as structured clones. */
+import type { LossMetric } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import type { JudgedPart } from '../journal/entries.js';
 import type { Candidate, Comparison, Made } from '../types.js';
@@ -10,6 +11,8 @@ export interface SubjectOrder {
   readonly path: string;
   /** Of all that its answers depend on, when the run began: see printOfModel. */
   readonly print: string;
+  /** What methods choose by; undefined or left out: what is usual for the task and the data. */
+  readonly metric?: LossMetric | undefined;
   readonly dataFile: string;
   /** Of the data when the run began. */
   readonly dataSha256: string;
@@ -41,8 +44,7 @@ export interface MeasureOrder {
 }
 
 export interface MeasureOptions {
-  /** Undefined: the one that the task and the data have. */
-  readonly metric: Comparison['loss']['metric'] | undefined;
+  readonly metric: LossMetric;
   /** One-sided: how often the bound of a loss may be below it. */
   readonly alpha: number;
 }

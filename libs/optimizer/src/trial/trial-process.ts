@@ -38,9 +38,9 @@ async function make(
 ): Promise<TrialReply> {
   const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
   const method = METHODS.find(({ name }) => name === candidate.method)!;
-  const { original, path: own } = subject;
-  const found = { original, path: from ?? own, data: dataOf(subject) };
-  const made = await method.make(candidate, found, path, { ...context, state });
+  const { original, path: own, metric } = subject;
+  const about = { original, path: from ?? own, data: dataOf(subject), metric };
+  const made = await method.make(candidate, about, path, { ...context, state });
   return { kind: 'made', made };
 }
 
