@@ -1,6 +1,6 @@
 /** What `npm run bench` measures, once its options are read. */
 import type { BenchOptions, Part } from '@shoal/tools/bench-options';
-import { accuracyBench } from './accuracy-bench.js';
+import { accuracyBench } from './accuracy/accuracy-bench.js';
 import { decodeBench } from './decode-bench.js';
 import { encoderBench } from './encoder-bench.js';
 import { gateBench } from './gate-bench.js';
@@ -48,7 +48,7 @@ export async function runBench({ parts, rounds, quick, workerEnv, profile }: Ben
     prune: async () => [await pruneBench(options)],
     gate: async () => [await gateBench(options)],
     training: async () => [await trainingBench(options)],
-    accuracy: async () => [await accuracyBench(options)],
+    accuracy: () => accuracyBench(options),
     tune: async () => [await tuneBench(options)],
     students: () => studentsBench(options),
     stacks: async () => [await stacksBench(options)],

@@ -169,23 +169,24 @@ interface Compared {
   readonly clock: number;
 }
 
-/** Each of `settings`, by its key: in rounds with the best and the defaults, until all are told to be within 3 % of the best or not. */
+/** Each of `settings`, by its key: in rounds with the best and the defaults, until it is told to be within 3 % of the best or not. */
 async function compare(
   { measure, space }: Work<Setting>,
   best: Setting,
   settings: readonly Setting[],
   say: (line: string) => void,
 ): Promise<ReadonlyMap<string, Compared>> {
-  const all = new Map([best, space.defaults, ...settings].map((setting) => [keyOf(setting), setting]));
   const played = new PairedRounds(measure, seededRandom(7));
   const isOpen = (setting: Setting) => {
     const { low, high } = medianInterval(played.ratios(setting, best), ALPHA);
     return keyOf(setting) !== keyOf(best) && low <= Math.log(WITHIN) && high > Math.log(WITHIN);
   };
-  while (played.count < MOST_COMPARED && (played.count === 0 || settings.some(isOpen))) {
-    await played.play([...all.values()]);
+  for (let open = settings; played.count < MOST_COMPARED && open.length > 0; open = open.filter(isOpen)) {
+    // Each once, the best and the defaults in any case.
+    await played.play([...new Map([best, space.defaults, ...open].map((one) => [keyOf(one), one])).values()]);
+    if (played.count % 20 === 0)
+      say(`  beside the best, round ${played.count}: ${open.length} settings are not told yet`);
   }
-  say(`  ${played.count} rounds of ${all.size} settings beside each other`);
   const byClock = (one: Taken, other: Taken) => Math.log(one.ms / other.ms);
   return new Map(
     settings.map((setting) => [

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { openModel } from '@shoal/models';
+import { openModel, openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import {
   judge,
@@ -68,6 +68,8 @@ test('int8 of a classifier is made, measured and put in place if the gate says s
   if (verdict.kind === 'passed') {
     expect(models.map(({ variant }) => variant)).toEqual(['fp32', 'int8']);
     expect(quality!.variants.int8).toMatchObject({ verdict: 'passed', loss: int8!.verdict!.loss });
+    // Its figures are of the graphs that are there: none is told to be another.
+    expect((await openRepository(join(folder, 'models'))).problems).toEqual([]);
   } else {
     expect(models.map(({ variant }) => variant)).toEqual(['fp32']);
     expect(quality).toBeUndefined();
@@ -76,8 +78,13 @@ test('int8 of a classifier is made, measured and put in place if the gate says s
   expect(readdirSync(join(to, 'topic@1/made'))).toEqual([]);
 
   const before = journal();
-  expect(before).toHaveLength(3);
-  expect((await run()).rows).toEqual(rows);
+  // Made, measured by the choice part, given its part of the error, judged.
+  expect(before).toHaveLength(4);
+  expect(JSON.parse(before[2]!)).toMatchObject({ kind: 'allotted', alpha: 0.025, command: 1 });
+  const again = await run();
+  expect(again.rows).toEqual(rows);
+  expect(again.said.join('\n')).toContain('The texts for the verdict have given 1 verdict in 1 command before.');
+  expect(said.join('\n')).not.toContain('have given');
   expect(journal()).toEqual(before);
 
   // What is allowed is no part of a trial. No loss at all in 702 texts does not show that it is less than 0.1 %.
@@ -109,7 +116,7 @@ test('ended by SIGKILL at every trial, before, behind and within it, it goes on 
   const acts = { slow: 'slow', killed: 'kill', junk: 'junk', copy: 'copy', refused: 'refuse' };
   writeFileSync(`${data}.script`, JSON.stringify({ acts, log }));
   writeFileSync(log, '');
-  const asked = JSON.stringify(request({ data, methods: [], allowed: { loss: 0.5 } }));
+  const asked = JSON.stringify(request({ data, methods: [], allowed: { loss: 0.5, metric: 'agreement' } }));
   const path = join(to, 'topic@1/journal.jsonl');
   const ends = () => (existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : []);
   const begun = () =>
@@ -148,7 +155,9 @@ test('ended by SIGKILL at every trial, before, behind and within it, it goes on 
   const keys = ends().map((line) => (JSON.parse(line) as { key: string }).key);
   expect(new Set(keys).size).toBe(keys.length);
   expect(readdirSync(join(to, 'topic@1/made'))).toEqual([]);
-  expect(existsSync(join(to, 'topic@1/lock.json'))).toBe(false);
+  // Of runs that were ended the next one removes the lock.
+  expect(readdirSync(join(to, 'topic@1')).filter((name) => name.startsWith('lock'))).toEqual([]);
+  expect(ends().find((line) => line.includes('"made"'))).toContain('chooses by agreement');
 });
 
 test('a file that was changed is a new one: what was tried with the other counts no more', async () => {

@@ -1,5 +1,5 @@
 /** Where a job stands among those that wait, and when its turn is expected. */
-import { expect, inject, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type Bench, openBench, TENANT } from '../support/queue-harness.js';
 import { resultOf } from '../support/scripted-model.js';
 
@@ -67,7 +67,7 @@ test('the start of a job is expected once something has ended, and later the fur
   const bench = await openBench({ redisUrl });
   const ids = await submitMany(bench, 6);
   expect(await bench.store.place(TENANT, ids[5]!)).toEqual({ position: 6, startsAt: null });
-  expect(bench.store.delay(bench.queue)).toBeNull();
+  expect(bench.store.delay(bench.queue)).toBe(0);
   const { claims, publisher } = bench.startHolder((taken) => ({ items: taken < 1 ? 1 : 0, tokens: 999 }));
   const [{ item } = { item: null }] = await claims.next(1);
   const startsAt = async (id: string) => (await bench.store.place(TENANT, id))?.startsAt ?? 0;
@@ -80,4 +80,68 @@ test('the start of a job is expected once something has ended, and later the fur
   expect(bench.store.delay(bench.queue)).toBeGreaterThan(0);
   for (const id of ids) await bench.store.remove(TENANT, id);
   await expect.poll(() => bench.store.delay(bench.queue)).toBe(0);
+});
+
+/** A queue whose API takes more time to have gone by than has. */
+async function openLater() {
+  let ahead = 0;
+  const bench = await openBench({ redisUrl, clock: () => Date.now() + ahead });
+  const delay = () => bench.store.delay(bench.queue);
+  const jobsSeen = (jobs: number) => expect.poll(() => bench.store.depths()[0]?.jobs).toBe(jobs);
+  return { bench, delay, jobsSeen, pass: (seconds: number) => (ahead += 1000 * seconds) };
+}
+
+describe('where nothing has ended to tell the speed from', () => {
+  test('a queue is behind by as long as work has waited there, until something ends', async () => {
+    const { bench, delay, jobsSeen, pass } = await openLater();
+    const ids = await submitMany(bench, 3);
+    await jobsSeen(3);
+    expect(delay()).toBeLessThan(20);
+    pass(20);
+    await expect.poll(delay).toBeGreaterThan(20);
+    pass(20);
+    await expect.poll(delay).toBeGreaterThan(40);
+    const { claims, publisher } = bench.startHolder((taken) => ({ items: taken < 1 ? 1 : 0, tokens: 999 }));
+    const [{ item } = { item: null }] = await claims.next(1);
+    await publisher.publish([{ item: item!, result: resultOf(1), used: 256 }]);
+    await jobsSeen(2);
+    for (const id of ids) await bench.store.remove(TENANT, id);
+    await expect.poll(delay).toBe(0);
+  });
+
+  test('one whose work is all at workers is not', async () => {
+    const { bench, delay, jobsSeen, pass } = await openLater();
+    await submitMany(bench, 1);
+    const { claims } = bench.startHolder();
+    await claims.next(1);
+    await jobsSeen(1);
+    pass(60);
+    await submitMany(bench, 1);
+    await jobsSeen(2);
+    expect(delay()).toBeLessThan(30);
+  });
+
+  test('one that was fast, and idle, is as soon as nobody works for so long', async () => {
+    const { bench, delay, jobsSeen, pass } = await openLater();
+    const worker = await bench.startWorker();
+    await bench.end(await bench.submit(1));
+    await worker.stop();
+    await jobsSeen(0);
+    await bench.submit(2);
+    await jobsSeen(1);
+    expect(delay()).toBeLessThan(20);
+    pass(40);
+    await expect.poll(delay).toBeGreaterThan(40);
+  });
+
+  test('jobs that were taken back say nothing of it either', async () => {
+    const { bench, jobsSeen, pass } = await openLater();
+    const ids = await submitMany(bench, 20);
+    await jobsSeen(20);
+    pass(1);
+    for (const id of ids) await bench.store.cancel(TENANT, id);
+    await jobsSeen(0);
+    const [next] = await submitMany(bench, 1);
+    expect(await bench.store.place(TENANT, next!)).toEqual({ position: 1, startsAt: null });
+  });
 });

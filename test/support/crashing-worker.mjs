@@ -27,6 +27,8 @@ const worker = encoderWorker({
     },
     close: async () => undefined,
   },
+  // No job names one.
+  graph: { sha256: undefined, is: async () => false },
   hardware: 'a processor',
   limits: { maxBatchSize: 8, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 },
   redisUrl,

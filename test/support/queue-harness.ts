@@ -50,10 +50,14 @@ export interface JobOptions {
   readonly webhookEvents?: NewJob['webhookEvents'];
   readonly deadline?: NewJob['deadline'];
   readonly idempotency?: NewJob['idempotency'];
+  /** That it was accepted for; of any where left out. */
+  readonly graph?: string;
 }
 
 export interface WorkerOptions {
   readonly hardware?: string;
+  /** That it has loaded. */
+  readonly graph?: string;
   readonly run?: Run;
   readonly limits?: Partial<BatchLimits>;
   readonly queue?: string;
@@ -179,6 +183,7 @@ export async function openBench({
         parameters: {},
         metadata: {},
         array: typeof values !== 'number',
+        ...(options.graph && { graph: options.graph }),
       },
       items: list.map((value): WireItem => ({ kind: 'text', ids: Uint32Array.of(value) })),
       tokens: list.map((_, n) => options.lengths?.[n] ?? 4),
@@ -195,6 +200,7 @@ export async function openBench({
     run = double,
     limits,
     hardware = 'a processor',
+    graph = 'a graph',
     queue: own = queue,
     tells,
   }: WorkerOptions = {}) => {
@@ -214,6 +220,7 @@ export async function openBench({
         },
         close: async () => undefined,
       },
+      graph: { sha256: graph, is: async (wanted) => wanted === graph },
       limits: { ...LIMITS, ...limits },
       hardware,
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),

@@ -45,7 +45,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     onError: onRedisError,
   });
   const delayObjectiveSeconds = config.SHOAL_DELAY_OBJECTIVE / 1000;
-  const isBehind = (queue: string) => (store.delay(queue) ?? 0) > delayObjectiveSeconds;
+  const isBehind = (queue: string) => store.delay(queue) > delayObjectiveSeconds;
   const catalog = new Catalog({ versions: [] }, config.SHOAL_ACCURACY_UNDER_LOAD ? isBehind : undefined);
   const board = await ModelBoard.open(config.redis, onRedisError);
   const live = new LiveModels({

@@ -46,7 +46,8 @@ const ACTIONS: Actions = {
   async optimizeModel(request) {
     const { optimizeModel } = await import('./optimize-model.js');
     const config = loadConfig();
-    await optimizeModel(request, { models: config.SHOAL_MODELS_DIR, to: optimizedDirOf(config) });
+    const place = { models: config.SHOAL_MODELS_DIR, to: optimizedDirOf(config) };
+    await optimizeModel(request, { ...place, teacherKey: config.SHOAL_TEACHER_KEY });
   },
   manageModels: (request) => manageModels(request, loadConfig()),
   async tuneModel(request) {

@@ -39,6 +39,8 @@ const Schema = z.object({
   SHOAL_METRICS_PORT: port().optional(),
   SHOAL_DRAIN_TIMEOUT: text().default('7s'),
   SHOAL_API_KEYS: text().optional(),
+  /** Of the API that `shoal optimize --teacher` names. */
+  SHOAL_TEACHER_KEY: text().optional(),
   /** Of `shoal models`, whose key is that of a tenant who may administer. */
   SHOAL_ADMINS: text().optional(),
   /** Threads of libuv's pool, where somebody has set it. */

@@ -1,12 +1,10 @@
 /** `shoal evaluate`: a model or variant beside another one, and whether it may take its place. */
-import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { formatSelector, ShoalError } from '@shoal/contracts';
-import { type Model, openModel } from '@shoal/models';
+import { formatSelector, type GraphIdentity, ShoalError } from '@shoal/contracts';
+import { graphFiles, identityOf, type Model, openModel, stampOf } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import {
-  bytesOf,
   type Comparison,
   compare,
   cpuTime,
@@ -26,9 +24,16 @@ import { Refused } from './refused.js';
 import { findModel } from './run-model-folder.js';
 import { Interrupted, untilSignal } from './signals.js';
 
+interface Graphs {
+  readonly original: GraphIdentity;
+  readonly candidate: GraphIdentity;
+}
+
 interface Evaluated {
   readonly original: Model;
   readonly candidate: Model;
+  /** Of both, where they were read for it: what is kept is of them. */
+  readonly graphs: Graphs | undefined;
   readonly data: Data;
   readonly comparison: Comparison;
   readonly verdict: Verdict;
@@ -56,7 +61,7 @@ export async function evaluateModel(
         if (options.json) write(JSON.stringify(jsonOf(evaluated), null, 2));
         else for (const line of comparisonLines(evaluated)) write(line);
         if (verdict.kind !== 'passed') throw new Refused(`refused: ${verdict.reason}.`);
-        if (options.keep) await keep(evaluated, options.maxLoss);
+        if (evaluated.graphs) await keep(evaluated, evaluated.graphs, options.maxLoss);
       },
     );
   } catch (error) {
@@ -72,7 +77,9 @@ async function evaluate(
 ): Promise<Evaluated> {
   const [original, candidate] = [await modelOf(asked, models), await modelOf(other, models)];
   if (keeps) await refuseKeeping(original, candidate);
-  const before = [stampOf(original), stampOf(candidate)];
+  const graphs = keeps
+    ? { original: await identityOf(pathOf(original), signal), candidate: await identityOf(pathOf(candidate), signal) }
+    : undefined;
   const data = readData(file, original);
   const display = new ProgressDisplay({ ...terminal(), print: (line) => console.error(line) });
   const runtime = await openRuntime();
@@ -94,11 +101,11 @@ async function evaluate(
     },
   );
   display.next();
-  if (keeps && [stampOf(original), stampOf(candidate)].join() !== before.join()) {
+  if (graphs && !((await isStill(original, graphs.original)) && (await isStill(candidate, graphs.candidate)))) {
     throw new UserError('a graph was replaced while it was measured: nothing is kept, measure again.');
   }
   const machine = machineOf(runtime.version, availableParallelism());
-  return { original, candidate, data, comparison, verdict: judge(comparison, { loss: maxLoss }), machine };
+  return { original, candidate, graphs, data, comparison, verdict: judge(comparison, { loss: maxLoss }), machine };
 }
 
 async function modelOf(asked: string, models: string): Promise<Model> {
@@ -129,21 +136,31 @@ async function refuseKeeping(original: Model, candidate: Model): Promise<void> {
   );
 }
 
-/** Sizes and times of the files of its graph. */
-function stampOf({ variants, variant }: Model): string {
-  const path = variants[variant]!;
-  const stats = [path, `${path}.data`].map((file) => statSync(file, { throwIfNoEntry: false }));
-  return stats.map((stat) => (stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`)).join(' ');
+function pathOf({ variants, variant }: Model): string {
+  return variants[variant]!;
 }
 
-async function keep({ original, candidate, data, comparison, machine }: Evaluated, allowed: number): Promise<void> {
-  const { loss, speeds } = comparison;
-  const path = candidate.variants[candidate.variant]!;
+async function isStill(model: Model, { stamp }: GraphIdentity): Promise<boolean> {
+  try {
+    return (await stampOf(graphFiles(pathOf(model)))) === stamp;
+  } catch {
+    return false;
+  }
+}
+
+async function keep(
+  { original, candidate, data, comparison, machine }: Evaluated,
+  graphs: Graphs,
+  allowed: number,
+): Promise<void> {
+  const { loss, speeds, escalated } = comparison;
   const quality = {
-    bytes: await bytesOf(path),
+    graph: graphs.candidate,
+    beside: graphs.original,
     verdict: 'passed' as const,
     method: candidate.variant,
     loss: { ...loss, allowed },
+    ...(escalated !== undefined && { escalated }),
     speeds: [...speeds],
     data: { file: basename(data.file), sha256: data.sha256 },
     machine,

@@ -71,6 +71,7 @@ export const EXAMPLES = {
   npx shoal optimize wordnet-topic --data labelled.jsonl
   npx shoal optimize wordnet-topic --data labelled.jsonl --max-loss 0.5% --time 2h
   npx shoal optimize wordnet-topic --data labelled.jsonl --methods int8,int4 --plan
+  SHOAL_TEACHER_KEY=<its key> npx shoal optimize wordnet-topic --data texts.jsonl --teacher https://shoal.example.com
 
   What is tried and how it ended is kept in SHOAL_DATA_DIR: Ctrl-C, and the same command goes on where it was. The report,
   optimize/<name>@<version>/report.html there, can be read while it runs. What passes is served as name:int8 within seconds;

@@ -101,6 +101,7 @@ describe('with an API', () => {
           { batch: 1, tokens: 16, ratio: 1.2, low: 1.1, high: 1.3 },
           { batch: 16, tokens: 64, ratio: 1.517, low: 1.4, high: 1.6 },
         ],
+        escalated: 0.307,
       },
     },
   ];
@@ -165,12 +166,12 @@ describe('with an API', () => {
     expect(said).toMatch(/^curl try$/m);
   });
 
-  test('show tells what variants lose, and how much faster they are', async () => {
+  test('show tells what variants lose, how much faster they are, and what a cascade leaves to the original', async () => {
     const { run } = await serve();
     const said = (await run({ what: 'show', name: 'topic' })).map((line) => line.replaceAll(/ +/g, ' '));
     expect(said).toContain(' topic@1:fp32 loaded 2 workers the original');
     expect(said).toContain(
-      ' topic@1:int8 on demand 0 workers loses 0.00072 of accuracy, 0.012 at most (forced) times as fast: 1.20 (1 × 16 tokens), 1.52 (16 × 64 tokens)',
+      ' topic@1:int8 on demand 0 workers loses 0.00072 of accuracy, 0.012 at most (forced) times as fast: 1.20 (1 × 16 tokens), 1.52 (16 × 64 tokens) has the original for 0.31 of the texts',
     );
   });
 

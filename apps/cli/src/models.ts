@@ -168,7 +168,9 @@ function measuredOf({ original, quality }: ServedModel): string[] {
   const { metric, mean, bound } = quality.accuracy_loss;
   const speeds = quality.speeds.map(({ batch, tokens, ratio }) => `${ratio.toFixed(2)} (${batch} × ${tokens} tokens)`);
   const loss = `loses ${figure(mean)} of ${metric}, ${figure(bound)} at most`;
-  return [quality.verdict === 'forced' ? `${loss} (forced)` : loss, `times as fast: ${speeds.join(', ')}`];
+  const told = [quality.verdict === 'forced' ? `${loss} (forced)` : loss, `times as fast: ${speeds.join(', ')}`];
+  if (quality.escalated !== undefined) told.push(`has the original for ${figure(quality.escalated)} of the texts`);
+  return told;
 }
 
 function figure(value: number): string {

@@ -32,7 +32,7 @@ async function optimized(changes: Partial<OptimizeOptions>) {
   const display = new ProgressDisplay({ isTerminal: false, draw: () => {}, print, now: () => performance.now() });
   const options = {
     ...{ model: 'topic', data: EXAMPLES, maxLoss: 0.01, metric: undefined, time: 1800, methods: [] },
-    ...{ force: false, plan: true, ...changes },
+    ...{ force: false, plan: true, teacher: undefined, ...changes },
   };
   const place = { models: join(folder, 'models'), to: join(folder, 'optimize') };
   const error: unknown = await optimizeModel(options, place, display).catch((thrown: unknown) => thrown);

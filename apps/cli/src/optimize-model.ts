@@ -3,8 +3,10 @@ import { ShoalError } from '@shoal/contracts';
 import { openRuntime } from '@shoal/onnxruntime';
 import { durationOf, type OptimizeContext, optimize, type RunProgress, showPlan, TABLE } from '@shoal/optimizer';
 import { UserError } from '@shoal/tools/user-error';
+import { PatientApi } from './patient-api.js';
 import type { OptimizeOptions } from './program.js';
 import { barOf, ProgressDisplay, terminal } from './progress.js';
+import { ServedTeacher } from './served-teacher.js';
 import { Interrupted, untilSignal } from './signals.js';
 
 export interface OptimizePlace {
@@ -12,15 +14,17 @@ export interface OptimizePlace {
   readonly models: string;
   /** Where journals and reports are kept. */
   readonly to: string;
+  /** For the API that serves the teacher; left out: it needs none. */
+  readonly teacherKey?: string | undefined;
 }
 
 /** @throws UserError that says in a line what is wrong with model, data or time; what has been tried is kept */
 export async function optimizeModel(
   options: OptimizeOptions,
-  place: OptimizePlace,
+  { teacherKey, ...place }: OptimizePlace,
   display = new ProgressDisplay(terminal()),
 ): Promise<void> {
-  const { model, data, maxLoss, metric, time, methods, force, plan } = options;
+  const { model, data, maxLoss, metric, time, methods, force, plan, teacher: url } = options;
   const request = {
     ...place,
     ...{ model, data, methods, force, seconds: time },
@@ -30,7 +34,10 @@ export async function optimizeModel(
     await untilSignal(
       (signal) => new Interrupted(signal, 'stopped; the same command goes on where it was.'),
       async (signal) => {
-        const context = await contextOf(display, signal);
+        const { say } = display;
+        const teacher =
+          url === undefined ? {} : { teacher: new ServedTeacher(new PatientApi(url, teacherKey, { say })) };
+        const context = { ...(await contextOf(display, signal)), ...teacher };
         if (plan) return await showPlan(request, context);
         const { lines, report } = await optimize(request, context);
         display.next();

@@ -48,10 +48,10 @@ export function listOf(value: string): string[] {
 }
 
 /** Not checked while the line is read: what is wrong is shown then, and may hold a password. */
-export function webAddress(value: string): string {
+export function webAddress(value: string, option = '--url'): string {
   const { protocol, username, password } = URL.canParse(value) ? new URL(value) : new URL('none:');
   if (/^https?:$/.test(protocol) && username === '' && password === '') return value;
-  throw new UserError('--url takes an http:// or https:// URL without user and password.');
+  throw new UserError(`${option} takes an http:// or https:// URL without user and password.`);
 }
 
 export function sha256(value: string): string {

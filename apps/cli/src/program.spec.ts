@@ -112,13 +112,13 @@ test('evaluate takes two models, examples, and what may be lost', async () => {
 test('optimize takes a model, examples, what may be lost, a time and methods', async () => {
   const request = {
     ...{ model: 'm@1', data: resolve('a.jsonl'), maxLoss: 0.01, metric: undefined, time: 1800, methods: [] },
-    ...{ force: false, plan: false },
+    ...{ force: false, plan: false, teacher: undefined },
   };
   expect((await read('optimize', 'm@1', '--data', 'a.jsonl')).asked).toEqual(['optimize', request]);
   const options = ['--data=a.jsonl', '--max-loss=0.5%', '--metric=f1', '--time', '8h', '--methods', 'int8, static'];
   const wanted = { maxLoss: 0.005, metric: 'f1', time: 28_800, methods: ['int8', 'static'], force: true, plan: true };
-  const { asked } = await read('optimize', 'm@1', ...options, '--force', '--plan');
-  expect(asked).toEqual(['optimize', { ...request, ...wanted }]);
+  const { asked } = await read('optimize', 'm@1', ...options, '--force', '--plan', '--teacher=http://a:1');
+  expect(asked).toEqual(['optimize', { ...request, ...wanted, teacher: 'http://a:1' }]);
   for (const [time, seconds] of [
     ['90s', 90],
     ['5m', 300],
@@ -210,5 +210,7 @@ describe('is refused in words that help', () => {
     expect(asked).toEqual([]);
     expect(error).toBe('--url takes an http:// or https:// URL without user and password.');
     expect(text + error).not.toContain('canary');
+    const other = await read('optimize', 'm', '--data=a', `--teacher=${url}`);
+    expect([other.asked, other.error]).toEqual([[], error?.replace('--url', '--teacher')]);
   });
 });

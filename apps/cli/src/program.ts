@@ -66,6 +66,8 @@ export interface OptimizeOptions {
   readonly force: boolean;
   /** The plan alone. */
   readonly plan: boolean;
+  /** URL of an API that serves the original; undefined: its answers are computed here. */
+  readonly teacher: string | undefined;
 }
 
 /** What the commands do. */
@@ -113,6 +115,7 @@ interface OptimizeValues extends Pick<OptimizeOptions, 'data' | 'maxLoss' | 'tim
   readonly methods?: readonly string[];
   readonly force?: boolean;
   readonly plan?: boolean;
+  readonly teacher?: string;
 }
 
 /** Throws a CommanderError for a command line that is wrong, and after help or version were shown. */
@@ -217,9 +220,13 @@ export function createProgram(version: string, actions: Actions): Command {
     .option('--methods <list>', 'to try (default: all): int8,int4', methodsOf)
     .option('--force', 'keep what does not pass, marked as such for ever, and replace variants that are there')
     .option('--plan', 'show what would be tried, and try nothing')
+    .option('--teacher <url>', 'an API whose workers answer the texts that students learn from', (url) =>
+      webAddress(url, '--teacher'),
+    )
     .addHelpText('after', `\n${EXAMPLES.optimize}`)
-    .action((model: string, { metric, methods = [], force = false, plan = false, ...values }: OptimizeValues) =>
-      actions.optimizeModel({ model, ...values, metric, methods, force, plan }),
+    .action(
+      (model: string, { metric, methods = [], force = false, plan = false, teacher, ...values }: OptimizeValues) =>
+        actions.optimizeModel({ model, ...values, metric, methods, force, plan, teacher }),
     );
 
   program

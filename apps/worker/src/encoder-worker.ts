@@ -5,10 +5,13 @@ import type { RedisTarget } from '@shoal/queue';
 import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import { BatchReporter } from './batch-reporter.js';
 import { EncoderEngine } from './encoder-engine.js';
+import type { HeldGraph } from './loaded-graph.js';
 import { ModelWorker } from './model-worker.js';
 
 export interface EncoderWorkerOptions extends RedisTarget {
   readonly runner: ModelRunner;
+  /** That the runner has. */
+  readonly graph: HeldGraph;
   readonly limits: BatchLimits;
   /** The kind of hardware that they were found on. */
   readonly hardware: string;

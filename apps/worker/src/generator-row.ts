@@ -4,6 +4,7 @@ import type { Finish } from '@shoal/generation';
 import { type ClaimedItem, type Finished, type Outcome, toJobError } from '@shoal/queue';
 import type { Answer } from './answer.js';
 import { promptOf, settingsOf } from './generation-request.js';
+import { refusedItem } from './refused-item.js';
 import { retryAfterMs } from './retry.js';
 
 export interface Row {
@@ -72,12 +73,8 @@ export function resultOf(
 
 /** An item that has ended its process so many times, and is not run again. */
 export function givenUp(item: ClaimedItem, strikes: number): Finished {
-  const error = toJobError(
+  return refusedItem(
+    item,
     new ShoalError('worker_crashed', `running this input ended its worker process ${strikes} times`),
   );
-  const receipt = {
-    ...{ batchId: '0', batchSize: 1, paddedShare: 0, closedBy: 'alone' as const },
-    ...{ queuedMs: item.queuedMs, batchingMs: 0, runningMs: 0, attempts: item.attempts + 1 },
-  };
-  return { item, result: { receipt, error } };
 }

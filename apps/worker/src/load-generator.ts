@@ -8,6 +8,7 @@ import { GenerationReporter } from './generation-reporter.js';
 import { GeneratorEngine } from './generator-engine.js';
 import { hardwareKind } from './limits.js';
 import type { LoadContext } from './load-model.js';
+import { LoadedGraph } from './loaded-graph.js';
 import { ModelWorker } from './model-worker.js';
 import { TextReader } from './text-reader.js';
 import { tunedFor } from './tuned.js';
@@ -27,6 +28,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
   const { name, version, variant, generator } = model;
   if (generator === null) throw new ShoalError('internal_error', `${name} generates no text`);
   const started = performance.now();
+  const graph = await LoadedGraph.of(model);
   const reader = new TextReader(await loadStreamDecoders(model));
   const { SHOAL_CACHE_DIR: cacheDir, SHOAL_GENERATION_THREADS: givenThreads } = config;
   const tuned = await tunedFor(model, { cacheDir, runtime, logger, givenThreads });
@@ -56,6 +58,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
   const unwatch = generation.watch(() => reporter.stands(engine.stats()));
   return new ModelWorker({
     model,
+    graph,
     joining: null,
     // A pass is as full as its rows are; items travel alone.
     shape: { maxBatchSize: engine.rows, maxBatchTokens: engine.rows * engine.context },
@@ -73,6 +76,7 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
         random: Math.random,
       }),
     ...config.redis,
+    random: Math.random,
     reservedBytes: engine.reservedBytes,
     heldBytes: () => engine.stats().cacheBytes,
     onRedisError,

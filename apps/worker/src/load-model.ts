@@ -1,11 +1,22 @@
 /** From a model's folder to its worker: the session, what is proved of its rows, and what its micro-batches may hold. */
 import type { RunGate } from '@shoal/batching';
-import { encoderSession, findJoining, loadRunner, type Model, sessionModel, type TunedSettings } from '@shoal/models';
+import {
+  encoderSession,
+  findJoining,
+  loadRunner,
+  type Model,
+  type ModelRunner,
+  sessionModel,
+  type TunedSettings,
+  tellsEscalated,
+  watchEscalated,
+} from '@shoal/models';
 import type { Runtime, Session } from '@shoal/onnxruntime';
 import type { Logger, Tracer, WorkerMetrics } from '@shoal/telemetry';
 import type { Config } from './config.js';
 import { encoderWorker } from './encoder-worker.js';
 import { findLimits, hardwareKind } from './limits.js';
+import { LoadedGraph } from './loaded-graph.js';
 import type { ModelWorker } from './model-worker.js';
 import { tunedFor } from './tuned.js';
 
@@ -27,9 +38,10 @@ export interface SessionContext extends Pick<LoadContext, 'runtime'> {
 
 export async function loadModel(model: Model, context: LoadContext): Promise<ModelWorker> {
   const started = performance.now();
+  const graph = await LoadedGraph.of(model);
   const { session, tuned } = await openSession(model, context);
   try {
-    return await prepare(model, session, { started, tuned }, context);
+    return await prepare(model, session, { started, graph, tuned }, context);
   } catch (error) {
     // A model that fails in its first passes is not served, and its memory is given back.
     await session.release();
@@ -59,7 +71,7 @@ export async function openSession(
 async function prepare(
   model: Model,
   session: Session,
-  { started, tuned }: { readonly started: number; readonly tuned: TunedSettings },
+  { started, graph, tuned }: { readonly started: number; readonly graph: LoadedGraph; readonly tuned: TunedSettings },
   { config, runtime, metrics, gate, logger, tracer, onRedisError }: LoadContext,
 ): Promise<ModelWorker> {
   const { SHOAL_DEVICE: device, SHOAL_DEVICE_OPTIONS: deviceOptions, givenThreads } = config;
@@ -110,7 +122,9 @@ async function prepare(
     logger.info('model.measured', { model: name, version, variant, kept, rounds, spread, tokensPerSecond });
   }
   return encoderWorker({
-    runner,
+    // Behind the passes over texts that nobody wrote.
+    runner: tellsEscalated(model) ? counted(runner, session, metrics) : runner,
+    graph,
     limits,
     hardware: hardwareKind(measuring),
     tokensPerSecond: measured?.tokensPerSecond ?? null,
@@ -127,4 +141,16 @@ async function prepare(
       metrics.itemsInFlight.remove(labels);
     },
   });
+}
+
+/** The runner of a cascade, which counts what its teacher answers. From the start: a share of nothing is one, too. */
+function counted({ model, joining }: ModelRunner, session: Session, { escalated }: WorkerMetrics): ModelRunner {
+  const { name, version, variant } = model;
+  const labels = { model: name, version, variant };
+  escalated.inc(labels, 0);
+  return loadRunner(
+    model,
+    watchEscalated(session, (rows) => escalated.inc(labels, rows)),
+    joining,
+  );
 }

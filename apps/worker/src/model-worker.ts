@@ -3,6 +3,7 @@ import type { BatchShape } from '@shoal/autoscaling';
 import type { Joining } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import { Consumer, DemandReports, type Engine, Publisher, type RedisTarget } from '@shoal/queue';
+import { type HeldGraph, onlyOwn } from './loaded-graph.js';
 import { RateReporter } from './rate-reporter.js';
 
 const MAX_RESULT_BYTES = 8 * 1024 * 1024;
@@ -15,6 +16,8 @@ export interface EngineTools {
 
 export interface ModelWorkerOptions extends RedisTarget {
   readonly model: Model;
+  /** That the engine has. */
+  readonly graph: HeldGraph;
   readonly openEngine: (tools: EngineTools) => Engine;
   /** What a forward pass holds at most, and how many tokens of it a chunk is cut for. */
   readonly shape: BatchShape;
@@ -27,6 +30,7 @@ export interface ModelWorkerOptions extends RedisTarget {
   /** Bytes that its cache may come to take, and those that it has now; none where left out. */
   readonly reservedBytes?: number;
   readonly heldBytes?: () => number;
+  readonly random: () => number;
   /** Told of every error of the connections to Redis. */
   readonly onRedisError: (error: Error) => void;
   /** Called when the model is freed. */
@@ -78,12 +82,12 @@ export class ModelWorker {
   }
 
   async start(): Promise<void> {
-    const { shape, hardware, joining, onRedisError } = this.#options;
+    const { shape, hardware, joining, graph, random, onRedisError } = this.#options;
     await this.#publisher.announceLimits(hardware, shape.maxBatchTokens);
     // A Redis that is full refuses what only a model's card shows; the next start tells the same.
     if (joining) await this.#publisher.announceJoining(joining).catch(onRedisError);
     await this.#rate.start();
-    this.#consumer.start(this.#engine);
+    this.#consumer.start(onlyOwn(this.#engine, { graph, publisher: this.#publisher, random }));
   }
 
   /** Tells how long this replica took from the start of its process until it took jobs. */

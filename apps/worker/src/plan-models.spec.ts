@@ -19,7 +19,7 @@ const loadedOf = (...models: (Model | readonly [Model, Partial<LoadedModel>])[])
 const plan = (changes: Partial<Situation>) =>
   planModels({
     ...{ models: ALL, aliases: new Map(), wishes: new Map(), loaded: new Map(), busy: new Set(), failed: new Set() },
-    ...{ loading: undefined, leaving: new Map(), due: new Set() },
+    ...{ loading: undefined, leaving: new Map(), hopedFor: new Set(), due: new Set() },
     ...{ limit: Number.POSITIVE_INFINITY, bytesOf: () => 10, keepMs: 1000 },
     ...changes,
   });
@@ -94,6 +94,15 @@ describe('without a bound', () => {
     expect(plan({ failed, loaded })).toEqual({ unload: [], load: undefined });
   });
 
+  test('a variant that an API would give jobs to is loaded after what is expected, unless it was to be unloaded', () => {
+    const hopedFor = busy(A2_INT8);
+    expect(plan({ hopedFor, loaded: loadedOf(A2) }).load).toBe(B);
+    expect(plan({ hopedFor, loaded: loadedOf(A2, B) }).load).toBe(A2_INT8);
+    expect(plan({ hopedFor, loaded: loadedOf(A2, B), failed: new Set([A2_INT8]) }).load).toBeUndefined();
+    const wishes = new Map([['a:int8', 'unload']] as const);
+    expect(plan({ hopedFor, loaded: loadedOf(A2, B), wishes }).load).toBeUndefined();
+  });
+
   test('one whose files are others now is loaded anew', () => {
     expect(plan({ loaded: loadedOf(model('b')), busy: busy(B) }).unload).toEqual([B.queue]);
   });
@@ -111,6 +120,13 @@ describe('with a bound', () => {
   test('nobody makes way for what is only expected, but who is not', () => {
     expect(plan({ limit: 10, loaded: loadedOf(A2) })).toEqual({ unload: [], load: undefined });
     expect(plan({ limit: 10, loaded: loadedOf([A1, { idleMs: 9 }]) }).unload).toEqual([A1.queue]);
+  });
+
+  test('a variant that an API would give jobs to takes nobody’s place that is expected or has work', () => {
+    const hopedFor = busy(A2_INT8);
+    expect(plan({ limit: 20, hopedFor, loaded: loadedOf(A2, B) })).toEqual({ unload: [], load: undefined });
+    expect(plan({ limit: 30, hopedFor, loaded: loadedOf(A2, B, A1), busy: busy(A1) }).unload).toEqual([]);
+    expect(plan({ limit: 30, hopedFor, loaded: loadedOf(A2, B, [A1, { idleMs: 9 }]) }).unload).toEqual([A1.queue]);
   });
 
   test('models with work take turns of ten seconds', () => {

@@ -26,6 +26,8 @@ export interface Situation {
   readonly leaving: ReadonlyMap<string, number>;
   /** Queues that have unfinished jobs. */
   readonly busy: ReadonlySet<string>;
+  /** Queues that an API would give jobs to if a worker had ever loaded them. */
+  readonly hopedFor: ReadonlySet<string>;
   /** Models that did not load, and those of them that may be tried again now. */
   readonly failed: ReadonlySet<Model>;
   readonly due: ReadonlySet<Model>;
@@ -50,7 +52,7 @@ const TURN_MS = 10_000;
 const NOTHING: Plan = { unload: [], load: undefined };
 
 export function planModels(situation: Situation): Plan {
-  const { models, aliases, wishes, loaded, loading, leaving, busy, failed, due } = situation;
+  const { models, aliases, wishes, loaded, loading, leaving, busy, hopedFor, failed, due } = situation;
   const able = models.filter((model) => !failed.has(model));
   const expected = expectedModels(able, aliases, wishes);
   // One that is tried again takes its name over when it has loaded; until then the version before stays.
@@ -69,6 +71,10 @@ export function planModels(situation: Situation): Plan {
   const wanted = [
     ...missing(able).filter(({ queue }) => busy.has(queue)),
     ...missing(able).filter((model) => !busy.has(model.queue) && expected.has(model)),
+    ...missing(able).filter(
+      (model) =>
+        !busy.has(model.queue) && !expected.has(model) && hopedFor.has(model.queue) && !isUnloaded(model, wishes),
+    ),
     ...missing(due).filter((model) => busy.has(model.queue) || hoped.has(model)),
   ];
   // As long as it has failed jobs for it are refused, so none asks for it: it is tried where nobody has to go for that.

@@ -126,6 +126,18 @@ test('it is tried again at once for each wish that it be loaded, be it the same 
   await expect.poll(() => served.names.sort()).toEqual(['a', 'b']);
 });
 
+test('a variant that an API would give jobs to is loaded for that, and goes like any that has had no work', async () => {
+  const other = { ...A, variant: 'int8', queue: 'a.1.int8.0' };
+  const { start, told, state, clock } = open([A, other]);
+  await start();
+  const api: ProcessModels = { role: 'api', queues: [A.queue, other.queue] };
+  Object.assign(state, { processes: [{ ...api, wanted: [other.queue] }] });
+  await expect.poll(() => told.at(-1)?.queues).toEqual([A.queue, other.queue]);
+  Object.assign(state, { processes: [api] });
+  clock.now = 1000;
+  await expect.poll(() => told.at(-1)?.queues).toEqual([A.queue]);
+});
+
 test('where none of what there is loads, the start fails with the reason; where there is nothing, it does not', async () => {
   const { start, behaviours } = open([A]);
   behaviours.set(A, { load: failed });

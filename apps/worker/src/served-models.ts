@@ -198,6 +198,7 @@ export class ServedModels {
       leaving: new Map([...this.#leaving].map(([queue, { bytes }]) => [queue, bytes])),
       // One whose server does not answer is not unloaded, nor loaded.
       busy: new Set(queues.filter((queue) => (work.get(queue)?.jobs ?? Number(this.#served.has(queue))) > 0)),
+      hopedFor: new Set(board.state.processes.flatMap(({ wanted = [] }) => wanted)),
       failed: this.#failures.models,
       due: this.#ready ? this.#failures.due : new Set(),
       bytesOf: (model) => this.#memory.bytesOf(model),

@@ -46,6 +46,7 @@ export const ERRORS = {
   redis_unavailable: { status: 503, retryable: true, title: 'The queue cannot be reached' },
   model_unloaded: { status: 503, retryable: true, title: 'The model is unloaded' },
   model_failed: { status: 503, retryable: true, title: 'No worker can load the model' },
+  model_changed: { status: 503, retryable: true, title: 'The model was replaced before the job could run' },
   wait_timeout: { status: 504, retryable: true, title: 'The result was not ready in time' },
   cancelled: { status: 409, retryable: false, title: 'The job was cancelled' },
   expired: { status: 409, retryable: false, title: 'The deadline passed before the job ended' },

@@ -67,6 +67,7 @@ export { countUnknown, SAMPLING_FIELDS } from './openai-generation.js';
 export type { OpenAiInput } from './openai-inputs.js';
 export {
   AccuracyLoss,
+  GraphIdentity,
   LOSS_METRICS,
   LossMetric,
   MaxAccuracyLoss,

@@ -189,6 +189,8 @@ export interface ServedQuality {
   readonly method: string;
   readonly accuracy_loss: AccuracyLoss;
   readonly speeds: readonly SpeedRatio[];
+  /** Of a cascade: the share of the texts it was measured on that its teacher answered. */
+  readonly escalated?: number;
 }
 
 export interface TensorSpec {

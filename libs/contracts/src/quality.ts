@@ -45,10 +45,12 @@ export type AccuracyLoss = z.infer<typeof AccuracyLoss>;
 export const MaxAccuracyLoss = z
   .number()
   .min(0)
+  // Nobody wants to lose more than 1 of any metric: it is meant as per cent.
+  .max(1)
   .default(0)
   .meta({
     description:
-      'How much accuracy the answer may lose in order to come sooner: the fastest variant is taken whose measured loss, by its upper bound and in the metric that it was measured in, is at most this (0.01: one point, or one per cent of perplexity). 0, as where left out: what the name of the model stands for.',
+      'How much accuracy the answer may lose in order to come sooner: the fastest variant is taken whose measured loss, by its upper bound and in the metric that it was measured in, is at most this (0.01: one point, or one per cent of perplexity; at most 1). 0, as where left out: what the name of the model stands for.',
     examples: [0.01],
   });
 
@@ -63,18 +65,32 @@ export const SpeedRatio = z.strictObject({
 });
 export type SpeedRatio = z.infer<typeof SpeedRatio>;
 
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** Which graph is meant: an ONNX file with the files that its weights are in. */
+export const GraphIdentity = z.strictObject({
+  /** Of the bytes of all of them. */
+  sha256: Sha256,
+  /** Size, time of the last change and inode of each, as they were: where these are still the same, no byte has to be read. */
+  stamp: z.string().max(4000),
+});
+export type GraphIdentity = z.infer<typeof GraphIdentity>;
+
 export const VariantQuality = z.strictObject({
-  /** Of the variant's ONNX file and its `.data` together: the figures are of another graph where they differ. */
-  bytes: z.int().min(1),
+  /** The variant's graph, and the original's beside which it was measured: the figures are of these two and no others. */
+  graph: GraphIdentity,
+  beside: GraphIdentity,
   /** `passed` the gate; `forced`: kept although it did not, for the reason given. */
   verdict: z.enum(['passed', 'forced']),
   reason: z.string().max(1000).optional(),
   /** How it was made, for people: `int8`, `layers 0 3, trained 1,200 steps`. */
   method: z.string().max(500),
   loss: MeasuredLoss,
+  /** Of a cascade: the share of these texts that its teacher answered. */
+  escalated: z.number().min(0).max(1).exactOptional(),
   speeds: z.array(SpeedRatio).min(1).max(64),
   /** File that was measured on, by its name and what is in it. */
-  data: z.strictObject({ file: z.string().max(255), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  data: z.strictObject({ file: z.string().max(255), sha256: Sha256 }),
   /** Processor, cores and version of the runtime, for people. */
   machine: z.string().max(500),
   measured: z.iso.datetime(),

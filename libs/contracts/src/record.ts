@@ -14,6 +14,8 @@ export interface JobMeta {
   readonly selector?: string;
   /** What the variant was measured to lose when the job was accepted; left out: it is the original, or was not measured. */
   readonly accuracyLoss?: AccuracyLoss;
+  /** SHA-256 of the graph that was measured so: no other one answers the job. */
+  readonly graph?: string;
   readonly task: Task;
   readonly priority: Priority;
   readonly parameters: Readonly<Record<string, unknown>>;

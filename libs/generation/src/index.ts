@@ -9,4 +9,5 @@ export { type CacheOptions, KvCache } from './kv/cache.js';
 export { DecoderPasses, type NewTokens, type PassOptions } from './passes.js';
 export type { Candidates } from './sampling/candidates.js';
 export { type DecoderSettings, decoderSession } from './session-options.js';
+export { TextPasses, type TextPassOptions, type TextPiece } from './text-passes.js';
 export type { Finish, GenerationRequest, NewToken, Sampling } from './types.js';

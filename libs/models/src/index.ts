@@ -1,3 +1,4 @@
+export { ESCALATED, tellsEscalated, watchEscalated } from './escalated.js';
 export { tryTemplate } from './generation/prompts.js';
 export { type FoundJoining, findJoining, type JoiningOptions } from './independence/find-joining.js';
 export { LazyList } from './lazy-list.js';
@@ -15,8 +16,10 @@ export {
 export { LARGE_JSON, MAX_JSON_BYTES } from './repository/files.js';
 export { checkDraft } from './repository/folder.js';
 export { embeddingOutputs, logitsOutput } from './repository/graph.js';
+export { graphFiles, hashGraph, identityOf, stampOf } from './repository/graph-identity.js';
 export { type GeneratorModel, openGenerator } from './repository/open-generator.js';
 export { openModel } from './repository/open-model.js';
+export { QUALITY_FILE, QUALITY_LOCK } from './repository/quality.js';
 export { openRepository, type Repository } from './repository/repository.js';
 export {
   expectedModels,

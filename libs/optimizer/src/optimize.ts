@@ -6,21 +6,23 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
-import { ShoalError } from '@shoal/contracts';
-import type { Model } from '@shoal/models';
-import { metricFor } from './evaluate/metrics.js';
+import { type GraphIdentity, ShoalError } from '@shoal/contracts';
+import { identityOf, type Model, weightBytes } from '@shoal/models';
+import { choosingMetric, metricFor } from './evaluate/metrics.js';
 import { ALPHA } from './gate/bound.js';
+import { LEAST_ALPHA } from './gate/spending.js';
 import { Journal } from './journal/journal.js';
 import { printOfModel, shoalVersion } from './journal/keys.js';
 import { lockFolder } from './journal/lock.js';
-import { bytesOf, machineOf, readQuality } from './quality/quality-file.js';
+import { machineOf, readQuality } from './quality/quality-file.js';
 import { tableLines } from './report/table.js';
 import type { RunState } from './report/types.js';
 import { durationOf, lossWords, OUTCOMES, speedWords } from './report/words.js';
 import { Agenda } from './run/agenda.js';
+import { Allotments } from './run/allotments.js';
 import { diskFull, isDiskFull } from './run/disk-full.js';
 import { chooseFinalists, type Measured } from './run/finalists.js';
-import { isTaken, passOrRefuse } from './run/gate.js';
+import { isTaken, passOrRefuse, type Sureness } from './run/gate.js';
 import { Pace } from './run/pace.js';
 import { type Plan, planOf } from './run/plan.js';
 import { planLines } from './run/plan-lines.js';
@@ -29,17 +31,21 @@ import { methodsOf } from './run/stack.js';
 import { behindParts, type Follows, followsBy, nextStack, possibleStacks } from './run/stacks.js';
 import { openSubject } from './run/subject.js';
 import type { Common } from './run/trial-keys.js';
-import { Trials } from './run/trials.js';
+import { type MadeEntry, Trials } from './run/trials.js';
 import type { OptimizeContext, Optimized, OptimizeRequest } from './run/types.js';
 import { Watch } from './run/watch.js';
 import type { MeasureOptions } from './trial/messages.js';
 import type { Candidate, Data, Subject } from './types.js';
 
+/** Of verdicts by texts that have judged very much. */
+const USED_UP =
+  'the texts for its verdict have judged so many candidates that another verdict by them would prove nothing: give new texts';
+
 /** What both a plan and a run begin with. */
 interface Prepared {
   readonly subject: Subject;
   readonly plan: Plan;
-  readonly about: Omit<RunState, 'rows' | 'at' | 'state'>;
+  readonly about: Omit<RunState, 'rows' | 'at' | 'state' | 'spent'>;
   readonly machine: string;
   readonly folder: string;
 }
@@ -87,7 +93,7 @@ async function withJournal<T>(
   { say }: Pick<OptimizeContext, 'say'>,
   work: (journal: Journal) => Promise<T>,
 ): Promise<T> {
-  const unlock = lockFolder(folder);
+  const unlock = await lockFolder(folder);
   try {
     const journal = new Journal(join(folder, 'journal.jsonl'));
     try {
@@ -103,12 +109,16 @@ async function withJournal<T>(
   }
 }
 
-async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeContext): Promise<Prepared> {
-  const subject = await openSubject(request.models, request.model, request.data);
-  const { original, path, data } = subject;
+async function prepare(request: OptimizeRequest, context: OptimizeContext): Promise<Prepared> {
+  const { table, runtime, teacher, signal } = context;
+  const opened = await openSubject(request.models, request.model, request.data);
+  const { original, data } = opened;
   // Before anything is made in vain.
-  metricFor(original, data.verdict, request.allowed.metric);
+  const metric = metricFor(original, data.verdict, request.allowed.metric);
+  const choosing = choosingMetric(original, data.choice, request.allowed.metric);
+  const subject: Subject = { ...opened, metric: choosing };
   await refuseOtherQuality(original);
+  await teacher?.find(original, signal);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   const machine = machineOf(runtime.version, availableParallelism());
   const model = `${original.name}@${original.version}`;
@@ -116,7 +126,8 @@ async function prepare(request: OptimizeRequest, { table, runtime }: OptimizeCon
     ...{ subject, plan, machine, folder: join(request.to, model) },
     about: {
       ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data) },
-      original: { variant: original.variant, bytes: await bytesOf(path) },
+      ...{ metric, choosing },
+      original: { variant: original.variant, bytes: await weightBytes(original) },
       impossible: plan.impossible,
     },
   };
@@ -154,6 +165,8 @@ class Run {
   readonly #follows: Follows;
   /** All that there could be. */
   readonly #stacks: readonly Candidate[];
+  readonly #allotments: Allotments;
+  readonly #beside: GraphIdentity;
 
   static async open(
     request: OptimizeRequest,
@@ -162,12 +175,13 @@ class Run {
     journal: Journal,
   ): Promise<Run> {
     const { original, path, data } = prepared.subject;
+    const beside = await identityOf(path, context.signal);
     const common = {
       original: await printOfModel(original, path, context.signal),
       data: data.sha256,
       versions: { shoal: shoalVersion(), onnxruntime: context.runtime.version },
     };
-    return new Run(request, context, prepared, journal, common);
+    return new Run(request, context, prepared, journal, { common, beside });
   }
 
   private constructor(
@@ -175,20 +189,29 @@ class Run {
     context: OptimizeContext,
     prepared: Prepared,
     journal: Journal,
-    common: Common,
+    { common, beside }: { readonly common: Common; readonly beside: GraphIdentity },
   ) {
-    const { subject, plan, about, machine, folder } = prepared;
+    const { subject, plan, machine, folder } = prepared;
+    const { metric, choosing } = prepared.about;
     const { now, date, signal, say, table } = context;
     this.#request = request;
     this.#context = context;
     this.#prepared = prepared;
-    this.#choosing = { metric: request.allowed.metric, alpha: ALPHA };
+    this.#beside = beside;
+    this.#choosing = { metric: choosing, alpha: ALPHA };
     this.#follows = followsBy(table.methods);
     this.#stacks = possibleStacks(plan.candidates, this.#follows);
+    const texts = subject.data.verdict;
+    this.#allotments = new Allotments({ journal, original: common.original, texts, metric, date });
+    const about = { ...prepared.about, spent: this.#allotments.spent };
     this.#pace = new Pace(subject);
     this.#trials = new Trials({
       ...{ subject, folder, journal, common, machine, methods: table.module, pace: this.#pace },
-      context: { now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+      teacher: context.teacher,
+      context: {
+        ...{ now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
+        onAnswered: (progress) => this.#watch.answered(progress),
+      },
     });
     this.#agenda = new Agenda({
       ...{ subject, now, pace: this.#pace, trials: this.#trials, choice: this.#choosing, stacks: this.#stacks },
@@ -200,13 +223,12 @@ class Run {
   }
 
   async showPlan(): Promise<void> {
-    const { about, plan } = this.#prepared;
+    const { plan } = this.#prepared;
     const times = plan.candidates.map((candidate) => this.#agenda.timeOf(candidate));
     const open = times.filter(({ make, measure }) => make + measure > 0);
     const methods = new Set(open.map(({ candidate }) => candidate.method));
-    const state: RunState = { ...about, rows: this.#rows.all, state: 'running', at: '' };
     const totals = { verdicts: this.#agenda.verdicts(methods.size), stacks: this.#agenda.stacks() };
-    const lines = planLines(state, times, { ...totals, limit: this.#request.seconds });
+    const lines = planLines(this.#watch.state('running'), times, { ...totals, limit: this.#request.seconds });
     for (const line of lines) this.#context.say(line);
   }
 
@@ -275,7 +297,7 @@ class Run {
     }
   }
 
-  /** The best of each method; all that are judged by the same texts share the error of 5 %. */
+  /** The best of each method; all that are judged by the same texts, in whichever command, share the error of 5 %. */
   async #judge(): Promise<void> {
     const { allowed, force } = this.#request;
     const measured: Measured[] = this.#rows.all.flatMap(({ candidate, choice, outcome }) =>
@@ -297,17 +319,36 @@ class Run {
       this.#rows.end(candidate, 'refused', `${what}, by the texts that choices are made by`);
       this.#trials.discard(candidate);
     }
-    const measuring = { metric: allowed.metric, alpha: ALPHA / Math.max(1, finalists.length) };
     for (const { candidate } of finalists) this.#rows.end(candidate, 'finalist');
     this.#watch.write('running');
-    for (const { candidate } of finalists) {
+    const made = finalists.map(({ candidate }) => {
+      return { candidate, sha256: (this.#trials.known(candidate) as MadeEntry).sha256 };
+    });
+    // All at once: they share what this command has.
+    this.#allotments.allot(made);
+    for (const { candidate, sha256 } of made) {
+      const { measuring } = this.#surenessOf(candidate, sha256);
       const expected = this.#trials.knownMeasure(candidate, 'verdict', measuring) ? 0 : this.#agenda.verdicts(1);
       const missing = expected - this.#agenda.left() / 1000;
       this.#watch.begin(`${candidate.variant} is judged`, expected);
       if (expected > 0 && missing > 0) this.#rows.end(candidate, 'left_out', this.#wanted(missing));
-      else await passOrRefuse(candidate, measuring, this.#agenda.left, this.#gate());
+      else await this.#pass(candidate);
       this.#told(candidate);
     }
+  }
+
+  async #pass(candidate: Candidate): Promise<void> {
+    const surenessOf = (sha256: string) => this.#surenessOf(candidate, sha256);
+    await passOrRefuse(candidate, surenessOf, this.#agenda.left, this.#gate());
+  }
+
+  /** By what the texts have judged before. */
+  #surenessOf(candidate: Candidate, sha256: string): Sureness {
+    const alpha = this.#allotments.allot([{ candidate, sha256 }]).get(candidate);
+    const { metric } = this.#prepared.about;
+    return alpha === undefined
+      ? { measuring: { metric, alpha: LEAST_ALPHA }, veto: USED_UP }
+      : { measuring: { metric, alpha } };
   }
 
   #wanted(missing: number): string {
@@ -322,7 +363,7 @@ class Run {
     const { subject, machine } = this.#prepared;
     const { allowed, force } = this.#request;
     const { signal } = this.#context;
-    return { subject, machine, allowed, force, signal, trials: this.#trials, rows: this.#rows };
+    return { subject, beside: this.#beside, machine, allowed, force, signal, trials: this.#trials, rows: this.#rows };
   }
 
   /** What came of a candidate so far; the page is written anew. */

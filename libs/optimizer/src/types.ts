@@ -2,6 +2,7 @@
 import type { LossMetric, MeasuredLoss, SpeedRatio, Task } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
+import type { Answering } from './teacher/types.js';
 
 /** One example of a user's file. */
 export type Example =
@@ -53,6 +54,8 @@ export interface Subject {
   /** Absolute path of the ONNX file to begin from: the original's, or in a stack what the methods before have made of it. */
   readonly path: string;
   readonly data: Data;
+  /** What methods count losses in where they choose; undefined or left out: what is usual for the task and the data. */
+  readonly metric?: LossMetric | undefined;
 }
 
 export interface Context {
@@ -73,6 +76,8 @@ export interface Context {
    * Undefined: nothing survives.
    */
   readonly state?: string | undefined;
+  /** How the run wants the original's answers to be had; left out: they are computed whenever they are asked for. */
+  readonly answers?: Answering;
 }
 
 /** What a plan may take. */
@@ -137,6 +142,8 @@ export interface Comparison {
   readonly loss: Omit<MeasuredLoss, 'allowed'>;
   /** Shapes that it will be served with; the first is one text alone. */
   readonly speeds: readonly SpeedRatio[];
+  /** Of a cascade: the share of the texts that its teacher answered. */
+  readonly escalated?: number;
   /** Further figures for tables, by their titles: `KL divergence`, `macro F1`, `flips`. */
   readonly figures: Readonly<Record<string, Figure>>;
 }

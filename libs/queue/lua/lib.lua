@@ -117,7 +117,7 @@ local function forget_entry(bytes, kind, id, tenant) return bytes .. ' ' .. kind
 
 -- What the jobs that end in this script give back, who started or has new outputs, and whether webhooks have news: all
 -- written once, by settle().
-local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, reserved = 0, tenants = {}, states = {}, held = {} }
+local ended, moved, released = {}, {}, { jobs = 0, tokens = 0, served = 0, reserved = 0, tenants = {}, states = {}, held = {} }
 local outbox = false
 
 -- Leaves an event for the webhooks process. `letters` are the record's SUBSCRIBED: s, o, e for started, outputs, ended.
@@ -158,6 +158,8 @@ local function finish(id, state, now, fields, bytes)
   released.jobs = released.jobs + 1
   released.states[state] = (released.states[state] or 0) + 1
   released.tokens = released.tokens + tokens
+  -- What is taken back or comes too late tells nothing of how fast workers are.
+  if state == 'completed' or state == 'failed' then released.served = released.served + tokens end
   released.reserved = released.reserved + tonumber(r[3])
   released.tenants[tenant] = (released.tenants[tenant] or 0) + tokens
   released.held[tenant] = (released.held[tenant] or 0) + held - tonumber(r[9] or 0)
@@ -179,7 +181,7 @@ local function settle()
   for tenant, bytes in pairs(released.held) do hold(tenant, bytes) end
   redis.call('HINCRBY', STATE, 'tokens', -released.tokens)
   redis.call('HINCRBY', STATE, 'reserved', -released.reserved)
-  redis.call('HINCRBY', STATE, 'served', released.tokens)
+  redis.call('HINCRBY', STATE, 'served', released.served)
   for state, jobs in pairs(released.states) do redis.call('HINCRBY', STATE, state, jobs) end
   if redis.call('HINCRBY', STATE, 'jobs', -released.jobs) <= 0 then
     -- The queue is empty: fair queueing starts afresh.

@@ -42,7 +42,7 @@ export async function claim(
     const [packed, packedTask, owner, first, created, done, strikes, attempts, written] = found;
     const tenant = owner.toString();
     const [items, lengths] = unpack<[WireItem[], number[]]>(packed);
-    const [task, parameters, trace] = unpack<PackedTask>(packedTask);
+    const [task, parameters, trace, graph] = unpack<PackedTask>(packedTask);
     const jobId = formatJobId({ queue, ulid });
     return items.flatMap((item, i): ClaimedItem[] => {
       if (done[i] === 1) return [];
@@ -64,7 +64,8 @@ export async function claim(
           attempts: attempts[i] ?? 0,
           written: written[i] ?? 0,
           queuedMs: Math.max(0, now - created),
-          trace,
+          trace: trace ?? undefined,
+          graph,
         },
       ];
     });

@@ -48,6 +48,8 @@ export interface ClaimedItem {
   readonly queuedMs: number;
   /** Traceparent of the span that enqueued the job, where its trace is kept. */
   readonly trace?: string | undefined;
+  /** SHA-256 of the graph that the job was accepted for; left out: of whichever its variant has. */
+  readonly graph?: string | undefined;
 }
 
 /**

@@ -36,6 +36,8 @@ export interface QueueGauge {
   readonly tokens: number;
   /** Tokens per second that ended while there was work, over about the last half minute of it; 0 where none has. */
   readonly rate: number;
+  /** Seconds for which work has waited for a worker by now while nothing ended, as far as this process has seen. */
+  readonly stalled: number;
   /** Padded tokens of a micro-batch, as a worker of this queue measured; null while none has run. */
   readonly batchTokens: number | null;
   /** Tokens that a generated answer has on average, as lately ended ones had. */
@@ -48,6 +50,7 @@ const NOTHING: QueueGauge = {
   jobs: 0,
   tokens: 0,
   rate: 0,
+  stalled: 0,
   batchTokens: null,
   answerTokens: DEFAULT_ANSWER_TOKENS,
   ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
@@ -69,6 +72,8 @@ interface Seen extends QueueGauge {
   readonly server: string;
   /** Bytes that its unfinished jobs have set aside for their results. */
   readonly reserved: number;
+  /** Chunks that no worker has fetched. */
+  readonly waiting: number;
   /** Tokens that ended, ever, as of `at` in Unix ms. */
   readonly served: number;
   readonly at: number;
@@ -77,6 +82,9 @@ interface Seen extends QueueGauge {
 }
 
 const UNKNOWN = { tokens: 0, seconds: 0 };
+
+/** What Redis answers of one queue: fields of its state, the micro-batch, and how many chunks wait. */
+type Look = [values: readonly (string | null)[], batchTokens: string | null, waiting: number];
 
 /** Bytes in use on one server, and those that count as all of it. */
 interface Memory {
@@ -194,6 +202,7 @@ export class Gauges {
     for (const queue of queues) {
       pipeline.hmget(`${queueTag(queue)}:state`, ...STATE_FIELDS);
       pipeline.hget(`${queueTag(queue)}:limits`, 'batchTokens');
+      pipeline.zcard(`${queueTag(queue)}:chunks:prioritized`);
     }
     const before = queues.map((queue) => this.#sinceLook.get(queue) ?? 0);
     const replies = (await pipeline.exec()) ?? [];
@@ -204,11 +213,12 @@ export class Gauges {
     this.#servers.set(server, { used: Number(field(info, 'used_memory')), limit: max > 0 ? max : memoryBudget });
     queues.forEach((queue, n) => {
       this.#count(queue, -before[n]!);
-      this.#note(queue, server, replies[1 + 2 * n]![1] as (string | null)[], replies[2 + 2 * n]![1] as string | null);
+      const [values, batchTokens, waiting] = replies.slice(1 + 3 * n, 4 + 3 * n).map(([, reply]) => reply) as Look;
+      this.#note(queue, server, values, batchTokens, waiting);
     });
   }
 
-  #note(queue: string, server: string, values: readonly (string | null)[], batchTokens: string | null): void {
+  #note(queue: string, server: string, ...[values, batchTokens, waiting]: Look): void {
     const state = Object.fromEntries(STATE_FIELDS.map((name, n) => [name, Number(values[n])])) as Record<
       (typeof STATE_FIELDS)[number],
       number
@@ -221,11 +231,15 @@ export class Gauges {
     const before = last?.drained ?? UNKNOWN;
     const since = seconds > 0 ? Math.max(0, served - last!.served) : 0;
     const drained = { tokens: before.tokens * fading + since, seconds: before.seconds * fading + seconds };
+    // Chunks of jobs that were taken back wait until a worker finds that.
+    const stands = jobs > 0 && last !== undefined && last.waiting > 0 && waiting > 0 && served === last.served;
     this.#queues.set(queue, {
       server,
       jobs,
       tokens,
       reserved,
+      stalled: stands ? last.stalled + seconds : 0,
+      waiting,
       rate: drained.seconds > 0 ? drained.tokens / drained.seconds : 0,
       batchTokens: batchTokens === null ? null : Number(batchTokens),
       answerTokens: answer > 0 ? Math.max(1, Math.round(answer)) : DEFAULT_ANSWER_TOKENS,

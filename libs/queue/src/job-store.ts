@@ -293,9 +293,9 @@ class RedisJobStore implements OpenJobStore {
     return this.#try(() => readQueueOfKey(this.#redis, tenant, key));
   }
 
-  delay(queue: string): number | null {
-    const { tokens, rate } = this.#gauges.queue(queue);
-    return rate > 0 ? tokens / rate : null;
+  delay(queue: string): number {
+    const { tokens, rate, stalled } = this.#gauges.queue(queue);
+    return Math.max(rate > 0 ? tokens / rate : 0, stalled);
   }
 
   depths(): QueueDepth[] {

@@ -36,6 +36,8 @@ export interface ProcessModels {
   readonly failed?: readonly LoadFailure[];
   /** Of a worker, names of the models that it may serve; left out: all. */
   readonly models?: readonly string[];
+  /** Of an API, those that it would give jobs to if a worker had ever loaded them: who has room does so. */
+  readonly wanted?: readonly string[];
 }
 
 export interface QueueWork {

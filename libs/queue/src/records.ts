@@ -61,11 +61,21 @@ export function packMeta(meta: JobMeta, order: readonly number[]): Buffer {
   return pack(order.length === 1 ? [meta] : [meta, order]);
 }
 
-/** What a worker needs to know of a job; the last only where the job's trace is kept. */
-export type PackedTask = [task: Task, parameters: Readonly<Record<string, unknown>>, trace?: string];
+/**
+ * What a worker needs to know of a job. The last two only where the job's trace is kept, and where it was accepted for what one
+ * graph was measured to lose.
+ */
+export type PackedTask = [
+  task: Task,
+  parameters: Readonly<Record<string, unknown>>,
+  trace?: string | null,
+  graph?: string,
+];
 
-export function packTask({ task, parameters, trace }: JobMeta): Buffer {
-  const packed: PackedTask = trace === undefined ? [task, parameters] : [task, parameters, trace];
+export function packTask({ task, parameters, trace, graph }: JobMeta): Buffer {
+  const packed: PackedTask = [task, parameters];
+  if (trace !== undefined || graph !== undefined) packed.push(trace ?? null);
+  if (graph !== undefined) packed.push(graph);
   return pack(packed);
 }
 

@@ -145,10 +145,10 @@ export interface JobStore {
   /** The queue that the job of an Idempotency-Key is in, or was to be; null where the key is free. */
   queueOfKey(tenant: string, key: string): Promise<string | null>;
   /**
-   * Seconds until what a queue has now will have ended, at the speed of about the last half minute of work; null where nothing has
-   * ended to tell it from. At most 200 ms old while Redis answers.
+   * Seconds until what a queue has now will have ended, at the speed of about the last half minute of work; at least as many as work
+   * has waited there while nothing ended, which is all that is known where no speed is. At most 200 ms old while Redis answers.
    */
-  delay(queue: string): number | null;
+  delay(queue: string): number;
   /** Unfinished jobs and their tokens per queue, and how many have ended, at most 200 ms old while Redis answers. */
   depths(): readonly QueueDepth[];
   /** What the autoscaling number of a queue is made of, read now. */

@@ -127,6 +127,12 @@ export function createWorkerMetrics(registry: Registry) {
       labelNames: MODEL,
       registers,
     }),
+    escalated: new Counter({
+      name: 'shoal_escalated_total',
+      help: 'Items of a cascade that its teacher answered; beside shoal_inferences_total, its share of them.',
+      labelNames: MODEL,
+      registers,
+    }),
     inferenceFailures: new Counter({
       name: 'shoal_inference_failure_total',
       help: 'Items whose pass gave an error, by error code; one that is retryable may run again.',

@@ -70,12 +70,31 @@ describe.each(CALLS)('%s %j', (path, body) => {
 
   test.each([
     [-0.01, 'must be at least 0'],
+    [1.5, 'must be at most 1'],
+    [1e300, 'must be at most 1'],
     ['1%', 'must be a number'],
+    ['0.01', 'must be a number'],
+    [[0.01], 'must be a number'],
+    [true, 'must be a number'],
   ])('refuses %j, and names the field', async (max_accuracy_loss, fault) => {
     await start();
     const response = await api.request('POST', path, { ...body, max_accuracy_loss });
     expect([400, 422]).toContain(response.status);
     expect(await response.text()).toContain(`max_accuracy_loss: ${fault}`);
+    expect(api.store.submitted).toEqual([]);
+  });
+
+  test.each([
+    ['1e999', 'max_accuracy_loss: must be a number'],
+    ['NaN', 'The JSON'],
+  ])('refuses %s, which no JSON has', async (value, fault) => {
+    await start();
+    const text = JSON.stringify({ ...body, max_accuracy_loss: 'here' }).replace('"here"', value);
+    const response = await fetch(`${api.url}${path}`, {
+      ...{ method: 'POST', body: text, headers: { 'content-type': 'application/json' } },
+    });
+    expect([400, 422]).toContain(response.status);
+    expect(await response.text()).toContain(fault);
     expect(api.store.submitted).toEqual([]);
   });
 
@@ -145,8 +164,8 @@ test('all embeddings of one call are of one variant, chosen for calls of that si
   }
 });
 
-test('the card lists what each variant loses, and how much faster it is', async () => {
-  await start();
+test('the card lists what each variant loses, how much faster it is, and of a cascade what its teacher answers', async () => {
+  await start({}, { ...OTHERS, int8: { ...OTHERS.int8!, escalated: 0.3 } });
   const card = ModelCardSchema.parse(await (await api.request('GET', '/v1/models/topic')).json());
   expect(card.served).toMatchObject([
     { id: 'topic@1:fp32', original: true },
@@ -157,6 +176,7 @@ test('the card lists what each variant loses, and how much faster it is', async 
     { id: 'topic@1:layers2', quality: { accuracy_loss: { metric: 'accuracy', mean: 0.01, bound: 0.02 } } },
   ]);
   expect(card.served[0]).not.toHaveProperty('quality');
+  expect(card.served.map(({ quality }) => quality?.escalated)).toEqual([undefined, 0.3, undefined]);
 });
 
 describe('a job with an Idempotency-Key', () => {

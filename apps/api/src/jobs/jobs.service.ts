@@ -257,7 +257,7 @@ function newJob(
       version: model.version,
       variant: model.variant,
       ...(selector !== undefined && { selector }),
-      ...(accuracyLoss && { accuracyLoss }),
+      ...(accuracyLoss && { accuracyLoss, graph: model.quality!.graph.sha256 }),
       task: encoded.task,
       priority: request.priority,
       parameters: encoded.parameters,

@@ -35,7 +35,10 @@ export interface Standing {
   readonly wishes: ModelWishes;
   /** Queue → workers that have its model loaded. */
   readonly workers: ReadonlyMap<string, number>;
-  /** Queues of versions that no worker has ever loaded: as long as one was of another version, a name stands for that. */
+  /**
+   * Queues that no worker has ever loaded: as long as one was of another version, a name stands for that, and a request that allows
+   * a loss gets none of them that is not the original.
+   */
   readonly awaited: ReadonlySet<string>;
   /** Queue → of a model that a worker could not load, and none has. */
   readonly failed: ReadonlyMap<string, Failed>;
@@ -80,6 +83,8 @@ export class Catalog {
   /** The same of versions that are served no more, the last one to go last. */
   readonly #gone = new Map<string, Shown>();
   #standing = UNKNOWN;
+  /** Queues of variants that requests would have got, had a worker ever loaded them. */
+  readonly #wanted = new Set<string>();
 
   /**
    * `isBehind`: whether jobs of a queue wait longer than they should. Given, those that allow a loss get a variant that has one only
@@ -110,6 +115,12 @@ export class Catalog {
 
   note(standing: Standing): void {
     this.#standing = standing;
+    for (const queue of this.#wanted) if (!standing.awaited.has(queue)) this.#wanted.delete(queue);
+  }
+
+  /** Queues of variants that requests would have got by what they allow, and that no worker has loaded yet. */
+  get wanted(): readonly string[] {
+    return [...this.#wanted];
   }
 
   /** Every version and variant of a model. */
@@ -171,9 +182,9 @@ export class Catalog {
 
   /**
    * What a job runs on that allows a loss: of the variants of its version the fastest whose bound fits; where the original is for
-   * all as long as its queue is not behind, that. What is unloaded or does not load is passed over. `before`: the queue that an
-   * earlier call for the same job has gone to, which the job stays with if it can. Throws `model_unloaded`, `model_failed` where
-   * nothing that fits takes jobs.
+   * all as long as its queue is not behind, that. What is unloaded or does not load is passed over, and what no worker has loaded
+   * yet as long as there is something else: `wanted` tells it. `before`: the queue that an earlier call for the same job has gone
+   * to, which the job stays with if it can. Throws `model_unloaded`, `model_failed` where nothing that fits takes jobs.
    */
   within(choice: Choice, allowed: Allowed, before: string | null = null): Choice {
     if (allowed.loss === 0) return choice;
@@ -183,7 +194,7 @@ export class Catalog {
   }
 
   #variantOf({ variants }: Choice, allowed: Allowed, before: string | null): Model {
-    const { wishes, failed } = this.#standing;
+    const { wishes, failed, awaited } = this.#standing;
     const fitting = variants.filter((model) => boundOf(model) <= allowed.loss);
     const offered = fitting.filter((model) => !isUnloaded(model, wishes));
     const closest = closestOf(offered);
@@ -191,12 +202,18 @@ export class Catalog {
     const tried = offered.filter(({ queue }) => !failed.get(queue)?.everywhere);
     const able = tried.filter(({ queue }) => !failed.has(queue));
     const open = able.length > 0 ? able : tried;
-    const original = closestOf(open);
-    if (original === undefined) throw failedError(closest, failed.get(closest.queue)!);
+    const fastest = fastestOf(open, allowed);
+    if (fastest === undefined) throw failedError(closest, failed.get(closest.queue)!);
     const known = open.find(({ queue }) => queue === before);
     if (known !== undefined) return known;
+    const isReady = ({ variant, original, queue }: Model) => variant === original || !awaited.has(queue);
+    if (!isReady(fastest)) this.#wanted.add(fastest.queue);
+    const ready = open.filter(isReady);
+    // Where nothing else is left, a worker loads it for this job.
+    const from = ready.length > 0 ? ready : open;
+    const original = closestOf(from)!;
     const mayLose = this.#isBehind === undefined || this.#isBehind(original.queue);
-    return (mayLose ? fastestOf(open, allowed) : undefined) ?? original;
+    return mayLose ? fastestOf(from, allowed)! : original;
   }
 
   /** The same for a model that need not take jobs. Throws `model_not_found`. */
@@ -316,8 +333,9 @@ function measuredOf(model: Model, variants: readonly Model[]): Pick<ServedModel,
   const { variant, original, quality } = model;
   const loss = lossOf(model);
   if (quality !== null && loss !== undefined) {
-    const { verdict, method, speeds } = quality;
-    return { quality: { verdict, method, accuracy_loss: loss, speeds } };
+    const { verdict, method, speeds, escalated } = quality;
+    const told = { verdict, method, accuracy_loss: loss, speeds, ...(escalated !== undefined && { escalated }) };
+    return { quality: told };
   }
   return variant === original && variants.some((other) => other.quality !== null) ? { original: true } : {};
 }

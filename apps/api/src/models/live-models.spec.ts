@@ -1,11 +1,12 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ShoalError } from '@shoal/contracts';
-import type { BoardState, Wish } from '@shoal/queue';
+import type { BoardState, ProcessModels, Wish } from '@shoal/queue';
 import { createLogger } from '@shoal/telemetry';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { qualityOf } from '../testing/measured.js';
 import { Catalog } from './catalog.js';
 import { LiveModels } from './live-models.js';
 
@@ -17,12 +18,13 @@ async function open(fill = (_folder: string) => {}) {
   const abandoned: string[] = [];
   const errors: string[] = [];
   const lines: string[] = [];
-  const redis = { away: false, now: 0, processes: [] as BoardState['processes'] };
+  const told: ProcessModels[] = [];
+  const redis = { away: false, now: 0, processes: [] as BoardState['processes'], everServed: [] as string[] };
   const live = new LiveModels({
     ...{ folder, catalog, clock: () => 0, now: () => redis.now },
     store: {
       serve: async () => {},
-      everServed: async () => [],
+      everServed: async (queues) => queues.filter((queue) => redis.everServed.includes(queue)),
       busy: async () => ['a.1.fp32.0'],
       abandon: async (queue, error) => {
         abandoned.push(queue);
@@ -30,7 +32,8 @@ async function open(fill = (_folder: string) => {}) {
       },
     },
     board: {
-      exchange: async () => {
+      exchange: async (own) => {
+        told.push(own);
         if (redis.away) throw new ShoalError('redis_unavailable', 'away');
         return { wishes: new Map(wishes), marks: new Map(), processes: redis.processes };
       },
@@ -43,7 +46,7 @@ async function open(fill = (_folder: string) => {}) {
     await live.stop();
     rmSync(folder, { recursive: true });
   });
-  return { live, catalog, wishes, abandoned, errors, lines, redis };
+  return { live, catalog, wishes, abandoned, errors, lines, told, redis };
 }
 
 test('a wish that is left is no failure, though this process cannot read it at once', async () => {
@@ -104,4 +107,51 @@ test('what was measured and cannot be read is told as such, and the model takes 
   expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
     { event: 'quality.ignored', folder: 'a', reason: 'quality.json: variants: required' },
   ]);
+});
+
+describe('a variant that was measured', () => {
+  const source = fileURLToPath(new URL('../../../../models/wordnet-topic/1', import.meta.url));
+  const allowed = { loss: 0.02, batch: 1, tokens: 9 };
+  const [FIRST, OTHER] = ['a.1.fp32.0', 'a.1.int8.0'];
+
+  async function openMeasured() {
+    const opened = await open((folder) => {
+      cpSync(source, join(folder, 'a'), { recursive: true });
+      cpSync(join(source, 'onnx/model.onnx'), join(folder, 'a/onnx/model_int8.onnx'));
+      const quality = {
+        ...qualityOf({ bound: 0.01, speed: 2 }),
+        bytes: statSync(join(source, 'onnx/model.onnx')).size,
+      };
+      writeFileSync(join(folder, 'a/quality.json'), JSON.stringify({ original: 'fp32', variants: { int8: quality } }));
+    });
+    const { catalog, live } = opened;
+    const chosen = () => catalog.within(catalog.choose('a', 0, allowed.loss), allowed).model.queue;
+    // An exchange with the board.
+    const exchange = () => live.wish('b', 'load');
+    return { ...opened, chosen, exchange };
+  }
+
+  test('gets jobs once a worker has loaded it, and is told to workers from the first request that it is for', async () => {
+    const { chosen, exchange, told, redis } = await openMeasured();
+    await exchange();
+    expect(told.at(-1)).toEqual({ role: 'api', queues: [FIRST, OTHER] });
+    expect(chosen()).toBe(FIRST);
+    await exchange();
+    expect(told.at(-1)).toEqual({ role: 'api', queues: [FIRST, OTHER], wanted: [OTHER] });
+    redis.processes = [{ role: 'worker', queues: [FIRST, OTHER] }];
+    await exchange();
+    expect(chosen()).toBe(OTHER);
+    // It is loaded again for the next job.
+    redis.processes = [{ role: 'worker', queues: [FIRST] }];
+    await exchange();
+    expect(chosen()).toBe(OTHER);
+    expect(told.at(-1)).not.toHaveProperty('wanted');
+  });
+
+  test('gets them at once where a worker had it before this process began', async () => {
+    const { chosen, exchange, redis } = await openMeasured();
+    redis.everServed = [OTHER];
+    await exchange();
+    expect(chosen()).toBe(OTHER);
+  });
 });

@@ -24,6 +24,7 @@ import {
 } from '@shoal/queue';
 import { type Logger, logRarely } from '@shoal/telemetry';
 import { type Catalog, type Failed, failedError, type ServedVersion, type Standing } from './catalog.js';
+import { boundOf } from './within-loss.js';
 
 /** Between two exchanges with the board. */
 const TELL_MS = 1000;
@@ -106,7 +107,11 @@ export class LiveModels {
 
   async #tell(): Promise<void> {
     const { board, catalog } = this.#options;
-    this.#board = await board.exchange({ role: 'api', queues: [...this.#queues.values()].flat() });
+    const { wanted } = catalog;
+    this.#board = await board.exchange({
+      ...{ role: 'api', queues: [...this.#queues.values()].flat() },
+      ...(wanted.length > 0 && { wanted }),
+    });
     const standing = await this.#standing();
     catalog.note(standing);
     await this.#abandon(new Set(this.#board.processes.flatMap(({ queues }) => queues)), standing.failed);
@@ -124,8 +129,8 @@ export class LiveModels {
   }
 
   /**
-   * Of what no worker has ever loaded, the queues of versions beside others, and of models that have a share of an alias: they are
-   * loaded soon, or fail to.
+   * Of what no worker has ever loaded, the queues of versions beside others, of models that have a share of an alias, and of
+   * variants that requests get by what they allow: they are loaded soon, or fail to.
    */
   async #awaited(workers: ReadonlyMap<string, number>): Promise<ReadonlySet<string>> {
     for (const queue of workers.keys()) this.#everServed.add(queue);
@@ -134,7 +139,10 @@ export class LiveModels {
     );
     const targets = [...this.#aliases.values()].flatMap((shares) => (shares.length > 1 ? shares : []));
     const sharing = this.#models.filter((model) => targets.some(({ target }) => selects(target, model)));
-    const queues = [...firsts, ...sharing].map(({ queue }) => queue);
+    const lossy = this.#models.filter(
+      (model) => model.variant !== model.original && boundOf(model) < Number.POSITIVE_INFINITY,
+    );
+    const queues = [...firsts, ...sharing, ...lossy].map(({ queue }) => queue);
     const awaited = new Set(queues.filter((queue) => !this.#everServed.has(queue)));
     if (awaited.size === 0) return awaited;
     for (const queue of await this.#options.store.everServed([...awaited])) {

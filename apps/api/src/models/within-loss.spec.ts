@@ -109,6 +109,44 @@ describe('what takes no jobs is passed over', () => {
   });
 });
 
+describe('a variant that no worker has loaded yet', () => {
+  const awaiting = (...variants: string[]) => new Set(variants.map((variant) => `topic.1.${variant}.0`));
+
+  test('leaves requests to the fastest that one has, and is told as wanted until one has it', () => {
+    const catalog = catalogOf(OTHERS, { awaited: awaiting('int8', 'layers2') });
+    expect([variantOf(catalog, 0.02), variantOf(catalog, 0.005)]).toEqual(['fp32', 'fp32']);
+    expect(catalog.wanted).toEqual(['topic.1.layers2.0', 'topic.1.int8.0']);
+    catalog.note({ wishes: new Map(), workers: new Map(), awaited: awaiting('layers2'), failed: new Map() });
+    expect([variantOf(catalog, 0.02), catalog.wanted]).toEqual(['int8', ['topic.1.layers2.0']]);
+    catalog.note({ wishes: new Map(), workers: new Map(), awaited: awaiting(), failed: new Map() });
+    expect([variantOf(catalog, 0.02), catalog.wanted]).toEqual(['layers2', []]);
+  });
+
+  test('is wanted by none that may not have it, nor where it does not load', () => {
+    const failure = { reason: 'no memory.', everywhere: true, lasting: false };
+    const failed = new Map([['topic.1.layers2.0', failure]]);
+    const catalog = catalogOf(OTHERS, { awaited: awaiting('int8', 'layers2'), failed });
+    expect([variantOf(catalog, 0.004), variantOf(catalog, 0, ONE)]).toEqual(['fp32', 'fp32']);
+    expect(catalog.wanted).toEqual([]);
+    expect(variantOf(catalog, 0.02)).toBe('fp32');
+    expect(catalog.wanted).toEqual(['topic.1.int8.0']);
+  });
+
+  test('is wanted before the original’s queue is behind, so that it is there by then', () => {
+    const catalog = catalogOf(OTHERS, { awaited: awaiting('layers2'), isBehind: () => false });
+    expect([variantOf(catalog, 0.02), catalog.wanted]).toEqual(['fp32', ['topic.1.layers2.0']]);
+  });
+
+  test('gets a job all the same where nothing else that fits takes any, and where the job has gone to it before', () => {
+    const wishes = new Map([['topic:fp32', 'unload' as const]]);
+    const awaited = awaiting('fp32', 'int8', 'layers2');
+    expect(variantOf(catalogOf(OTHERS, { wishes, awaited }), 0.02)).toBe('layers2');
+    expect(variantOf(catalogOf(OTHERS, { wishes, awaited: awaiting('layers2') }), 0.02)).toBe('int8');
+    expect(variantOf(catalogOf(OTHERS, { awaited }), 0.02)).toBe('fp32');
+    expect(variantOf(catalogOf(OTHERS, { awaited }), 0.02, ONE, 'topic.1.int8.0')).toBe('int8');
+  });
+});
+
 describe('names', () => {
   test('that name a variant leave no choice, which is told with the field and what to ask for', () => {
     const catalog = catalogOf(OTHERS);
@@ -193,6 +231,7 @@ test('in 10,000 tables and requests never a variant above what is allowed, and a
     const names = ['fp32', ...Object.keys(others)];
     const gone = names.filter(() => random() < 0.1);
     const failing = names.filter(() => random() < 0.1);
+    const waiting = names.filter(() => random() < 0.2);
     const queueOf = (variant: string) => `topic.1.${variant}.0`;
     const failure = { reason: 'no memory', everywhere: true, lasting: true };
     const underLoad = random() < 0.5;
@@ -200,6 +239,7 @@ test('in 10,000 tables and requests never a variant above what is allowed, and a
     const catalog = catalogOf(others, {
       wishes: new Map(gone.map((variant) => [`topic:${variant}`, 'unload' as const])),
       failed: new Map(failing.map((variant) => [queueOf(variant), failure])),
+      awaited: new Set(waiting.map(queueOf)),
       ...(underLoad && { isBehind: () => behind }),
     });
     const loss = oneOf([0.01, 0.02, random() / 10]);
@@ -207,9 +247,11 @@ test('in 10,000 tables and requests never a variant above what is allowed, and a
     const { variants } = measuredVersion(FACE, others);
     const fits = (model: Model) =>
       model.variant === 'fp32' || (model.quality?.verdict === 'passed' && model.quality.loss.bound <= loss);
-    const open = variants.filter(
+    const taking = variants.filter(
       (model) => fits(model) && !gone.includes(model.variant) && !failing.includes(model.variant),
     );
+    const loaded = taking.filter(({ variant }) => variant === 'fp32' || !waiting.includes(variant));
+    const open = loaded.length > 0 ? loaded : taking;
     if (open.length === 0) {
       const refused = codeOf(() => choiceOf(catalog, loss, allowed));
       expect(['model_unloaded', 'model_failed']).toContain(refused);

@@ -132,6 +132,12 @@ const QualitySchema = z.strictObject({
       }),
     )
     .describe('How much faster than the original it was measured to be.'),
+  escalated: z
+    .number()
+    .exactOptional()
+    .describe(
+      'Of a cascade, which answers what it is sure of and has the original for the rest: the share of the texts it was measured on that the original answered.',
+    ),
 }) satisfies z.ZodType<ServedQuality>;
 
 const limit = Count.nullable();

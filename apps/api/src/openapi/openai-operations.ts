@@ -11,7 +11,7 @@ const NAME: Parameter = {
   schema: { type: 'string' },
   example: 'wordnet-topic',
 };
-export const CALL_ERRORS = [...ADMISSION_ERRORS, 'wait_timeout'] as const;
+export const CALL_ERRORS = [...ADMISSION_ERRORS, 'model_changed', 'wait_timeout'] as const;
 
 interface Examples extends TextExamples {
   readonly embeddings: Readonly<Record<string, unknown>>;

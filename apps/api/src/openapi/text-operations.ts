@@ -9,7 +9,7 @@ export interface TextExamples {
   readonly prompts: Readonly<Record<string, unknown>>;
 }
 
-const CALL_ERRORS = [...ADMISSION_ERRORS, 'wait_timeout'] as const;
+const CALL_ERRORS = [...ADMISSION_ERRORS, 'model_changed', 'wait_timeout'] as const;
 const READ_ERRORS = [
   ...(['job_not_found', 'invalid_request', 'inference_failed', 'worker_crashed'] as const),
   ...(['cancelled', 'expired', 'wait_timeout', 'redis_unavailable'] as const),

@@ -145,8 +145,8 @@ export class FakeStore implements JobStore {
     return id === undefined ? null : id.slice(0, id.lastIndexOf('.'));
   }
 
-  delay(queue: string): number | null {
-    return this.delays.get(queue) ?? null;
+  delay(queue: string): number {
+    return this.delays.get(queue) ?? 0;
   }
 
   depths(): readonly QueueDepth[] {

@@ -8,14 +8,18 @@ export interface Measured {
   /** Beside the original, at one shape or by shape. */
   readonly speed: number | readonly Pick<SpeedRatio, 'batch' | 'tokens' | 'ratio'>[];
   readonly verdict?: VariantQuality['verdict'];
+  /** Of a cascade. */
+  readonly escalated?: number;
 }
 
-export function qualityOf({ bound, speed, verdict = 'passed' }: Measured): VariantQuality {
+export function qualityOf({ bound, speed, verdict = 'passed', escalated }: Measured): VariantQuality {
   const speeds = typeof speed === 'number' ? [{ batch: 1, tokens: 16, ratio: speed }] : speed;
   return {
-    ...{ bytes: 1, verdict, method: 'by hand', machine: 'none', measured: '2026-01-05T09:30:00Z' },
+    ...{ graph: { sha256: '1'.repeat(64), stamp: '' }, beside: { sha256: '2'.repeat(64), stamp: '' } },
+    ...{ verdict, method: 'by hand', machine: 'none', measured: '2026-01-05T09:30:00Z' },
     loss: { metric: 'accuracy', mean: bound / 2, bound, allowed: 1, texts: 1000 },
     speeds: speeds.map((one) => ({ ...one, low: one.ratio, high: one.ratio })),
+    ...(escalated !== undefined && { escalated }),
     data: { file: 'texts.jsonl', sha256: '0'.repeat(64) },
   };
 }

@@ -78,7 +78,7 @@ export async function startTestApi({
     },
     catalog: new Catalog(
       { versions, ...(unserved && { unserved }), ...(aliases && { aliases }) },
-      accuracyUnderLoad ? (queue) => (store.delay(queue) ?? 0) > 30 : undefined,
+      accuracyUnderLoad ? (queue) => store.delay(queue) > 30 : undefined,
     ),
     keys,
     maxBodyBytes,

@@ -1,7 +1,8 @@
 /** How likely a decoder finds texts: the measure that quantisation is judged by. */
 
+import { TextPasses } from '@shoal/generation';
 import type { DecoderInfo } from '@shoal/models';
-import type { Session, Tensor } from '@shoal/onnxruntime';
+import type { Session } from '@shoal/onnxruntime';
 
 /** Logits that one pass may hand out: 32 MiB. */
 const MAX_LOGITS = 8 * 1024 * 1024;
@@ -56,13 +57,12 @@ export async function* likelihoodSteps(
 ): AsyncGenerator<LikelihoodStep> {
   const text = ids.slice(0, info.maxContext);
   const chunk = Math.min(MAX_CHUNK, Math.max(1, Math.floor(MAX_LOGITS / info.vocabulary)));
-  const cache = cacheOf(session, info, chunk);
+  const passes = new TextPasses(session, info, info.maxContext + chunk);
   for (let past = 0; past < text.length - 1; past += chunk) {
     const length = Math.min(chunk, text.length - 1 - past);
-    const outputs = await session.run(
-      { ...inputsOf(session, text, past, length), ...cache.past },
-      { outputs: ['logits', 'log_sum_exp', 'top_k_ids', ...Object.keys(cache.present)], preallocated: cache.present },
-    );
+    const wanted = Array.from({ length }, (_, n) => n);
+    const piece = { from: past, length, wanted, logSumExp: true };
+    const outputs = await passes.read(text, piece, { outputs: ['logits', 'log_sum_exp', 'top_k_ids'] });
     yield {
       past,
       length,
@@ -71,42 +71,4 @@ export async function* likelihoodSteps(
       best: outputs.top_k_ids!.data as BigInt64Array,
     };
   }
-}
-
-function inputsOf(session: Session, text: readonly number[], past: number, length: number): Record<string, Tensor> {
-  const range = Array.from({ length }, (_, n) => n);
-  const int64 = (values: readonly number[], ...dims: number[]): Tensor => ({
-    type: 'int64',
-    dims,
-    data: BigInt64Array.from(values, BigInt),
-  });
-  const takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
-  return {
-    input_ids: int64(text.slice(past, past + length), 1, length),
-    position_ids: int64(
-      range.map((n) => past + n),
-      1,
-      length,
-    ),
-    seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(past + length - 1) },
-    total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(length) },
-    logit_indices: int64(range, length),
-    log_sum_exp_indices: int64(range, length),
-    top_k: int64([1], 1),
-    ...(takesLengths && { rotary_lengths: int64([text.length], 1) }),
-  };
-}
-
-function cacheOf(session: Session, { kvHeads, headDim, maxContext }: DecoderInfo, chunk: number) {
-  const past: Record<string, Tensor> = {};
-  const present: Record<string, Tensor> = {};
-  const dims = [1, kvHeads, maxContext + chunk, headDim];
-  for (const { name } of session.inputs) {
-    const part = /^past_key_values\.(.*)$/.exec(name)?.[1];
-    if (part === undefined) continue;
-    const tensor: Tensor = { type: 'float32', dims, data: new Float32Array(dims.reduce((a, b) => a * b)) };
-    past[name] = tensor;
-    present[`present.${part}`] = tensor;
-  }
-  return { past, present };
 }

@@ -3,14 +3,14 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Joining } from '@shoal/contracts';
 import { loadModel } from '@shoal/onnx';
-import { hashGraph } from '../repository/graph-hash.js';
+import { hashGraph } from '../repository/graph-identity.js';
 import type { SessionPort } from '../session.js';
 import type { Model } from '../types.js';
 import { findMixing } from './mixing.js';
 import { prove } from './prove.js';
 
 /** Of the kept file: a change of what is proved makes earlier verdicts void. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface JoiningOptions {
   /** Where verdicts are kept; undefined: nowhere. */
@@ -55,7 +55,7 @@ function refusal(model: Model): string | null {
 
 /** By the graph with its weights, and by how it is served. */
 async function keyOf(model: Model, options: JoiningOptions): Promise<string> {
-  const hash = await hashGraph(model);
+  const hash = await hashGraph(model.variants[model.variant]!);
   const { runtimeVersion, device, deviceOptions } = options;
   hash.update(JSON.stringify([FORMAT, model.task, model.text, runtimeVersion, device, deviceOptions]));
   return hash.digest('hex').slice(0, 32);

@@ -1,4 +1,4 @@
-import { type Dim, dataOf, GraphBuilder, lazyData, type Value } from '@shoal/onnx';
+import { type Attribute, type Dim, dataOf, GraphBuilder, lazyData, type Value } from '@shoal/onnx';
 import { expect, test } from 'vitest';
 import { findMixing } from './mixing.js';
 
@@ -36,6 +36,27 @@ test('8-bit activations with one range for the whole batch are seen, wherever ro
   const rounded = (g: GraphBuilder, x: Value) =>
     g.ops('DynamicQuantizeLinear', [g.op('Reshape', [x, g.ints([-1])])], 3)[0]!;
   expect(found(rounded)).toMatch(/^DynamicQuantizeLinear .*int8 made from a checkpoint has one per token/);
+});
+
+test('they are seen in a branch as well, which the rows that are tried may not take', () => {
+  const inner = (op: string): Attribute => {
+    const node = {
+      name: 'inner',
+      op,
+      domain: '',
+      inputs: ['x'],
+      outputs: ['z', 's', 'p'],
+      attributes: new Map(),
+      extra: [],
+    };
+    const outputs = [{ name: 'z', type: 'uint8', shape: [], extra: [] } as const];
+    const rest = { inputs: [], outputs, valueInfos: [], initializers: new Map(), extra: [] };
+    return { type: 'graph', value: { name: op, nodes: [node], ...rest } };
+  };
+  const branching = (op: string) => (g: GraphBuilder) =>
+    g.op('If', [g.scalar(1)], { then_branch: inner('Identity'), else_branch: inner(op) });
+  expect(found(branching('DynamicQuantizeLinear'))).toMatch(/^DynamicQuantizeLinear inner /);
+  expect(found(branching('Identity'))).toBeNull();
 });
 
 test.each<[string, (g: GraphBuilder, x: Value) => Value]>([

@@ -39,11 +39,27 @@ export function findMixing(graph: Graph): string | null {
   const walk = new Walk(graph);
   for (const node of graph.nodes) {
     const name = `${node.op} ${node.name}`.trim();
-    if (ONE_RANGE.test(node.op))
-      return `${name} (one range for a whole batch; int8 made from a checkpoint has one per token)`;
+    const rounds = oneRangeIn(node);
+    if (rounds !== undefined) {
+      const found = `${rounds.op} ${rounds.name}`.trim();
+      return `${found} (one range for a whole batch; int8 made from a checkpoint has one per token)`;
+    }
     if (walk.combines(node)) return name;
   }
   return null;
+}
+
+/** The node, or one of the graphs within it, which may not run for what rows are tried. */
+function oneRangeIn(node: Node): Node | undefined {
+  if (ONE_RANGE.test(node.op)) return node;
+  for (const attribute of node.attributes.values()) {
+    const graphs = attribute.type === 'graph' ? [attribute.value] : attribute.type === 'graphs' ? attribute.value : [];
+    for (const inner of graphs.flatMap(({ nodes }) => nodes)) {
+      const found = oneRangeIn(inner);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
 }
 
 class Walk {

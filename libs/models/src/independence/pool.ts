@@ -84,6 +84,12 @@ export class Pool {
     return this.#rows.length;
   }
 
+  /** Rows of which an output of one value is not 0. */
+  countOf(name: string): number {
+    const output = this.#trial.outputs.indexOf(name);
+    return this.#rows.filter(({ alone }) => Number(alone[output]?.values[0]) !== 0).length;
+  }
+
   /** Whether any output depends on the row at all; what is constant would hide any coupling. */
   get varies(): boolean {
     const [first, ...others] = this.#rows;

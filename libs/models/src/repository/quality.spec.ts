@@ -1,5 +1,10 @@
+/** Figures are of the graphs that were measured, wherever these lie by now. */
+import { createHash } from 'node:crypto';
+import { cpSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ModelFolders, modelFolders, onnx } from '../testing/model-folder.js';
+import { GraphIdentities, identityOf } from './graph-identity.js';
 import { openRepository } from './repository.js';
 
 let folders: ModelFolders;
@@ -14,8 +19,13 @@ const GRAPH = onnx(
 );
 const FILES = { 'model.onnx': GRAPH, 'model_int8.onnx': GRAPH, 'model_constructor.onnx': GRAPH };
 
+/** As of another folder, or another machine. */
+const COPIED = { sha256: createHash('sha256').update(GRAPH).digest('hex'), stamp: '0 0 0' };
+const OTHER = { sha256: 'b'.repeat(64), stamp: '0 0 0' };
+
 const measured = (more: object = {}) => ({
-  ...{ bytes: GRAPH.length, verdict: 'passed', method: 'int8', machine: '2 cores', measured: '2026-01-05T09:30:00Z' },
+  ...{ graph: COPIED, beside: COPIED, verdict: 'passed', method: 'int8' },
+  ...{ machine: '2 cores', measured: '2026-01-05T09:30:00Z' },
   loss: { metric: 'accuracy', mean: 0.001, bound: 0.004, allowed: 0.01, texts: 500 },
   speeds: [{ batch: 1, tokens: 16, ratio: 1.4, low: 1.3, high: 1.5 }],
   data: { file: 'eval.jsonl', sha256: 'a'.repeat(64) },
@@ -72,18 +82,62 @@ test.each([
 });
 
 test('what was measured of another graph, or of a variant that is not there, is told and not used; the rest is', async () => {
-  const variants = { int8: measured({ bytes: 7 }), constructor: measured(), gone: measured() };
+  const variants = { int8: measured({ graph: OTHER }), constructor: measured(), gone: measured() };
   const { bounds, problems } = await read({ original: 'fp32', variants });
   expect(bounds).toEqual({ ...NONE, constructor: 0.004 });
   expect(problems.map(({ message }) => message)).toEqual([
-    `quality.json: variants.int8: was measured of a graph of 7 bytes, and this one has ${GRAPH.length}: measure it again (shoal evaluate)`,
+    'quality.json: variants.int8: its graph was replaced after it was measured: measure again (shoal evaluate --keep)',
     'quality.json: variants.gone: there is no such variant',
   ]);
 });
 
+test('what was measured beside another original is told in one line', async () => {
+  const variants = { int8: measured({ beside: OTHER }), constructor: measured({ beside: OTHER }) };
+  const { bounds, problems } = await read({ original: 'fp32', variants });
+  expect(bounds).toEqual(NONE);
+  expect(problems.map(({ message }) => message)).toEqual([
+    'quality.json: original: fp32 was replaced after int8, constructor had been measured beside it: measure again (shoal evaluate --keep)',
+  ]);
+});
+
 test('weights beside the graph count as well', async () => {
-  const files = { ...FILES, 'model_int8.onnx.data': 'x'.repeat(100) };
-  const variants = { int8: measured({ bytes: GRAPH.length + 100 }) };
-  const { bounds, problems } = await read({ original: 'fp32', variants }, files);
+  const external = onnx(
+    [{ name: 'x', type: 'float32', shape: ['batch', 4] }],
+    [{ name: 'y', type: 'float32', shape: ['batch', 2] }],
+    'weights.bin',
+  );
+  const sha256 = createHash('sha256').update(external).update('w').digest('hex');
+  const variants = { int8: measured({ graph: { sha256, stamp: '' } }) };
+  const files = { ...FILES, 'model_int8.onnx': external };
+  const { bounds, problems } = await read({ original: 'fp32', variants }, { ...files, 'weights.bin': 'w' });
   expect([bounds.int8, problems]).toEqual([0.004, []]);
+  expect((await read({ original: 'fp32', variants }, { ...files, 'weights.bin': 'v' })).bounds.int8).toBeNull();
+});
+
+test('a graph is read once for as long as it stays as it is, not at all where it lies as it was measured, and in full where not', async () => {
+  const folder = folders.write('m/1', FILES);
+  const path = join(folder, 'model.onnx');
+  const known = await identityOf(path);
+  const identities = new GraphIdentities();
+  const lying = { ...known, sha256: 'c'.repeat(64) };
+  // By size, time and inode alone: what the hash says is not looked at.
+  expect(await identities.holds(path, lying)).toBe(true);
+  const moved = join(folder, 'moved.onnx');
+  renameSync(path, moved);
+  expect(await identities.holds(moved, lying)).toBe(true);
+  const copy = join(folder, 'copy.onnx');
+  cpSync(moved, copy, { preserveTimestamps: true });
+  expect(await identities.holds(copy, lying)).toBe(false);
+  expect(await identities.holds(copy, known)).toBe(true);
+  // Other bytes of the same size and time are another graph all the same, once they lie elsewhere; read anew, since they do.
+  const { atime, mtime, size } = statSync(copy);
+  const other = join(folder, 'other.onnx');
+  writeFileSync(
+    other,
+    Uint8Array.from(GRAPH, (byte, n) => (n === size - 1 ? byte ^ 1 : byte)),
+  );
+  utimesSync(other, atime, mtime);
+  renameSync(other, copy);
+  expect(await identities.holds(copy, known)).toBe(false);
+  expect(await identities.holds(join(folder, 'none.onnx'), known)).toBe(false);
 });

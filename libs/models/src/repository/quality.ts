@@ -1,13 +1,18 @@
 /**
- * `quality.json` in a version's folder: what its variants were measured to lose. Only what was measured of the files that lie
- * there is taken. What cannot be is told, and hides no model: without it a variant is served as one that nobody has measured.
+ * `quality.json` in a version's folder: what its variants were measured to lose. Only what was measured of the graphs that lie
+ * there, the variant's and the original's, is taken. What cannot be is told, and hides no model: without it a variant is served as
+ * one that nobody has measured.
  */
-import { stat } from 'node:fs/promises';
-import { QualityJson, ShoalError } from '@shoal/contracts';
+import { QualityJson, ShoalError, type VariantQuality } from '@shoal/contracts';
 import type { Model } from '../types.js';
 import { readJson } from './files.js';
+import type { GraphIdentities } from './graph-identity.js';
 
 export const QUALITY_FILE = 'quality.json';
+/** What the names of the files begin with that keep two from writing it at once. */
+export const QUALITY_LOCK = 'quality.lock-';
+/** What a person may do about figures that are of another graph. */
+const MEASURE = 'measure again (shoal evaluate --keep)';
 
 /** A version as it is served. */
 export interface ReadVersion {
@@ -18,7 +23,11 @@ export interface ReadVersion {
 }
 
 /** The variants of a version in `folder` with what was measured of them; whatever they had of that before is forgotten. */
-export async function withQuality(folder: string, models: readonly Model[]): Promise<ReadVersion> {
+export async function withQuality(
+  folder: string,
+  models: readonly Model[],
+  identities: GraphIdentities,
+): Promise<ReadVersion> {
   const unmeasured = models.map((model) => ({ ...model, original: models[0]!.variant, quality: null }));
   const file = await readQuality(folder);
   if (file === null) return { models: unmeasured, ignored: [] };
@@ -27,20 +36,38 @@ export async function withQuality(folder: string, models: readonly Model[]): Pro
   if (!models.some(({ variant }) => variant === original)) {
     return { models: unmeasured, ignored: [`${QUALITY_FILE}: original: there is no variant ${original}`] };
   }
-  const entries = new Map(Object.entries(file.variants));
-  const ignored: string[] = [];
-  for (const [variant, { bytes }] of entries) {
-    const fault = await faultOf(models, variant, bytes);
-    if (fault === null) continue;
-    entries.delete(variant);
-    ignored.push(`${QUALITY_FILE}: variants.${variant}: ${fault}`);
-  }
+  const { entries, ignored } = await sorted(file, models[0]!, identities);
   const measured = models.map((model) => ({
     ...model,
     original,
     quality: model.variant === original ? null : (entries.get(model.variant) ?? null),
   }));
   return { models: measured, ignored };
+}
+
+/** What still holds, and why the rest does not: one line for each variant, and one for all that an original was taken from. */
+async function sorted(
+  { original, variants: measured }: QualityJson,
+  { variants }: Model,
+  identities: GraphIdentities,
+): Promise<{ readonly entries: ReadonlyMap<string, VariantQuality>; readonly ignored: readonly string[] }> {
+  const entries = new Map<string, VariantQuality>();
+  const ignored: string[] = [];
+  const orphaned: string[] = [];
+  for (const [variant, quality] of Object.entries(measured)) {
+    const path = Object.hasOwn(variants, variant) ? variants[variant] : undefined;
+    if (path === undefined) ignored.push(`variants.${variant}: there is no such variant`);
+    else if (!(await identities.holds(path, quality.graph))) {
+      ignored.push(`variants.${variant}: its graph was replaced after it was measured: ${MEASURE}`);
+    } else if (!(await identities.holds(variants[original]!, quality.beside))) orphaned.push(variant);
+    else entries.set(variant, quality);
+  }
+  if (orphaned.length > 0) {
+    ignored.push(
+      `original: ${original} was replaced after ${orphaned.join(', ')} had been measured beside it: ${MEASURE}`,
+    );
+  }
+  return { entries, ignored: ignored.map((fault) => `${QUALITY_FILE}: ${fault}`) };
 }
 
 /** Null where there is none; a text says why it cannot be read. */
@@ -52,19 +79,4 @@ async function readQuality(folder: string): Promise<QualityJson | string | null>
       ? error.message
       : `${QUALITY_FILE} cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`;
   }
-}
-
-/** Why what was measured of a variant is not used; null: it is. */
-async function faultOf(models: readonly Model[], variant: string, bytes: number): Promise<string | null> {
-  const model = models.find((own) => own.variant === variant);
-  if (model === undefined) return 'there is no such variant';
-  const found = await graphBytes(model.variants[variant]!);
-  if (found === bytes) return null;
-  return `was measured of a graph of ${bytes} bytes, and this one has ${found}: measure it again (shoal evaluate)`;
-}
-
-/** Of an ONNX file and its `.data`, as `bytes` counts. */
-async function graphBytes(path: string): Promise<number> {
-  const files = await Promise.all([path, `${path}.data`].map((file) => stat(file).catch(() => null)));
-  return files.reduce((sum, file) => sum + (file?.size ?? 0), 0);
 }

@@ -5,6 +5,7 @@ import type { Model } from '../types.js';
 import { type Aliases, NO_ALIASES, oddAliases, readAliases } from './aliases.js';
 import { invalid } from './files.js';
 import { readFolder } from './folder.js';
+import { GraphIdentities } from './graph-identity.js';
 import { type ReadVersion, withQuality } from './quality.js';
 import { collect, findVersionFolders, type ModelProblem, type VersionFolder } from './version-folders.js';
 
@@ -23,11 +24,12 @@ export interface Repository {
 export async function openRepository(root: string): Promise<Repository> {
   const real = await findRoot(root);
   const { folders, problems: found } = await findVersionFolders(real);
+  const identities = new GraphIdentities();
   const models: Model[] = [];
   const problems = [...found];
   for (const folder of folders) {
     await collect(problems, folder.path, async () => {
-      const version = await readVersion(real, folder);
+      const version = await readVersion(real, folder, identities);
       models.push(...version.models);
       problems.push(...ignoredProblems(folder.path, version));
     });
@@ -59,8 +61,12 @@ export function ignoredProblems(folder: string, { ignored }: ReadVersion): reado
 }
 
 /** @throws ShoalError `model_invalid` */
-export async function readVersion(root: string, { name, version, path }: VersionFolder): Promise<ReadVersion> {
+export async function readVersion(
+  root: string,
+  { name, version, path }: VersionFolder,
+  identities: GraphIdentities,
+): Promise<ReadVersion> {
   const folder = join(root, path);
   if (!(await lstat(folder)).isDirectory()) throw invalid('is not a folder');
-  return await withQuality(folder, await readFolder(name, version, folder));
+  return await withQuality(folder, await readFolder(name, version, folder), identities);
 }

@@ -6,7 +6,6 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -15,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { identityOf } from './graph-identity.js';
 import { isSameReading } from './selection.js';
 import type { ModelProblem } from './version-folders.js';
 import { type RepositoryWatch, restAfter, watchRepository } from './watch.js';
@@ -165,9 +165,11 @@ test('what was measured is read as soon as it is there, changes or goes, and the
   };
   expect(await looks()).toEqual(['fp32 -', 'int8 -']);
   const first = watch.current.models;
-  const put = (bound: number, more = 0) => {
+  const graph = await identityOf(join(folder, 'onnx/model_quantized.onnx'));
+  const beside = await identityOf(join(folder, 'onnx/model.onnx'));
+  const put = (bound: number, own = graph) => {
     const int8 = {
-      ...{ bytes: statSync(join(folder, 'onnx/model.onnx')).size + more, verdict: 'passed', method: 'int8' },
+      ...{ graph: own, beside, verdict: 'passed', method: 'int8' },
       loss: { metric: 'accuracy', mean: 0, bound, allowed: 0.01, texts: 500 },
       speeds: [{ batch: 1, tokens: 16, ratio: 1.4, low: 1.3, high: 1.5 }],
       data: { file: 'eval.jsonl', sha256: 'a'.repeat(64) },
@@ -180,10 +182,10 @@ test('what was measured is read as soon as it is there, changes or goes, and the
   put(0.00875);
   expect(await looks()).toEqual(['fp32 -', 'int8 0.00875']);
   expect(watch.current.models.map((model, n) => isSameReading(model, first[n]!))).toEqual([true, true]);
-  put(0.004, 1);
+  put(0.004, { sha256: 'b'.repeat(64), stamp: '' });
   expect(await looks()).toEqual(['fp32 -', 'int8 -']);
   expect(problems).toEqual([
-    { folder: 'a', message: expect.stringContaining('variants.int8: was measured'), served: true },
+    { folder: 'a', message: expect.stringContaining('variants.int8: its graph was replaced'), served: true },
   ]);
   rmSync(join(folder, 'quality.json'));
   expect(await looks()).toEqual(['fp32 -', 'int8 -']);

@@ -12,7 +12,8 @@ import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
 import { type Arrival, arrivalOf } from './arrival.js';
 import { invalid } from './files.js';
 import { type FolderPrint, printOf } from './folder-print.js';
-import { QUALITY_FILE, type ReadVersion, withQuality } from './quality.js';
+import { GraphIdentities } from './graph-identity.js';
+import { QUALITY_FILE, QUALITY_LOCK, type ReadVersion, withQuality } from './quality.js';
 import { ALIASES_FILE, aliasProblems, findRoot, ignoredProblems, type Repository, readVersion } from './repository.js';
 import { findVersionFolders, type ModelProblem, reasonOf, type VersionFolder } from './version-folders.js';
 
@@ -113,6 +114,7 @@ class Watch implements RepositoryWatch {
   #trouble: string | undefined;
   readonly #options: WatchOptions;
   readonly #now: () => number;
+  readonly #identities = new GraphIdentities();
   readonly #folders = new Map<string, Seen<ReadVersion> & { readonly folder: VersionFolder }>();
   #odd: readonly ModelProblem[] = [];
   readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
@@ -209,7 +211,7 @@ class Watch implements RepositoryWatch {
       if (unsure.has(seen.folder.name) && !there.has(path)) continue;
       const print = there.has(path) ? await printOf(join(root.path, path)) : undefined;
       if (!note(seen, print, this.#now()) || !(await hasCome(join(root.path, path), seen, still))) continue;
-      await reading(read(seen, readerOf(root.path, seen), NOTHING));
+      await reading(read(seen, readerOf(root.path, seen, this.#identities), NOTHING));
       if (print === undefined) this.#folders.delete(path);
       changed = true;
     }
@@ -271,17 +273,18 @@ async function rootOf(given: string): Promise<Root> {
 function readerOf(
   root: string,
   { folder, print, readAs, value }: Seen<ReadVersion> & { readonly folder: VersionFolder },
+  identities: GraphIdentities,
 ) {
   const isOnlyQuality = value.models.length > 0 && withoutQuality(print?.text) === withoutQuality(readAs);
-  if (isOnlyQuality) return () => withQuality(join(root, folder.path), value.models);
-  return () => readVersion(root, folder);
+  if (isOnlyQuality) return () => withQuality(join(root, folder.path), value.models, identities);
+  return () => readVersion(root, folder, identities);
 }
 
-/** The print of a folder (folder-print.ts) without the line of that file. */
+/** The print of a folder (folder-print.ts) without the lines of that file and of whoever is about to write it. */
 function withoutQuality(print: string | undefined | null): string | undefined {
   return print
     ?.split('\n')
-    .filter((line) => !line.startsWith(`${QUALITY_FILE} `))
+    .filter((line) => !(line.startsWith(`${QUALITY_FILE} `) || line.startsWith(QUALITY_LOCK)))
     .join('\n');
 }
 

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { parseJsonFile } from '@shoal/contracts';
 import { z } from 'zod';
-import { hashGraph } from '../repository/graph-hash.js';
+import { hashGraph } from '../repository/graph-identity.js';
 import type { Model } from '../types.js';
 import type { Machine } from './machine.js';
 import { TunedSettings } from './settings.js';
@@ -92,7 +92,7 @@ function reasonOf(error: NodeJS.ErrnoException): string {
 }
 
 async function keyOf(model: Model, machine: Machine): Promise<string> {
-  return `${prefixOf(machine)}-${(await hashGraph(model)).digest('hex').slice(0, 32)}`;
+  return `${prefixOf(machine)}-${(await hashGraph(model.variants[model.variant]!)).digest('hex').slice(0, 32)}`;
 }
 
 function prefixOf({ processor, cores, runtime }: Machine): string {

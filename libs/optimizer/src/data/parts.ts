@@ -38,7 +38,8 @@ export function partsOf(examples: readonly Example[]): Readonly<Record<Part, rea
   return parts;
 }
 
-function keysOf(example: Example): readonly string[] {
+/** The texts that make an example what it is, whatever is said of them: documents of rankings are not among them. */
+export function keysOf(example: Example): readonly string[] {
   if (example.kind === 'pair') return [normalised(example.query), normalised(example.document)];
   return [normalised(example.kind === 'ranking' ? example.query : example.text)];
 }

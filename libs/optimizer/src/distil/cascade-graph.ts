@@ -1,9 +1,12 @@
 /**
  * Student and teacher in one graph: the student answers every text, and the teacher those that the student is unsure of. Where it
  * is sure of all, nothing of the teacher runs. An output `escalated` [batch] tells which texts the teacher answered.
+ *
+ * Which those are depends on each text alone, to the last bit: a confidence that changed ever so little with the texts beside it would
+ * give a text that is near the threshold another answer in other company.
  */
 import { ShoalError } from '@shoal/contracts';
-import { logitsOutput, type Model, type ScoreFunction } from '@shoal/models';
+import { ESCALATED, logitsOutput, type Model, type ScoreFunction } from '@shoal/models';
 import {
   type Attribute,
   type Dim,
@@ -15,7 +18,7 @@ import {
   removeUnused,
   type Value,
 } from '@shoal/onnx';
-import { addConfidence } from './confidence.js';
+import { addUnsure } from './confidence.js';
 import type { Head } from './fit-head.js';
 import { addHead } from './head-graph.js';
 
@@ -26,7 +29,6 @@ const LEAST_IR = 7;
 const FLOAT32 = 1;
 const INT64 = 7;
 
-const ESCALATED = 'escalated';
 /** Before the teacher's names. */
 const PREFIX = 'teacher/';
 
@@ -60,17 +62,13 @@ export function cascadeGraph(
     extra: teacher.extra,
   };
   const g = new GraphBuilder(whole);
-  const own = addHead(
-    g,
-    original,
-    head,
-    teacher.graph.inputs.find((input) => input.name === 'input_ids')?.shape ?? undefined,
-  );
+  const { shape: given } = teacher.graph.inputs.find((input) => input.name === 'input_ids') ?? {};
+  const own = addHead(g, original, head, { shape: given ?? undefined, exact: true });
   for (const input of teacher.graph.inputs) {
     const there = whole.graph.inputs.some((other) => other.name === input.name);
     if (!there && !teacher.graph.initializers.has(input.name)) whole.graph.inputs.push(input);
   }
-  const unsure = g.op('Less', [addConfidence(g, link, own), g.scalar(threshold)]);
+  const unsure = addUnsure(g, link, own, threshold);
   // Flat, and so without a name for its one dimension: which rows go on is nothing that rows tell each other.
   const flat = g.op('Reshape', [unsure, g.ints([-1])]);
   const count = g.op('ReduceSum', [g.op('Cast', [flat], { to: INT64 }), g.ints([0])], { keepdims: 0 });

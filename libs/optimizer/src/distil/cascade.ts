@@ -51,11 +51,15 @@ export const cascade: Method = {
         throw new ShoalError('invalid_request', `${data.file}: ${message}: allow more, or give more texts`);
       }
       const { threshold, asked, bound } = found;
+      if (asked === 0) {
+        const message = `at a loss of ${100 * budget} %, the student may answer all of the ${choice.right.length} texts for choosing alone`;
+        throw new ShoalError('invalid_request', `${data.file}: ${message}: that is what static-head makes`);
+      }
       saveModel(cascadeGraph(original, file, head, link, threshold), path);
       return {
         method: `cascade, head fitted to ${texts} texts, teacher below a confidence of ${threshold.toFixed(3)}`,
         notes: [
-          `the teacher answers ${(100 * asked).toFixed(1)} % of the texts for choosing, on which at most ${(100 * bound).toFixed(2)} % is lost (95 %)`,
+          `the teacher answers ${(100 * asked).toFixed(1)} % of the texts for choosing, on which at most ${(100 * bound).toFixed(2)} % is lost; they have chosen the head as well: what it loses on others is the verdict’s to say`,
           'the output escalated of its graph tells which texts the teacher answered',
         ],
       };

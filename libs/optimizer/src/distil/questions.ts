@@ -1,6 +1,7 @@
 /** What of a user's examples the teacher is asked: texts without their labels, each once. */
 import { ShoalError } from '@shoal/contracts';
-import type { Example, Examples } from '../types.js';
+import { textsIn } from '../data/texts.js';
+import type { Examples } from '../types.js';
 import type { Question } from './teacher.js';
 
 /** Fewer say nothing of how a model answers. */
@@ -14,16 +15,10 @@ export const LEAST_TEXTS = 50;
 export function textsOf({ items }: Examples, most: number, what: string, least = LEAST_TEXTS): readonly string[] {
   const texts = new Set<string>();
   for (const item of items) {
-    for (const text of textsOfOne(item)) if (texts.size < most && text !== '') texts.add(text);
+    for (const text of textsIn(item)) if (texts.size < most && text !== '') texts.add(text);
   }
   refuseFew(texts.size, least, what);
   return [...texts];
-}
-
-function textsOfOne(example: Example): readonly string[] {
-  if (example.kind === 'pair') return [example.query, example.document];
-  if (example.kind === 'ranking') return [example.query, ...example.documents.map(({ text }) => text)];
-  return [example.text];
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Students made as `shoal optimize` makes them, of real models, served from their folders. */
-import { createModelFace, findJoining, loadRunner, type Model } from '@shoal/models';
+import { createModelFace, findJoining, loadRunner, type Model, type ModelRunner } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { context, dataOf, heldOut, ModelCopy } from '../testing/model-copy.js';
@@ -29,12 +29,17 @@ async function make(method: Method, subject: Subject, copy: ModelCopy): Promise<
   return await copy.model(candidate!.variant);
 }
 
-/** What callers see. */
-async function answers<T>(model: Model, input: readonly string[]): Promise<readonly T[]> {
+/** As a worker has it. */
+async function load(model: Model): Promise<ModelRunner> {
   const session = await runtime.createSession(model.variants[model.variant]!);
   const device = { runtimeVersion: runtime.version, device: 'cpu', deviceOptions: {} };
   const { joining } = await findJoining(model, session, { ...device, now: () => performance.now() });
-  const runner = loadRunner(model, session, joining);
+  return loadRunner(model, session, joining);
+}
+
+/** What callers see. */
+async function answers<T>(model: Model, input: readonly string[]): Promise<readonly T[]> {
+  const runner = await load(model);
   const face = await createModelFace(model);
   const encoded = await face.encode({ input });
   const outputs = await runner.run(encoded.items.map((item) => ({ item, parameters: encoded.parameters })));
@@ -143,7 +148,12 @@ describe('of a classifier', () => {
       const asked = Number(/the teacher answers ([\d.]+) %/.exec(notes[0]!)?.[1]);
       expect(asked).toBeGreaterThan(0);
       expect(asked).toBeLessThan(100);
-      expect(await agreement(await copy.model(candidate.variant))).toBeGreaterThan(0.9);
+      const model = await copy.model(candidate.variant);
+      expect(await agreement(model)).toBeGreaterThan(0.9);
+      // Made-up texts reach the teacher, so that a worker joins rows.
+      const runner = await load(model);
+      expect(runner.joining).toEqual({ rows: 'any-length', reason: null });
+      await runner.close();
     },
     PATIENCE,
   );

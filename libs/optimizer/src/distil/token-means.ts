@@ -39,7 +39,7 @@ export async function tokenMeans(
       if (contexts[token]! < CONTEXTS) add(token, values, n * dims[1]!, dims[1]!);
     }
   };
-  if (perToken) await teacher.ask(texts, inText, { parameters: EACH_TOKEN, onProgress });
+  if (perToken) await teacher.ask(texts, inText, { parameters: EACH_TOKEN, keep: false, onProgress });
   const around = whatIsAround(items);
   const unseen = [...contexts.keys()].filter((token) => contexts[token] === 0);
   const questions = unseen.map((token) => ({ tokens: [...around.before, token, ...around.after] }));
@@ -48,7 +48,7 @@ export async function tokenMeans(
     const size = perToken ? dims[1]! : values.length;
     add(unseen[place]!, values, perToken ? around.before.length * size : 0, size);
   };
-  await teacher.ask(questions, byItself, perToken ? { parameters: EACH_TOKEN } : {});
+  await teacher.ask(questions, byItself, perToken ? { parameters: EACH_TOKEN, keep: false } : {});
   for (const [token, count] of contexts.entries()) {
     if (count < 2) continue;
     for (let c = token * width; c < (token + 1) * width; c++) sums[c] = sums[c]! / count;

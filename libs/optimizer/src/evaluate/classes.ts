@@ -25,15 +25,24 @@ export async function compareClasses(sides: Sides, examples: Examples, context: 
     original.push(...chunk.original.shown<TextClassificationOutput>().map(found));
     candidate.push(...chunk.candidate.shown<TextClassificationOutput>().map(found));
   }
+  // Of these texts: nothing was timed yet.
+  const { passed } = sides.candidate;
+  const share: Pick<Quality, 'escalated'> = passed === undefined ? {} : { escalated: passed.escalated / passed.rows };
   const differs = original.map((label, n) => Number(label !== candidate[n]));
   const agreement = { values: differs };
-  const figures = { agreement: { original: null, candidate: 1 - meanOf(differs) } };
-  if (!examples.labelled || many) return { losses: { agreement }, figures };
+  const figures = {
+    agreement: { original: null, candidate: 1 - meanOf(differs) },
+    ...(share.escalated !== undefined && {
+      'share that the teacher answers': { original: null, candidate: share.escalated },
+    }),
+  };
+  if (!examples.labelled || many) return { losses: { agreement }, figures, ...share };
   const labels = items.map(({ label }) => label!);
   const right = (found: readonly string[]) => labels.map((label, n) => Number(label === found[n]));
   const [before, after] = [right(original), right(candidate)];
   const losses = before.map((own, n) => own - after[n]!);
   return {
+    ...share,
     losses: { accuracy: { values: losses }, agreement },
     figures: {
       accuracy: { original: meanOf(before), candidate: meanOf(after) },

@@ -4,9 +4,10 @@ import type { Model } from '@shoal/models';
 import { seededRandom } from '@shoal/training';
 import { badData } from '../data/bad-data.js';
 import { boundOf } from '../gate/bound.js';
+import { confirmed } from '../gate/confirm.js';
 import type { Comparison, Context, Examples } from '../types.js';
 import { compareClasses } from './classes.js';
-import { closeDecoders, compareLikelihoods, openDecoders } from './decoders.js';
+import { closeDecoders, compareLikelihoods, type Decoders, openDecoders } from './decoders.js';
 import { compareEntities } from './entities.js';
 import { metricFor } from './metrics.js';
 import { compareScores } from './scores.js';
@@ -23,7 +24,7 @@ export interface CompareOptions {
   readonly metric?: LossMetric | undefined;
   /** Texts, pairs or queries at most, from all over the examples. Default: 10,000 texts, 4,000 pairs or 2,000 rankings. */
   readonly most?: number | undefined;
-  /** How often the bound of the loss may be below it. Default 5 %; of k candidates by the same texts, a kth of that. */
+  /** How often the bound of the loss may be below it. Default 5 %; less where others are judged by the same texts, see spending.ts. */
   readonly alpha?: number | undefined;
   /** False: the loss alone, and `speeds` is empty. Default true. */
   readonly speeds?: boolean | undefined;
@@ -68,11 +69,13 @@ export async function compare(
     );
   }
   const { values, weights, answer } = losses;
+  const { escalated, figures } = measured.quality;
   const bound = boundOf(values, seededRandom(1), { weights, answer, alpha: options.alpha });
   return {
     loss: { metric, ...bound, texts: values.length },
     speeds: measured.speeds,
-    figures: measured.quality.figures,
+    ...(escalated !== undefined && { escalated }),
+    figures,
   };
 }
 
@@ -89,10 +92,26 @@ async function compareEncoders(
   speeds: boolean,
   context: Context,
 ): Promise<Measured> {
-  const sides = await openSides(original, candidate, context);
+  const { quality, first } = await withSides(original, candidate, context, async (sides) => ({
+    quality: await qualityOf(original.task, sides, examples, context),
+    first: speeds ? await encoderSpeeds(sides, examples, context) : [],
+  }));
+  const again = async () =>
+    await withSides(candidate, original, context, async ({ original: theirs, candidate: own }) => {
+      return await encoderSpeeds({ original: own, candidate: theirs }, examples, context);
+    });
+  return { quality, speeds: await confirmed(first, again) };
+}
+
+async function withSides<T>(
+  first: Model,
+  second: Model,
+  context: Context,
+  work: (sides: Sides) => Promise<T>,
+): Promise<T> {
+  const sides = await openSides(first, second, context);
   try {
-    const quality = await qualityOf(original.task, sides, examples, context);
-    return { quality, speeds: speeds ? await encoderSpeeds(sides, examples, context) : [] };
+    return await work(sides);
   } finally {
     await closeSides(sides);
   }
@@ -118,10 +137,27 @@ async function compareDecoders(
   speeds: boolean,
   context: Context,
 ): Promise<Measured> {
-  const decoders = await openDecoders(original, candidate, examples, context);
+  const { quality, first } = await withDecoders(original, candidate, examples, context, async (decoders) => ({
+    quality: await compareLikelihoods(decoders, context),
+    first: speeds ? await decoderSpeeds(decoders, context) : [],
+  }));
+  const again = async () =>
+    await withDecoders(candidate, original, examples, context, async ({ original: theirs, candidate: own, texts }) => {
+      return await decoderSpeeds({ original: own, candidate: theirs, texts }, context);
+    });
+  return { quality, speeds: await confirmed(first, again) };
+}
+
+async function withDecoders<T>(
+  first: Model,
+  second: Model,
+  examples: Examples,
+  context: Context,
+  work: (decoders: Decoders) => Promise<T>,
+): Promise<T> {
+  const decoders = await openDecoders(first, second, examples, context);
   try {
-    const quality = await compareLikelihoods(decoders, context);
-    return { quality, speeds: speeds ? await decoderSpeeds(decoders, context) : [] };
+    return await work(decoders);
   } finally {
     await closeDecoders(decoders);
   }

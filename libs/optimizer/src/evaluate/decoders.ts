@@ -1,11 +1,10 @@
 /** Models that generate text: how likely they find texts, and how far apart what they predict is. */
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { type LikelihoodStep, likelihoodSteps } from '@shoal/importer';
 import { type DecoderInfo, type Model, readDecoderInfo, sessionModel } from '@shoal/models';
 import type { Runtime, Session } from '@shoal/onnxruntime';
-import tokenizers from 'tokenizers';
 import { badData } from '../data/bad-data.js';
+import { tokenIdsOf } from '../data/token-ids.js';
 import type { Context, Examples } from '../types.js';
 import { divergenceAt, logProbability, type Predictions, quantileOf } from './divergence.js';
 import type { Quality } from './types.js';
@@ -75,10 +74,7 @@ function infoOf(model: Model): DecoderInfo {
 }
 
 async function tokensOf({ folder }: Model, texts: readonly string[]): Promise<readonly (readonly number[])[]> {
-  const tokenizer = tokenizers.Tokenizer.fromFile(join(folder, 'tokenizer.json'));
-  const idsOf = async (text: string) =>
-    Array.from((await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds());
-  return await Promise.all(texts.map(idsOf));
+  return await Promise.all(texts.map(tokenIdsOf(folder)));
 }
 
 function areSame(a: readonly number[], b: readonly number[]): boolean {

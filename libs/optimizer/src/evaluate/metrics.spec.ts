@@ -1,7 +1,7 @@
 /** What a loss is counted in: never in something that cannot change where the model does. */
 import { expect, test } from 'vitest';
 import type { Examples } from '../types.js';
-import { type MeasuredModel, metricFor } from './metrics.js';
+import { choosingMetric, type MeasuredModel, metricFor } from './metrics.js';
 
 const classifier = (labels: readonly string[], scoreFunction: 'softmax' | 'sigmoid' | 'none'): MeasuredModel => ({
   ...{ task: 'text-classification', labels, text: { scoreFunction } },
@@ -23,4 +23,18 @@ test('several labels of one text: all of them have to stay, which one label in t
 
 test('a model that gives one number is refused: its only class is always the likeliest', () => {
   expect(() => metricFor(classifier(['score'], 'none'), texts(false), undefined)).toThrow('one number, and no classes');
+});
+
+test('of few pairs choices are made by the places of documents: ten of a dozen are found by any model', () => {
+  const model: MeasuredModel = { task: 'feature-extraction', labels: [], text: null };
+  const pairs = (count: number): Examples => ({
+    kind: 'pair',
+    items: Array.from({ length: count }, (_, n) => ({ kind: 'pair', query: `q${n}`, document: `d${n}` })),
+    labelled: false,
+  });
+  expect(metricFor(model, pairs(49), undefined)).toBe('recall@10');
+  expect(choosingMetric(model, pairs(49), undefined)).toBe('ndcg@10');
+  expect(choosingMetric(model, pairs(49), 'recall@10')).toBe('ndcg@10');
+  expect(choosingMetric(model, pairs(49), 'cosine')).toBe('cosine');
+  expect(choosingMetric(model, pairs(50), undefined)).toBe('recall@10');
 });

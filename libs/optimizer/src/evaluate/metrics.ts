@@ -40,6 +40,20 @@ export function hasManyLabels({ task, text }: MeasuredModel): boolean {
   return task === 'text-classification' && text?.scoreFunction === 'sigmoid';
 }
 
+/** Of fewer pairs, the ten documents that count for recall are so large a share of all that nearly everything is among them. */
+const LEAST_PAIRS = 50;
+
+/**
+ * What choices among candidates are made by: as the verdict, but for few pairs by the places of their documents, which tell models apart
+ * that find all of them.
+ *
+ * @throws ShoalError as metricFor
+ */
+export function choosingMetric(model: MeasuredModel, examples: Examples, asked: LossMetric | undefined): LossMetric {
+  const metric = metricFor(model, examples, asked);
+  return metric === 'recall@10' && examples.items.length < LEAST_PAIRS ? 'ndcg@10' : metric;
+}
+
 /** @throws ShoalError `invalid_request` where such examples tell nothing of such a model, or not by this metric */
 export function metricFor(
   model: MeasuredModel,

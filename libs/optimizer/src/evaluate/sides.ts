@@ -9,6 +9,8 @@ import {
   type ModelFace,
   type ModelRunner,
   sessionModel,
+  tellsEscalated,
+  watchEscalated,
 } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
 import type { Context } from '../types.js';
@@ -22,6 +24,8 @@ export interface Side {
   readonly model: Model;
   readonly face: ModelFace;
   readonly runner: ModelRunner;
+  /** Of a cascade that tells it: rows that ran so far, and those of them that its teacher answered. */
+  readonly passed?: { readonly rows: number; readonly escalated: number };
 }
 
 export interface Sides {
@@ -69,7 +73,13 @@ async function openSide(runtime: Runtime, model: Model): Promise<Side> {
   try {
     const joining = proved.get(model) ?? (await joiningOf(runtime, model, session));
     proved.set(model, joining);
-    return { model, face, runner: loadRunner(model, session, joining) };
+    if (!tellsEscalated(model)) return { model, face, runner: loadRunner(model, session, joining) };
+    const passed = { rows: 0, escalated: 0 };
+    const watched = watchEscalated(session, (escalated, rows) => {
+      passed.rows += rows;
+      passed.escalated += escalated;
+    });
+    return { model, face, runner: loadRunner(model, watched, joining), passed };
   } catch (error) {
     await session.release();
     throw error;

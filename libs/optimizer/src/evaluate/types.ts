@@ -13,6 +13,8 @@ export interface PairedLosses {
 
 export interface Quality {
   readonly losses: Readonly<Partial<Record<LossMetric, PairedLosses>>>;
+  /** As a Comparison has it. */
+  readonly escalated?: number;
   /** By their titles. */
   readonly figures: Readonly<Record<string, Figure>>;
 }

@@ -129,3 +129,15 @@ test('of several bounds that are to hold together each is of a smaller error, an
   expect(bounds).toEqual(bounds.toSorted((a, b) => a - b));
   expect(new Set(bounds).size).toBe(3);
 });
+
+test('a bound that is hardly ever to be wrong is by so many resamples that some lie beyond it', () => {
+  const random = seededRandom(9);
+  const losses = Float64Array.from({ length: 100 }, () => normal(random));
+  const [rare, least] = [1e-3, 1e-4].map((alpha) => boundOf(losses, seededRandom(1), { alpha }));
+  // Student's distribution of 99 degrees of freedom: 3.17 and 3.86 standard errors.
+  const error = Math.sqrt(losses.reduce((sum, loss) => sum + (loss - rare!.mean) ** 2, 0)) / losses.length;
+  expect((rare!.bound - rare!.mean) / error).toBeGreaterThan(2.8);
+  expect((rare!.bound - rare!.mean) / error).toBeLessThan(3.7);
+  expect((least!.bound - least!.mean) / error).toBeGreaterThan(3.4);
+  expect((least!.bound - least!.mean) / error).toBeLessThan(4.6);
+});

@@ -3,8 +3,8 @@ import { flipsBound } from './flips-bound.js';
 
 /** One-sided: the share of samples whose bound may lie under the true mean. */
 export const ALPHA = 0.05;
-/** With one more, a twentieth of them is a whole number. */
-const RESAMPLES = 1999;
+/** At least, and how many of them lie beyond the bound. With one more, a twentieth of them is a whole number. */
+const [RESAMPLES, BEYOND] = [1999, 10];
 /** With no more texts than this that differ at all, resampling would take those that were seen for all that there are. */
 const FEW = 20;
 
@@ -87,8 +87,9 @@ function resampledBound(
   // Losses all alike, but for the rounding of their mean.
   // Of `count` texts without a loss up to -ln alpha / count of all may have one: 2.996 / count at 5 %.
   if (error <= 1e-12 * largest) return mean + (largest * -Math.log(alpha)) / count;
-  const deviations = new Float64Array(RESAMPLES);
-  for (let resample = 0; resample < RESAMPLES; resample++) {
+  const resamples = Math.max(RESAMPLES, Math.ceil(BEYOND / alpha) - 1);
+  const deviations = new Float64Array(resamples);
+  for (let resample = 0; resample < resamples; resample++) {
     const sums = new Sums();
     for (let n = 0; n < count; n++) {
       const drawn = Math.floor(random() * count);
@@ -96,7 +97,7 @@ function resampledBound(
     }
     deviations[resample] = sums.deviation();
   }
-  const deviation = deviations.sort()[Math.max(1, Math.floor(alpha * (RESAMPLES + 1))) - 1]!;
+  const deviation = deviations.sort()[Math.floor(alpha * (resamples + 1)) - 1]!;
   const bound = mean - deviation * error;
   // Of so few texts that a resample of equal ones is common, nothing is known.
   return Number.isFinite(bound) ? bound : mean + largest;

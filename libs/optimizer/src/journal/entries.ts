@@ -1,10 +1,13 @@
-/** What a line of a journal says: how one trial ended. */
+/** What a line of a journal says: how one trial ended, or what part of the error of all verdicts one of them was given. */
 import { MeasuredLoss, SpeedRatio } from '@shoal/contracts';
 import { z } from 'zod';
 
 /** What candidates are chosen by, and what the verdict is by. */
 export const JUDGED_PARTS = ['choice', 'verdict'] as const;
 export type JudgedPart = (typeof JUDGED_PARTS)[number];
+
+/** Hashes of texts that an allotment has. */
+export const MOST_HASHES = 64;
 
 /** Longest reason that is kept. */
 export const MOST_REASON = 1000;
@@ -16,6 +19,7 @@ export const MadeJson = z.strictObject({ method: z.string().max(500), notes: z.a
 export const ComparisonJson = z.strictObject({
   loss: MeasuredLoss.omit({ allowed: true }),
   speeds: z.array(SpeedRatio).min(1).max(64),
+  escalated: z.number().min(0).max(1).exactOptional(),
   figures: z.record(z.string(), z.strictObject({ original: z.number().nullable(), candidate: z.number() })),
 });
 
@@ -46,5 +50,22 @@ export const Entry = z.discriminatedUnion('kind', [
     signal: z.string().nullable(),
     exitCode: z.int().nullable(),
   }),
+  /** A graph is about to be judged: noted before any text for the verdict is looked at, and never given again. */
+  z.strictObject({
+    ...{ kind: z.literal('allotted'), ...trial },
+    /** How often its bound may be below the loss. */
+    alpha: z.number().positive().max(1),
+    /** Print of the original, and a sample of hashes of the texts: verdicts that have both in common share one error. */
+    original: Sha256,
+    texts: z
+      .array(z.string().regex(/^[0-9a-f]{16}$/))
+      .min(1)
+      .max(MOST_HASHES),
+    /** Commands that have judged by these texts, with the one that this is of. */
+    command: z.int().min(1),
+  }),
 ]);
 export type Entry = z.infer<typeof Entry>;
+export type Allotment = Extract<Entry, { kind: 'allotted' }>;
+/** How a trial ended. */
+export type TrialEntry = Exclude<Entry, Allotment>;

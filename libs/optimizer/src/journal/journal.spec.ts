@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Entry } from './entries.js';
 import { Journal } from './journal.js';
 import { keyOf } from './keys.js';
-import { lockFolder } from './lock.js';
 
 let folder: string;
 let path: string;
@@ -127,34 +126,5 @@ describe('a key', () => {
       { method: 'int8', settings: { bits: 8, signed: true }, files: ['a', 'b'], versions: '2' },
     ];
     expect(new Set([key, ...others.map(keyOf)]).size).toBe(5);
-  });
-});
-
-describe('the lock of a folder', () => {
-  test('is had by one process at a time, and given back', () => {
-    const unlock = lockFolder(folder);
-    expect(() => lockFolder(folder)).toThrow(`is being optimised by process ${process.pid}: wait for it, or stop it`);
-    unlock();
-    lockFolder(folder)();
-  });
-
-  test('is taken over from a process that is there no more, and from one that was ended while it wrote', () => {
-    const unlock = lockFolder(folder);
-    const own = JSON.parse(readFileSync(join(folder, 'lock.json'), 'utf8')) as object;
-    unlock();
-    // The number may be another process's by now: when it began tells.
-    for (const left of [
-      JSON.stringify({ ...own, started: '1' }),
-      JSON.stringify({ ...own, pid: 2 ** 22 + 7 }),
-      '{"ho',
-    ]) {
-      writeFileSync(join(folder, 'lock.json'), left);
-      lockFolder(folder)();
-    }
-  });
-
-  test('is left to another machine, which nobody here can see', () => {
-    writeFileSync(join(folder, 'lock.json'), JSON.stringify({ host: 'elsewhere', pid: 1, started: '1' }));
-    expect(() => lockFolder(folder)).toThrow(/on elsewhere; where nothing runs there: rm .*lock\.json/);
   });
 });

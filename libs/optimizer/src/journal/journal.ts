@@ -1,11 +1,11 @@
 /**
- * The trials of a model, a line of JSON for each that has ended. A line is on the disk before anything rests on it, and lines are
+ * The trials of a model, a line of JSON for each that has ended, and for each verdict what part of the error it was given. A line is on the disk before anything rests on it, and lines are
  * never changed: a run that is ended at any byte loses the trial that it was at, and no other.
  */
 import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseJsonFile } from '@shoal/contracts';
-import { Entry } from './entries.js';
+import { type Allotment, Entry, type TrialEntry } from './entries.js';
 
 const NEWLINE = 0x0a;
 
@@ -35,8 +35,14 @@ export class Journal {
   }
 
   /** How the trial of this key ended; the latest time, where it was done again because what it made was gone. */
-  find(key: string): Entry | undefined {
-    return this.#entries.get(key);
+  find(key: string): TrialEntry | undefined {
+    const entry = this.#entries.get(key);
+    return entry?.kind === 'allotted' ? undefined : entry;
+  }
+
+  /** What was allotted to verdicts, in the order of the lines. */
+  get allotments(): readonly Allotment[] {
+    return [...this.#entries.values()].filter((entry) => entry.kind === 'allotted');
   }
 
   /** Returns once it is on the disk. @throws what writing throws, as ENOSPC; the journal is then as before */

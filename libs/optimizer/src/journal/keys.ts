@@ -4,9 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { isServedFile, type Model } from '@shoal/models';
-import { readSignature } from '@shoal/onnx';
+import { join } from 'node:path';
+import { graphFiles, hashGraph, isServedFile, type Model } from '@shoal/models';
 
 export interface Versions {
   readonly shoal: string;
@@ -34,18 +33,15 @@ function ordered(value: unknown): unknown {
 }
 
 export interface GraphPrint {
-  /** Of the ONNX file and of the files that its weights are in, in hex. */
+  /** Of the ONNX file and of the files that its weights are in, in hex; as a GraphIdentity has it. */
   readonly sha256: string;
   readonly bytes: number;
 }
 
 /** @throws ShoalError `model_invalid` where the file is no ONNX model; the signal's reason */
 export async function printOfGraph(path: string, signal: AbortSignal): Promise<GraphPrint> {
-  const beside = readSignature(path).externalFiles.map((location) => join(dirname(path), location));
-  const files = [path, ...[...beside].sort()];
-  const hashes: string[] = [];
-  for (const file of files) hashes.push(await hashOf(file, signal));
-  return { sha256: keyOf(hashes), bytes: files.reduce((sum, file) => sum + statSync(file).size, 0) };
+  const sha256 = (await hashGraph(path, signal)).digest('hex');
+  return { sha256, bytes: graphFiles(path).reduce((sum, file) => sum + statSync(file).size, 0) };
 }
 
 /** Of a version in one variant, with all that its answers depend on. */

@@ -1,61 +1,121 @@
-/** One run at a time in a folder: two would write one journal, and remove each other's drafts. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * One process at a time at what a folder holds. Each that wants it puts a file of its own there, whose name says who it is, and then
+ * looks who else has: the file comes before the look, so of two that come at once at least one sees the other, and who sees another
+ * one that is alive gives way. No file is ever taken over, so nothing can be taken from somebody who has just got it; what dead
+ * processes have left is removed by whoever sees it.
+ */
+import { randomInt, randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ShoalError } from '@shoal/contracts';
-import { z } from 'zod';
 
-const FILE = 'lock.json';
+/** Of a run of `shoal optimize`. */
+const RUN = 'lock-';
+/** Tries for it, since two that came at once have both given way, and of what is held for ms only; ms between two at most. */
+const [RUN_TRIES, WRITE_TRIES, LONGEST_PAUSE_MS] = [5, 500, 40];
+/** `<pid>-<when it began>-<token>-<host>` */
+const HOLDER = /^(\d+)-(\d*)-([0-9a-f]{8})-(.+)$/;
+/** Tells this process from an earlier one of its number where nothing says when processes began. */
+const TOKEN = randomUUID().slice(0, 8);
 
-const Owner = z.object({ host: z.string(), pid: z.int(), started: z.string() });
-type Owner = z.infer<typeof Owner>;
+interface Holder {
+  readonly path: string;
+  readonly pid: number;
+  readonly started: string;
+  readonly token: string;
+  readonly host: string;
+}
+
+/** The file of its own that a process has as long as it holds the lock. */
+interface Held {
+  readonly path: string;
+}
 
 /**
- * Returns what gives the folder back. The lock of a process that is not there any more is taken over.
+ * The lock of a run of `shoal optimize`: two would write one journal, and remove each other's drafts. Resolves to what gives the folder
+ * back.
  *
  * @throws ShoalError `invalid_request` naming the process that has it
  */
-export function lockFolder(folder: string): () => void {
-  const path = join(folder, FILE);
-  const own: Owner = { host: hostname(), pid: process.pid, started: startOf(process.pid) ?? '' };
-  if (!take(path, own)) {
-    refuseOthers(path, ownerIn(path));
-    rmSync(path, { force: true });
-    if (!take(path, own)) throw taken('this model is being optimised by another process, which began just now');
-  }
-  return () => rmSync(path, { force: true });
+export async function lockFolder(folder: string): Promise<() => void> {
+  const taken = await attempt(folder, RUN, RUN_TRIES);
+  if (!('pid' in taken)) return () => rmSync(taken.path, { force: true });
+  const { host, pid, path } = taken;
+  throw new ShoalError(
+    'invalid_request',
+    host === hostname()
+      ? `this model is being optimised by process ${pid}: wait for it, or stop it`
+      : `this model is being optimised on ${host}; where nothing runs there: rm ${path}`,
+  );
 }
 
-/** False: it is there already. */
-function take(path: string, own: Owner): boolean {
+/**
+ * Waits for a lock that is held for moments, does the work, and gives it back. `own` is the file that this process holds it by: what
+ * is renamed from it into its place is there and unlocked in one step.
+ *
+ * @param prefix what names of the lock's files begin with
+ * @throws ShoalError `invalid_request` where another process does not give it back; what the work throws
+ */
+export async function whileLocked<T>(folder: string, prefix: string, work: (own: string) => Promise<T>): Promise<T> {
+  const taken = await attempt(folder, prefix, WRITE_TRIES);
+  if ('pid' in taken) {
+    const { host, pid, path } = taken;
+    const message = `process ${pid} on ${host} is writing in ${folder} and does not end; where there is no such process: rm ${path}`;
+    throw new ShoalError('invalid_request', message);
+  }
   try {
-    writeFileSync(path, JSON.stringify(own), { flag: 'wx' });
-    return true;
+    return await work(taken.path);
+  } finally {
+    rmSync(taken.path, { force: true });
+  }
+}
+
+/** The last one's holder where none of the tries has it. */
+async function attempt(folder: string, prefix: string, tries: number): Promise<Held | Holder> {
+  for (let left = tries - 1; ; left--) {
+    const taken = take(folder, prefix);
+    if (!('pid' in taken) || left === 0) return taken;
+    await pause(randomInt(1, LONGEST_PAUSE_MS));
+  }
+}
+
+function take(folder: string, prefix: string): Held | Holder {
+  const name = `${prefix}${process.pid}-${startOf(process.pid) ?? ''}-${TOKEN}-${hostname()}`;
+  const path = join(folder, name);
+  try {
+    writeFileSync(path, '', { flag: 'wx' });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return holderOf(folder, name, prefix)!;
     rmSync(path, { force: true });
     throw error;
   }
+  for (const other of readdirSync(folder)) {
+    const holder = other === name ? undefined : holderOf(folder, other, prefix);
+    if (holder === undefined) continue;
+    if (mayBeAtIt(holder)) {
+      rmSync(path, { force: true });
+      return holder;
+    }
+    rmSync(holder.path, { force: true });
+  }
+  return { path };
 }
 
-/** @throws ShoalError where its owner is at it, or may be */
-function refuseOthers(path: string, owner: Owner | undefined): void {
-  // Of one that was ended while it wrote.
-  if (owner === undefined) return;
-  if (owner.host !== hostname()) {
-    throw taken(`this model is being optimised on ${owner.host}; where nothing runs there: rm ${path}`);
-  }
-  const started = startOf(owner.pid);
-  if (started === undefined || started !== owner.started) return;
-  throw taken(`this model is being optimised by process ${owner.pid}: wait for it, or stop it`);
+function holderOf(folder: string, name: string, prefix: string): Holder | undefined {
+  if (!name.startsWith(prefix)) return undefined;
+  const found = HOLDER.exec(name.slice(prefix.length));
+  if (found === null) return undefined;
+  const [, pid = '', started = '', token = '', host = ''] = found;
+  return { path: join(folder, name), pid: Number(pid), started, token, host };
 }
 
-function ownerIn(path: string): Owner | undefined {
-  try {
-    return Owner.parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch {
-    return undefined;
-  }
+/** Nobody here can see processes of another machine. */
+function mayBeAtIt({ host, pid, started, token }: Holder): boolean {
+  if (host !== hostname()) return true;
+  if (pid === process.pid) return token === TOKEN;
+  return startOf(pid) === started;
 }
 
 /** When a process began, which tells it from others of its number; undefined: there is none. */
@@ -77,8 +137,4 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-}
-
-function taken(message: string): ShoalError {
-  return new ShoalError('invalid_request', message);
 }

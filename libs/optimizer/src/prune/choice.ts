@@ -15,20 +15,24 @@ export interface ChoiceLoss {
 /** Of a normal distribution: bounds are one-sided, of 95 %. */
 const Z95 = 1.645;
 
-/** In the metric of task and examples; below 0 where it is better than the original. @throws ShoalError as compare */
+/**
+ * In the metric that is asked for, else in that of task and examples; below 0 where it is better than the original.
+ *
+ * @throws ShoalError as compare
+ */
 export async function lossOf(subject: Subject, path: string, context: Context): Promise<number> {
   return (await choiceLoss(subject, path, context)).mean;
 }
 
 /** The same, of `most` texts. @throws ShoalError as compare */
 export async function choiceLoss(
-  { original, data }: Subject,
+  { original, data, metric }: Subject,
   path: string,
   context: Context,
   most = MOST,
 ): Promise<ChoiceLoss> {
   const candidate = { ...original, variant: 'candidate', variants: { ...original.variants, candidate: path } };
-  const options = { speeds: false, most };
+  const options = { speeds: false, most, metric };
   const { loss } = await compare(original, candidate, data.choice, options, {
     ...context,
     onProgress: () => undefined,

@@ -1,10 +1,9 @@
 /** What goes on in a graph while it reads texts: the served one with further outputs, whose sums are all that leaves it. */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Served } from '@shoal/importer';
 import { decoderInfoOf, type Model } from '@shoal/models';
 import { type Model as Graph, GraphBuilder, type OnnxType, saveModel, type Value } from '@shoal/onnx';
+import { withGraph } from '../graph-session.js';
 import type { Context } from '../types.js';
 import type { Moments } from './ridge.js';
 import { type Encoded, type Outputs, runAll } from './texts.js';
@@ -130,20 +129,10 @@ export async function observe(
       ...{ attributes: new Map(), extra: [] },
     });
   }
-  const folder = mkdtempSync(join(tmpdir(), 'shoal-observed-'));
-  try {
-    const path = join(folder, 'model.onnx');
-    saveModel(graph, path);
-    const session = await runtime.createSession(path, { intraOpThreads: 0 });
-    try {
-      const names = outputs.map(({ name }) => name);
-      await runAll(model, session, encoded, { outputs: names, onPass, info: decoderInfoOf(served.graph), signal });
-    } finally {
-      await session.release();
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const names = outputs.map(({ name }) => name);
+  const options = { outputs: names, onPass, info: decoderInfoOf(served.graph), signal };
+  const write = (path: string) => saveModel(graph, path);
+  await withGraph(runtime, tmpdir(), write, (session) => runAll(model, session, encoded, options));
 }
 
 /** One that can be added to. */

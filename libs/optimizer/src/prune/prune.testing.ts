@@ -6,9 +6,13 @@ import { buildFrom, Checkpoint, openCheckpoint, precisionOf } from '@shoal/impor
 import { decoderInfoOf, isServedFile, openRepository } from '@shoal/models';
 import { loadModel } from '@shoal/onnx';
 import type { Runtime } from '@shoal/onnxruntime';
-import type { Context, Example, Examples, Subject } from '../types.js';
+import { heldOut, inThirds } from '../testing/examples.js';
+import type { Example, Subject } from '../types.js';
 import { floats } from './edits.js';
 import { encode, runAll } from './texts.js';
+
+export { contextOf } from '../testing/context.js';
+export { inThirds as dataOf } from '../testing/examples.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 
@@ -17,23 +21,8 @@ export type Change = (name: string, values: Float32Array, shape: readonly number
 
 /** Definitions of nouns, with their topics. */
 export function definitions(): readonly Example[] {
-  const lines = readFileSync(join(ROOT, 'test/fixtures/wordnet-topic/eval.jsonl'), 'utf8').trim().split('\n');
-  return lines.map((line) => ({ kind: 'text', ...(JSON.parse(line) as { text: string; label: string }) }));
-}
-
-function examplesOf(items: readonly Example[], labelled: boolean): Examples {
-  return { kind: 'text', items, labelled };
-}
-
-/** As a user's file would be cut into parts. */
-export function dataOf(items: readonly Example[], labelled: boolean): Subject['data'] {
-  const part = (n: number) =>
-    examplesOf(
-      items.filter((_, at) => at % 3 === n),
-      labelled,
-    );
-  const about = { file: 'definitions.jsonl', sha256: '0'.repeat(64) };
-  return { ...about, calibration: part(0), choice: part(1), verdict: part(2) };
+  const lines = heldOut<{ readonly text: string; readonly label: string }>('wordnet-topic');
+  return lines.map((line) => ({ kind: 'text', ...line }));
 }
 
 /** A fixture of the importer as a served model; `fields` of config.json take the place of its own. */
@@ -67,7 +56,7 @@ export async function subjectOf(
   const { models, problems } = await openRepository(repository);
   if (problems[0] !== undefined) throw new Error(problems[0].message);
   const items = definitions().slice(0, texts);
-  return { original: models[0]!, path, data: dataOf(items, false) };
+  return { original: models[0]!, path, data: inThirds(items) };
 }
 
 function changed(checkpoint: Checkpoint, change: Change): Checkpoint {
@@ -81,17 +70,6 @@ function changed(checkpoint: Checkpoint, change: Change): Checkpoint {
       }),
     ),
   );
-}
-
-export function contextOf(runtime: Runtime): Context {
-  return {
-    runtime,
-    now: () => 0,
-    random: () => 0.5,
-    signal: new AbortController().signal,
-    say: () => undefined,
-    onProgress: () => undefined,
-  };
 }
 
 /** What a graph answers to some texts: the first output of each pass, of a decoder the logits behind every 128 tokens and the last. */

@@ -1,8 +1,9 @@
 /** Texts of examples as the model reads them, and passes over them. */
-import { join } from 'node:path';
+import { TextPasses } from '@shoal/generation';
 import { createModelFace, type DecoderInfo, loadRunner, type Model, type Row, type SessionTensor } from '@shoal/models';
-import type { Session, Tensor } from '@shoal/onnxruntime';
-import tokenizers from 'tokenizers';
+import type { Session } from '@shoal/onnxruntime';
+import { inputsIn, textsIn } from '../data/texts.js';
+import { tokenIdsOf } from '../data/token-ids.js';
 import type { Example, Examples } from '../types.js';
 
 /** Texts that run together, neighbours by length. */
@@ -17,12 +18,6 @@ export type Encoded =
   | { readonly kind: 'rows'; readonly rows: readonly Row[]; readonly tokens: readonly number[] }
   | { readonly kind: 'ids'; readonly texts: readonly (readonly number[])[] };
 
-function textsIn(example: Example): readonly string[] {
-  if (example.kind === 'pair') return [example.query, example.document];
-  if (example.kind === 'ranking') return [example.query, ...example.documents.map(({ text }) => text)];
-  return [example.text];
-}
-
 /** The first of the examples, until they have about `most` tokens. @throws ShoalError where they cannot be read */
 export async function encode(model: Model, { items }: Examples, most: number): Promise<Encoded> {
   if (model.task === 'text-generation') return { kind: 'ids', texts: await encodeIds(model, items, most) };
@@ -31,8 +26,7 @@ export async function encode(model: Model, { items }: Examples, most: number): P
   const tokens: number[] = [];
   let sum = 0;
   for (let from = 0; from < items.length && sum < most; from += PAGE) {
-    const page = items.slice(from, from + PAGE);
-    const input = model.task === 'rerank' ? page.map(asPairs) : page.flatMap(textsIn);
+    const input = items.slice(from, from + PAGE).flatMap((example) => inputsIn(model.task, example));
     const encoded = await face.encode({ input, parameters: { truncate: true } });
     for (const [n, item] of encoded.items.entries()) {
       if (sum >= most) break;
@@ -45,19 +39,13 @@ export async function encode(model: Model, { items }: Examples, most: number): P
   return { kind: 'rows', rows, tokens };
 }
 
-function asPairs(example: Example): { readonly query: string; readonly documents: readonly string[] } {
-  const [query = '', ...documents] = textsIn(example);
-  return { query, documents: documents.length === 0 ? [query] : documents };
-}
-
 async function encodeIds(model: Model, items: readonly Example[], most: number): Promise<(readonly number[])[]> {
-  const tokenizer = tokenizers.Tokenizer.fromFile(join(model.folder, 'tokenizer.json'));
+  const idsOf = tokenIdsOf(model.folder);
   const texts: (readonly number[])[] = [];
   let sum = 0;
   for (const text of items.flatMap(textsIn)) {
     if (sum >= most) break;
-    const encoding = await tokenizer.encode(text, null, { addSpecialTokens: false });
-    const ids = Array.from(encoding.getIds()).slice(0, model.maxTokens ?? undefined);
+    const ids = (await idsOf(text)).slice(0, model.maxTokens ?? undefined);
     if (ids.length === 0) continue;
     texts.push(ids);
     sum += ids.length;
@@ -118,44 +106,12 @@ async function runIds(
 ): Promise<void> {
   if (info === undefined) throw new RangeError('the graph does not say how it generates');
   const longest = texts.reduce((most, { length }) => Math.max(most, length), 0);
-  // Attention takes no cache that is shorter than its window.
-  const dims = [1, info.kvHeads, Math.max(longest, info.window) + CHUNK, info.headDim];
-  const past: Record<string, Tensor> = {};
-  const present: Record<string, Tensor> = {};
-  for (const { name } of session.inputs) {
-    const part = /^past_key_values\.(.*)$/.exec(name)?.[1];
-    if (part === undefined) continue;
-    const data = new Float32Array(dims.reduce((product, dim) => product * dim));
-    const tensor: Tensor = { type: 'float32', dims, data };
-    past[name] = tensor;
-    present[`present.${part}`] = tensor;
-  }
-  const wanted = { outputs: [...outputs, ...Object.keys(present)], preallocated: present };
+  const passes = new TextPasses(session, info, Math.max(longest, info.window) + CHUNK);
   for (const text of texts) {
     for (let from = 0; from < text.length; from += CHUNK) {
       signal.throwIfAborted();
-      const chunk = text.slice(from, from + CHUNK);
-      onPass(await session.run({ ...feedsOf(session, chunk, from, text.length), ...past }, wanted));
+      const length = Math.min(CHUNK, text.length - from);
+      onPass(await passes.read(text, { from, length }, { outputs, signal }));
     }
   }
-}
-
-function feedsOf(session: Session, chunk: readonly number[], from: number, all: number): Record<string, Tensor> {
-  const { length } = chunk;
-  const int64 = (values: readonly number[], ...dims: number[]): Tensor => {
-    return { type: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
-  };
-  const takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
-  const positions = chunk.map((_, n) => from + n);
-  return {
-    input_ids: int64(chunk, 1, length),
-    position_ids: int64(positions, 1, length),
-    seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(from + length - 1) },
-    total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(length) },
-    // One at least: the graph cannot take the best of none.
-    logit_indices: int64([length - 1], 1),
-    log_sum_exp_indices: int64([], 0),
-    top_k: int64([1], 1),
-    ...(takesLengths && { rotary_lengths: int64([all], 1) }),
-  };
 }

@@ -1,29 +1,23 @@
-/** quality.json keeps what is known of every variant, and is never there by half. */
+/** quality.json keeps what is known of every variant, whoever writes it at once, and is never there by half. */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { VariantQuality } from '@shoal/contracts';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { bytesOf, readQuality, writeQuality } from './quality-file.js';
+import { measured } from '../testing/measured.js';
+import { readQuality, writeQuality } from './quality-file.js';
+
+/** Compiled: other processes run it. */
+const RACER = fileURLToPath(new URL('../../dist/testing/racer.js', import.meta.url));
+const run = promisify(execFile);
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'shoal-quality-'));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
-
-function measured(mean: number): VariantQuality {
-  return {
-    bytes: 7,
-    verdict: 'passed',
-    method: 'int8',
-    machine: 'a machine',
-    measured: '2026-01-02T03:04:05.678Z',
-    loss: { metric: 'accuracy', mean, bound: mean + 0.01, allowed: 0.02, texts: 500 },
-    speeds: [{ batch: 1, tokens: 20, ratio: 1.5, low: 1.4, high: 1.6 }],
-    data: { file: 'a.jsonl', sha256: 'ab'.repeat(32) },
-  };
-}
 
 test('variants are kept beside each other, and replaced by name', async () => {
   expect(await readQuality(folder)).toBeUndefined();
@@ -51,12 +45,15 @@ test('a file that cannot be read says so', async () => {
   writeFileSync(join(folder, 'quality.json'), '{"original":');
   await expect(readQuality(folder)).rejects.toThrow(/quality.json is not valid JSON/);
   writeFileSync(join(folder, 'quality.json'), '{"original": "fp32", "variants": {"int8": {}}}');
-  await expect(readQuality(folder)).rejects.toThrow(/variants.int8.bytes required; delete it, and measure again/);
+  await expect(readQuality(folder)).rejects.toThrow(/variants.int8.graph required; delete it, and measure again/);
 });
 
-test('bytes are those of the graph and of the weights beside it', async () => {
-  writeFileSync(join(folder, 'model.onnx'), 'four');
-  expect(await bytesOf(join(folder, 'model.onnx'))).toBe(4);
-  writeFileSync(join(folder, 'model.onnx.data'), 'seven..');
-  expect(await bytesOf(join(folder, 'model.onnx'))).toBe(11);
+test('of what many processes write at once nothing is lost', async () => {
+  const variants = Array.from({ length: 6 }, (_, n) => `layers${n}`);
+  await Promise.all(variants.map((variant) => run(process.execPath, [RACER, 'quality', folder, variant, '20'])));
+  const found = (await readQuality(folder))!.variants;
+  expect(Object.entries(found).map(([name, { loss }]) => [name, loss.mean])).toEqual(
+    expect.arrayContaining(variants.map((name) => [name, 0.019])),
+  );
+  expect(readdirSync(folder)).toEqual(['quality.json']);
 });

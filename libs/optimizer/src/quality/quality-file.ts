@@ -1,15 +1,14 @@
 /** `quality.json` of a version's folder. */
-import { randomUUID } from 'node:crypto';
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { describeIssue, parseJsonFile, QualityJson, ShoalError, type VariantQuality } from '@shoal/contracts';
-
-const FILE = 'quality.json';
+import { QUALITY_FILE, QUALITY_LOCK } from '@shoal/models';
+import { whileLocked } from '../journal/lock.js';
 
 /** Undefined where nothing was measured yet. @throws ShoalError `model_invalid` where it cannot be read */
 export async function readQuality(folder: string): Promise<QualityJson | undefined> {
-  const path = join(folder, FILE);
+  const path = join(folder, QUALITY_FILE);
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
@@ -29,7 +28,7 @@ export async function readQuality(folder: string): Promise<QualityJson | undefin
 
 /**
  * Puts what was measured of `variant` beside what is known of the others, all of them against `original`. The file is
- * replaced as a whole.
+ * replaced as a whole, by one process at a time: what another one writes meanwhile is kept.
  *
  * @throws ShoalError `model_invalid` where it cannot be read, or holds what was measured against another variant
  */
@@ -39,27 +38,18 @@ export async function writeQuality(
   quality: VariantQuality,
   original: string,
 ): Promise<void> {
-  const before = await readQuality(folder);
-  const path = join(folder, FILE);
-  if (before !== undefined && before.original !== original) {
-    throw invalid(
-      `${path} holds what variants lose beside ${before.original}, not ${original}: measure against that, or delete it`,
-    );
-  }
-  const after = QualityJson.parse({ original, variants: { ...before?.variants, [variant]: quality } });
-  const draft = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(draft, `${JSON.stringify(after, null, 2)}\n`, { flag: 'wx' });
-    await rename(draft, path);
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
-/** Of a variant's ONNX file, with the file beside it that holds its weights, where it has one. */
-export async function bytesOf(path: string): Promise<number> {
-  const beside = await stat(`${path}.data`).catch(() => undefined);
-  return (await stat(path)).size + (beside?.size ?? 0);
+  const path = join(folder, QUALITY_FILE);
+  await whileLocked(folder, QUALITY_LOCK, async (own) => {
+    const before = await readQuality(folder);
+    if (before !== undefined && before.original !== original) {
+      throw invalid(
+        `${path} holds what variants lose beside ${before.original}, not ${original}: measure against that, or delete it`,
+      );
+    }
+    const after = QualityJson.parse({ original, variants: { ...before?.variants, [variant]: quality } });
+    await writeFile(own, `${JSON.stringify(after, null, 2)}\n`);
+    await rename(own, path);
+  });
 }
 
 /** What figures were measured on, for people. */

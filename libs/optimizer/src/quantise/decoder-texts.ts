@@ -1,12 +1,12 @@
 /** Texts through a decoder, chunk by chunk behind what its cache has of them. */
-import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
-import { KvCache } from '@shoal/generation';
+import { TextPasses } from '@shoal/generation';
 import { type DecoderInfo, type Model, readDecoderInfo } from '@shoal/models';
-import type { Session, Tensor, Tensors } from '@shoal/onnxruntime';
-import tokenizers from 'tokenizers';
+import type { Session, Tensors } from '@shoal/onnxruntime';
+import { textsIn } from '../data/texts.js';
+import { tokenIdsOf } from '../data/token-ids.js';
 import type { Examples } from '../types.js';
-import { partsOf, someOf, type TextOptions, type Texts, withTokens } from './texts.js';
+import { someOf, type TextOptions, type Texts, withTokens } from './texts.js';
 
 /** Tokens of one pass at most. */
 const CHUNK = 128;
@@ -22,11 +22,11 @@ export async function decoderTexts(model: Model, examples: Examples, options: Te
   const path = model.variants[model.variant]!;
   const info = readDecoderInfo(path);
   if (info === undefined) throw new ShoalError('model_invalid', `${path} does not say how it generates`);
-  const tokenizer = tokenizers.Tokenizer.fromFile(join(model.folder, 'tokenizer.json'));
-  const encoded: Uint32Array[] = [];
-  for (const text of someOf(examples.items.flatMap(partsOf))) {
-    const ids = (await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds();
-    if (ids.length > 0) encoded.push(Uint32Array.from(ids).subarray(0, Math.min(LONGEST, info.maxContext)));
+  const idsOf = tokenIdsOf(model.folder);
+  const encoded: (readonly number[])[] = [];
+  for (const text of someOf(examples.items.flatMap(textsIn))) {
+    const ids = await idsOf(text);
+    if (ids.length > 0) encoded.push(ids.slice(0, Math.min(LONGEST, info.maxContext)));
   }
   if (encoded.length === 0) {
     throw new ShoalError('invalid_request', 'the texts to learn from have no tokens: give texts that are not empty');
@@ -41,11 +41,11 @@ export async function decoderTexts(model: Model, examples: Examples, options: Te
 class DecoderTexts implements Texts {
   readonly vocabulary: number;
   readonly tokens: number;
-  readonly #texts: readonly Uint32Array[];
+  readonly #texts: readonly (readonly number[])[];
   readonly #info: DecoderInfo;
   readonly #signal: AbortSignal;
 
-  constructor(texts: readonly Uint32Array[], info: DecoderInfo, signal: AbortSignal) {
+  constructor(texts: readonly (readonly number[])[], info: DecoderInfo, signal: AbortSignal) {
     this.#texts = texts;
     this.#info = info;
     this.#signal = signal;
@@ -80,55 +80,16 @@ class DecoderTexts implements Texts {
     use: (outputs: Tensors) => void,
   ): Promise<void> {
     const chunk = Math.min(CHUNK, Math.max(1, Math.floor(PASS_NUMBERS / Math.max(1, width))));
-    const cache = new KvCache(session, this.#info, { rows: 1, capacity: this.#info.maxContext + chunk });
-    const views = [...cache.views(0, 1)];
-    const past = Object.fromEntries(views.map(([name, view]) => [`past_key_values.${name}`, view]));
-    const present = Object.fromEntries(views.map(([name, view]) => [`present.${name}`, view]));
-    const outputs = [...wanted, ...Object.keys(present)];
+    const passes = new TextPasses(session, this.#info, this.#info.maxContext + chunk);
+    const options = { outputs: wanted, signal: this.#signal };
     for (const text of this.#texts) {
-      for (let at = 0; at < text.length; at += chunk) {
+      for (let from = 0; from < text.length; from += chunk) {
         this.#signal.throwIfAborted();
-        const feeds = feedsOf(session, text, { at, chunk, every });
-        use(await session.run({ ...feeds, ...past }, { outputs, preallocated: present, signal: this.#signal }));
+        const length = Math.min(chunk, text.length - from);
+        // The last token of a short piece stands for it, so that every text counts.
+        const some = Array.from({ length }, (_, n) => n).filter((n) => n % every === every - 1);
+        use(await passes.read(text, { from, length, wanted: some }, options));
       }
     }
   }
-}
-
-interface Piece {
-  readonly at: number;
-  readonly chunk: number;
-  readonly every: number;
-}
-
-function feedsOf(session: Session, text: Uint32Array, { at, chunk, every }: Piece): Record<string, Tensor> {
-  const ids = text.subarray(at, at + chunk);
-  const { length } = ids;
-  const places = Array.from(ids, (_, n) => n);
-  const takesLengths = session.inputs.some(({ name }) => name === 'rotary_lengths');
-  return {
-    input_ids: int64(ids, 1, length),
-    position_ids: int64(
-      places.map((n) => at + n),
-      1,
-      length,
-    ),
-    seqlens_k: { type: 'int32', dims: [1], data: Int32Array.of(at + length - 1) },
-    total_sequence_length: { type: 'int32', dims: [1], data: Int32Array.of(length) },
-    // The last token of a short piece stands for it, so that every text counts: the graph takes no empty list.
-    logit_indices: chosen(places, every),
-    log_sum_exp_indices: int64([], 0),
-    top_k: int64([1], 1),
-    ...(takesLengths && { rotary_lengths: int64([text.length], 1) }),
-  };
-}
-
-function chosen(places: readonly number[], every: number): Tensor {
-  const some = places.filter((n) => n % every === every - 1);
-  const all = some.length > 0 ? some : places.slice(-1);
-  return int64(all, all.length);
-}
-
-function int64(values: ArrayLike<number>, ...dims: number[]): Tensor {
-  return { type: 'int64', dims, data: BigInt64Array.from(Array.from(values), BigInt) };
 }

@@ -2,8 +2,9 @@
 import { ShoalError } from '@shoal/contracts';
 import { createModelFace, loadRunner, type Model, type Row, type SessionPort, type SessionTensor } from '@shoal/models';
 import type { Session, Tensors } from '@shoal/onnxruntime';
-import type { Example, Examples } from '../types.js';
-import { partsOf, someOf, type TextOptions, type Texts, withTokens } from './texts.js';
+import { inputsIn } from '../data/texts.js';
+import type { Examples } from '../types.js';
+import { someOf, type TextOptions, type Texts, withTokens } from './texts.js';
 
 /** Inputs of one request. */
 const PAGE = 500;
@@ -11,7 +12,7 @@ const PAGE = 500;
 /** @throws ShoalError `invalid_request` */
 export async function encoderTexts(model: Model, examples: Examples, options: TextOptions): Promise<Texts> {
   const face = await createModelFace(model);
-  const inputs = someOf(examples.items.flatMap((example) => inputsOf(model, example)));
+  const inputs = someOf(examples.items.flatMap((example) => inputsIn(model.task, example)));
   const rows: Sized[] = [];
   for (let from = 0; from < inputs.length; from += PAGE) {
     const input = inputs.slice(from, from + PAGE);
@@ -24,13 +25,6 @@ export async function encoderTexts(model: Model, examples: Examples, options: Te
     withTokens(rows, ({ tokens }) => tokens, options.tokens),
     options.signal,
   );
-}
-
-/** Rerankers read a query and a document together. */
-function inputsOf({ task }: Model, example: Example): readonly unknown[] {
-  if (task !== 'rerank') return partsOf(example);
-  const [query = '', ...documents] = partsOf(example);
-  return [{ query, documents: documents.length > 0 ? documents : [query] }];
 }
 
 interface Sized {

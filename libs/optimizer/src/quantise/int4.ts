@@ -8,7 +8,7 @@ import { harmBeside } from './harm.js';
 import { mixBits } from './mixed-bits.js';
 import { openTexts, servedFrom } from './open-texts.js';
 import { weighingOf } from './weighing.js';
-import { inWorkshop, type Workshop } from './workshop.js';
+import { Workshop } from './workshop.js';
 
 /** More change nothing: of 1,000 to 10 million, llama.cpp's importance matrices came out alike. */
 const CALIBRATION_TOKENS = 8192;
@@ -30,13 +30,12 @@ export const int4Importance: Method = {
   },
 
   async make(_candidate, subject, path, context) {
-    return await inWorkshop(subject, path, context, async (workshop) => {
-      const found = await calibrated(subject, workshop, context);
-      context.onProgress(0.5);
-      const { coarse, how } = weighingOf(found);
-      workshop.write(precisionOf('int4', 'decoder', coarse), path);
-      return { method: `int4, ${how}`, notes: [found.note] };
-    });
+    const workshop = new Workshop(subject, path, context);
+    const found = await calibrated(subject, workshop, context);
+    context.onProgress(0.5);
+    const { coarse, how } = weighingOf(found);
+    workshop.write(precisionOf('int4', 'decoder', coarse), path);
+    return { method: `int4, ${how}`, notes: [found.note] };
   },
 };
 
@@ -57,20 +56,14 @@ export const int4Mixed: Method = {
   },
 
   async make({ settings }, subject, path, context) {
-    return await inWorkshop(subject, path, context, async (workshop) => {
-      return await mixed(Number(settings.bytes), subject, path, { workshop, context });
-    });
+    return await mixed(Number(settings.bytes), subject, path, context);
   },
 };
 
-interface Bench {
-  readonly workshop: Workshop;
-  readonly context: Context;
-}
-
 /** `share` is that of the bytes of int4. */
-async function mixed(share: number, subject: Subject, path: string, { workshop, context }: Bench): Promise<Made> {
+async function mixed(share: number, subject: Subject, path: string, context: Context): Promise<Made> {
   const { signal } = context;
+  const workshop = new Workshop(subject, path, context);
   const found = await calibrated(subject, workshop, context);
   const { products, note } = found;
   const weighing = weighingOf(found);

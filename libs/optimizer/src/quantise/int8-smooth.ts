@@ -8,7 +8,7 @@ import { harmBeside } from './harm.js';
 import { openTexts, servedFrom } from './open-texts.js';
 import { smooth } from './smooth.js';
 import type { InputStatistics } from './statistics.js';
-import { inWorkshop, type Workshop } from './workshop.js';
+import { Workshop } from './workshop.js';
 
 const CALIBRATION_TOKENS = 8192;
 /** Rows of inputs that are kept of each product, to see how they go together. */
@@ -38,18 +38,18 @@ export const int8Smooth: Method = {
   },
 
   async make({ settings }, subject, path, context) {
-    return await inWorkshop(subject, path, context, async (workshop) => {
-      return await smoothed(Number(settings.floats), subject, path, { workshop, context });
-    });
+    return await smoothed(Number(settings.floats), subject, path, context);
   },
 };
 
 interface Bench {
+  readonly subject: Subject;
   readonly workshop: Workshop;
   readonly context: Context;
 }
 
-async function smoothed(floats: number, subject: Subject, path: string, { workshop, context }: Bench): Promise<Made> {
+async function smoothed(floats: number, subject: Subject, path: string, context: Context): Promise<Made> {
+  const workshop = new Workshop(subject, path, context);
   const found = await calibrate(subject, workshop, { tokens: CALIBRATION_TOKENS, sample: SAMPLE }, context);
   const inputs = new Map<string, RowInputs>();
   for (const { name, weight } of found.products.values()) {
@@ -95,7 +95,7 @@ async function worst(
   floats: number,
   { products, statistics }: Calibrated,
   inputs: ReadonlyMap<string, RowInputs>,
-  { subject, workshop, context }: Bench & { readonly subject: Subject },
+  { subject, workshop, context }: Bench,
 ): Promise<readonly string[]> {
   const { signal } = context;
   const texts = await openTexts(servedFrom(subject), subject.data.choice, { tokens: HARM_TOKENS, signal });

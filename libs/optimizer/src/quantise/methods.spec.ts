@@ -6,6 +6,8 @@ import { precisionOf } from '@shoal/importer';
 import { sessionModel } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keepLayers } from '../prune/edits.js';
+import { openOrThrow, write } from '../prune/subject.js';
 import type { Candidate, Method, Subject } from '../types.js';
 import { type Harm, harmBeside } from './harm.js';
 import { int4Importance, int4Mixed } from './int4.js';
@@ -71,6 +73,16 @@ describe('a decoder in 4 bits', () => {
     expect(made.notes.join()).toMatch(/over \d+ calibration texts of \d+ tokens/);
     expect(statSync(path).size).toBe(plain.bytes);
     expect(await harmOf(path, harm)).toBeLessThan(0.97 * plain.harm);
+  });
+
+  test('begun from fewer layers, it is calibrated with their cache and not with the original’s', async () => {
+    const { served, anatomy } = openOrThrow(subject);
+    const [from, path] = [join(folder, 'fewer.onnx'), join(folder, 'fewer-int4.onnx')];
+    write(subject, keepLayers(served, anatomy, [0]), from);
+    const [candidate] = await planned(int4Importance, subject);
+    const made = await int4Importance.make(candidate!, { ...subject, path: from }, path, contextOf(runtime));
+    expect(made.notes.join()).toMatch(/over \d+ calibration texts/);
+    expect(statSync(path).size).toBeLessThan(plain.bytes);
   });
 
   test('mixed by measured harm is nearer still, in no more bytes', async () => {

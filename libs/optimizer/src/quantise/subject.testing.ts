@@ -1,5 +1,4 @@
 /** Models of the repository as subjects of methods, with examples in three parts. */
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,26 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { importFolder } from '@shoal/importer';
 import { type Model, openRepository } from '@shoal/models';
 import type { Runtime } from '@shoal/onnxruntime';
-import { seededRandom } from '@shoal/training';
-import type { Context, Data, Example, Subject } from '../types.js';
+import { inThirds } from '../testing/examples.js';
+import type { Example, Subject } from '../types.js';
+
+export { contextOf } from '../testing/context.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 const FIXTURES = join(ROOT, 'test/fixtures');
 
 export const fixture = (path: string) => join(FIXTURES, path);
-
-export function contextOf(runtime: Runtime, signal?: Context['signal']): Context {
-  return {
-    ...{
-      runtime,
-      signal: signal ?? new AbortController().signal,
-      random: seededRandom(1),
-      now: () => performance.now(),
-    },
-    say: () => undefined,
-    onProgress: () => undefined,
-  };
-}
 
 /** A model that the repository bundles. */
 export async function bundled(name: string): Promise<Model> {
@@ -43,19 +31,10 @@ export async function imported(runtime: Runtime, name: string): Promise<{ readon
   return { model: models[0]!, remove: () => rmSync(to, { recursive: true }) };
 }
 
-/** Lines of a file of the fixtures: every third for each part. */
+/** With lines of a file of the fixtures. */
 export function subjectOf(original: Model, file: string): Subject {
-  const bytes = readFileSync(fixture(file));
-  const items = bytes.toString('utf8').trim().split('\n').map(exampleOf);
-  const part = (n: number) => {
-    const own = items.filter((_, at) => at % 3 === n);
-    return { kind: own[0]!.kind, items: own, labelled: false };
-  };
-  const data: Data = {
-    ...{ file, sha256: createHash('sha256').update(bytes).digest('hex') },
-    ...{ calibration: part(0), choice: part(1), verdict: part(2) },
-  };
-  return { original, path: original.variants[original.variant]!, data };
+  const items = readFileSync(fixture(file), 'utf8').trim().split('\n').map(exampleOf);
+  return { original, path: original.variants[original.variant]!, data: inThirds(items) };
 }
 
 function exampleOf(line: string): Example {

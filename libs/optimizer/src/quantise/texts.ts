@@ -3,7 +3,6 @@
  * one model in several precisions go over the same texts in the same order.
  */
 import type { Session, Tensors } from '@shoal/onnxruntime';
-import type { Example } from '../types.js';
 
 export interface Texts {
   /** Texts that are run. */
@@ -44,16 +43,4 @@ export function someOf<T>(items: readonly T[], most = MOST_EXAMPLES): readonly T
 export function withTokens<T>(items: readonly T[], lengthOf: (item: T) => number, tokens: number): readonly T[] {
   const all = items.reduce((sum, item) => sum + lengthOf(item), 0);
   return someOf(items, Math.max(1, Math.round((items.length * tokens) / Math.max(1, all))));
-}
-
-/** All that a model could be given of an example. */
-export function partsOf(example: Example): readonly string[] {
-  switch (example.kind) {
-    case 'pair':
-      return [example.query, example.document];
-    case 'ranking':
-      return [example.query, ...example.documents.map(({ text }) => text)];
-    default:
-      return [example.text];
-  }
 }

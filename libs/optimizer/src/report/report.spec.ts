@@ -32,6 +32,7 @@ function row(variant: string, changes: Partial<Row>): Row {
 }
 
 const STATE: RunState = {
+  ...{ metric: 'accuracy', choosing: 'accuracy', spent: { commands: 0, verdicts: 0 } },
   ...{ model: `m${EVIL}@1`, task: 'text-classification', machine: EVIL, allowed: 0.01, state: 'ended' },
   ...{ original: { variant: 'fp32', bytes: 6e6 }, at: '2026-01-01T00:00:00.000Z' },
   data: { file: EVIL, what: 'labelled texts', calibration: 400, choice: 300, verdict: 1700 },
@@ -143,5 +144,33 @@ test('the page on the disk is replaced as a whole', () => {
     expect(readdirSync(folder)).toEqual(['report.html']);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+test('it says what choices and verdicts rest on, where that is not what one would think', () => {
+  const plain = pageOf(STATE);
+  expect(plain).not.toContain('Choices are made by');
+  expect(plain).not.toContain('The texts for the verdict have given');
+  const spent = { commands: 2, verdicts: 5 };
+  const state: RunState = { ...STATE, metric: 'recall@10', choosing: 'ndcg@10', spent };
+  for (const told of [pageOf(state), tableLines(state).join('\n')]) {
+    expect(told).toContain('Choices are made by ndcg@10: of so few pairs recall@10 finds nearly all');
+    expect(told).toContain('The texts for the verdict have given 5 verdicts in 2 commands before.');
+  }
+});
+
+test('a candidate that has no verdict tells the metric that it was chosen by', () => {
+  const state: RunState = { ...STATE, metric: 'recall@10', choosing: 'accuracy' };
+  const [head, , , int8, int4] = tableLines(state);
+  expect(head).toContain('loss of recall@10 (bound)');
+  expect(int4).toContain('of accuracy, by the choice part');
+  expect(int8).not.toContain('by the choice part');
+});
+
+test('a cascade tells how much of the texts is left to its teacher', () => {
+  const verdict = { ...comparison(0.001, 2), escalated: 0.3071 };
+  const rows = [row('cascade10', { outcome: 'passed', how: 'cascade', bytes: 8e6, verdict })];
+  for (const told of [tableLines({ ...STATE, rows }).join(), pageOf({ ...STATE, rows })]) {
+    expect(told).toContain('cascade; the teacher answers 30.7 %');
   }
 });

@@ -1,9 +1,9 @@
 /** The table of a run: what each candidate costs and gains, and what became of it. */
-import { type SpeedRatio, sizeOf } from '@shoal/contracts';
+import { type LossMetric, type SpeedRatio, sizeOf } from '@shoal/contracts';
 import { methodsOf } from '../run/stack.js';
 import { markdownTable } from './markdown.js';
 import { figuresOf, type Row, type RunState } from './types.js';
-import { lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
+import { basis, lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
 
 export interface Table {
   readonly titles: readonly string[];
@@ -11,37 +11,47 @@ export interface Table {
 }
 
 /** The original first; size, loss with its bound, the speed for one text and in bulk, each with its interval. */
-export function tableOf({ original, rows }: RunState): Table {
+export function tableOf({ original, rows, metric }: RunState): Table {
   const measured = rows.flatMap((row) => figuresOf(row) ?? []);
   const [first] = measured;
   const [one, bulk] = [first?.speeds[0], first?.speeds.at(-1)];
-  const metric = first === undefined ? 'loss' : `loss of ${first.loss.metric}`;
   const shapes = [one, bulk].map((speed) => `speed, ${speed === undefined ? 'n texts' : shapeWords(speed)}`);
-  const titles = ['variant', 'method', 'size', `${metric} (bound)`, ...(first === undefined ? [] : shapes), 'verdict'];
+  const titles = [
+    'variant',
+    'method',
+    'size',
+    `loss of ${metric} (bound)`,
+    ...(first === undefined ? [] : shapes),
+    'verdict',
+  ];
   const blank = first === undefined ? [] : ['1.00×', '1.00×'];
   return {
     titles,
     rows: [
       [original.variant, 'the original', sizeOf(original.bytes), '', ...blank, ''],
       ...rows.map((row) => [
-        ...[
-          row.candidate.variant,
-          row.how ?? methodsOf(row.candidate),
-          row.bytes === undefined ? '' : sizeOf(row.bytes),
-        ],
-        ...cellsOf(row, first !== undefined),
+        ...[row.candidate.variant, methodOf(row), row.bytes === undefined ? '' : sizeOf(row.bytes)],
+        ...cellsOf(row, metric, first !== undefined),
         OUTCOMES[row.outcome],
       ]),
     ],
   };
 }
 
-function cellsOf(row: Row, speeds: boolean): readonly string[] {
+/** How it was made; of a cascade also how much is left to its teacher, which decides on what it costs. */
+function methodOf(row: Row): string {
+  const escalated = figuresOf(row)?.escalated;
+  const how = row.how ?? methodsOf(row.candidate);
+  return escalated === undefined ? how : `${how}; the teacher answers ${(100 * escalated).toFixed(1)} %`;
+}
+
+function cellsOf(row: Row, metric: LossMetric, speeds: boolean): readonly string[] {
   const figures = figuresOf(row);
   if (figures === undefined) return speeds ? ['', '', ''] : [''];
   const speed = (ratio: SpeedRatio | undefined) => (ratio === undefined ? '' : speedWords(ratio));
-  // What choices are made by is a fifth of the texts: said where there is no more.
-  const part = row.verdict === undefined ? ', by the choice part' : '';
+  // What choices are made by is a fifth of the texts, and may be another metric: said where there is no more.
+  const other = figures.loss.metric === metric ? '' : ` of ${figures.loss.metric}`;
+  const part = row.verdict === undefined ? `${other}, by the choice part` : '';
   return [`${lossWords(figures.loss)}${part}`, speed(figures.speeds[0]), speed(figures.speeds.at(-1))];
 }
 
@@ -53,6 +63,7 @@ export function tableLines(state: RunState): readonly string[] {
   );
   return [
     ...markdownTable(titles, rows),
+    ...basis(state),
     ...reasons,
     ...state.impossible.map(({ method, why }) => `${method}: ${why}.`),
   ];

@@ -1,5 +1,5 @@
 /** What a run knows at any moment: what its table and its page show. */
-import type { Task } from '@shoal/contracts';
+import type { LossMetric, Task } from '@shoal/contracts';
 import type { Candidate, Comparison } from '../types.js';
 
 export type Outcome =
@@ -40,6 +40,11 @@ export interface RunState {
   readonly task: Task;
   readonly original: { readonly variant: string; readonly bytes: number };
   readonly data: DataWords;
+  /** What losses are counted in by the texts of the verdict, and where choices are made. */
+  readonly metric: LossMetric;
+  readonly choosing: LossMetric;
+  /** What the texts for the verdict had judged of this model before this command. */
+  readonly spent: { readonly commands: number; readonly verdicts: number };
   /** The loss that is allowed, in the metric's unit. */
   readonly allowed: number;
   readonly machine: string;

@@ -1,7 +1,7 @@
 /** Figures of a run, for people. */
 import type { SpeedRatio } from '@shoal/contracts';
 import type { Comparison } from '../types.js';
-import type { Outcome } from './types.js';
+import type { Outcome, RunState } from './types.js';
 
 export const OUTCOMES: Readonly<Record<Outcome, string>> = {
   waiting: 'waiting',
@@ -23,6 +23,24 @@ export function lossOf(share: number): string {
 /** `0.10 % (≤ 0.40 %)`: mean and bound. */
 export function lossWords({ mean, bound }: Pick<Comparison['loss'], 'mean' | 'bound'>): string {
   return `${lossOf(mean)} (≤ ${lossOf(bound)})`;
+}
+
+/** What choices and verdicts rest on, where that is not what one would think. */
+export function basis({
+  metric,
+  choosing,
+  spent: { commands, verdicts },
+}: Pick<RunState, 'metric' | 'choosing' | 'spent'>): readonly string[] {
+  const few = `Choices are made by ${choosing}: of so few pairs ${metric} finds nearly all, whatever a model does.`;
+  const counted = [count(verdicts, 'verdict', 'verdicts'), count(commands, 'command', 'commands')];
+  const used = `The texts for the verdict have given ${counted.join(' in ')} before. All that they give hold together with 95 %, so each further one has to be surer of itself, and needs more texts: new ones begin anew.`;
+  // As choosingMetric has it.
+  const isFew = metric === 'recall@10' && choosing !== metric;
+  return [...(isFew ? [few] : []), ...(verdicts === 0 ? [] : [used])];
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
 }
 
 /** `1.52× (1.48 to 1.55)` */

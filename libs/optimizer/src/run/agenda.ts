@@ -49,13 +49,15 @@ export class Agenda {
 
   /**
    * Seconds that are missing for a candidate, its verdict and those of the methods before it; 0 where it fits. Looking at what the
-   * journal knows takes no time.
+   * journal knows takes no time. Stacks of the first of each method are worth more than the second of one: that leaves time for them.
    */
   missingFor(candidate: Candidate, before: readonly Row[]): number {
     const { make, measure } = this.timeOf(candidate);
     if (make + measure === 0) return 0;
     const methods = new Set([candidate, ...before.map((row) => row.candidate)].map(methodsOf));
-    return Math.max(0, make + measure + this.verdicts(methods.size) - this.left() / 1000);
+    const second = candidate.parts === undefined && before.some((row) => row.candidate.method === candidate.method);
+    const reserved = second ? this.stacks().seconds : 0;
+    return Math.max(0, make + measure + reserved + this.verdicts(methods.size) - this.left() / 1000);
   }
 
   /** How many stacks may be tried that the journal has not, and the seconds that they take with their verdicts, about. */

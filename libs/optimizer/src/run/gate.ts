@@ -1,14 +1,15 @@
 /** The verdict on a finalist, and what follows from it: it is put in place, or nothing is left of it. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { ShoalError, type VariantQuality } from '@shoal/contracts';
+import { type GraphIdentity, ShoalError, type VariantQuality } from '@shoal/contracts';
+import { graphFiles, stampOf } from '@shoal/models';
 import { graphFileOf } from '../candidate-folder.js';
 import { judge } from '../gate/judge.js';
-import type { Entry } from '../journal/entries.js';
+import type { TrialEntry } from '../journal/entries.js';
 import { printOfGraph } from '../journal/keys.js';
 import { writeQuality } from '../quality/quality-file.js';
 import type { MeasureOptions } from '../trial/messages.js';
-import type { Allowed, Candidate, Subject } from '../types.js';
+import type { Allowed, Candidate, Subject, Verdict } from '../types.js';
 import { diskFull, isDiskFull } from './disk-full.js';
 import { placeVariant } from './place-variant.js';
 import type { Rows } from './rows.js';
@@ -16,6 +17,8 @@ import type { Left, MadeEntry, Trials } from './trials.js';
 
 export interface GateOptions {
   readonly subject: Subject;
+  /** The original's graph, when the run began: trials have made sure that it is the one that they measured beside. */
+  readonly beside: GraphIdentity;
   readonly allowed: Allowed;
   readonly force: boolean;
   readonly machine: string;
@@ -24,21 +27,38 @@ export interface GateOptions {
   readonly signal: AbortSignal;
 }
 
-type MeasuredEntry = Extract<Entry, { kind: 'measured' }>;
+/** How a graph is judged. */
+export interface Sureness {
+  readonly measuring: MeasureOptions;
+  /** Why it cannot pass, whatever comes of it. */
+  readonly veto?: string;
+}
 
-/** @throws the signal's reason; ShoalError where the disk is full */
+type MeasuredEntry = Extract<TrialEntry, { kind: 'measured' }>;
+
+/**
+ * @param surenessOf what a graph of this SHA-256 is judged by: made again it may come out otherwise, and then is another one
+ * @throws the signal's reason; ShoalError where the disk is full
+ */
 export async function passOrRefuse(
   candidate: Candidate,
-  measuring: MeasureOptions,
+  surenessOf: (sha256: string) => Sureness,
   left: Left,
   options: GateOptions,
 ): Promise<void> {
   const { trials, rows, allowed, force } = options;
   for (;;) {
+    const made = trials.known(candidate) as MadeEntry;
+    const { measuring, veto } = surenessOf(made.sha256);
+    if (trials.knownMeasure(candidate, 'verdict', measuring) === undefined) {
+      const present = await trials.present(candidate, left);
+      if (!rows.note(candidate, present) || present?.kind !== 'made') return;
+      if (present.sha256 !== made.sha256) continue;
+    }
     const measured = await trials.measure(candidate, 'verdict', measuring, left);
     if (!rows.note(candidate, measured) || measured?.kind !== 'measured') return;
-    const verdict = judge(measured.comparison, allowed);
-    const made = trials.known(candidate) as MadeEntry;
+    const verdict: Verdict =
+      veto === undefined ? judge(measured.comparison, allowed) : { kind: 'too_few', reason: veto };
     const inPlace = await isInPlace(candidate, made, options);
     if (verdict.kind !== 'passed' && !force) {
       const there = inPlace ? '; the variant, which an earlier command has put in place, stays' : '';
@@ -98,20 +118,24 @@ interface Kept {
 }
 
 async function keep({ candidate, made, measured, reason, inPlace }: Kept, options: GateOptions): Promise<void> {
-  const { subject, allowed, machine, trials, signal } = options;
+  const { subject, beside, allowed, machine, trials, signal } = options;
   const { original, data } = subject;
-  const { loss, speeds } = measured.comparison;
-  const quality: VariantQuality = {
-    ...{ bytes: made.bytes, verdict: reason === undefined ? 'passed' : 'forced', method: made.made.method },
+  const { loss, speeds, escalated } = measured.comparison;
+  const quality: Omit<VariantQuality, 'graph'> = {
+    ...{ beside, verdict: reason === undefined ? 'passed' : 'forced', method: made.made.method },
     ...(reason !== undefined && { reason: reason.slice(0, 1000) }),
     loss: { ...loss, allowed: allowed.loss },
+    ...(escalated !== undefined && { escalated }),
     ...{ speeds, data: { file: basename(data.file), sha256: data.sha256 }, machine, measured: measured.at },
   };
-  const write = () => writeQuality(original.folder, candidate.variant, quality, original.variant);
-  if (inPlace) return await write();
+  const note = async (stamp: string) => {
+    const graph = { sha256: made.sha256, stamp };
+    await writeQuality(original.folder, candidate.variant, { graph, ...quality }, original.variant);
+  };
+  if (inPlace) return await note(await stampOf(graphFiles(original.variants[candidate.variant]!)));
   signal.throwIfAborted();
   try {
-    await placeVariant(original, candidate.variant, trials.graphOf(candidate), write);
+    await placeVariant(original, candidate.variant, trials.graphOf(candidate), note);
   } catch (error) {
     throw isDiskFull(error) ? diskFull(original.folder, error) : readOnly(error, original.folder);
   }

@@ -14,32 +14,36 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseJsonFile, ShoalError, ShoalJson } from '@shoal/contracts';
-import type { Model } from '@shoal/models';
+import { graphFiles, type Model, stampOf } from '@shoal/models';
 import { graphFileOf } from '../candidate-folder.js';
 
 /**
- * Copies the graph at `from` (and `from`.data, where it has one) to `onnx/model_<variant>.onnx` of the original's version. A variant
- * of that name that is there is replaced. `between` is called when everything but the graph itself is in place: what is
- * written then is there no later than the variant.
+ * Copies the graph at `from`, with the files that its weights are in, to `onnx/model_<variant>.onnx` of the original's version. A
+ * variant of that name that is there is replaced. `note` writes down what was measured of the graph, whose files will have the stamp
+ * (see GraphIdentity) that it is told.
  *
- * At no moment a graph stands beside the weights of another one, and what requests without a variant get stays as it is.
+ * Figures come before their graph, and say which graph they are of: wherever this is ended, what is there of the two belongs together,
+ * or the figures are those of a graph that is not there, which nobody uses. The other way round, what was kept by force could be there
+ * without a word about that. At no moment a graph stands beside the weights of another one, and what requests without a variant get
+ * stays as it is.
  */
 export async function placeVariant(
   original: Model,
   variant: string,
   from: string,
-  between: () => Promise<void>,
+  note: (stamp: string) => Promise<void>,
 ): Promise<void> {
   const file = graphFileOf(variant);
   const target = join(original.folder, file);
   mkdirSync(dirname(target), { recursive: true });
-  const drafts = [from, `${from}.data`].filter(existsSync).map((path) => ({ path, draft: draftOf(target, path) }));
+  const drafts = graphFiles(from).map((path) => ({ path, draft: draftOf(target, path) }));
   try {
     for (const { path, draft } of drafts) copyWhole(path, draft);
     keepDefault(original);
+    // Files keep it when they are renamed.
+    await note(await stampOf(drafts.map(({ draft }) => draft)));
     const old = original.variants[variant];
     if (old !== undefined) makeRoom(old, target, drafts.length === 1);
-    await between();
     // The graph is the last.
     for (const { path, draft } of drafts.toReversed()) renameSync(draft, join(dirname(target), basename(path)));
     list(original, variant, file);
@@ -52,7 +56,7 @@ export async function placeVariant(
 function makeRoom(old: string, target: string, single: boolean): void {
   const data = `${old}.data`;
   if (old === target && single && !existsSync(data)) return;
-  rmSync(old);
+  rmSync(old, { force: true });
   rmSync(data, { force: true });
 }
 

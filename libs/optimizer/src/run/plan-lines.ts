@@ -2,7 +2,7 @@
 import { sizeOf } from '@shoal/contracts';
 import { markdownTable } from '../report/markdown.js';
 import type { DataWords, RunState } from '../report/types.js';
-import { durationOf, lossOf } from '../report/words.js';
+import { basis, durationOf, lossOf } from '../report/words.js';
 import type { Candidate } from '../types.js';
 
 export interface PlannedTime {
@@ -22,10 +22,11 @@ export interface PlannedTotals {
 }
 
 export function planLines(
-  { model, original, data, allowed, impossible }: RunState,
+  state: RunState,
   times: readonly PlannedTime[],
   { verdicts, stacks, limit }: PlannedTotals,
 ): readonly string[] {
+  const { model, original, data, allowed, impossible } = state;
   const total = times.reduce((sum, { make, measure }) => sum + make + measure, 0) + verdicts;
   const rows = times.map(({ candidate, make, measure }) => [
     ...[candidate.variant, candidate.method, timeOf(make), timeOf(measure)],
@@ -33,6 +34,7 @@ export function planLines(
   return [
     `${model}, beside its variant ${original.variant} (${sizeOf(original.bytes)}); a loss of ${lossOf(allowed)} is allowed.`,
     dataLine(data),
+    ...basis(state),
     ...(rows.length === 0 ? [] : markdownTable(['variant', 'method', 'to make', 'to measure'], rows)),
     ...impossible.map(({ method, why }) => `${method}: ${why}.`),
     ...(rows.length === 0

@@ -1,5 +1,5 @@
 /** What became of the candidates so far. */
-import type { Entry } from '../journal/entries.js';
+import type { TrialEntry } from '../journal/entries.js';
 import type { Outcome, Row } from '../report/types.js';
 import type { Candidate } from '../types.js';
 
@@ -28,7 +28,7 @@ export class Rows {
   }
 
   /** Undefined: time ran out before the trial ended. Resolves to whether the trial brought what was wanted of it. */
-  note(candidate: Candidate, entry: Entry | undefined): boolean {
+  note(candidate: Candidate, entry: TrialEntry | undefined): boolean {
     if (entry === undefined) {
       this.end(candidate, 'left_out', 'time ran out; with more of it the same command goes on');
       return false;

@@ -9,10 +9,10 @@ export function stackOf(onto: Candidate, last: Candidate): Candidate {
   return { ...last, variant: `${onto.variant}${JOINT}${last.variant}`, parts: [onto, last] };
 }
 
-/** The candidates that it is made by, one after the other, the first from the original. */
+/** All that has to be made for it, one from the other, the first from the original, itself the last. */
 export function chainOf(candidate: Candidate): readonly Candidate[] {
   const { parts } = candidate;
-  return parts === undefined ? [candidate] : [...chainOf(parts[0]), parts[1]];
+  return parts === undefined ? [candidate] : [...chainOf(parts[0]), candidate];
 }
 
 /** For people, and what candidates of the same methods are known by: `layers + int8-smooth`. */

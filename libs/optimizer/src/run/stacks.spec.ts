@@ -59,7 +59,8 @@ test('methods follow each other in the order of their stages, one of each, and n
     ].sort(),
   );
   const whole = all.find(({ variant }) => variant === 'depth_precision_words')!;
-  expect(chainOf(whole)).toEqual([DEPTH, PRECISION, WORDS]);
+  const before = ['depth', 'depth_precision'].map((name) => all.find(({ variant }) => variant === name) ?? DEPTH);
+  expect(chainOf(whole)).toEqual([...before, whole]);
   expect(methodsOf(whole)).toBe('depth + precision + words');
 });
 
@@ -144,7 +145,7 @@ describe('a stack is held against its parts', () => {
 
 test('a trial of a stack is known by what was before, in its order', () => {
   const common = { original: 'a', data: 'b', versions: { shoal: '1', onnxruntime: '1' } };
-  const key = (own: Candidate) => makeKeyOf(common, own);
+  const key = (own: Candidate) => makeKeyOf(common, own, undefined);
   const changed = { ...DEPTH, settings: { layers: 3 } };
   const alike = { ...stackOf(DEPTH, WIDTH), variant: 'x' };
   const all = [

@@ -1,4 +1,5 @@
 /** What trials of a run are known by in its journal. */
+import type { LossMetric } from '@shoal/contracts';
 import type { JudgedPart } from '../journal/entries.js';
 import { keyOf, type Versions } from '../journal/keys.js';
 import type { MeasureOptions } from '../trial/messages.js';
@@ -13,10 +14,11 @@ export interface Common {
   readonly versions: Versions;
 }
 
-/** Of a stack: with the key of what it begins from, and so of all that were before. */
-export function makeKeyOf(common: Common, { method, variant, settings, parts }: Candidate): string {
-  const onto = parts && { onto: makeKeyOf(common, parts[0]) };
-  return keyOf({ ...common, step: 'make', method, variant, settings, ...onto });
+/** Of a stack: with the key of what it begins from, and so of all that were before. `metric`: what methods choose by. */
+export function makeKeyOf(common: Common, candidate: Candidate, metric: LossMetric | undefined): string {
+  const { method, variant, settings, parts } = candidate;
+  const onto = parts && { onto: makeKeyOf(common, parts[0], metric) };
+  return keyOf({ ...common, step: 'make', method, variant, settings, metric: metric ?? null, ...onto });
 }
 
 /** Of the bytes that were made, by whatever method. `machine`: speeds are of one. */

@@ -3,10 +3,13 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { graphIn, prepareCandidate } from '../candidate-folder.js';
-import { ComparisonJson, type Entry, type JudgedPart, MOST_REASON } from '../journal/entries.js';
+import { ComparisonJson, type JudgedPart, MOST_REASON, type TrialEntry } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
-import { type GraphPrint, printOfGraph } from '../journal/keys.js';
-import type { MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
+import { type GraphPrint, keyOf, printOfGraph } from '../journal/keys.js';
+import { cleanPages } from '../teacher/kept-pages.js';
+import type { Answered, TeacherElsewhere } from '../teacher/types.js';
+import type { AnswersOrder, MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
+import type { AskElsewhere } from '../trial/relay.js';
 import { runTrial, type TrialEnd } from '../trial/run-trial.js';
 import type { Candidate, Made, Subject } from '../types.js';
 import { diskFull } from './disk-full.js';
@@ -20,6 +23,8 @@ export interface TrialsContext {
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
   readonly onProgress: (share: number) => void;
+  /** How far the original's answers are, that a trial learns from. */
+  readonly onAnswered: (progress: Answered) => void;
 }
 
 export interface TrialsOptions {
@@ -35,11 +40,13 @@ export interface TrialsOptions {
   readonly machine: string;
   readonly context: TrialsContext;
   readonly pace: Pace;
+  /** Whose answers methods learn from; undefined: the original's, computed in the processes of trials. */
+  readonly teacher: TeacherElsewhere | undefined;
 }
 
 /** Of a trial; undefined: time ran out before its end. */
-export type Ended = Entry | undefined;
-export type MadeEntry = Extract<Entry, { kind: 'made' }>;
+export type Ended = TrialEntry | undefined;
+export type MadeEntry = Extract<TrialEntry, { kind: 'made' }>;
 
 /** How long a trial may take: until the run's time is up, in ms. */
 export type Left = () => number;
@@ -50,12 +57,18 @@ export class Trials {
   readonly #drafts: string;
   /** What candidates leave that are not made in one go, by their keys. */
   readonly #states: string;
+  /** Answers of the original, of this run and of others. */
+  readonly #answers: string;
+  /** What the answers of this run are known by. */
+  readonly #answersPrint: string;
 
   constructor(options: TrialsOptions) {
     this.#options = options;
     this.#made = join(options.folder, 'made');
     this.#drafts = join(options.folder, 'drafts');
     this.#states = join(options.folder, 'states');
+    this.#answers = join(options.folder, 'answers');
+    this.#answersPrint = keyOf({ ...options.common, step: 'answers' });
   }
 
   /** Removes what is there of drafts, and of graphs that are of no use to these candidates. */
@@ -68,6 +81,7 @@ export class Trials {
         if (!keys.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
       }
     }
+    cleanPages(this.#answers, this.#answersPrint);
   }
 
   /** How making it ended, if it was tried. */
@@ -141,7 +155,8 @@ export class Trials {
       prepareCandidate(draft, subject.original);
       const path = graphIn(draft, subject.original, candidate.variant);
       const seed = Number.parseInt(key.slice(0, 8), 16);
-      const order: TrialOrder = { kind: 'make', methods, candidate, subject: this.#order(), from, path, seed, state };
+      const known = { subject: this.#order(), answers: this.#answersOrder() };
+      const order: TrialOrder = { kind: 'make', methods, candidate, from, path, seed, state, ...known };
       const expected = pace.making(candidate);
       const { end, seconds } = await this.#carryOut(order, expected, left);
       const about = { ...aboutOf(candidate), key };
@@ -164,10 +179,12 @@ export class Trials {
   }
 
   async #carryOut(order: TrialOrder, expected: number, left: Left): Promise<{ end: TrialEnd; seconds: number }> {
-    const { now, signal, say, onProgress } = this.#options.context;
+    const { context, subject, teacher } = this.#options;
+    const { now, signal, say, onProgress, onAnswered } = context;
     const started = now();
-    const limitMs = Math.max(0, Math.min(left(), 1000 * Pace.patience(expected)));
-    const end = await runTrial(order, { limitMs, signal, say, onProgress });
+    const limits = { limitMs: Math.max(0, left()), patienceMs: 1000 * Pace.patience(expected) };
+    const ask: AskElsewhere | undefined = teacher && ((page, until) => teacher.answer(subject.original, page, until));
+    const end = await runTrial(order, { ...limits, signal, say, onProgress, onAnswered, ...(ask && { ask }) });
     return { end, seconds: (now() - started) / 1000 };
   }
 
@@ -205,17 +222,18 @@ export class Trials {
     }
   }
 
-  #append(entry: Entry): Entry {
+  #append(entry: TrialEntry): TrialEntry {
     this.#options.journal.append(entry);
     return entry;
   }
 
-  #times(seconds: number): Pick<Entry, 'seconds' | 'at'> {
+  #times(seconds: number): Pick<TrialEntry, 'seconds' | 'at'> {
     return { seconds, at: this.#options.context.date().toISOString() };
   }
 
   #makeKey(candidate: Candidate): string {
-    return makeKeyOf(this.#options.common, candidate);
+    const { common, subject } = this.#options;
+    return makeKeyOf(common, candidate, subject.metric);
   }
 
   #measureKey({ sha256 }: MadeEntry, part: JudgedPart, options: MeasureOptions): string {
@@ -228,9 +246,14 @@ export class Trials {
   }
 
   #order(): SubjectOrder {
-    const { original, path, data } = this.#options.subject;
+    const { original, path, data, metric } = this.#options.subject;
     const { original: print } = this.#options.common;
-    return { original, path, print, dataFile: data.file, dataSha256: data.sha256 };
+    return { original, path, print, metric, dataFile: data.file, dataSha256: data.sha256 };
+  }
+
+  #answersOrder(): AnswersOrder {
+    const [{ teacher }, print] = [this.#options, this.#answersPrint];
+    return { folder: join(this.#answers, print), print, elsewhere: teacher?.name };
   }
 
   async #isThere(candidate: Candidate, { sha256 }: MadeEntry): Promise<boolean> {
@@ -249,7 +272,7 @@ export class Trials {
   }
 }
 
-interface About extends Pick<Entry, 'key' | 'method' | 'variant' | 'settings'> {
+interface About extends Pick<TrialEntry, 'key' | 'method' | 'variant' | 'settings'> {
   readonly part?: JudgedPart;
 }
 

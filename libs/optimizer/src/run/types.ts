@@ -1,6 +1,7 @@
 /** What a run is asked for, what it tells, and what comes of it. */
 
 import type { Row } from '../report/types.js';
+import type { TeacherElsewhere } from '../teacher/types.js';
 import type { Allowed, Context, Method } from '../types.js';
 
 export interface OptimizeRequest {
@@ -43,6 +44,8 @@ export interface OptimizeContext extends Pick<Context, 'runtime' | 'now' | 'sign
   readonly table: MethodTable;
   /** A few times a second at most. */
   readonly onProgress: (progress: RunProgress) => void;
+  /** Others who serve the original, and whose answers methods learn from; left out: it answers in the processes of trials. */
+  readonly teacher?: TeacherElsewhere;
 }
 
 export interface Optimized {

@@ -1,7 +1,8 @@
 /** What a run tells while it goes on: how far it is, and the page. */
 import type { RunState } from '../report/types.js';
-import { lossOf } from '../report/words.js';
+import { durationOf, lossOf } from '../report/words.js';
 import { writeReport } from '../report/write-report.js';
+import type { Answered } from '../teacher/types.js';
 import type { Candidate } from '../types.js';
 import type { Agenda } from './agenda.js';
 import { speedOf } from './finalists.js';
@@ -22,6 +23,9 @@ export class Watch {
   readonly #options: WatchOptions;
   readonly #started: number;
   #doing = '';
+  /** How far the original's answers are that it learns from; empty: it waits for none. */
+  #answered = '';
+  #share = 0;
   /** Seconds of the trial that is under way, as they were expected. */
   #step = 0;
 
@@ -36,12 +40,14 @@ export class Watch {
 
   begin(doing: string, expected: number): void {
     this.#doing = doing;
+    this.#answered = '';
     this.#step = expected;
     this.progress(0);
   }
 
   /** Of the trial that is under way, from 0 to 1. */
   progress = (share: number): void => {
+    this.#share = share;
     const { agenda, rows, context } = this.#options;
     const spent = (context.now() - this.#started) / 1000;
     const toCome = agenda.toCome(rows.all) - Math.min(1, share) * this.#step;
@@ -50,17 +56,28 @@ export class Watch {
     context.onProgress({
       share: spent / (spent + secondsLeft || 1),
       secondsLeft,
-      doing: this.#doing,
+      doing: this.#doing + this.#answered,
       best: this.#best(),
     });
   };
 
+  /** Of the questions that it learns from. */
+  answered = (progress: Answered): void => {
+    this.#answered = progress.done < progress.total ? `: ${answeredWords(progress)}` : '';
+    this.progress(this.#share);
+  };
+
   /** After each trial. */
   write(state: RunState['state']): RunState {
-    const { about, rows, context, page } = this.#options;
-    const whole = { ...about, rows: rows.all, at: context.date().toISOString(), state };
-    writeReport(page, whole);
+    const whole = this.state(state);
+    writeReport(this.#options.page, whole);
     return whole;
+  }
+
+  /** All that is known now. */
+  state(state: RunState['state']): RunState {
+    const { about, rows, context } = this.#options;
+    return { ...about, rows: rows.all, at: context.date().toISOString(), state };
   }
 
   /** After each trial: what came of it, in a line. */
@@ -79,4 +96,12 @@ export class Watch {
     const [first] = within.sort((a, b) => b.speed - a.speed);
     return first && `${first.candidate.variant} ${first.speed.toFixed(2)}×, loses ${lossOf(first.loss.mean)}`;
   }
+}
+
+/** `12,000 of 50,000 texts are answered, 850/s, 45 s left` */
+export function answeredWords({ done, total, perSecond }: Answered): string {
+  const count = (value: number) => Math.round(value).toLocaleString('en');
+  const rate = perSecond > 0 ? [`${perSecond < 10 ? perSecond.toFixed(1) : count(perSecond)}/s`] : [];
+  const left = perSecond > 0 ? [`${durationOf((total - done) / perSecond)} left`] : [];
+  return [`${count(done)} of ${count(total)} texts are answered`, ...rate, ...left].join(', ');
 }

@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { type Model, openRepository } from '@shoal/models';
 import { type Model as OnnxModel, saveModel, serialiseModel } from '@shoal/onnx';
 import type { Runtime, Tensor } from '@shoal/onnxruntime';
-import type { Context, Data, Example } from '../types.js';
+import type { Data, Example } from '../types.js';
+
+export { contextOf as context } from './context.js';
+export { heldOut } from './examples.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
@@ -45,30 +48,6 @@ export class ModelCopy {
   remove(): void {
     rmSync(this.root, { recursive: true });
   }
-}
-
-/** Lines of a bundled model's held-out examples. */
-export function heldOut<T>(name: 'wordnet-topic' | 'wordnet-embed'): readonly T[] {
-  const text = readFileSync(join(ROOT, 'test/fixtures', name, 'eval.jsonl'), 'utf8');
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as T);
-}
-
-export function context(runtime: Runtime): Context {
-  let state = 1;
-  return {
-    runtime,
-    now: () => performance.now(),
-    random: () => {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-      return state / 2 ** 31;
-    },
-    signal: new AbortController().signal,
-    say: () => {},
-    onProgress: () => {},
-  };
 }
 
 export function dataOf(calibration: readonly Example[], choice: readonly Example[], labelled = false): Data {

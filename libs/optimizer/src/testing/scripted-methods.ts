@@ -20,9 +20,9 @@ export interface Script {
 }
 
 /**
- * `copy`: the graph that it begins from; `half`: the first half of its layers; `slow` takes a moment and refuses; `hang` waits for
- * ever, `spin` does so without ever giving the thread back; `full`: the disk is; `halves`: leaves half of it, says so and hangs, and
- * refuses where it finds that half.
+ * `copy`: the graph that it begins from; `half`: the first half of its layers; `slow` takes a moment and refuses; `hang` waits for ever,
+ * `spin` does so without ever giving the thread back; `full`: the disk is; `halves`: leaves half of it, says so and hangs, and refuses
+ * where it finds that half.
  */
 export type Act =
   | 'copy'
@@ -56,7 +56,7 @@ function scripted(name: string, variantsOf: (script: Script) => readonly string[
       appendFileSync(log, `begun ${candidate.variant} ${process.pid}\n`);
       await act(acts[candidate.variant]!, subject, path, context);
       appendFileSync(log, `ended ${candidate.variant} ${process.pid}\n`);
-      return { method: `scripted ${candidate.variant}`, notes: ['made by a script'] } satisfies Made;
+      return { method: `scripted ${candidate.variant}`, notes: [`chooses by ${subject.metric}`] } satisfies Made;
     },
   };
 }

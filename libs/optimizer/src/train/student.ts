@@ -15,8 +15,8 @@ const LEAST_LAYERS_TO_QUARTER = 4;
 
 export const student: Method = {
   name: 'student',
-  description: 'fewer layers, begun from those of the model and trained to answer as it does',
   stage: 'depth',
+  description: 'fewer layers, begun from those of the model and trained to answer as it does',
   tasks: ['feature-extraction', 'text-classification', 'token-classification', 'rerank'],
 
   async plan(subject, limits) {
@@ -65,7 +65,7 @@ function keptCounts({ layers, fixed }: Anatomy): readonly number[] {
 }
 
 /** What training costs with so many layers, at the mean of all. */
-function loadOf({ original, data }: Subject, { served, anatomy }: Opened, kept: number): Load {
+export function loadOf({ original, data }: Subject, { served, anatomy }: Opened, kept: number): Load {
   let [inLayers, elsewhere] = [0, 0];
   for (const { name, count } of served.weights.tensors.values()) {
     if (placeOf(name) === undefined) elsewhere += count;

@@ -34,7 +34,7 @@ beforeAll(async () => {
     return {
       ...{ kind: 'make', methods: METHODS, path: join(own, 'onnx', 'model_a.onnx'), seed: 1 },
       candidate: { method: 'scripted', variant: 'a', settings: {}, seconds: 1 },
-      subject: { original: original!, path, print, dataFile, dataSha256: sha256 },
+      subject: { original: original!, path, print, metric: 'agreement', dataFile, dataSha256: sha256 },
     };
   };
 });
@@ -65,7 +65,7 @@ function isThere(pid: number): boolean {
 test('what was made is told, and is on the disk', async () => {
   const copy = order('copy');
   const end = await runTrial(copy, quiet);
-  expect(end).toEqual({ kind: 'made', made: { method: 'scripted a', notes: ['made by a script'] } });
+  expect(end).toEqual({ kind: 'made', made: { method: 'scripted a', notes: ['chooses by agreement'] } });
   expect(readFileSync(copy.path).equals(readFileSync(copy.subject.path))).toBe(true);
 });
 

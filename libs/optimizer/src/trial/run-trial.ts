@@ -2,7 +2,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import type { TrialMessage, TrialOrder, TrialReply } from './messages.js';
+import type { Answered } from '../teacher/types.js';
+import { Limits, type LimitsMs } from './limits.js';
+import type { GivenMessage, TrialMessage, TrialOrder, TrialReply } from './messages.js';
+import { type AskElsewhere, Relay } from './relay.js';
 
 export type TrialEnd =
   | TrialReply
@@ -16,22 +19,22 @@ export type TrialEnd =
   /** It had to be ended: it took longer than it may. */
   | { readonly kind: 'late' };
 
-export interface TrialContext {
-  /** Longest time that it may take, in ms. */
-  readonly limitMs: number;
+export interface TrialContext extends LimitsMs {
   /** Ends it. */
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
   /** From 0 to 1. */
   readonly onProgress: (share: number) => void;
+  /** How far the questions to the original are. */
+  readonly onAnswered?: (progress: Answered) => void;
+  /** Whom it asks that is to have its answers from elsewhere. */
+  readonly ask?: AskElsewhere;
 }
 
-/** Longest delay that timers have. */
-const MOST_MS = 2 ** 31 - 1;
 /** Of what it prints last, in characters: V8 says there that its memory has run out. */
 const TAIL = 4000;
 
-/** Resolves when the process is gone. @throws the signal's reason, then too */
+/** Resolves when the process is gone. @throws the signal's reason, and what `ask` throws; then too */
 export async function runTrial(order: TrialOrder, context: TrialContext): Promise<TrialEnd> {
   context.signal.throwIfAborted();
   // By its package name, because it runs compiled code even where this file is run from its source. In a group of its own, Ctrl-C
@@ -51,42 +54,52 @@ export async function runTrial(order: TrialOrder, context: TrialContext): Promis
   }
 }
 
-function endOf(child: ChildProcess, order: TrialOrder, context: TrialContext): Promise<TrialEnd> {
-  const { signal, limitMs, say, onProgress } = context;
-  return new Promise((resolve, reject) => {
-    let printed = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      printed = (printed + text).slice(-TAIL);
-    });
-    const timer = setTimeout(() => resolve({ kind: 'late' }), Math.min(limitMs, MOST_MS));
-    const onAbort = () => reject(signal.reason);
-    const clear = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    child.on('message', (message) => {
-      const told = message as TrialMessage;
-      if (told.kind === 'progress') onProgress(told.share);
-      else if (told.kind === 'say') say(told.line);
-      else {
-        clear();
-        resolve(told);
-      }
-    });
-    // Behind what it has said and printed.
-    child.once('close', (exitCode, ended) => {
-      clear();
-      resolve({ kind: 'crashed', reason: reasonOf(exitCode, ended, printed), signal: ended, exitCode });
-    });
-    child.once('error', (error) => {
-      clear();
-      reject(error);
-    });
-    child.send(order, (error) => {
-      // It is gone already, which `close` tells.
-      if (error !== null && child.exitCode === null && child.signalCode === null) reject(error);
-    });
+async function endOf(child: ChildProcess, order: TrialOrder, context: TrialContext): Promise<TrialEnd> {
+  const { signal, ask, say, onProgress, onAnswered } = context;
+  const end = new Ending();
+  const limits = new Limits(context, () => end.resolve({ kind: 'late' }));
+  // Words to one that is gone: `close` tells that.
+  const send = (message: GivenMessage) => void child.send(message, () => {});
+  const relay = ask && new Relay({ ask, signal, send, onError: end.reject, onWaiting: limits.wait });
+  const onAbort = () => end.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  let printed = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    printed = (printed + text).slice(-TAIL);
+  });
+  child.on('message', (message) => {
+    const told = message as TrialMessage;
+    if (told.kind === 'progress') onProgress(told.share);
+    else if (told.kind === 'say') say(told.line);
+    else if (told.kind === 'answered') onAnswered?.(told.progress);
+    else if (told.kind === 'ask' || told.kind === 'taken') relay?.take(told);
+    else end.resolve(told);
+  });
+  // Behind what it has said and printed.
+  child.once('close', (exitCode, ended) => {
+    end.resolve({ kind: 'crashed', reason: reasonOf(exitCode, ended, printed), signal: ended, exitCode });
+  });
+  child.once('error', end.reject);
+  child.send(order, (error) => {
+    // It is gone already, which `close` tells.
+    if (error !== null && child.exitCode === null && child.signalCode === null) end.reject(error);
+  });
+  try {
+    return await end.promise;
+  } finally {
+    limits.clear();
+    signal.removeEventListener('abort', onAbort);
+    await relay?.end();
+  }
+}
+
+/** How a trial ends; the first word counts. */
+class Ending {
+  resolve!: (end: TrialEnd) => void;
+  reject!: (error: unknown) => void;
+  readonly promise = new Promise<TrialEnd>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
   });
 }
 

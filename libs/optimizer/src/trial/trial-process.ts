@@ -11,8 +11,20 @@ import { cpuTime } from '../cpu-time.js';
 import { readData } from '../data/read-data.js';
 import { compare } from '../evaluate/compare.js';
 import { printOfModel } from '../journal/keys.js';
+import { Stale } from '../stale.js';
+import { KeptPages } from '../teacher/kept-pages.js';
+import type { Answering } from '../teacher/types.js';
 import type { Context, Data, Method } from '../types.js';
-import type { MakeOrder, MeasureOrder, SubjectOrder, TrialMessage, TrialOrder, TrialReply } from './messages.js';
+import { askRun } from './ask-run.js';
+import type {
+  AnswersOrder,
+  MakeOrder,
+  MeasureOrder,
+  SubjectOrder,
+  TrialMessage,
+  TrialOrder,
+  TrialReply,
+} from './messages.js';
 
 /** Least interval in ms between two words about progress. */
 const PROGRESS_MS = 200;
@@ -32,15 +44,14 @@ async function carryOut(order: TrialOrder): Promise<TrialReply> {
   return reply;
 }
 
-async function make(
-  { methods, candidate, subject, from, path, state }: MakeOrder,
-  context: Context,
-): Promise<TrialReply> {
+async function make({ answers, ...order }: MakeOrder, given: Context): Promise<TrialReply> {
+  const { methods, candidate, subject, from, path, state } = order;
+  const context = { ...given, state, ...(answers !== undefined && { answers: answering(answers) }) };
   const { METHODS } = (await import(methods)) as { readonly METHODS: readonly Method[] };
   const method = METHODS.find(({ name }) => name === candidate.method)!;
-  const { original, path: own } = subject;
-  const found = { original, path: from ?? own, data: dataOf(subject) };
-  const made = await method.make(candidate, found, path, { ...context, state });
+  const { original, path: own, metric } = subject;
+  const about = { original, path: from ?? own, data: dataOf(subject), metric };
+  const made = await method.make(candidate, about, path, context);
   return { kind: 'made', made };
 }
 
@@ -49,9 +60,6 @@ async function measure({ subject, folder, part, options }: MeasureOrder, context
   const examples = dataOf(subject)[part];
   return { kind: 'measured', comparison: await compare(subject.original, candidate, examples, options, context) };
 }
-
-/** What the trial was asked to work with is there no more. */
-class Stale extends Error {}
 
 async function refuseOther({ original, path, print }: SubjectOrder, signal: AbortSignal): Promise<void> {
   if ((await printOfModel(original, path, signal)) === print) return;
@@ -66,19 +74,34 @@ function dataOf({ dataFile, dataSha256, original }: SubjectOrder): Data {
   throw new Stale(`${dataFile} was changed while the run went on: the same command begins with what is in it now`);
 }
 
+function answering({ folder, print, elsewhere }: AnswersOrder): Answering {
+  const seldom = throttle();
+  return {
+    ...{ print, kept: new KeptPages(folder), elsewhere: elsewhere === undefined ? undefined : askRun(elsewhere, tell) },
+    onAnswered: (progress) => seldom(() => tell({ kind: 'answered', progress }), progress.done === progress.total),
+  };
+}
+
+/** Does what it is given as often as there may be words about progress; what has to be done always. */
+function throttle(): (what: () => void, always?: boolean) => void {
+  let done = Number.NEGATIVE_INFINITY;
+  return (what, always = false) => {
+    const at = performance.now();
+    if (!always && at - done < PROGRESS_MS) return;
+    done = at;
+    what();
+  };
+}
+
 async function contextOf(seed: number): Promise<Context> {
-  let told = Number.NEGATIVE_INFINITY;
+  const seldom = throttle();
   const now = () => performance.now();
   return {
     ...{ now, cpu: cpuTime, runtime: await openRuntime(), random: seededRandom(seed) },
     // Whoever stops a trial ends its process.
     signal: new AbortController().signal,
     say: (line) => tell({ kind: 'say', line }),
-    onProgress(share) {
-      if (now() - told < PROGRESS_MS) return;
-      told = now();
-      tell({ kind: 'progress', share });
-    },
+    onProgress: (share) => seldom(() => tell({ kind: 'progress', share })),
   };
 }
 
