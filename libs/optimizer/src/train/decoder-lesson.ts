@@ -23,8 +23,8 @@ export const LONGEST = 128;
 const MOST_TOKENS = 2_000_000;
 
 /**
- * By the original's answers alone, at temperature 1 (as Minitron: Muralidharan et al. 2024). What does come behind a token adds noise that
- * a model so near to its teacher loses by: docs/optimizing.md.
+ * By the original's answers alone, at temperature 1 (as Minitron: Muralidharan et al. 2024): they say more of a token than the one that does
+ * come. What is known of learning both: docs/optimizing.md.
  */
 const LOSSES: readonly Loss[] = [{ kind: 'kl', output: 'logits', teacher: 'teacher', temperature: 1 }];
 

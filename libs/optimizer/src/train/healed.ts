@@ -4,7 +4,7 @@ import { heads, pruneHeads } from '../prune/heads.js';
 import { pruneLayers, secondsOfLayers } from '../prune/layers.js';
 import { neurons, pruneNeurons } from '../prune/neurons.js';
 import { type Opened, open, openOrThrow } from '../prune/subject.js';
-import type { Candidate, Context, Method, Subject } from '../types.js';
+import type { Candidate, Context, Method, Stage, Subject } from '../types.js';
 import { decoderLesson, LONGEST, wholeGraph } from './decoder-lesson.js';
 import { encoderLesson } from './encoder-lesson.js';
 import { heal } from './heal.js';
@@ -24,6 +24,7 @@ const [KEPT_STATES, KEPT_NEURONS, KEPT_ROWS] = [20, 6, 6];
 /** What goes before anything is trained. */
 interface Pruning {
   readonly name: string;
+  readonly stage: Stage;
   readonly description: string;
   readonly plan: Method['plan'];
   readonly begin: (candidate: Candidate, subject: Subject, path: string, context: Context) => Promise<Begun>;
@@ -31,6 +32,7 @@ interface Pruning {
 
 export const neuronsHealed = healed({
   name: 'neurons',
+  stage: 'width',
   description: 'leaves out neurons of the feed-forward parts',
   plan: deepest(neurons),
   async begin({ settings }, subject, _, context) {
@@ -43,6 +45,7 @@ export const neuronsHealed = healed({
 
 export const headsHealed = healed({
   name: 'heads',
+  stage: 'width',
   description: 'leaves out heads of attention',
   plan: deepest(heads),
   async begin({ settings }, subject, _, context) {
@@ -55,6 +58,7 @@ export const headsHealed = healed({
 
 export const layersHealed = healed({
   name: 'layers',
+  stage: 'depth',
   description: 'leaves out layers of language models',
   async plan(subject) {
     if (subject.original.task !== 'text-generation') return 'student does that for models that generate no text';
@@ -72,10 +76,10 @@ export const layersHealed = healed({
   begin: ({ settings }, subject, path, context) => pruneLayers(Number(settings.layers), subject, path, context),
 });
 
-function healed({ name: pruning, description, plan, begin }: Pruning): Method {
+function healed({ name: pruning, stage, description, plan, begin }: Pruning): Method {
   const name = `${pruning}-healed`;
   return {
-    name,
+    ...{ name, stage },
     description: `${description}, and trains what is left by the model's own answers`,
 
     async plan(subject, limits) {
