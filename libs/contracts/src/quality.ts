@@ -71,7 +71,7 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const GraphIdentity = z.strictObject({
   /** Of the bytes of all of them. */
   sha256: Sha256,
-  /** Size, time of the last change and inode of each, as they were: where these are still the same, no byte has to be read. */
+  /** Of size, time of the last change and inode of each, as they were: where these are still the same, no byte has to be read. */
   stamp: z.string().max(4000),
 });
 export type GraphIdentity = z.infer<typeof GraphIdentity>;
