@@ -113,11 +113,17 @@ test('a variant that is replaced before a job runs does not answer it with the l
   const response = await api.post('/v1/jobs', { model: MODEL, input: TEXT, max_accuracy_loss: 0.005 });
   const { id } = (await response.json()) as JobReceipt;
   expect(variantOf(id)).toBe('int8');
+  // It has been promised nothing of a loss.
+  const { id: named } = (await (
+    await api.post('/v1/jobs', { model: `${MODEL}:int8`, input: TEXT })
+  ).json()) as JobReceipt;
   copyFileSync(join(folder, 'onnx/model_layers2.onnx'), join(folder, 'onnx/model_int8.onnx'));
   await fleet.startWorker();
   const ended = async () => (await (await fetch(`${api.url}/v1/jobs/${id}`)).json()) as JobView;
   await expect.poll(async () => (await ended()).error?.code).toBe('model_changed');
   expect((await ended()).output).toBeNull();
+  const other = (await (await fetch(`${api.url}/v1/jobs/${named}?wait=30`)).json()) as JobView;
+  expect([other.status, other.variant, other.accuracy_loss]).toEqual(['completed', 'int8', null]);
   // Nothing is known of what is in its place, so who allows a loss gets the original.
   await expect.poll(async () => (await run(api, { max_accuracy_loss: 0.005 })).variant).toBe('fp32');
 });

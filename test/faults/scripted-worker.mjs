@@ -41,7 +41,7 @@ const worker = encoderWorker({
     close: async () => undefined,
   },
   // No job names one.
-  graph: { sha256: undefined, is: async () => false },
+  graph: { sha256: undefined },
   hardware: 'a processor',
   limits: { maxBatchSize: batch, maxBatchTokens: tokens, maxDelayMs: 5, passTokens: tokens },
   redisUrl: process.env.REDIS_URL ?? '',

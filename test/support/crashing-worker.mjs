@@ -28,7 +28,7 @@ const worker = encoderWorker({
     close: async () => undefined,
   },
   // No job names one.
-  graph: { sha256: undefined, is: async () => false },
+  graph: { sha256: undefined },
   hardware: 'a processor',
   limits: { maxBatchSize: 8, maxBatchTokens: 4096, maxDelayMs: 5, passTokens: 4096 },
   redisUrl,

@@ -220,7 +220,7 @@ export async function openBench({
         },
         close: async () => undefined,
       },
-      graph: { sha256: graph, is: async (wanted) => wanted === graph },
+      graph: { sha256: graph },
       limits: { ...LIMITS, ...limits },
       hardware,
       ...(tells && { tokensPerSecond: tells.tokensPerSecond }),

@@ -44,6 +44,10 @@ export async function loadGenerator(model: Model, context: GeneratorContext): Pr
       throw error;
     },
   });
+  await graph.confirm().catch(async (error: unknown) => {
+    await engine.close();
+    throw error;
+  });
   const seconds = (performance.now() - started) / 1000;
   const labels = { model: name, version, variant };
   const info = { ...labels, task: model.task, device: 'cpu', runtime: runtime.kind };

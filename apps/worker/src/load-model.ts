@@ -41,6 +41,7 @@ export async function loadModel(model: Model, context: LoadContext): Promise<Mod
   const graph = await LoadedGraph.of(model);
   const { session, tuned } = await openSession(model, context);
   try {
+    await graph.confirm();
     return await prepare(model, session, { started, graph, tuned }, context);
   } catch (error) {
     // A model that fails in its first passes is not served, and its memory is given back.

@@ -8,7 +8,7 @@
  * attempt that failed: it is tried again twice, since this worker may be the one that is behind, and ends as `model_changed` then,
  * which whoever asked may send again.
  */
-import { ShoalError } from '@shoal/contracts';
+import { type GraphIdentity, ShoalError } from '@shoal/contracts';
 import { graphFiles, identityOf, type Model, stampOf } from '@shoal/models';
 import type { ClaimedItem, Engine, Outcome, Publisher } from '@shoal/queue';
 import { refusedItem } from './refused-item.js';
@@ -16,49 +16,50 @@ import { retryAfterMs } from './retry.js';
 
 export class LoadedGraph {
   readonly #path: string;
-  /** Of its files before the session was made of them. */
-  readonly #stamp: string;
-  #sha256: string | undefined;
-  #reading: Promise<void> | undefined;
+  /** Undefined: of a version with one variant, beside which nothing can be measured. */
+  readonly #identity: GraphIdentity | undefined;
 
-  private constructor(path: string, stamp: string, sha256: string | undefined) {
+  private constructor(path: string, identity: GraphIdentity | undefined) {
     this.#path = path;
-    this.#stamp = stamp;
-    this.#sha256 = sha256;
+    this.#identity = identity;
   }
 
-  /** To be called before the model is loaded. What was measured of the very same files has their hash. */
+  /**
+   * To be called before the model is loaded: what its files hold. They are read wherever somebody may measure the variant, now or while
+   * it is loaded, and nothing that was measured of these very files has their hash.
+   *
+   * @throws what reading them throws: the model is loaded later, then
+   */
   static async of({
     variants,
     variant,
     quality,
   }: Pick<Model, 'variants' | 'variant' | 'quality'>): Promise<LoadedGraph> {
     const path = variants[variant]!;
-    const stamp = await stampOf(graphFiles(path));
-    return new LoadedGraph(path, stamp, quality?.graph.stamp === stamp ? quality.graph.sha256 : undefined);
+    if (Object.keys(variants).length === 1) return new LoadedGraph(path, undefined);
+    const isMeasured = quality !== null && quality.graph.stamp === (await stampOf(graphFiles(path)));
+    return new LoadedGraph(path, isMeasured ? quality.graph : await identityOf(path));
   }
 
-  /** As far as it is known; undefined: it was not read yet, or was replaced before it could be. */
   get sha256(): string | undefined {
-    return this.#sha256;
+    return this.#identity?.sha256;
   }
 
-  /** Reads it, once, where that has to be. */
-  async is(sha256: string): Promise<boolean> {
-    this.#reading ??= this.#sha256 === undefined ? this.#read() : Promise.resolve();
-    await this.#reading;
-    return this.#sha256 === sha256;
-  }
-
-  async #read(): Promise<void> {
-    const found = await identityOf(this.#path).catch(() => undefined);
-    // Else it is not what was loaded, and that is gone.
-    if (found?.stamp === this.#stamp) this.#sha256 = found.sha256;
+  /**
+   * To be called when the model is loaded: that it was loaded from what was read. The same bytes may have come to lie elsewhere.
+   *
+   * @throws Error where it was replaced meanwhile; what reading its files throws
+   */
+  async confirm(): Promise<void> {
+    const was = this.#identity;
+    if (was === undefined || (await stampOf(graphFiles(this.#path))) === was.stamp) return;
+    const { sha256 } = await identityOf(this.#path);
+    if (sha256 !== was.sha256) throw new Error(`${this.#path} was replaced while it was loaded`);
   }
 }
 
 /** As engines are kept from others' items by. */
-export type HeldGraph = Pick<LoadedGraph, 'sha256' | 'is'>;
+export type HeldGraph = Pick<LoadedGraph, 'sha256'>;
 
 export interface OnlyOwnTools {
   readonly graph: HeldGraph;
@@ -71,21 +72,30 @@ export function onlyOwn(
   engine: Pick<Engine, 'room' | 'isPreceded' | 'take'>,
   { graph, publisher, random }: OnlyOwnTools,
 ): Pick<Engine, 'room' | 'isPreceded' | 'take'> {
-  const takeOwn = async (item: ClaimedItem, wanted: string): Promise<Outcome> => {
-    if (await graph.is(wanted)) return await engine.take(item);
-    if ((await publisher.begin([item]))[0] !== 1) return { kind: 'done' };
-    const afterMs = retryAfterMs(item.attempts, random);
-    await publisher.publish([afterMs === null ? refusedItem(item, changed()) : { item }]);
-    return afterMs === null ? { kind: 'done' } : { kind: 'retry', afterMs };
+  /** What is on its way back: it has to be counted, or more and more of the same would be fetched meanwhile. */
+  const refused = { items: 0, tokens: 0 };
+  const count = ({ length }: ClaimedItem, sign: 1 | -1) => {
+    refused.items += sign;
+    refused.tokens += sign * length;
+  };
+  const refuse = async (item: ClaimedItem): Promise<Outcome> => {
+    count(item, 1);
+    try {
+      if ((await publisher.begin([item]))[0] !== 1) return { kind: 'done' };
+      const afterMs = retryAfterMs(item.attempts, random);
+      await publisher.publish([afterMs === null ? refusedItem(item, changed()) : { item }]);
+      return afterMs === null ? { kind: 'done' } : { kind: 'retry', afterMs };
+    } finally {
+      count(item, -1);
+    }
   };
   return {
-    room: () => engine.room(),
-    isPreceded: (by) => engine.isPreceded(by),
-    take(item) {
-      // At once wherever that is known: the engine has to count what it has before it is asked for its room again.
-      if (item.graph === undefined || item.graph === graph.sha256) return engine.take(item);
-      return takeOwn(item, item.graph);
+    room() {
+      const { items, tokens } = engine.room();
+      return { items: items - refused.items, tokens: tokens - refused.tokens };
     },
+    isPreceded: (by) => engine.isPreceded(by),
+    take: (item) => (item.graph === undefined || item.graph === graph.sha256 ? engine.take(item) : refuse(item)),
   };
 }
 

@@ -153,7 +153,7 @@ export interface JobView {
   readonly model: string;
   readonly version: string;
   readonly variant: string;
-  /** What the variant was measured to lose; null: it is the original, or was not measured. */
+  /** What the variant was measured to lose; null: it was not chosen by that, or is the original. */
   readonly accuracy_loss: AccuracyLoss | null;
   readonly task: Task;
   readonly priority: Priority;

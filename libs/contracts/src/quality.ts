@@ -65,13 +65,17 @@ export const SpeedRatio = z.strictObject({
 });
 export type SpeedRatio = z.infer<typeof SpeedRatio>;
 
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Which graph is meant: an ONNX file with the files that its weights are in. */
 export const GraphIdentity = z.strictObject({
   /** Of the bytes of all of them. */
   sha256: Sha256,
-  /** Size, time of the last change and inode of each, as they were: where these are still the same, no byte has to be read. */
+  /** Of size, time of the last change and inode of each, as they were: where these are still the same, no byte has to be read. */
   stamp: z.string().max(4000),
 });
 export type GraphIdentity = z.infer<typeof GraphIdentity>;
@@ -97,9 +101,17 @@ export const VariantQuality = z.strictObject({
 });
 export type VariantQuality = z.infer<typeof VariantQuality>;
 
+const EARLIER =
+  'was written by an earlier version of Shoal: delete the file, and measure again (shoal evaluate --keep)';
+
+/** Earlier versions told graphs apart by their sizes, which says nothing of what is in them. */
+const NotEarlier = z
+  .unknown()
+  .refine((value) => !isObject(value) || !('bytes' in value && !('graph' in value)), EARLIER);
+
 export const QualityJson = z.strictObject({
   /** The variant that all others are measured against. */
   original: z.string(),
-  variants: z.record(z.string(), VariantQuality),
+  variants: z.record(z.string(), NotEarlier.pipe(VariantQuality)),
 });
 export type QualityJson = z.infer<typeof QualityJson>;

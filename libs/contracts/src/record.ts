@@ -12,7 +12,7 @@ export interface JobMeta {
   readonly variant: string;
   /** What asks for exactly this version and variant, where the job was submitted by another name than the model's own. */
   readonly selector?: string;
-  /** What the variant was measured to lose when the job was accepted; left out: it is the original, or was not measured. */
+  /** What the variant was measured to lose when it was chosen by that; left out: it was not, or is the original. */
   readonly accuracyLoss?: AccuracyLoss;
   /** SHA-256 of the graph that was measured so: no other one answers the job. */
   readonly graph?: string;

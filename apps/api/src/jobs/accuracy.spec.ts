@@ -65,6 +65,7 @@ describe.each(CALLS)('%s %j', (path, body) => {
       expect(await toldBy(response), `${allowed}`).toEqual([`${body.model}@1:${variant}`, loss]);
       const submitted = api.store.submitted.at(-1)!;
       expect([submitted.queue, submitted.meta.variant]).toEqual([`${body.model}.1.${variant}.0`, variant]);
+      expect(submitted.meta.graph === undefined).toBe(loss === null);
     }
   });
 
@@ -107,6 +108,19 @@ describe.each(CALLS)('%s %j', (path, body) => {
     expect(api.store.submitted).toEqual([]);
   });
 });
+
+test.each(['topic:int8', 'topic'])(
+  'a job that gets a measured variant by the name %s is kept to no graph, and told no loss',
+  async (model) => {
+    const { face, variants } = measuredVersion(FACES[1]!, OTHERS);
+    const [original, int8] = variants;
+    await start({ versions: [{ face: { ...face, model: int8! }, variants: [int8!, original!] }] });
+    const job = JobSchema.parse(await (await api.request('POST', '/v1/jobs?wait=5', { model, input: 'fish' })).json());
+    expect([job.status, job.accuracy_loss]).toEqual(['completed', null]);
+    expect(api.store.submitted[0]!.meta.variant).toBe('int8');
+    expect(api.store.submitted[0]!.meta).not.toHaveProperty('graph');
+  },
+);
 
 test('each job of a bulk call allows what it says', async () => {
   await start();
@@ -161,6 +175,9 @@ test('all embeddings of one call are of one variant, chosen for calls of that si
     expect(EmbeddingsSchema.parse(await response.json()).model).toBe(`embed@1:${variant}`);
     const variants = new Set(api.store.submitted.slice(before).map(({ meta }) => meta.variant));
     expect([...variants]).toEqual([variant]);
+    // Kept to what was measured, also where one choice is for many jobs.
+    expect(api.store.submitted.slice(before).map(({ meta }) => meta.graph?.length)).not.toContain(undefined);
+    expect(response.headers.get('x-shoal-accuracy-loss')).toContain('0.005');
   }
 });
 

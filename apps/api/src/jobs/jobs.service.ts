@@ -30,6 +30,8 @@ export interface Submission {
   readonly idempotency?: Idempotency | undefined;
   /** Traceparent of the request's span, where tracing is on. */
   readonly trace?: string | undefined;
+  /** The variant that it names was chosen by a loss that its caller allows, for all jobs of a call together. */
+  readonly pinned?: boolean | undefined;
 }
 
 /** One job that can run. */
@@ -247,7 +249,8 @@ function newJob(
 ): NewJob {
   const { deadline, retention } = request;
   const { idempotency, trace } = submission;
-  const accuracyLoss = lossOf(model);
+  // Of a variant that was chosen by another name nobody promises what it loses: it runs with the file that is loaded.
+  const accuracyLoss = request.max_accuracy_loss > 0 || submission.pinned ? lossOf(model) : undefined;
   return {
     ulid,
     queue: model.queue,

@@ -41,8 +41,10 @@ export class EmbeddingsService {
   /** The answer, and what has made it. */
   async embed(call: Call, body: unknown): Promise<{ readonly response: EmbeddingsResponse; readonly meta: JobMeta }> {
     const asked = parse(EmbeddingsRequest, body);
-    const request = isLong(asked) ? this.pinned(asked) : asked;
-    const records = await this.runs.run(call, jobsOf(request), (refusal, index) =>
+    const isPinned = isLong(asked);
+    const request = isPinned ? this.pinned(asked) : asked;
+    const pinned = isPinned && asked.max_accuracy_loss > 0;
+    const records = await this.runs.run({ ...call, pinned }, jobsOf(request), (refusal, index) =>
       translated(refusal, TASK, this.catalog, (text) => inTheirTerms(text, index * JOB_INPUTS)),
     );
     const tokens = records.reduce((sum, record) => sum + record.tokens, 0);

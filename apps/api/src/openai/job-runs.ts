@@ -18,6 +18,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Traceparent of the request's span, where tracing is on. */
   readonly trace: string | undefined;
+  /** The variant that its jobs name was chosen for all of them together, by the loss that it allows. */
+  readonly pinned?: boolean;
 }
 
 /** A refusal of job `index`, in the words of whoever made the call: it never saw the job. */
@@ -90,7 +92,7 @@ export class JobRuns {
     translate: Translate,
     options: { readonly watch: boolean },
   ): Promise<string[]> {
-    const submissions = bodies.map((body) => ({ body, trace: call.trace }));
+    const submissions = bodies.map((body) => ({ body, trace: call.trace, pinned: call.pinned }));
     const outcomes = await this.jobs.submitAll(call.permit, submissions, options);
     const ids = outcomes.flatMap((outcome) => (outcome instanceof ShoalError ? [] : [outcome.id]));
     for (const [index, outcome] of outcomes.entries()) {

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 
 /** What asks for exactly the version and variant that has answered. */
 export const MODEL_HEADER = 'X-Shoal-Model';
-/** What that variant was measured to lose, as JSON; not sent where it is the original, or was not measured. */
+/** What that variant was measured to lose, as JSON; not sent where it is the original, or was not chosen by that. */
 export const LOSS_HEADER = 'X-Shoal-Accuracy-Loss';
 
 /** Before the answer is sent. */

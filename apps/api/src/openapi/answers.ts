@@ -59,7 +59,7 @@ const summary = {
   version: z.string().describe('The version that the job runs on: the newest when it was submitted.'),
   variant: z.string().describe('The variant that it runs on, such as fp32 or int8.'),
   accuracy_loss: AccuracyLossSchema.nullable().describe(
-    'How much worse than the original the variant was measured to be; null: it is the original, or was not measured.',
+    'How much worse than the original the variant was measured to be that was chosen by `max_accuracy_loss`; null: it is the original, or was chosen otherwise (the card of the model tells what each variant loses).',
   ),
   task: Task.describe("The model's task."),
   priority: Priority.describe('As it was submitted.'),

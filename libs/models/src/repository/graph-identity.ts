@@ -26,40 +26,99 @@ export async function hashGraph(path: string, signal?: AbortSignal): Promise<Has
   return hash;
 }
 
-/** Size, time of the last change in ns and inode of each of the files. They stay the same when a file is moved on its disk. */
+/**
+ * Size, time of the last change in ns and inode of a file; of several, how many and a hash of these. They stay the same when a file is
+ * moved on its disk.
+ */
 export async function stampOf(files: readonly string[]): Promise<string> {
   const stats = await Promise.all(files.map((file) => stat(file, { bigint: true })));
-  return stats.map(({ size, mtimeNs, ino }) => `${size} ${mtimeNs} ${ino}`).join(', ');
+  const stamps = stats.map(({ size, mtimeNs, ino }) => `${size} ${mtimeNs} ${ino}`);
+  if (stamps.length === 1) return stamps[0]!;
+  return `${files.length} files ${createHash('sha256').update(stamps.join()).digest('hex')}`;
 }
 
-/** @throws ShoalError `model_invalid` where it is no graph, or is replaced just now; the signal's reason */
+/** Times that a graph is read whose files look different afterwards. */
+const READS = 3;
+
+/**
+ * On file systems whose inodes come and go the same bytes twice are one graph, whatever it looks like.
+ *
+ * @throws ShoalError `model_invalid` where it is no graph, or is replaced just now; the signal's reason
+ */
 export async function identityOf(path: string, signal?: AbortSignal): Promise<GraphIdentity> {
-  const stamp = await stampOf(graphFiles(path));
-  const sha256 = (await hashGraph(path, signal)).digest('hex');
-  if ((await stampOf(graphFiles(path))) !== stamp) {
-    throw new ShoalError('model_invalid', `${path} was replaced while it was read`);
+  let before: string | undefined;
+  for (let read = 0; read < READS; read++) {
+    const stamp = await stampOf(graphFiles(path));
+    const sha256 = (await hashGraph(path, signal)).digest('hex');
+    if (sha256 === before || (await stampOf(graphFiles(path))) === stamp) return { sha256, stamp };
+    before = sha256;
   }
-  return { sha256, stamp };
+  throw new ShoalError('model_invalid', `${path} was replaced while it was read`);
 }
+
+/** Of a file: the graph that it holds, with its stamp as it lies here. */
+type Read = GraphIdentity | { readonly fault: string | null };
+
+/** That it is the graph, with its stamp as it lies here; that it is another one; or why that cannot be told, null where it is being read. */
+export type Compared = GraphIdentity | 'other' | { readonly fault: string | null };
 
 /** Compares graphs with what is known of them, and reads each of them once at most for as long as it does not change. */
 export class GraphIdentities {
   /** By path, as they were read last. */
   readonly #read = new Map<string, GraphIdentity>();
+  /** Why the last try to read it has failed. */
+  readonly #faults = new Map<string, string>();
+  readonly #reading = new Set<string>();
+  /** The end of the last of these: one file is read at a time. */
+  #last: Promise<void> = Promise.resolve();
+  readonly #behind: AbortSignal | undefined;
 
-  /** Whether the file at `path` holds this graph. Copies do; what cannot be read does not. */
-  async holds(path: string, wanted: GraphIdentity): Promise<boolean> {
+  /** `behind`: nobody waits while a file is read, which ends when this aborts; who asks is told that it is being read. */
+  constructor(behind?: AbortSignal) {
+    this.#behind = behind;
+  }
+
+  /** Whether the file at `path` holds this graph. Copies do. What has failed to be read is tried again each time. */
+  async compare(path: string, wanted: GraphIdentity): Promise<Compared> {
     try {
       const stamp = await stampOf(graphFiles(path));
-      if (stamp === wanted.stamp) return true;
-      let known = this.#read.get(path);
-      if (known?.stamp !== stamp) {
-        known = await identityOf(path);
-        this.#read.set(path, known);
-      }
-      return known.sha256 === wanted.sha256;
-    } catch {
-      return false;
+      if (stamp === wanted.stamp) return wanted;
+      const found = await this.#readOf(path, stamp);
+      if ('fault' in found) return found;
+      return found.sha256 === wanted.sha256 ? found : 'other';
+    } catch (error) {
+      return { fault: faultOf(error) };
     }
   }
+
+  async #readOf(path: string, stamp: string): Promise<Read> {
+    const known = this.#read.get(path);
+    if (known?.stamp === stamp) return known;
+    if (this.#behind === undefined) {
+      const read = await identityOf(path);
+      this.#read.set(path, read);
+      return read;
+    }
+    if (!this.#reading.has(path)) this.#readBehind(path, this.#behind);
+    return { fault: this.#faults.get(path) ?? null };
+  }
+
+  #readBehind(path: string, signal: AbortSignal): void {
+    this.#reading.add(path);
+    this.#last = this.#last.then(async () => {
+      try {
+        this.#read.set(path, await identityOf(path, signal));
+        this.#faults.delete(path);
+      } catch (error) {
+        this.#faults.set(path, faultOf(error));
+      }
+      this.#reading.delete(path);
+    });
+  }
+}
+
+function faultOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code === undefined || error instanceof ShoalError
+    ? (error as Error).message
+    : (error as NodeJS.ErrnoException).code!;
 }

@@ -4,7 +4,7 @@ import { cpSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ModelFolders, modelFolders, onnx } from '../testing/model-folder.js';
-import { GraphIdentities, identityOf } from './graph-identity.js';
+import { GraphIdentities, identityOf, stampOf } from './graph-identity.js';
 import { openRepository } from './repository.js';
 
 let folders: ModelFolders;
@@ -73,6 +73,10 @@ test.each([
     'quality.json: variants.int8.speeds: must not be empty',
   ],
   [{ original: 'fp32', variants: { int8: measured({ more: 1 }) } }, 'quality.json: variants.int8: unknown field more'],
+  [
+    { original: 'fp32', variants: { int8: { ...measured(), graph: undefined, beside: undefined, bytes: 5 } } },
+    'quality.json: variants.int8: was written by an earlier version of Shoal: delete the file, and measure again',
+  ],
   [{ original: 'fp64', variants: { int8: measured() } }, 'quality.json: original: there is no variant fp64'],
 ])('a file that cannot be used is told with its field, and hides no model: %j', async (quality, message) => {
   const { names, bounds, problems } = await read(quality);
@@ -121,14 +125,14 @@ test('a graph is read once for as long as it stays as it is, not at all where it
   const identities = new GraphIdentities();
   const lying = { ...known, sha256: 'c'.repeat(64) };
   // By size, time and inode alone: what the hash says is not looked at.
-  expect(await identities.holds(path, lying)).toBe(true);
+  expect(await identities.compare(path, lying)).toEqual(lying);
   const moved = join(folder, 'moved.onnx');
   renameSync(path, moved);
-  expect(await identities.holds(moved, lying)).toBe(true);
+  expect(await identities.compare(moved, lying)).toEqual(lying);
   const copy = join(folder, 'copy.onnx');
   cpSync(moved, copy, { preserveTimestamps: true });
-  expect(await identities.holds(copy, lying)).toBe(false);
-  expect(await identities.holds(copy, known)).toBe(true);
+  expect(await identities.compare(copy, lying)).toBe('other');
+  expect(await identities.compare(copy, known)).toEqual(await identityOf(copy));
   // Other bytes of the same size and time are another graph all the same, once they lie elsewhere; read anew, since they do.
   const { atime, mtime, size } = statSync(copy);
   const other = join(folder, 'other.onnx');
@@ -138,6 +142,51 @@ test('a graph is read once for as long as it stays as it is, not at all where it
   );
   utimesSync(other, atime, mtime);
   renameSync(other, copy);
-  expect(await identities.holds(copy, known)).toBe(false);
-  expect(await identities.holds(join(folder, 'none.onnx'), known)).toBe(false);
+  expect(await identities.compare(copy, known)).toBe('other');
+});
+
+test('what was measured elsewhere has the stamp that the graph has here: nobody has to read it again', async () => {
+  const folder = folders.write('m/1', {
+    ...FILES,
+    'quality.json': { original: 'fp32', variants: { int8: measured() } },
+  });
+  const { models } = await openRepository(folders.root);
+  expect(models.find(({ variant }) => variant === 'int8')!.quality).toMatchObject({
+    graph: await identityOf(join(folder, 'model_int8.onnx')),
+    beside: await identityOf(join(folder, 'model.onnx')),
+  });
+});
+
+test('a graph that cannot be read counts as no other one, and is read again when it is asked for next', async () => {
+  const folder = folders.write('m/1', FILES);
+  const path = join(folder, 'later.onnx');
+  const identities = new GraphIdentities();
+  expect(await identities.compare(path, COPIED)).toEqual({ fault: expect.stringContaining('later.onnx') });
+  cpSync(join(folder, 'model.onnx'), path);
+  expect(await identities.compare(path, COPIED)).toEqual(await identityOf(path));
+});
+
+test('where nobody shall wait, who asks is told so until it is read; what fails then is told, and tried again', async () => {
+  const folder = folders.write('m/1', FILES);
+  const path = join(folder, 'model.onnx');
+  const behind = new AbortController();
+  const identities = new GraphIdentities(behind.signal);
+  expect(await identities.compare(path, COPIED)).toEqual({ fault: null });
+  await expect.poll(() => identities.compare(path, COPIED)).toEqual(await identityOf(path));
+  const copy = join(folder, 'copy.onnx');
+  cpSync(path, copy);
+  behind.abort(new Error('stopped'));
+  expect(await identities.compare(copy, COPIED)).toEqual({ fault: null });
+  await expect.poll(() => identities.compare(copy, COPIED)).toEqual({ fault: 'stopped' });
+});
+
+test('a stamp is short however many files have the weights, and another one when one of them is', async () => {
+  const folder = folders.write('m/1', FILES);
+  const files = Array.from({ length: 200 }, (_, n) => join(folder, `weights-${n}`));
+  for (const file of files) writeFileSync(file, 'w');
+  const stamp = await stampOf(files);
+  expect(stamp).toMatch(/^200 files [0-9a-f]{64}$/);
+  expect(await stampOf(files)).toBe(stamp);
+  utimesSync(files[150]!, 1, 1);
+  expect(await stampOf(files)).not.toBe(stamp);
 });

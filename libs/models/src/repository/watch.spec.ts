@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   cpSync,
   mkdirSync,
@@ -184,9 +185,14 @@ test('what was measured is read as soon as it is there, changes or goes, and the
   expect(watch.current.models.map((model, n) => isSameReading(model, first[n]!))).toEqual([true, true]);
   put(0.004, { sha256: 'b'.repeat(64), stamp: '' });
   expect(await looks()).toEqual(['fp32 -', 'int8 -']);
-  expect(problems).toEqual([
-    { folder: 'a', message: expect.stringContaining('variants.int8: its graph was replaced'), served: true },
-  ]);
+  await expect
+    .poll(async () => {
+      await look(watch);
+      return problems;
+    })
+    .toEqual([
+      { folder: 'a', message: expect.stringContaining('variants.int8: its graph was replaced'), served: true },
+    ]);
   rmSync(join(folder, 'quality.json'));
   expect(await looks()).toEqual(['fp32 -', 'int8 -']);
   expect(watch.current.problems).toEqual([]);
@@ -195,6 +201,35 @@ test('what was measured is read as soon as it is there, changes or goes, and the
   cpSync(join(EMBED, 'config.json'), join(folder, 'notes.json'));
   await looks();
   expect(isSameReading(watch.current.models[0]!, first[0]!)).toBe(false);
+});
+
+test('a folder that was copied with what was measured is served at once, and as measured when its graphs are read', async () => {
+  const { watch, problems } = await open((root) => {
+    const folder = join(root, 'a');
+    cpSync(MODEL, folder, { recursive: true, preserveTimestamps: true });
+    cpSync(join(MODEL, 'onnx/model.onnx'), join(folder, 'onnx/model_quantized.onnx'), { preserveTimestamps: true });
+    const sha256 = createHash('sha256')
+      .update(readFileSync(join(MODEL, 'onnx/model.onnx')))
+      .digest('hex');
+    const elsewhere = { sha256, stamp: 'elsewhere' };
+    const int8 = {
+      ...{ graph: elsewhere, beside: elsewhere, verdict: 'passed', method: 'int8' },
+      loss: { metric: 'accuracy', mean: 0, bound: 0.004, allowed: 0.01, texts: 500 },
+      speeds: [{ batch: 1, tokens: 16, ratio: 1.4, low: 1.3, high: 1.5 }],
+      data: { file: 'eval.jsonl', sha256: 'a'.repeat(64) },
+      ...{ machine: 'none', measured: '2026-01-05T09:30:00Z' },
+    };
+    writeFileSync(join(folder, 'quality.json'), JSON.stringify({ original: 'fp32', variants: { int8 } }));
+    return root;
+  });
+  const bounds = () => watch.current.models.map(({ quality }) => quality?.loss.bound ?? null);
+  expect([bounds(), problems]).toEqual([[null, null], []]);
+  const [first] = watch.current.models;
+  const told: unknown[] = [];
+  watch.start(async () => void told.push(bounds()));
+  await expect.poll(() => told).toEqual([[null, 0.004]]);
+  expect(isSameReading(watch.current.models[0]!, first!)).toBe(true);
+  expect(problems).toEqual([]);
 });
 
 test('aliases that can be read no more stay as they were, and that is told', async () => {

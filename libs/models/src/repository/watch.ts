@@ -7,6 +7,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Model } from '../types.js';
 import { type Aliases, NO_ALIASES, readAliases } from './aliases.js';
 import { type Arrival, arrivalOf } from './arrival.js';
@@ -104,7 +105,7 @@ interface Root {
   readonly id: string;
 }
 
-const NOTHING: ReadVersion = { models: [], ignored: [] };
+const NOTHING: ReadVersion = { models: [], ignored: [], isPending: false };
 
 class Watch implements RepositoryWatch {
   readonly #given: string;
@@ -114,11 +115,12 @@ class Watch implements RepositoryWatch {
   #trouble: string | undefined;
   readonly #options: WatchOptions;
   readonly #now: () => number;
-  readonly #identities = new GraphIdentities();
   readonly #folders = new Map<string, Seen<ReadVersion> & { readonly folder: VersionFolder }>();
   #odd: readonly ModelProblem[] = [];
   readonly #aliases: Seen<Aliases> = { ...unseen(NO_ALIASES), readAs: undefined };
   readonly #stop = new AbortController();
+  /** Many gigabytes may have to be read, for which no model waits: until then it is served as one that nobody has measured. */
+  readonly #identities = new GraphIdentities(this.#stop.signal);
   #current: Repository = { models: [], aliases: NO_ALIASES, problems: [] };
   #running: Promise<void> = Promise.resolve();
   /** What the latest look took, without what was read then. */
@@ -210,7 +212,10 @@ class Watch implements RepositoryWatch {
     for (const [path, seen] of this.#folders) {
       if (unsure.has(seen.folder.name) && !there.has(path)) continue;
       const print = there.has(path) ? await printOf(join(root.path, path)) : undefined;
-      if (!note(seen, print, this.#now()) || !(await hasCome(join(root.path, path), seen, still))) continue;
+      if (!note(seen, print, this.#now()) || !(await hasCome(join(root.path, path), seen, still))) {
+        if (seen.value.isPending && (await compareAgain(join(root.path, path), seen, this.#identities))) changed = true;
+        continue;
+      }
       await reading(read(seen, readerOf(root.path, seen, this.#identities), NOTHING));
       if (print === undefined) this.#folders.delete(path);
       changed = true;
@@ -278,6 +283,17 @@ function readerOf(
   const isOnlyQuality = value.models.length > 0 && withoutQuality(print?.text) === withoutQuality(readAs);
   if (isOnlyQuality) return () => withQuality(join(root, folder.path), value.models, identities);
   return () => readVersion(root, folder, identities);
+}
+
+/** Looks at graphs again that were being read, or could not be; whether that has come to anything else. */
+async function compareAgain(folder: string, seen: Seen<ReadVersion>, identities: GraphIdentities): Promise<boolean> {
+  // What is another folder by now is read as a whole.
+  if (seen.print?.text !== seen.readAs) return false;
+  const told = ({ models, ignored, isPending }: ReadVersion) => [models.map((one) => one.quality), ignored, isPending];
+  const value = await withQuality(folder, seen.value.models, identities);
+  if (isDeepStrictEqual(told(value), told(seen.value))) return false;
+  seen.value = value;
+  return true;
 }
 
 /** The print of a folder (folder-print.ts) without the lines of that file and of whoever is about to write it. */

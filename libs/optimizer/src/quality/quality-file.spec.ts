@@ -46,6 +46,10 @@ test('a file that cannot be read says so', async () => {
   await expect(readQuality(folder)).rejects.toThrow(/quality.json is not valid JSON/);
   writeFileSync(join(folder, 'quality.json'), '{"original": "fp32", "variants": {"int8": {}}}');
   await expect(readQuality(folder)).rejects.toThrow(/variants.int8.graph required; delete it, and measure again/);
+  writeFileSync(join(folder, 'quality.json'), '{"original": "fp32", "variants": {"int8": {"bytes": 5}}}');
+  await expect(readQuality(folder)).rejects.toThrow(
+    /variants.int8 was written by an earlier version of Shoal: delete the file, and measure again \(shoal evaluate --keep\)$/,
+  );
 });
 
 test('of what many processes write at once nothing is lost', async () => {

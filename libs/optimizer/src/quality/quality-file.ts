@@ -23,7 +23,8 @@ export async function readQuality(folder: string): Promise<QualityJson | undefin
   const result = QualityJson.safeParse(value, { error: describeIssue });
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw invalid(`${path}: ${issue?.path.join('.')} ${issue?.message}; delete it, and measure again`);
+  const advice = issue?.code === 'custom' ? '' : '; delete it, and measure again';
+  throw invalid(`${path}: ${issue?.path.join('.')} ${issue?.message}${advice}`);
 }
 
 /**
