@@ -21,7 +21,11 @@ import { outputsIn } from './shown-outputs.js';
 /** Longest time in seconds that one call waits for a job. */
 const WAIT = 60;
 /** Time in ms in which it has to say what it serves, and to forget what it is told to. */
-const [FIND_MS, FORGET_MS] = [30_000, 10_000];
+interface TeacherLimits {
+  readonly findMs: number;
+  readonly forgetMs: number;
+}
+const LIMITS: TeacherLimits = { findMs: 30_000, forgetMs: 10_000 };
 /** Jobs that are tried for a page, since each run that deletes one uses its key up for a day; ms between them. */
 const [MOST_ATTEMPTS, PAUSE_MS] = [50, 100];
 
@@ -30,9 +34,11 @@ const TAUGHT: ReadonlySet<Task> = new Set<Task>(['text-classification', 'feature
 
 export class ServedTeacher implements TeacherElsewhere {
   readonly #api: PatientApi;
+  readonly #limits: TeacherLimits;
 
-  constructor(api: PatientApi) {
+  constructor(api: PatientApi, limits = LIMITS) {
     this.#api = api;
+    this.#limits = limits;
   }
 
   get name(): string {
@@ -46,7 +52,7 @@ export class ServedTeacher implements TeacherElsewhere {
     }
     const selector = formatSelector(original);
     const reply = await this.#api.call('GET', `/v1/models/${selector}`, signal, {
-      ...{ patience: 'busy', withinMs: FIND_MS },
+      ...{ patience: 'busy', withinMs: this.#limits.findMs },
     });
     if (reply.status === 404 && detailOf(reply.body) !== undefined) {
       throw new UserError(`${this.name} does not serve ${selector}: ${detailOf(reply.body)}.`);
@@ -104,7 +110,7 @@ export class ServedTeacher implements TeacherElsewhere {
   async #forget(id: string, signal: AbortSignal): Promise<void> {
     try {
       await this.#api.call('DELETE', `/v1/jobs/${id}`, signal, {
-        ...{ patience: 'none', withinMs: FORGET_MS },
+        ...{ patience: 'none', withinMs: this.#limits.forgetMs },
       });
     } catch {
       // It goes by itself a day after its end.
