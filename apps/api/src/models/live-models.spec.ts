@@ -11,7 +11,7 @@ import { qualityOf } from '../testing/measured.js';
 import { Catalog } from './catalog.js';
 import { LiveModels } from './live-models.js';
 
-async function open(fill: (folder: string) => void | Promise<void> = () => {}) {
+async function open(fill: (folder: string) => unknown = () => undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-live-models-'));
   await fill(folder);
   const catalog = new Catalog();
