@@ -246,7 +246,7 @@ test('what cannot be is told in one line, before anything is tried', async () =>
   const other = join(folder, 'other');
   cpSync(join(ROOT, 'models', MODEL), join(other, MODEL), { recursive: true });
   const onnx = join(other, MODEL, '1/onnx');
-  addVariants(join(other, MODEL, '1'));
+  await addVariants(join(other, MODEL, '1'));
   cpSync(join(onnx, 'model_int8.onnx'), join(onnx, 'model.onnx'));
   for (const file of ['onnx/model_int8.onnx', 'onnx/model_layers2.onnx', 'quality.json']) {
     rmSync(join(other, MODEL, '1', file));
