@@ -5,6 +5,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { request as ask, createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobSummary } from '@shoal/contracts';
@@ -39,8 +41,8 @@ interface Options {
   /** Folder of models; left out: that of the API. */
   readonly models?: string;
   readonly key?: string;
-  /** Null: the model here answers; left out: the API does. */
-  readonly teacher?: null;
+  /** Where it is asked; null: the model here answers; left out: the API does. */
+  readonly teacher?: string | null;
 }
 
 interface Optimizing {
@@ -69,9 +71,9 @@ async function setUp(): Promise<Setup> {
     onTestFinished(async () => void (await process.stop()));
     return process;
   };
-  const optimize = (data: string, { models: own = models, key = KEY, teacher }: Options = {}) => {
+  const optimize = (data: string, { models: own = models, key = KEY, teacher = url }: Options = {}) => {
     const args = ['apps/cli/bin/shoal.mjs', 'optimize', MODEL, '--data', EXAMPLES, '--methods', 'static-head'];
-    const all = [...args, '--max-loss', '90%', ...(teacher === null ? [] : ['--teacher', url])];
+    const all = [...args, '--max-loss', '90%', ...(teacher === null ? [] : ['--teacher', teacher])];
     const variables = { SHOAL_MODELS_DIR: own, SHOAL_DATA_DIR: join(folder, data), SHOAL_TEACHER_KEY: key };
     const child = spawn(process.execPath, all, { cwd: ROOT, env: { ...foreignEnvironment(), ...variables } });
     onTestFinished(() => void child.kill('SIGKILL'));
@@ -99,6 +101,42 @@ async function setUp(): Promise<Setup> {
       ),
     startWorker: () => kept(startWorker({ redisUrl, env })),
   };
+}
+
+interface Gate {
+  readonly url: string;
+  /** From now on everything passes, and what was held is hung up on. */
+  open(): void;
+}
+
+/** Stands before an API, and lets so many jobs pass; others are held until it opens. */
+async function gateBefore(api: string, jobs: number): Promise<Gate> {
+  const held: ServerResponse[] = [];
+  let [isOpen, passed] = [false, 0];
+  const server = createServer((request, response) => {
+    if (!isOpen && request.method === 'POST' && ++passed > jobs) {
+      held.push(response);
+      return;
+    }
+    const { method, headers } = request;
+    const onward = ask(`${api}${request.url}`, { method, headers }, (reply) => {
+      response.writeHead(reply.statusCode!, reply.headers);
+      reply.pipe(response).once('error', () => undefined);
+      reply.once('error', () => response.destroy());
+    });
+    onward.once('error', () => response.destroy());
+    request.pipe(onward);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const open = () => {
+    isOpen = true;
+    for (const response of held) response.destroy();
+  };
+  return { open, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
 /** Pages by their keys. */
@@ -147,14 +185,16 @@ test('its answers are those of the model here, no job is left, and a second run 
 });
 
 test('an API that is killed amid it and comes back is waited for, and asked for what is missing', async () => {
-  const { folder, optimize, startApi, startWorker } = await setUp();
+  const { folder, url, optimize, startApi, startWorker } = await setUp();
   const [api] = await Promise.all([startApi(), startWorker()]);
-  const run = optimize('data');
-  await expect.poll(() => pagesIn(folder, 'data').size).toBeGreaterThan(0);
+  const gate = await gateBefore(url, 2);
+  const run = optimize('data', { teacher: gate.url });
+  await expect.poll(() => pagesIn(folder, 'data').size).toBe(2);
   api.kill('SIGKILL');
   await api.exited;
+  gate.open();
   const known = pagesIn(folder, 'data').size;
-  expect(known).toBeLessThan(PAGES);
+  expect([known, PAGES > known]).toEqual([2, true]);
   await expect.poll(run.text).toMatch(/does not answer: .*\. It is asked again for 3 min\./);
   const second = await startApi();
   await expect.poll(() => pagesIn(folder, 'data').size).toBe(PAGES);

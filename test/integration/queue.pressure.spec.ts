@@ -39,6 +39,20 @@ test("above the queue's cap everybody's jobs are refused", async () => {
   await bench.submit(1, { tenant: 'other', lengths: [2] });
 });
 
+test('a job that is larger than a cap by itself is refused for good, with the setting', async () => {
+  const own = await openBench({ redisUrl, tenantCapTokens: 10 });
+  const [large] = await own.store.submit([own.job(1, { lengths: [11] })]);
+  expect(large).toMatchObject({
+    ...{ code: 'invalid_request', status: 422 },
+    message:
+      'this job alone has 11 tokens, and a caller may have 10 that are unfinished (SHOAL_TENANT_MAX_TOKENS); send it in parts',
+  });
+  const all = await openBench({ redisUrl, queueCapTokens: 10 });
+  const [larger] = await all.store.submit([all.job(1, { lengths: [11] })]);
+  expect(larger).toMatchObject({ code: 'invalid_request', message: expect.stringContaining('SHOAL_QUEUE_MAX_TOKENS') });
+  expect(await all.counters()).toMatchObject({ jobs: 0 });
+});
+
 test('caps hold for jobs that are submitted together', async () => {
   const bench = await openBench({ redisUrl, tenantCapTokens: 10, queueCapTokens: 16 });
   const jobs = [TENANT, TENANT, TENANT, 'other', 'other'].map((tenant, n) => bench.job(n, { tenant }));

@@ -66,9 +66,47 @@ test('one that is busy is asked again for as long as that lasts, when it says so
   const { url } = await serve(listener);
   const started = performance.now();
   const api = new PatientApi(url, undefined, { patienceMs: 0 });
-  expect(await api.call('GET', '/', quiet, { patient: false })).toMatchObject({ body: { done: true } });
+  expect(await api.call('GET', '/', quiet, { patience: 'busy' })).toMatchObject({ body: { done: true } });
   expect([asked(), performance.now() - started >= 2000]).toEqual([3, true]);
 });
+
+test('that it is busy is said once for each reason, with the reason', async () => {
+  const { listener } = inTurn([429, { detail: 'Too much.' }], [429, { detail: 'Too much.' }], [429, {}], [200, {}]);
+  const { url } = await serve(listener);
+  const said: string[] = [];
+  await new PatientApi(url, undefined, { say: (line) => void said.push(line) }).call('GET', '/', quiet);
+  expect(said).toEqual([
+    `${url} takes no more now: Too much. It is asked again until it does.`,
+    `${url} takes no more now: status 429. It is asked again until it does.`,
+  ]);
+});
+
+test('a call that has a limit ends with it, whether the other one is busy or does not answer', async () => {
+  for (const listener of [() => {}, inTurn([429, {}, '60']).listener]) {
+    const { url, server } = await serve(listener);
+    const ended = new PatientApi(url, undefined).call('GET', '/', quiet, { withinMs: 100 });
+    await expect(ended).rejects.toThrow(UserError);
+    await expect(ended).rejects.toThrow(`${url} has not answered within 0.1 s.`);
+    server.closeAllConnections();
+  }
+});
+
+test.each([301, 302, 307, 308])(
+  'one that points elsewhere by %i is not followed, and it is said where',
+  async (status) => {
+    const seen: unknown[] = [];
+    const { url } = await serve((request, response) => {
+      seen.push(request.method);
+      response.writeHead(status, { location: `https://shoal.example.com/a${request.url}` }).end();
+    });
+    const ended = new PatientApi(url, 'secret').call('POST', '/v1/jobs', quiet, { body: {} });
+    await expect(ended).rejects.toThrow(UserError);
+    await expect(ended).rejects.toThrow(
+      `${url} points to https://shoal.example.com/a: give that address in its place.`,
+    );
+    expect(seen).toEqual(['POST']);
+  },
+);
 
 test.each([408, 502, 503, 504])(
   'one that answers %i is asked again until it has been away for too long',
@@ -111,8 +149,11 @@ test('one that nobody listens for yet is asked again until somebody does; nothin
 
 test('where it is only tried, nobody waits', async () => {
   const url = `http://127.0.0.1:${await freePort()}`;
-  const tried = new PatientApi(url, undefined).call('GET', '/', quiet, { patient: false });
+  const tried = new PatientApi(url, undefined).call('GET', '/', quiet, { patience: 'busy' });
   await expect(tried).rejects.toThrow(new RegExp(`^${url} does not answer: .*ECONNREFUSED`));
+  const { url: busy } = await serve(inTurn([429, { detail: 'Too much.' }, '60']).listener);
+  const once = new PatientApi(busy, undefined).call('GET', '/', quiet, { patience: 'none' });
+  await expect(once).rejects.toThrow(`${busy} takes no more now: Too much.`);
 });
 
 test('what is refused is no trouble, and an answer that is no JSON has no body', async () => {

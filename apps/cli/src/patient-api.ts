@@ -23,12 +23,14 @@ export interface Reply {
 export interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** False: tried once, unless it is busy. */
-  readonly patient?: boolean;
+  /** What is waited for; left out: all of it. */
+  readonly patience?: 'all' | 'busy' | 'none';
+  /** Time in ms that it may take, with all that is waited for; left out: any. */
+  readonly withinMs?: number;
 }
 
 export interface PatientOptions {
-  /** Tells that it is away, when that begins. */
+  /** Tells that it is away, when that begins, and once for each reason that it takes no more. */
   readonly say?: (line: string) => void;
   readonly patienceMs?: number;
   /** In ms. */
@@ -52,6 +54,7 @@ export class PatientApi {
   readonly #now: () => number;
   /** Since when nothing but trouble comes, on the clock of `now`. */
   #since: number | undefined;
+  readonly #busy = new Set<string>();
 
   constructor(url: string, key: string | undefined, options: PatientOptions = {}) {
     const { origin, pathname } = new URL(url);
@@ -63,19 +66,41 @@ export class PatientApi {
     this.#now = now;
   }
 
-  /** @throws UserError in one line where it is away for too long; the signal's reason */
+  /** @throws UserError in one line where it is away for too long, or points elsewhere; the signal's reason */
   async call(method: 'GET' | 'POST' | 'DELETE', path: string, signal: AbortSignal, call: Call = {}): Promise<Reply> {
+    const { withinMs } = call;
+    if (withinMs === undefined) return await this.#repeated(method, path, signal, call);
+    const limit = AbortSignal.timeout(withinMs);
+    try {
+      return await this.#repeated(method, path, AbortSignal.any([signal, limit]), call);
+    } catch (error) {
+      if (error !== limit.reason || signal.aborted) throw error;
+      throw new UserError(`${this.url} has not answered within ${withinMs / 1000} s.`);
+    }
+  }
+
+  async #repeated(method: string, path: string, signal: AbortSignal, call: Call): Promise<Reply> {
+    const { patience = 'all' } = call;
     for (let attempt = 0; ; attempt++) {
       const outcome = await this.#once(method, path, signal, call);
       if ('status' in outcome) {
         this.#since = undefined;
         return outcome;
       }
-      if (!outcome.busy) this.#bear(outcome.reason, call.patient ?? true);
+      const { busy, reason } = outcome;
+      if (!busy) this.#bear(reason, patience === 'all');
+      else if (patience === 'none') throw new UserError(`${this.url} takes no more now: ${reason}.`);
+      else this.#tellBusy(reason);
       const pause = outcome.pauseMs ?? Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt);
       await wait(pause, undefined, { signal }).catch(() => {});
       signal.throwIfAborted();
     }
+  }
+
+  #tellBusy(reason: string): void {
+    if (this.#busy.has(reason)) return;
+    this.#busy.add(reason);
+    this.#say(`${this.url} takes no more now: ${reason}. It is asked again until it does.`);
   }
 
   /** @throws UserError where it has been away for too long */
@@ -97,6 +122,8 @@ export class PatientApi {
       const response = await fetch(`${this.url}${path}`, {
         method,
         signal,
+        // A POST would be sent on as a GET, and a key to whoever is pointed to.
+        redirect: 'manual',
         headers: {
           ...headers,
           ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -106,14 +133,26 @@ export class PatientApi {
       });
       const text = await response.text();
       const { status } = response;
+      const pointsTo = response.headers.get('location');
+      if (status >= 300 && status < 400 && pointsTo !== null) throw this.#elsewhere(path, pointsTo);
       const told = parsed(text);
       if (status !== BUSY && !AWAY.has(status)) return { status, body: told };
       const reason = detailOf(told) ?? `status ${status}`;
       return { busy: status === BUSY, reason, pauseMs: retryAfterOf(response.headers.get('retry-after')) };
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof UserError) throw error;
       return { busy: false, reason: reasonOf(error), pauseMs: undefined };
     }
+  }
+
+  /** Where what it points to is an API as well, without the path of the call. */
+  #elsewhere(path: string, location: string): UserError {
+    const target = URL.canParse(location, `${this.url}${path}`)
+      ? new URL(location, `${this.url}${path}`).href
+      : location;
+    const address = target.endsWith(path) ? target.slice(0, -path.length) : target;
+    return new UserError(`${this.url} points to ${address}: give that address in its place.`);
   }
 }
 

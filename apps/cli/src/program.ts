@@ -243,7 +243,7 @@ export function createProgram(version: string, actions: Actions): Command {
     )
     .option(
       '--rounds <n>',
-      'of an exhaustive search, of which it takes a fifth at most: more find smaller differences',
+      'of an exhaustive search, of which it plans 15 % at most: more find smaller differences',
       whole(5, 200),
       50,
     )

@@ -2,6 +2,7 @@
  * The original as an API serves it: what students learn from comes through its queue, as any caller's jobs do, and so from all of its
  * workers. A job has its key from what it asks, so that a run which was ended finds what was computed for it meanwhile.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   formatSelector,
   isTerminal,
@@ -19,15 +20,25 @@ import { outputsIn } from './shown-outputs.js';
 
 /** Longest time in seconds that one call waits for a job. */
 const WAIT = 60;
+/** Time in ms in which it has to say what it serves, and to forget what it is told to. */
+interface TeacherLimits {
+  readonly findMs: number;
+  readonly forgetMs: number;
+}
+const LIMITS: TeacherLimits = { findMs: 30_000, forgetMs: 10_000 };
+/** Jobs that are tried for a page, since each run that deletes one uses its key up for a day; ms between them. */
+const [MOST_ATTEMPTS, PAUSE_MS] = [50, 100];
 
 /** Tasks whose answers over REST are all that students learn from. */
 const TAUGHT: ReadonlySet<Task> = new Set<Task>(['text-classification', 'feature-extraction', 'rerank']);
 
 export class ServedTeacher implements TeacherElsewhere {
   readonly #api: PatientApi;
+  readonly #limits: TeacherLimits;
 
-  constructor(api: PatientApi) {
+  constructor(api: PatientApi, limits = LIMITS) {
     this.#api = api;
+    this.#limits = limits;
   }
 
   get name(): string {
@@ -40,7 +51,9 @@ export class ServedTeacher implements TeacherElsewhere {
       throw new UserError(`--teacher is for ${[...TAUGHT].join(', ')}; ${name} serves ${task}: leave it out.`);
     }
     const selector = formatSelector(original);
-    const reply = await this.#api.call('GET', `/v1/models/${selector}`, signal, { patient: false });
+    const reply = await this.#api.call('GET', `/v1/models/${selector}`, signal, {
+      ...{ patience: 'busy', withinMs: this.#limits.findMs },
+    });
     if (reply.status === 404 && detailOf(reply.body) !== undefined) {
       throw new UserError(`${this.name} does not serve ${selector}: ${detailOf(reply.body)}.`);
     }
@@ -60,12 +73,14 @@ export class ServedTeacher implements TeacherElsewhere {
     const { key, questions, parameters } = page;
     const body = { model: formatSelector(original), input: questions, parameters, priority: 'low' };
     // What was deleted, by this run or by somebody, keeps its key for a day: another job needs another one.
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+      if (attempt > 1) await wait(PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
       const headers = { 'idempotency-key': `shoal-teacher-${key}-${attempt}` };
       const reply = await this.#api.call('POST', '/v1/jobs', signal, { body, headers });
       this.#refuse(reply, [200, 202, 410]);
       if (reply.status === 410) continue;
-      const { id } = reply.body as Pick<JobView, 'id'>;
+      const { id } = (reply.body ?? {}) as Partial<JobView>;
+      if (typeof id !== 'string') throw this.#foreign(reply);
       const job = await this.#end(id, signal);
       if (job === undefined) continue;
       const outputs = outputsOf(job, original);
@@ -76,6 +91,9 @@ export class ServedTeacher implements TeacherElsewhere {
       const fault = outputs.replace(/\.$/, '');
       throw new UserError(`${this.name} has not answered ${questions.length} texts: ${fault} (job ${id}).`);
     }
+    throw new UserError(
+      `${this.name} has not kept any of ${MOST_ATTEMPTS} jobs of ${questions.length} texts until they were answered; the same command tries anew a day later.`,
+    );
   }
 
   /** The job when it has ended; undefined where it is there no more. */
@@ -91,7 +109,9 @@ export class ServedTeacher implements TeacherElsewhere {
 
   async #forget(id: string, signal: AbortSignal): Promise<void> {
     try {
-      await this.#api.call('DELETE', `/v1/jobs/${id}`, signal, { patient: false });
+      await this.#api.call('DELETE', `/v1/jobs/${id}`, signal, {
+        ...{ patience: 'none', withinMs: this.#limits.forgetMs },
+      });
     } catch {
       // It goes by itself a day after its end.
     }

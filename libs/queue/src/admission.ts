@@ -146,7 +146,7 @@ class Arguments {
     jobs.deadlineAt.push(deadline && 'at' in deadline ? deadline.at : 0);
     jobs.deadlineIn.push(deadline && 'in' in deadline ? deadline.in : 0);
     jobs.items.push(job.items.length);
-    jobs.tokens.push(slices.reduce((sum, { tokens, answer }) => sum + tokens + answer, 0));
+    jobs.tokens.push(tokensOf(slices));
     jobs.reserved.push(job.resultBytes);
     jobs.held.push(bytes + packedMeta.length + job.resultBytes);
     jobs.kept.push(RECORD_BYTES + packedMeta.length);
@@ -188,4 +188,9 @@ class Arguments {
 function lettersOf(events: NewJob['webhookEvents']): string {
   if (!events) return '';
   return `${events.started ? 's' : ''}${events.output ? 'o' : ''}${events.ended ? 'e' : ''}`;
+}
+
+/** What a job counts by caps of tokens. */
+export function tokensOf(slices: readonly Slice[]): number {
+  return slices.reduce((sum, { tokens, answer }) => sum + tokens + answer, 0);
 }

@@ -3,7 +3,7 @@
  * busy with earlier ones are admitted together (group commit), so single jobs share scripts and chunks without waiting.
  */
 import { ShoalError } from '@shoal/contracts';
-import { admit, type Decision, RECORD_BYTES, type Submission } from './admission.js';
+import { admit, type Decision, RECORD_BYTES, type Submission, tokensOf } from './admission.js';
 import type { ChunkQueue } from './chunk-queue.js';
 import { byLength, cutSlices, type Slice, singleSlices } from './chunks.js';
 import type { Gauges } from './gauges.js';
@@ -139,7 +139,7 @@ export class Producer {
     fresh.forEach((pending, n) => {
       const decision = decisions[n]!;
       if (decision >= 0) pending.resolve(missing ?? { id: pending.id, created: decision === 1 });
-      else void this.#refuse(pending, this.#refusal(decision));
+      else void this.#refuse(pending, this.#refusal(decision, tokensOf(pending.slices)));
     });
   }
 
@@ -204,8 +204,13 @@ export class Producer {
     pending.resolve(released instanceof ShoalError ? released : refusal);
   }
 
-  #refusal(decision: Decision): ShoalError {
-    const { gauges, queue } = this.#options;
+  /** `own`: tokens of the job, which may be more than there may ever be. */
+  #refusal(decision: Decision, own: number): ShoalError {
+    const { gauges, queue, tenantCap, queueCap } = this.#options;
+    if (decision === -1 && own > tenantCap) return tooLarge(own, tenantCap, 'a caller', 'SHOAL_TENANT_MAX_TOKENS');
+    if (decision === -2 && own > queueCap) {
+      return tooLarge(own, queueCap, 'this model', 'SHOAL_QUEUE_MAX_TOKENS, or its max_queued_tokens');
+    }
     const { tokens, rate } = gauges.queue(queue);
     // The time in which a tenth of the queue drains at the present rate.
     const retryAfter = rate > 0 ? Math.min(60, Math.max(1, Math.ceil(tokens / 10 / rate))) : 5;
@@ -227,4 +232,12 @@ export class Producer {
 function keyUse({ job, id }: Pending): KeyUse[] {
   const { idempotency, tenant, retentionMs } = job;
   return idempotency ? [{ tenant: tenant.name, ...idempotency, id, retentionMs }] : [];
+}
+
+/** No wait helps: it is no refusal that callers repeat their request after. */
+function tooLarge(own: number, cap: number, whose: string, setting: string): ShoalError {
+  return new ShoalError(
+    'invalid_request',
+    `this job alone has ${own} tokens, and ${whose} may have ${cap} that are unfinished (${setting}); send it in parts`,
+  );
 }

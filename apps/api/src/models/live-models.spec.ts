@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ShoalError } from '@shoal/contracts';
+import { identityOf } from '@shoal/models';
 import type { BoardState, ProcessModels, Wish } from '@shoal/queue';
 import { createLogger } from '@shoal/telemetry';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -10,9 +11,9 @@ import { qualityOf } from '../testing/measured.js';
 import { Catalog } from './catalog.js';
 import { LiveModels } from './live-models.js';
 
-async function open(fill = (_folder: string) => {}) {
+async function open(fill: (folder: string) => unknown = () => undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-live-models-'));
-  fill(folder);
+  await fill(folder);
   const catalog = new Catalog();
   const wishes: [string, Wish][] = [];
   const abandoned: string[] = [];
@@ -115,12 +116,13 @@ describe('a variant that was measured', () => {
   const [FIRST, OTHER] = ['a.1.fp32.0', 'a.1.int8.0'];
 
   async function openMeasured() {
-    const opened = await open((folder) => {
+    const opened = await open(async (folder) => {
       cpSync(source, join(folder, 'a'), { recursive: true });
-      cpSync(join(source, 'onnx/model.onnx'), join(folder, 'a/onnx/model_int8.onnx'));
+      const [beside, graph] = [join(folder, 'a/onnx/model.onnx'), join(folder, 'a/onnx/model_int8.onnx')];
+      cpSync(beside, graph);
       const quality = {
         ...qualityOf({ bound: 0.01, speed: 2 }),
-        bytes: statSync(join(source, 'onnx/model.onnx')).size,
+        ...{ graph: await identityOf(graph), beside: await identityOf(beside) },
       };
       writeFileSync(join(folder, 'a/quality.json'), JSON.stringify({ original: 'fp32', variants: { int8: quality } }));
     });

@@ -16,7 +16,7 @@ import type { Runtime } from '@shoal/onnxruntime';
 import type { Context } from '../types.js';
 
 /** Rows of a micro-batch at most: models that round a batch by one range are judged as they are served, several texts at once. */
-export const SERVED_BATCH = 32;
+const SERVED_BATCH = 32;
 /** Inputs whose answers are in memory at once. */
 const CHUNK = 64;
 

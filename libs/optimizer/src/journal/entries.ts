@@ -3,7 +3,7 @@ import { MeasuredLoss, SpeedRatio } from '@shoal/contracts';
 import { z } from 'zod';
 
 /** What candidates are chosen by, and what the verdict is by. */
-export const JUDGED_PARTS = ['choice', 'verdict'] as const;
+const JUDGED_PARTS = ['choice', 'verdict'] as const;
 export type JudgedPart = (typeof JUDGED_PARTS)[number];
 
 /** Hashes of texts that an allotment has. */
@@ -14,7 +14,7 @@ export const MOST_REASON = 1000;
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-export const MadeJson = z.strictObject({ method: z.string().max(500), notes: z.array(z.string().max(MOST_REASON)) });
+const MadeJson = z.strictObject({ method: z.string().max(500), notes: z.array(z.string().max(MOST_REASON)) });
 
 export const ComparisonJson = z.strictObject({
   loss: MeasuredLoss.omit({ allowed: true }),

@@ -19,13 +19,18 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 /** A file as a holder leaves it; `changes` to this process's own. */
-async function leave(changes: { readonly pid?: number; readonly started?: string; readonly host?: string }) {
+async function leave(changes: {
+  readonly pid?: number;
+  readonly started?: string;
+  readonly namespace?: string;
+  readonly host?: string;
+}) {
   const unlock = await lockFolder(folder);
   const [own = ''] = readdirSync(folder);
   unlock();
-  const [, pid, started, token] = own.split('-');
-  const { host = hostname() } = changes;
-  writeFileSync(join(folder, `lock-${changes.pid ?? pid}-${changes.started ?? started}-${token}-${host}`), '');
+  const [, ownPid, ownStart, token, ownSpace] = own.split('-');
+  const { pid = ownPid, started = ownStart, namespace = ownSpace, host = hostname() } = changes;
+  writeFileSync(join(folder, `lock-${pid}-${started}-${token}-${namespace}-${host}`), '');
 }
 
 test('a folder is had by one at a time, and given back', async () => {
@@ -51,6 +56,14 @@ test('what a process left that is there no more is in nobody’s way, and is rem
 test('it is left to another machine, which nobody here can see', async () => {
   await leave({ host: 'elsewhere.example', pid: 1, started: '1' });
   await expect(lockFolder(folder)).rejects.toThrow(/on elsewhere\.example; where nothing runs there: rm .*lock-1-1-/);
+});
+
+test('it is left to another container of the same name, whose processes have numbers of their own', async () => {
+  await leave({ namespace: '7', pid: 2 ** 22 + 7, started: '1' });
+  await expect(lockFolder(folder)).rejects.toThrow(
+    /in another container that is called .*; where .*: rm .*lock-4194311-1-/,
+  );
+  expect(readdirSync(folder)).toHaveLength(1);
 });
 
 test('of many processes that come at once, time and again behind dead ones, no two have it', async () => {

@@ -5,7 +5,7 @@
  * processes have left is removed by whoever sees it.
  */
 import { randomInt, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,16 +15,20 @@ import { ShoalError } from '@shoal/contracts';
 const RUN = 'lock-';
 /** Tries for it, since two that came at once have both given way, and of what is held for ms only; ms between two at most. */
 const [RUN_TRIES, WRITE_TRIES, LONGEST_PAUSE_MS] = [5, 500, 40];
-/** `<pid>-<when it began>-<token>-<host>` */
-const HOLDER = /^(\d+)-(\d*)-([0-9a-f]{8})-(.+)$/;
+/** `<pid>-<when it began>-<token>-<where its number holds>-<host>` */
+const HOLDER = /^(\d+)-(\d*)-([0-9a-f]{8})-(\d*)-(.+)$/;
 /** Tells this process from an earlier one of its number where nothing says when processes began. */
 const TOKEN = randomUUID().slice(0, 8);
+/** Containers of one hostname may number their processes each by itself: Linux tells these spaces of numbers apart. */
+const NAMESPACE = namespaceOfPids();
 
 interface Holder {
   readonly path: string;
   readonly pid: number;
   readonly started: string;
   readonly token: string;
+  /** Empty where a machine has one only. */
+  readonly namespace: string;
   readonly host: string;
 }
 
@@ -43,11 +47,12 @@ export async function lockFolder(folder: string): Promise<() => void> {
   const taken = await attempt(folder, RUN, RUN_TRIES);
   if (!('pid' in taken)) return () => rmSync(taken.path, { force: true });
   const { host, pid, path } = taken;
+  const place = host === hostname() ? `in another container that is called ${host}` : `on ${host}`;
   throw new ShoalError(
     'invalid_request',
-    host === hostname()
+    isSeenFromHere(taken)
       ? `this model is being optimised by process ${pid}: wait for it, or stop it`
-      : `this model is being optimised on ${host}; where nothing runs there: rm ${path}`,
+      : `this model is being optimised ${place}; where nothing runs there: rm ${path}`,
   );
 }
 
@@ -82,7 +87,7 @@ async function attempt(folder: string, prefix: string, tries: number): Promise<H
 }
 
 function take(folder: string, prefix: string): Held | Holder {
-  const name = `${prefix}${process.pid}-${startOf(process.pid) ?? ''}-${TOKEN}-${hostname()}`;
+  const name = `${prefix}${process.pid}-${startOf(process.pid) ?? ''}-${TOKEN}-${NAMESPACE}-${hostname()}`;
   const path = join(folder, name);
   try {
     writeFileSync(path, '', { flag: 'wx' });
@@ -107,13 +112,18 @@ function holderOf(folder: string, name: string, prefix: string): Holder | undefi
   if (!name.startsWith(prefix)) return undefined;
   const found = HOLDER.exec(name.slice(prefix.length));
   if (found === null) return undefined;
-  const [, pid = '', started = '', token = '', host = ''] = found;
-  return { path: join(folder, name), pid: Number(pid), started, token, host };
+  const [, pid = '', started = '', token = '', namespace = '', host = ''] = found;
+  return { path: join(folder, name), pid: Number(pid), started, token, namespace, host };
 }
 
-/** Nobody here can see processes of another machine. */
-function mayBeAtIt({ host, pid, started, token }: Holder): boolean {
-  if (host !== hostname()) return true;
+/** Nobody here can see processes of another machine, nor those of another container. */
+function isSeenFromHere({ host, namespace }: Holder): boolean {
+  return host === hostname() && namespace === NAMESPACE;
+}
+
+function mayBeAtIt(holder: Holder): boolean {
+  if (!isSeenFromHere(holder)) return true;
+  const { pid, started, token } = holder;
   if (pid === process.pid) return token === TOKEN;
   return startOf(pid) === started;
 }
@@ -136,5 +146,14 @@ function isAlive(pid: number): boolean {
     return process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function namespaceOfPids(): string {
+  try {
+    // It reads `pid:[4026531836]`.
+    return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+  } catch {
+    return '';
   }
 }

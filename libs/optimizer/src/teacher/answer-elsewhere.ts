@@ -61,7 +61,7 @@ export class AnswerElsewhere implements AnswerSource {
 }
 
 /** Length of the difference by length of the first; infinite where they are not of one form. */
-export function distanceOf(own: readonly WireOutput[], theirs: readonly WireOutput[]): number {
+function distanceOf(own: readonly WireOutput[], theirs: readonly WireOutput[]): number {
   const [a, b] = [rowsOfOutputs(own), rowsOfOutputs(theirs)];
   const alike = a.kind === b.kind && a.width === b.width && a.values.length === b.values.length;
   if (!alike) return Number.POSITIVE_INFINITY;

@@ -68,6 +68,19 @@ test.each(FIXTURES)('what parts %s from itself without its last layer is what ev
   await Promise.all([trainer.close(), same.close(), lesson.close!()]);
 });
 
+test('it is the original that teaches, also where training begins from what another method has made', async () => {
+  const subject = await subjectOf(root, 'llama', undefined, 30);
+  const { served, anatomy } = openOrThrow(subject);
+  const path = join(root, 'made.onnx');
+  write(subject, keepLayers(served, anatomy, [0]), path);
+  const [lesson, behind] = await Promise.all(
+    [subject, { ...subject, path }].map((own) => decoderLesson(own, contextOf(runtime))),
+  );
+  const [wanted, found] = await Promise.all([lesson!.batch([0, 1]), behind!.batch([0, 1])]);
+  expect(found.feeds.teacher!.data).toEqual(wanted.feeds.teacher!.data);
+  await Promise.all([lesson!.close!(), behind!.close!()]);
+});
+
 test('padding changes nothing, and the last token of a text, which nothing follows, weighs nothing', async () => {
   const subject = await subjectOf(root, 'llama', undefined, 30);
   const lesson = await decoderLesson(subject, contextOf(runtime));

@@ -7,12 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
-import { float32, graphFrom } from '@shoal/importer';
+import { float32, graphFrom, openServed } from '@shoal/importer';
 import { type Model as Graph, GraphBuilder, saveModel } from '@shoal/onnx';
 import type { Runtime, Session, Tensor, Tensors } from '@shoal/onnxruntime';
 import type { Loss } from '@shoal/training';
 import type { Parts } from '../prune/edits.js';
-import { openOrThrow } from '../prune/subject.js';
 import { encode } from '../prune/texts.js';
 import type { Context, Subject } from '../types.js';
 import type { Lesson } from './types.js';
@@ -36,13 +35,14 @@ export function wholeGraph({ original: { folder } }: Subject, { config, checkpoi
 /** @throws ShoalError `invalid_request` where the texts have no token that follows another; as the original fails */
 export async function decoderLesson(subject: Subject, { runtime, signal }: Context): Promise<Lesson> {
   const { original, data } = subject;
-  const { served } = openOrThrow(subject);
+  // Not of what training begins from, which another method may have made.
+  const taughtBy = openServed(original.folder, original.variants[original.variant]!);
   const encoded = await encode(original, data.calibration, MOST_TOKENS);
   const pieces = encoded.kind === 'ids' ? encoded.texts.flatMap(piecesOf) : [];
   if (pieces.length === 0) {
     throw new ShoalError('invalid_request', `${data.file} has no text to learn from with two tokens or more`);
   }
-  const teacher = await openTeacher(runtime, wholeGraph(subject, served));
+  const teacher = await openTeacher(runtime, wholeGraph(subject, taughtBy));
   return {
     examples: pieces.length,
     graphOf: (parts) => wholeGraph(subject, parts),

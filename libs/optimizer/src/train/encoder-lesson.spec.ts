@@ -119,6 +119,6 @@ test('labels are taught beside the answers, by their share, alone, or not at all
 test('too few texts are told in one line', async () => {
   const subject = await subjectOf(root, 'bert', undefined, 30);
   await expect(encoderLesson(subject, contextOf(runtime))).rejects.toThrow(
-    'definitions.jsonl: 10 different texts are too few to learn from: give at least 50',
+    'examples.jsonl: 10 different texts are too few to learn from: give at least 50',
   );
 });

@@ -19,10 +19,10 @@ export interface RelayContext {
 export class Relay {
   readonly #context: RelayContext;
   readonly #ended = new AbortController();
-  readonly #given = new Map<number, GivenElsewhere>();
+  readonly #given = new Map<number, { readonly key: string; readonly given: GivenElsewhere }>();
   #waiting = 0;
-  /** What is forgotten at the moment: whoever asks for it again comes after that. */
-  #forgetting: Promise<void> = Promise.resolve();
+  /** What is forgotten at the moment, by the keys of its pages: whoever asks for that page again comes after it, nobody else does. */
+  readonly #forgetting = new Map<string, Promise<void>>();
 
   constructor(context: RelayContext) {
     this.#context = context;
@@ -34,24 +34,31 @@ export class Relay {
       this.#answer(number, message.page).catch(this.#context.onError);
       return;
     }
-    const given = this.#given.get(number);
+    const had = this.#given.get(number);
     this.#given.delete(number);
-    this.#forgetting = this.#forgetting.then(() => given?.taken(this.#context.signal));
+    if (had !== undefined) this.#forget(had.key, had.given);
   }
 
   /** The trial is over: nobody waits for an answer any more. Resolves when what it has taken is forgotten. */
   async end(): Promise<void> {
     this.#ended.abort();
-    await this.#forgetting;
+    await Promise.all(this.#forgetting.values());
+  }
+
+  #forget(key: string, given: GivenElsewhere): void {
+    const forgotten = given.taken(this.#context.signal).finally(() => {
+      if (this.#forgetting.get(key) === forgotten) this.#forgetting.delete(key);
+    });
+    this.#forgetting.set(key, forgotten);
   }
 
   async #answer(number: number, page: AskedPage): Promise<void> {
     const { ask, signal, send, onWaiting } = this.#context;
     this.#waiting += 1;
     onWaiting(true);
-    await this.#forgetting;
+    await this.#forgetting.get(page.key);
     const given = await ask(page, AbortSignal.any([signal, this.#ended.signal]));
-    this.#given.set(number, given);
+    this.#given.set(number, { key: page.key, given });
     send({ kind: 'given', number, rows: rowsOfOutputs(given.outputs) });
     this.#waiting -= 1;
     onWaiting(this.#waiting > 0);

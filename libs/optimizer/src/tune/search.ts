@@ -1,5 +1,6 @@
 /**
- * Finds the setting that takes the least time, in a fifth of that of an exhaustive search. Settings of all factors are measured
+ * Finds the setting that takes the least time, and plans 15 % of that of an exhaustive search at most, by what it knows of the
+ * settings: it takes more where the machine is slower than that tells. Settings of all factors are measured
  * together and what each option does is learned from all of them; then those that may be the fastest by what is known, until
  * none may be any more but the one that looks so. That one has to beat the defaults in rounds of its own, by an interval that does
  * not depend on what the noise is like: else the defaults stay.
