@@ -110,6 +110,10 @@ test('a variant that is replaced before a job runs does not answer it with the l
   const folder = join(fleet.env.SHOAL_MODELS_DIR!, MODEL, '1');
   await addVariants(folder);
   const api = await fleet.startApi();
+  // Variants are for requests once a worker has loaded them.
+  const before = await fleet.startWorker();
+  await expect.poll(async () => (await run(api, { max_accuracy_loss: 0.005 })).variant).toBe('int8');
+  await before.stop();
   const response = await api.post('/v1/jobs', { model: MODEL, input: TEXT, max_accuracy_loss: 0.005 });
   const { id } = (await response.json()) as JobReceipt;
   expect(variantOf(id)).toBe('int8');

@@ -1,11 +1,11 @@
 /** `shoal evaluate` on a bundled classifier and a copy that was damaged: what it prints, and how it ends. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { dataOf, loadModel, saveModel } from '@shoal/onnx';
 import { UserError } from '@shoal/tools/user-error';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { evaluateModel } from './evaluate-model.js';
 import type { EvaluateOptions } from './program.js';
 import { Refused } from './refused.js';
@@ -63,6 +63,16 @@ test('a broken variant is refused with what it lost, in a table, and nothing is 
   expect(text).toMatch(/\| accuracy +\| 0\.\d+ +\| 0\.\d+ +\|/);
   expect(text).toMatch(/speed, 1 × \d+ tokens: \d\.\d\d× \(/);
   expect(existsSync(join(models, 'topic/1/quality.json'))).toBe(false);
+});
+
+// Nothing is read-only to root.
+test.skipIf(process.getuid?.() === 0)('what could not be kept is not measured', async () => {
+  const folder = join(models, 'topic/1');
+  chmodSync(folder, 0o555);
+  onTestFinished(() => chmodSync(folder, 0o755));
+  const { lines, ended } = await evaluate({ keep: true, data: '/nowhere/a.jsonl' });
+  expect((ended as UserError).message).toMatch(/quality\.json cannot be written \(EACCES\): make the folder writable/);
+  expect(lines).toEqual([]);
 });
 
 test('as JSON it is one value with everything in it', async () => {

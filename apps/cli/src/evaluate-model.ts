@@ -11,6 +11,7 @@ import {
   type Data,
   judge,
   machineOf,
+  probeQuality,
   readData,
   readQuality,
   type Verdict,
@@ -123,6 +124,7 @@ async function refuseKeeping(original: Model, candidate: Model): Promise<void> {
       '--keep notes what a variant loses beside another of its own version: name two such, or leave it out.',
     );
   }
+  await probeQuality(original.folder);
   const before = await readQuality(original.folder);
   if (before === undefined) return;
   if (before.variants[candidate.variant]?.verdict === 'forced') {

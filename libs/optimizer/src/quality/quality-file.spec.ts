@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { measured } from '../testing/measured.js';
-import { readQuality, writeQuality } from './quality-file.js';
+import { probeQuality, readQuality, writeQuality } from './quality-file.js';
 
 /** Compiled: other processes run it. */
 const RACER = fileURLToPath(new URL('../../dist/testing/racer.js', import.meta.url));
@@ -34,6 +34,14 @@ test('what was measured against another variant is not mixed in', async () => {
   const before = readFileSync(join(folder, 'quality.json'), 'utf8');
   await expect(writeQuality(folder, 'int4', measured(0.001), 'int8')).rejects.toThrow('lose beside fp32, not int8');
   expect(readFileSync(join(folder, 'quality.json'), 'utf8')).toBe(before);
+});
+
+test('whether it can be written is known before, and leaves nothing behind', async () => {
+  await probeQuality(folder);
+  expect(readdirSync(folder)).toEqual([]);
+  await expect(probeQuality(join(folder, 'none'))).rejects.toThrow(
+    /none\/quality\.json cannot be written \(ENOENT\): make the folder writable, or measure in a copy of it$/,
+  );
 });
 
 test('what is not a whole measurement is not written, and nothing is left of the attempt', async () => {

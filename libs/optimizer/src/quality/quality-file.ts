@@ -53,6 +53,21 @@ export async function writeQuality(
   });
 }
 
+/** Before hours are measured for what cannot be kept then. @throws ShoalError `invalid_request` where `folder` cannot be written in */
+export async function probeQuality(folder: string): Promise<void> {
+  try {
+    await whileLocked(folder, QUALITY_LOCK, async () => undefined);
+  } catch (error) {
+    if (error instanceof ShoalError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ShoalError(
+      'invalid_request',
+      `${join(folder, QUALITY_FILE)} cannot be written (${code ?? message}): make the folder writable, or measure in a copy of it`,
+      { cause: error },
+    );
+  }
+}
+
 /** What figures were measured on, for people. */
 export function machineOf(runtimeVersion: string, cores: number): string {
   return `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cores} cores, ONNX Runtime ${runtimeVersion}`;
