@@ -62,7 +62,9 @@ export function placed(labels: readonly Label[], frame: Box, drawn: readonly Box
   const taken = [...drawn];
   const names: Box[] = [];
   return labels.flatMap((label) => {
-    const others = labels.flatMap((other) => (other === label || other.from !== undefined ? [] : [boxAround(other.x, other.y)]));
+    const others = labels.flatMap((other) =>
+      other === label || other.from !== undefined ? [] : [boxAround(other.x, other.y)],
+    );
     const found = nearest(label, frame, taken, [...others, ...names]);
     if (found === undefined) return [];
     const [box, words] = found;
