@@ -229,13 +229,14 @@ test('a full disk ends the run in one line; nothing is noted of the trial, and n
 
 test.each<[string, Partial<OptimizeRequest>, RegExp]>([
   ['no such model', { model: 'topics' }, /^there is no model topics in .*: did you mean topic\?$/],
+  ['no such version', { model: 'topic@7' }, /^there is no model topic@7 in .*: topic has version 1 only$/],
   ['no such file', { data: '/nowhere/a.jsonl' }, /^there is no file \/nowhere\/a\.jsonl$/],
   ['a variant', { model: 'topic:fp32' }, /^topic:fp32 names a variant: write topic@1/],
   ['no such method', { methods: ['int9'] }, /^there is no method "int9": did you mean int8 or int4\?$/],
   [
     'another metric',
     { allowed: { loss: 0.01, metric: 'f1' } },
-    /is measured by such lines as accuracy or agreement, not as f1/,
+    /with such lines, text-classification is measured by accuracy or agreement, not by f1/,
   ],
   ['too little time', { seconds: 5 }, /^5 s are too short for anything: int8 alone takes about \d+ s \(--time\)$/],
 ])('%s is told in one line, and nothing is left of it', async (_, changes, message) => {

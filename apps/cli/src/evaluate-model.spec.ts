@@ -89,9 +89,9 @@ test('as JSON it is one value with everything in it', async () => {
 
 test.each<[changes: Partial<EvaluateOptions>, message: string]>([
   [{ original: 'none' }, 'no model of this name'],
-  [{ candidate: 'topic:int3' }, 'topic:int3 has no variant int3, only'],
+  [{ candidate: 'topic:int3' }, 'topic@1 has no variant int3, only'],
   [{ data: '/nowhere/a.jsonl' }, 'there is no file /nowhere/a.jsonl'],
-  [{ metric: 'cosine' }, 'is measured by such lines as accuracy or agreement, not as cosine'],
+  [{ metric: 'cosine' }, 'with such lines, text-classification is measured by accuracy or agreement, not by cosine'],
   [{ candidate: 'topic', keep: true }, '--keep notes what a variant loses beside another of its own version'],
 ])('%j is refused in a line of its own', async (changes, message) => {
   const { lines, ended } = await evaluate(changes);

@@ -114,7 +114,8 @@ async function modelOf(asked: string, models: string): Promise<Model> {
   const found = await openModel(folder, { version, variant });
   const model = variant === undefined ? found[0] : found.find((one) => one.variant === variant);
   if (model !== undefined) return model;
-  throw new UserError(`${asked} has no variant ${variant}, only ${found.map((one) => one.variant).join(', ')}.`);
+  const name = found[0] === undefined ? folder : `${found[0].name}@${found[0].version}`;
+  throw new UserError(`${name} has no variant ${variant}, only ${found.map((one) => one.variant).join(', ')}.`);
 }
 
 /** Before anything is measured in vain. */

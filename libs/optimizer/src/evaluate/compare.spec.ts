@@ -111,7 +111,7 @@ describe('a classifier', () => {
     const run = (examples: Examples, options = {}, other = model) =>
       compare(model, other, examples, options, contextOf());
     await expect(run(pairs)).rejects.toThrow('is not measured by such lines: give {"text", "label"} or {"text"}');
-    await expect(run(labelled, { metric: 'f1' })).rejects.toThrow('as accuracy or agreement, not as f1');
+    await expect(run(labelled, { metric: 'f1' })).rejects.toThrow('by accuracy or agreement, not by f1');
     await expect(run(labelled, {}, await bundled('wordnet-embed'))).rejects.toThrow('serves text-classification');
     const stop = new AbortController();
     stop.abort(new Error('enough'));

@@ -74,5 +74,5 @@ export function metricFor(
   if (metrics.length === 0) throw badData(`a model of ${task} is not measured by such lines: give ${WANTED[task]}`);
   if (asked === undefined) return metrics[0]!;
   if (metrics.includes(asked)) return asked;
-  throw badData(`a model of ${task} is measured by such lines as ${metrics.join(' or ')}, not as ${asked}`);
+  throw badData(`with such lines, ${task} is measured by ${metrics.join(' or ')}, not by ${asked}`);
 }

@@ -31,7 +31,7 @@ test.each([0, 1])('a layer that does nothing is found, and goes without a loss: 
   expect(made.notes[0]).toContain(`left out: ${layer} of 2 layers`);
   expect(await lossOf(subject, path, contextOf(runtime))).toBeLessThan(1e-4);
   // What is asked for is what layers are chosen by.
-  await expect(lossOf({ ...subject, metric: 'f1' }, path, contextOf(runtime))).rejects.toThrow('as cosine, not as f1');
+  await expect(lossOf({ ...subject, metric: 'f1' }, path, contextOf(runtime))).rejects.toThrow('by cosine, not by f1');
 });
 
 test('what layers add behind a norm is not refitted, and that is said', async () => {

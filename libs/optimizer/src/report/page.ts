@@ -10,12 +10,15 @@ const STYLE = `
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --faint: light-dark(#5c6570, #9aa3ad);
   --line: light-dark(#d8dce1, #3a4048); --paper: light-dark(#ffffff, #15181c); --good: light-dark(#0a6b3d, #5fd39a);
   --other: light-dark(#9a4a00, #f0a35e); --limit: light-dark(#b3261e, #ff8a80); }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem; margin: 2rem auto;
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 66rem; margin: 2rem auto;
   padding: 0 1rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--faint); padding-bottom: .4rem; }
+caption { text-align: left; max-width: calc(100vw - 3rem); color: var(--faint); padding-bottom: .4rem; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+thead th { vertical-align: bottom; }
+.figure { white-space: nowrap; }
+tbody th, td:nth-child(3) { overflow-wrap: anywhere; min-width: 9rem; }
 .faint { color: var(--faint); }
 svg { width: 100%; height: auto; }
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
@@ -23,6 +26,8 @@ svg .tick, svg .axis, svg .note { fill: var(--faint); }
 svg .grid { stroke: var(--line); }
 svg .limit { stroke: var(--limit); stroke-dasharray: 6 4; }
 svg .front { fill: none; stroke: var(--faint); stroke-dasharray: 2 3; }
+svg .label, svg .note { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
+svg .leader { stroke: var(--faint); }
 svg .whisker { stroke-width: 2; }
 svg .whisker.passed { stroke: var(--good); }
 svg .whisker.other { stroke: var(--other); }
@@ -71,13 +76,19 @@ function section(title: string, content: string): readonly string[] {
 
 function table(state: RunState): string {
   const { titles, rows } = tableOf(state);
-  return tableHtml('Loss: its mean, and its one-sided bound; speeds beside the original, with intervals', titles, rows);
+  const caption = 'Loss: its mean, and its one-sided bound; speeds beside the original, with intervals';
+  return tableHtml(caption, verdictSecond(titles), rows.map(verdictSecond));
+}
+
+/** On a narrow screen the last columns have to be scrolled to. */
+function verdictSecond([first = '', ...others]: readonly string[]): readonly string[] {
+  return [first, others.at(-1) ?? '', ...others.slice(0, -1)];
 }
 
 function tableHtml(caption: string, titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const head = titles.map((title) => `<th scope="col">${escaped(title)}</th>`).join('');
   const body = rows.map(([first = '', ...cells]) => {
-    return `<tr><th scope="row">${escaped(first)}</th>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`;
+    return `<tr><th scope="row">${nameHtml(first)}</th>${cells.map((cell) => `<td>${cellHtml(cell)}</td>`).join('')}</tr>`;
   });
   return [
     `<div class="scroll"><table><caption>${escaped(caption)}</caption>`,
@@ -86,13 +97,30 @@ function tableHtml(caption: string, titles: readonly string[], rows: readonly (r
   ].join('\n');
 }
 
+/** The names of stacks break between their parts. */
+function nameHtml(name: string): string {
+  return escaped(name).replaceAll('_', '_<wbr/>');
+}
+
+/** `6.0 MB`, `0.10 % (≤ 0.40 %)`, `1.52× (1.48 to 1.55)`. */
+const FIGURE = /^-?[\d.,]+(?: ?%|×| [kMGT]?B)/;
+
+/** A figure stays on one line; what is said of it after a comma may stand on the next. */
+function cellHtml(cell: string): string {
+  if (!FIGURE.test(cell)) return escaped(cell);
+  return cell
+    .split(', ')
+    .map((part) => `<span class="figure">${escaped(part)}</span>`)
+    .join(', ');
+}
+
 /** One text alone, and the largest batch where that is another. */
 function plots(state: RunState): string {
   const several = state.rows.some((row) => (figuresOf(row)?.speeds.length ?? 0) > 1);
   const drawn = [plotOf(state, 'first'), ...(several ? [plotOf(state, 'last')] : [])].filter((plot) => plot !== '');
   if (drawn.length === 0) return '';
   const note =
-    'Circles passed, squares did not (yet). Lines lead over the interval of the speed, and from the mean loss to its bound.';
+    'Circles passed, squares did not (yet); arrows point to what is beyond the scale, whose loss stands beside the name. Lines lead over the interval of the speed, and from the mean loss to its bound. The dotted line joins the original and what passed, as far as nothing else is better in both; there are no settings between them. The dashed line is what is allowed.';
   return [...drawn, `<p class="faint">${note}</p>`].join('\n');
 }
 

@@ -1,6 +1,7 @@
 /** Loss against speed, each with its interval, as a picture that needs nothing else: SVG. */
 import type { SpeedRatio } from '@shoal/contracts';
 import { escaped } from './html-text.js';
+import { type Box, boxAround, boxesAlong, leader, placed } from './plot-labels.js';
 import { figuresOf, type Outcome, type RunState } from './types.js';
 import { lossOf, lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
 
@@ -11,15 +12,14 @@ const ROOM = 0.08;
 const TICKS = 5;
 /** Losses beyond so many times what is allowed are drawn at the edge: they would press all others into a corner. */
 const MOST_LOSS = 4;
-/** Height of a label, and the width that one is taken to have. */
-const LABEL = { height: 13, width: 96 };
+const INSIDE: Box = { left: FRAME.left, right: WIDTH - FRAME.right, top: FRAME.top, bottom: HEIGHT - FRAME.bottom };
 
 interface Point {
   readonly variant: string;
   readonly outcome: Outcome;
   readonly speed: SpeedRatio;
   readonly loss: { readonly mean: number; readonly bound: number };
-  /** None other is faster and loses less. */
+  /** It passed, and neither the original nor another that passed is as good in both and better in one. */
   readonly best: boolean;
 }
 
@@ -36,6 +36,7 @@ export function plotOf(state: RunState, shape: 'first' | 'last'): string {
   const x = speedScale([1, ...speeds], FRAME.left, WIDTH - FRAME.right);
   const y = scaleOf([0, state.allowed, ...losses], HEIGHT - FRAME.bottom, FRAME.top);
   const texts = shapeWords(points[0]!.speed);
+  const front = frontOf(points, x, y);
   const id = `plot-${shape}`;
   return [
     `<svg role="img" aria-labelledby="${id}-title ${id}-desc" viewBox="0 0 ${WIDTH} ${HEIGHT}" xmlns="http://www.w3.org/2000/svg">`,
@@ -43,18 +44,10 @@ export function plotOf(state: RunState, shape: 'first' | 'last'): string {
     `<desc id="${id}-desc">${escaped(points.map(descriptionOf).join('; '))}</desc>`,
     ...axes(x, y, `speed for ${texts}, the original is 1`),
     line('limit', x.from, y.at(state.allowed), x.to, y.at(state.allowed)),
-    text('note', x.to, y.at(state.allowed) - 6, `allowed: ${lossOf(state.allowed)}`, 'end'),
-    frontOf(points, x, y),
+    front.length < 2 ? '' : `<polyline class="front" points="${front.map((at) => at.map(round).join()).join(' ')}"/>`,
     ...points.flatMap((point) => markOf(point, x, y)),
     `<circle class="original" cx="${round(x.at(1))}" cy="${round(y.at(0))}" r="5"/>`,
-    ...labels([
-      { x: x.at(1), y: y.at(0), words: state.original.variant },
-      ...points.map(({ variant, speed, loss }) => {
-        const beyond = y.at(loss.mean) <= FRAME.top;
-        const words = beyond ? `${variant}: ${lossOf(loss.mean)}` : variant;
-        return { x: x.at(speed.ratio), y: y.at(loss.mean), words };
-      }),
-    ]),
+    ...labels(state, points, front, x, y),
     '</svg>',
   ].join('\n');
 }
@@ -66,15 +59,26 @@ function pointsOf({ rows }: RunState, shape: 'first' | 'last'): readonly Point[]
     if (figures === undefined || speed === undefined) return [];
     return [{ variant: row.candidate.variant, outcome: row.outcome, speed, loss: figures.loss }];
   });
+  const kept = [ORIGINAL, ...found.filter(({ outcome }) => outcome === 'passed')];
   return found.map((point) => ({
     ...point,
-    best: !found.some(
-      ({ speed, loss }) =>
-        speed.ratio >= point.speed.ratio &&
-        loss.mean <= point.loss.mean &&
-        (speed.ratio > point.speed.ratio || loss.mean < point.loss.mean),
-    ),
+    best: point.outcome === 'passed' && !kept.some((other) => beats(other, point)),
   }));
+}
+
+type XY = readonly [x: number, y: number];
+
+interface Place {
+  readonly speed: Pick<SpeedRatio, 'ratio'>;
+  readonly loss: { readonly mean: number };
+}
+
+const ORIGINAL: Place = { speed: { ratio: 1 }, loss: { mean: 0 } };
+
+/** As good in both, and better in one. */
+function beats(one: Place, other: Place): boolean {
+  const [faster, loses] = [one.speed.ratio - other.speed.ratio, one.loss.mean - other.loss.mean];
+  return faster >= 0 && loses <= 0 && (faster > 0 || loses < 0);
 }
 
 interface Scale {
@@ -109,27 +113,45 @@ function speedScale(values: readonly number[], from: number, to: number): Scale 
   };
 }
 
-interface Label {
-  readonly x: number;
-  readonly y: number;
-  readonly words: string;
-}
-
-/** Beside their marks, one above the other where they would lie on each other; those near the right end stand before their mark. */
-function labels(all: readonly Label[]): readonly string[] {
-  const placed: Label[] = [];
-  for (const label of [...all].sort((a, b) => a.y - b.y || a.x - b.x)) {
-    const left = label.x > WIDTH - FRAME.right - LABEL.width;
-    const x = left ? label.x - 9 : label.x + 9;
-    const own = Math.max(label.y + 4, FRAME.top + 12);
-    const isFree = (y: number) =>
-      y > FRAME.top && !placed.some((o) => Math.abs(o.x - x) < LABEL.width && Math.abs(o.y - y) < LABEL.height);
-    // The nearest free place, below or above.
-    const steps = Array.from({ length: 2 * all.length + 1 }, (_, n) => (n % 2 === 0 ? -n / 2 : (n + 1) / 2));
-    const y = steps.map((step) => own + step * LABEL.height).find(isFree) ?? own;
-    placed.push({ x, y, words: text('label', x, y, label.words, left ? 'end' : 'start') });
-  }
-  return placed.map(({ words }) => words);
+/** The names of all marks, and what is allowed; where a mark or its bound is beyond the scale, with its figure. */
+function labels(
+  state: RunState,
+  points: readonly Point[],
+  front: readonly XY[],
+  x: Scale,
+  y: Scale,
+): readonly string[] {
+  const limit = y.at(state.allowed);
+  const note = { x: x.to, y: limit, from: x.from, words: `allowed: ${lossOf(state.allowed)}` };
+  const names = [
+    { x: x.at(1), y: y.at(0), words: state.original.variant },
+    // What passed comes first, and gets the places that are nearest.
+    ...[...points]
+      .sort((a, b) => Number(b.outcome === 'passed') - Number(a.outcome === 'passed'))
+      .map(({ variant, speed, loss }) => {
+        const figure = isBeyond(loss.mean, y)
+          ? `: ${lossOf(loss.mean)}`
+          : isBeyond(loss.bound, y)
+            ? `: ≤ ${lossOf(loss.bound)}`
+            : '';
+        return { x: x.at(speed.ratio), y: y.at(loss.mean), words: `${variant}${figure}` };
+      }),
+  ];
+  const drawn = [
+    ...names.map((name) => boxAround(name.x, name.y)),
+    ...boxesAlong(x.from, limit, x.to, limit),
+    ...front.slice(1).flatMap((end, n) => boxesAlong(...front[n]!, ...end)),
+    ...points.flatMap((point) => whiskersOf(point, x, y).flatMap((ends) => boxesAlong(...ends))),
+  ];
+  const all = placed([note, ...names], INSIDE, drawn);
+  return [
+    ...all.filter(({ led }) => led).map((one) => line('leader', ...leader(one))),
+    ...all.map(({ label, words, box }) => {
+      const before = box.right <= label.x;
+      const at = before ? box.right : box.left;
+      return text(label === note ? 'note' : 'label', at, box.bottom - 4, words, before ? 'end' : 'start');
+    }),
+  ];
 }
 
 /** Round numbers: 1, 2 or 5 times a power of ten apart. */
@@ -157,26 +179,48 @@ function axes(x: Scale, y: Scale, title: string): readonly string[] {
   ];
 }
 
-/** From the mean of the loss up to its bound, and over the interval of the speed. */
-function markOf({ outcome, speed, loss }: Point, x: Scale, y: Scale): readonly string[] {
-  const [cx, cy] = [x.at(speed.ratio), y.at(loss.mean)];
+/** From the mean of the loss up to its bound, and over the interval of the speed; an arrow where the mean is beyond the scale. */
+function markOf(point: Point, x: Scale, y: Scale): readonly string[] {
+  const { outcome, speed, loss } = point;
+  const [cx, cy] = [round(x.at(speed.ratio)), round(y.at(loss.mean))];
   const kind = outcome === 'passed' ? 'passed' : 'other';
+  const whiskers = whiskersOf(point, x, y).map((ends) => line(`whisker ${kind}`, ...ends));
+  if (isBeyond(loss.mean, y)) return [...whiskers, arrow(`mark ${kind}`, cx, 7, 14)];
   return [
-    line(`whisker ${kind}`, x.at(speed.low), cy, x.at(speed.high), cy),
-    line(`whisker ${kind}`, cx, cy, cx, y.at(loss.bound)),
+    ...whiskers,
+    ...(isBeyond(loss.bound, y) ? [arrow(`mark ${kind}`, cx, 4, 7)] : []),
     // Told apart by form as well as by colour.
     kind === 'passed'
-      ? `<circle class="mark passed" cx="${round(cx)}" cy="${round(cy)}" r="6"/>`
+      ? `<circle class="mark passed" cx="${cx}" cy="${cy}" r="6"/>`
       : `<rect class="mark other" x="${round(cx - 5)}" y="${round(cy - 5)}" width="10" height="10"/>`,
   ];
 }
 
-/** Through those that nothing else beats, in both. */
-function frontOf(points: readonly Point[], x: Scale, y: Scale): string {
-  const front = points.filter(({ best }) => best).sort((a, b) => a.speed.ratio - b.speed.ratio);
-  if (front.length < 2) return '';
-  const places = front.map(({ speed, loss }) => `${round(x.at(speed.ratio))},${round(y.at(loss.mean))}`);
-  return `<polyline class="front" points="${places.join(' ')}"/>`;
+function whiskersOf({ speed, loss }: Point, x: Scale, y: Scale): readonly [number, number, number, number][] {
+  const [cx, cy] = [x.at(speed.ratio), y.at(loss.mean)];
+  return [
+    [x.at(speed.low), cy, x.at(speed.high), cy],
+    [cx, cy, cx, y.at(loss.bound)],
+  ];
+}
+
+function isBeyond(loss: number, { at, to }: Scale): boolean {
+  return at(loss) <= to;
+}
+
+/** Its tip is over the top edge. */
+function arrow(kind: string, x: number, half: number, height: number): string {
+  const [tip, foot] = [FRAME.top - 6, FRAME.top - 6 + height];
+  return `<polygon class="${kind}" points="${x},${tip} ${round(x - half)},${foot} ${round(x + half)},${foot}"/>`;
+}
+
+/** Through the original and what passed, of which nothing else is better in both: what was refused is no setting. */
+function frontOf(points: readonly Point[], x: Scale, y: Scale): readonly XY[] {
+  const best = points.filter((point) => point.best);
+  const front = [...(best.some((point) => beats(point, ORIGINAL)) ? [] : [ORIGINAL]), ...best];
+  return [...front]
+    .sort((a, b) => a.speed.ratio - b.speed.ratio)
+    .map(({ speed, loss }) => [x.at(speed.ratio), y.at(loss.mean)]);
 }
 
 function descriptionOf({ variant, outcome, speed, loss }: Point): string {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Comparison } from '../types.js';
 import { pageOf } from './page.js';
+import { plotOf } from './plot.js';
 import { tableLines } from './table.js';
 import type { Row, RunState } from './types.js';
 import { writeReport } from './write-report.js';
@@ -172,5 +173,145 @@ test('a cascade tells how much of the texts is left to its teacher', () => {
   const rows = [row('cascade10', { outcome: 'passed', how: 'cascade', bytes: 8e6, verdict })];
   for (const told of [tableLines({ ...STATE, rows }).join(), pageOf({ ...STATE, rows })]) {
     expect(told).toContain('cascade; the teacher answers 30.7 %');
+  }
+});
+
+/** A verdict or another figure at this place of the picture. */
+function at(variant: string, outcome: Row['outcome'], mean: number, ratio: number): Row {
+  return row(variant, { outcome, verdict: comparison(mean, ratio) });
+}
+
+/** Near each other, far off the scale, with long names, and at the right end. */
+const MANY: RunState = {
+  ...STATE,
+  rows: [
+    at('int8', 'passed', 0.0012, 1.42),
+    at('int8-smooth', 'outdone', 0.001, 1.4),
+    at('neurons192_int8-smooth-f10', 'passed', 0.0041, 2.1),
+    at('neurons192_int8-smooth-f12', 'refused', 0.0051, 2.15),
+    at('neurons256', 'passed', 0.0021, 1.3),
+    at('layers2', 'passed', 0.0045, 3.2),
+    at('static-head', 'refused', 0.1552, 3.5),
+    at('static-all', 'refused', 0.2552, 3.55),
+    at('int4-importance', 'refused', 0.004, 0.9),
+    at('int4', 'forced', 0.022, 0.88),
+    at('heads6_neurons192_layers2_int8-smooth-f10', 'refused', 0.009, 3.4),
+    row('fp16', { outcome: 'left_out' }),
+  ],
+};
+const CROWD: RunState = {
+  ...STATE,
+  rows: Array.from({ length: 14 }, (_, n) =>
+    at(`neurons${192 + n}_int8-smooth-f10`, n % 3 === 0 ? 'passed' : 'refused', 0.002, 1.5 + 0.001 * n),
+  ),
+};
+
+interface Extent {
+  readonly what: string;
+  readonly sides: readonly [left: number, top: number, right: number, bottom: number];
+}
+
+function attributesOf(svg: string, element: string, kind: RegExp): readonly Readonly<Record<string, string>>[] {
+  const found = [...svg.matchAll(new RegExp(`<${element} ([^>]*?)/?>([^<]*)`, 'g'))];
+  return found
+    .map(([, attributes = '', words = '']) => {
+      const pairs = [...attributes.matchAll(/([\w-]+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, value]);
+      return { ...Object.fromEntries(pairs), words } as Record<string, string>;
+    })
+    .filter((one) => kind.test(one.class ?? ''));
+}
+
+/** Of a usual font of 13 pixels, seven a character. */
+function wordsOf(svg: string): readonly Extent[] {
+  return attributesOf(svg, 'text', /^(label|note)$/).map(({ x, y, words = '', 'text-anchor': anchor }) => {
+    const width = 7 * words.replaceAll(/&[^;]+;/g, '&').length;
+    const left = anchor === 'end' ? Number(x) - width : Number(x);
+    return { what: words, sides: [left, Number(y) - 10, left + width, Number(y) + 3] };
+  });
+}
+
+function drawnOf(svg: string): readonly Extent[] {
+  const extent = (xs: readonly number[], ys: readonly number[], what = ''): Extent => ({
+    what,
+    sides: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)],
+  });
+  const circles = attributesOf(svg, 'circle', /./).map(({ cx, cy, r, class: what }) =>
+    extent([Number(cx) - Number(r), Number(cx) + Number(r)], [Number(cy) - Number(r), Number(cy) + Number(r)], what),
+  );
+  const squares = attributesOf(svg, 'rect', /mark/).map(({ x, y, class: what }) =>
+    extent([Number(x), Number(x) + 10], [Number(y), Number(y) + 10], what),
+  );
+  const lines = attributesOf(svg, 'line', /whisker|limit/).map(({ x1, x2, y1, y2, class: what }) =>
+    extent([Number(x1), Number(x2)], [Number(y1), Number(y2)], what),
+  );
+  return [...circles, ...squares, ...lines];
+}
+
+test.each([
+  ['a few', STATE],
+  ['many', MANY],
+  ['a crowd', CROWD],
+])(
+  'no label lies on another, on a mark, on an interval or on the limit, and each is whole within the picture: %s',
+  (_, state) => {
+    for (const shape of ['first', 'last'] as const) {
+      const svg = plotOf(state, shape);
+      const words = wordsOf(svg);
+      const measured = state.rows.filter(({ choice, verdict }) => choice ?? verdict);
+      expect(words).toHaveLength(measured.length + 2);
+      for (const [n, one] of words.entries()) {
+        const [left, top, right, bottom] = one.sides;
+        expect(left >= 72 && right <= 696 && top >= 24 && bottom <= 344, `${one.what} within the frame`).toBe(true);
+        for (const other of [...words.slice(n + 1), ...drawnOf(svg)]) {
+          const [l, t, r, b] = other.sides;
+          expect(left < r && l < right && top < b && t < bottom, `${one.what} on ${other.what}`).toBe(false);
+        }
+      }
+    }
+  },
+);
+
+/** Where each is drawn. */
+function frontOf(svg: string): readonly string[] {
+  return attributesOf(svg, 'polyline', /front/).flatMap(({ points = '' }) => points.split(' '));
+}
+
+test('the dotted line joins the original and what passed, and nothing else', () => {
+  for (const state of [STATE, MANY, CROWD]) {
+    const svg = plotOf(state, 'first');
+    const settings = attributesOf(svg, 'circle', /original|passed/).map(({ cx, cy }) => `${cx},${cy}`);
+    const front = frontOf(svg);
+    expect(front.length).toBeGreaterThan(1);
+    for (const place of front) expect(settings).toContain(place);
+  }
+  const refused = { ...STATE, rows: [at('int8', 'refused', 0.001, 1.3), at('static-head', 'refused', 0.1552, 1.5)] };
+  expect(frontOf(plotOf(refused, 'first'))).toEqual([]);
+  expect(pageOf(STATE)).toContain('The dotted line joins the original and what passed');
+});
+
+test('it leaves out what passed but is beaten in both, the original too', () => {
+  const beaten = { ...STATE, rows: [at('int8', 'passed', 0.001, 1.3), at('layers2', 'passed', 0.002, 1.2)] };
+  expect(frontOf(plotOf(beaten, 'first'))).toHaveLength(2);
+  const better = { ...STATE, rows: [at('int8', 'passed', -0.001, 1.3), at('layers2', 'passed', 0.002, 1.5)] };
+  const svg = plotOf(better, 'first');
+  const [original] = attributesOf(svg, 'circle', /original/);
+  expect(frontOf(svg)).toHaveLength(2);
+  expect(frontOf(svg)).not.toContain(`${original?.cx},${original?.cy}`);
+});
+
+test('what is beyond the scale is an arrow, with its figure', () => {
+  const svg = plotOf(MANY, 'first');
+  expect(attributesOf(svg, 'polygon', /mark other/)).toHaveLength(2);
+  expect(wordsOf(svg).map(({ what }) => what)).toEqual(
+    expect.arrayContaining(['static-head: 15.52 %', 'static-all: 25.52 %', 'int4']),
+  );
+});
+
+test('on the page the verdict stands beside the name, and no figure is broken', () => {
+  const page = pageOf(MANY);
+  expect(page).toContain('<th scope="col">variant</th><th scope="col">verdict</th>');
+  expect(page).toMatch(/<th scope="row">int8<\/th><td>passed<\/td>/);
+  for (const figure of ['6.0 MB', '0.12 % (≤ 0.52 %)', '1.42× (1.32 to 1.52)']) {
+    expect(page).toContain(`<td><span class="figure">${figure}</span></td>`);
   }
 });

@@ -1,5 +1,5 @@
 /** What a run is about: the model that is meant, the variant that others are compared with, and the data. */
-import { nearestNames, ShoalError } from '@shoal/contracts';
+import { nearestNames, parseSelector, ShoalError } from '@shoal/contracts';
 import { type Model, openRepository, selects } from '@shoal/models';
 import { readData } from '../data/read-data.js';
 import type { Subject } from '../types.js';
@@ -37,10 +37,15 @@ function notFound(
   models: readonly Model[],
   problems: readonly { readonly folder: string; readonly message: string }[],
 ): ShoalError {
-  const [name = asked, version] = asked.split('@');
+  const { name, version } = parseSelector(asked);
   const folder = version === undefined ? name : `${name}/${version}`;
   const problem = problems.find((one) => one.folder === folder || one.folder.startsWith(`${folder}/`));
   if (problem !== undefined) return new ShoalError('model_invalid', `${problem.folder}: ${problem.message}`);
+  const versions = new Set(models.flatMap((model) => (model.name === name ? [model.version] : [])));
+  if (version !== undefined && versions.size > 0 && !versions.has(version)) {
+    const which = `${versions.size === 1 ? 'version' : 'versions'} ${[...versions].join(', ')} only`;
+    return new ShoalError('model_not_found', `there is no model ${asked} in ${root}: ${name} has ${which}`);
+  }
   const names = [...new Set(models.map((model) => model.name))];
   const near = nearestNames(name, names);
   const there = names.length === 0 ? 'none at all' : `only ${names.slice(0, 10).join(', ')}`;
