@@ -4,7 +4,7 @@ import { tagOf } from '@shoal/models';
 import { z } from 'zod';
 import type { Example } from '../types.js';
 import { badData } from './bad-data.js';
-import type { DataRecord } from './records.js';
+import { type DataRecord, isCsv } from './records.js';
 
 /** More documents of one query than this would not fit into one request together with it. */
 const MOST_DOCUMENTS = 500;
@@ -12,6 +12,10 @@ const MOST_DOCUMENTS = 500;
 export const FORMS =
   'every line {"text"}, {"text", "label"}, {"query", "document"}, {"query", "document", "grade"}, ' +
   '{"query", "documents": [{"text", "grade"}]} or {"text", "entities": [{"start", "end", "label"}]}';
+
+const CSV_FORMS = 'text, or text,label, or query,document, or query,document,grade';
+/** Of a column, as people name one: without a header it may be a text, which is not shown. */
+const TITLE = /^[\p{L}\p{N}_.-]{1,32}$/u;
 
 /** What the labels of a file are held against. */
 export interface LabelledModel {
@@ -74,7 +78,7 @@ export function examplesOf(
   const [first] = records;
   if (first === undefined) throw badData(`${name} is empty: give ${FORMS}`);
   const form = formOf(first.value);
-  if (form === undefined) throw badData(`${name}: line ${first.line} has none of the forms that are known: ${FORMS}`);
+  if (form === undefined) throw unknownForm(name, first);
   for (const { line, value } of records) {
     if (formOf(value) === form) continue;
     throw badData(`${name}: line ${line} is of another form than line ${first.line}: give ${FORMS}`);
@@ -83,6 +87,15 @@ export function examplesOf(
   for (const { example, line } of read) if (example.kind === 'ranking') checkGrades(name, line, example.documents);
   checkLabels(name, read, model);
   return read;
+}
+
+function unknownForm(name: string, { line, value }: DataRecord): Error {
+  if (!isCsv(name)) return badData(`${name}: line ${line} has none of the forms that are known: ${FORMS}`);
+  const titles = Object.keys(value);
+  const has = titles.every((title) => TITLE.test(title))
+    ? `the header has ${someOf(titles)}`
+    : 'the first line is no header';
+  return badData(`${name}: ${has}; it takes ${CSV_FORMS}`);
 }
 
 function formOf(value: Readonly<Record<string, unknown>>): Form | undefined {
