@@ -65,6 +65,12 @@ const SCHEMAS = {
 } as const;
 type Form = keyof typeof SCHEMAS;
 
+export interface ReadExamples {
+  readonly read: readonly ReadExample[];
+  /** Names of the first line's fields that the form does not have. */
+  readonly unused: readonly string[];
+}
+
 /**
  * Every line of one form; rows of a query and one graded document are grouped by query.
  *
@@ -74,7 +80,7 @@ export function examplesOf(
   name: string,
   records: readonly DataRecord[],
   model: LabelledModel | undefined,
-): readonly ReadExample[] {
+): ReadExamples {
   const [first] = records;
   if (first === undefined) throw badData(`${name} is empty: give ${FORMS}`);
   const form = formOf(first.value);
@@ -86,7 +92,7 @@ export function examplesOf(
   const read = form === 'graded' ? grouped(name, records) : records.map((record) => exampleOf(name, form, record));
   for (const { example, line } of read) if (example.kind === 'ranking') checkGrades(name, line, example.documents);
   checkLabels(name, read, model);
-  return read;
+  return { read, unused: Object.keys(first.value).filter((field) => !Object.hasOwn(SCHEMAS[form].shape, field)) };
 }
 
 function unknownForm(name: string, { line, value }: DataRecord): Error {

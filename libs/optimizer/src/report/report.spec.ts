@@ -35,7 +35,7 @@ const STATE: RunState = {
   ...{ metric: 'accuracy', choosing: 'accuracy', spent: { commands: 0, verdicts: 0 } },
   ...{ model: `m${EVIL}@1`, task: 'text-classification', machine: EVIL, allowed: 0.01, state: 'ended' },
   ...{ original: { variant: 'fp32', bytes: 6e6 }, at: '2026-01-01T00:00:00.000Z' },
-  data: { file: EVIL, what: 'labelled texts', calibration: 400, choice: 300, verdict: 1700 },
+  data: { file: EVIL, what: 'labelled texts', calibration: 400, choice: 300, verdict: 1700, unused: [] },
   rows: [
     row('int8', {
       outcome: 'passed',
