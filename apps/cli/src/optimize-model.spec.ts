@@ -74,7 +74,7 @@ test.each<[changes: Partial<OptimizeOptions>, message: RegExp]>([
   [{ data: '/nowhere/a.jsonl' }, /^there is no file \/nowhere\/a\.jsonl$/],
   [{ model: 'none' }, /^there is no model none in /],
   [{ methods: ['int9'] }, /^there is no method "int9": did you mean int8 or int4\?$/],
-  [{ plan: false, time: 5 }, /^5 s are too short for anything: static alone takes about/],
+  [{ plan: false, time: 5 }, /^5 s are too short for anything: static-head alone takes about/],
 ])('%j is refused in a line of its own', async (changes, message) => {
   const { error } = await optimized(changes);
   expect(error).toBeInstanceOf(UserError);
