@@ -1,6 +1,7 @@
 /** The commands of `shoal`: what each takes, its help, and what it calls. */
 import { resolve } from 'node:path';
 import { LOSS_METRICS, type LossMetric } from '@shoal/contracts';
+import { METHOD_NAMES } from '@shoal/optimizer/method-names';
 import { UserError } from '@shoal/tools/user-error';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
@@ -217,8 +218,8 @@ export function createProgram(version: string, actions: Actions): Command {
     .option('--max-loss <share>', 'that is allowed: 1% or 0.01', lossOf, 0.01)
     .addOption(new Option('--metric <name>', 'of the loss (default: by task and examples)').choices(LOSS_METRICS))
     .addOption(new Option('--time <time>', 'that it may take: 90s, 30m or 8h').argParser(seconds).default(1800, '30m'))
-    .option('--methods <list>', 'to try (default: all): int8,int4', methodsOf)
-    .option('--force', 'keep what does not pass, marked as such for ever, and replace variants that are there')
+    .option('--methods <list>', `to try (default: all), such as int8,int4; of ${METHOD_NAMES.join(', ')}`, methodsOf)
+    .option('--force', 'keep what does not pass, marked as such, and replace variants that are there')
     .option('--plan', 'show what would be tried, and try nothing')
     .option('--teacher <url>', 'an API whose workers answer the texts that students learn from', (url) =>
       webAddress(url, '--teacher'),
