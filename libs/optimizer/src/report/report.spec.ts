@@ -115,7 +115,9 @@ test('each picture has a title and a description that say what it shows', () => 
 test('what was not kept is told with its reason, and what to do next', () => {
   const page = pageOf(STATE);
   expect(page).toContain('layers2: crashed: its process was killed (SIGKILL).');
-  expect(page).toMatch(/<li>int8 is served as .*:int8; requests that ask for no variant get what they got before/);
+  expect(page).toMatch(
+    /<li>int8 is served as .*:int8, and once a worker has loaded it to requests with max_accuracy_loss of 0\.005 or more as well; all others get what they got before/,
+  );
   expect(page).toContain('deleting the journal');
 });
 
