@@ -112,7 +112,7 @@ export class PatientApi {
       return { busy: status === BUSY, reason, pauseMs: retryAfterOf(response.headers.get('retry-after')) };
     } catch (error) {
       signal.throwIfAborted();
-      return { busy: false, reason: reasonOf(error), pauseMs: undefined };
+      return { busy: false, reason: reasonOf(error, this.url), pauseMs: undefined };
     }
   }
 }
@@ -139,7 +139,10 @@ function retryAfterOf(header: string | null): number | undefined {
 }
 
 /** What fetch throws says why in its cause. */
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, url: string): string {
   const { cause = error } = error as { readonly cause?: unknown };
+  // Of those that fetch never asks, as they belong to other protocols.
+  if (cause instanceof Error && cause.message === 'bad port')
+    return `port ${new URL(url).port} may not be used by HTTP clients`;
   return cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : String(cause);
 }
