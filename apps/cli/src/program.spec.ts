@@ -185,7 +185,7 @@ describe('is refused in words that help', () => {
     [['tune', 'm', '--time=5'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
     [['tune', 'm', '--time=1s'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
     [['tune', 'm', '--time=25h'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
-    [['tune', 'm', '--rounds=4'], 'It takes a whole number from 5 to 200.'],
+    [['tune', 'm', '--rounds=19'], 'It takes a whole number from 20 to 200.'],
     [['pull'], "missing required argument 'source'"],
     [['pull', 'a', '--sha256=abc'], 'It takes 64 hexadecimal digits.'],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],

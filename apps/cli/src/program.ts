@@ -84,6 +84,9 @@ export interface Actions {
   tuneModel(request: TuneRequest): Promise<void>;
 }
 
+/** Of a search: with fewer a small space has no room for a round of all factors and five pairs, which is what tells least. */
+const LEAST_ROUNDS = 20;
+
 const SOURCES = 'a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
 
 /** As commander gives them. */
@@ -245,7 +248,7 @@ export function createProgram(version: string, actions: Actions): Command {
     .option(
       '--rounds <n>',
       'of an exhaustive search, of which it takes a fifth at most: more find smaller differences',
-      whole(5, 200),
+      whole(LEAST_ROUNDS, 200),
       50,
     )
     .addHelpText('after', `\n${EXAMPLES.tune}`)
