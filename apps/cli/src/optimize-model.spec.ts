@@ -17,6 +17,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'shoal-optimize-'));
   cpSync(join(ROOT, 'models/wordnet-topic'), join(folder, 'models/topic'), { recursive: true });
   cpSync(join(ROOT, 'models/wordnet-lm-draft'), join(folder, 'models/lm'), { recursive: true });
+  cpSync(join(ROOT, 'models/wordnet-embed'), join(folder, 'models/embed'), { recursive: true });
   writeFileSync(join(folder, 'few.jsonl'), '{"text": "a"}\n{"text": "b"}\n');
   writeFileSync(
     join(folder, 'pairs.jsonl'),
@@ -48,6 +49,19 @@ test('the plan says what would be tried, how long that takes, and what cannot be
   expect(text).toMatch(/^fp16: processors widen 16-bit floats.*\.$/m);
   expect(text).toMatch(/^About .* with verdicts, of 30 min; what does not fit is left out, the last first\.$/m);
   expect(readdirSync(join(folder, 'models/topic/1/onnx'))).toEqual(['model.onnx']);
+});
+
+test('what the loss is one of is told, and what of the file has no part in it', async () => {
+  expect((await optimized({ methods: ['int8'] })).text).toMatch(/^Judged by accuracy\.$/m);
+  const rows = Array.from({ length: 200 }, (_, n) => `a text ${n},class ${n % 3}\n`).join('');
+  const data = join(folder, 'columns.csv');
+  writeFileSync(data, `text,class\n${rows}`);
+  expect((await optimized({ data, methods: ['int8'] })).text).toMatch(
+    /^No label column \(it has text, class\): judged by agreement with the original\.$/m,
+  );
+  const { text } = await optimized({ model: 'embed', methods: ['int8'] });
+  expect(text).toMatch(/^eval\.jsonl: 411 texts to learn from/m);
+  expect(text).toMatch(/^Judged by cosine to the original's vectors; not used: label\.$/m);
 });
 
 test('a model that has no variant in 32-bit floats is told what is missing', async () => {

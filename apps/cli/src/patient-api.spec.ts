@@ -156,6 +156,11 @@ test('where it is only tried, nobody waits', async () => {
   await expect(once).rejects.toThrow(`${busy} takes no more now: Too much.`);
 });
 
+test('a port that is kept for another protocol is named', async () => {
+  const tried = new PatientApi('http://127.0.0.1:9', undefined).call('GET', '/', quiet, { patient: false });
+  await expect(tried).rejects.toThrow('http://127.0.0.1:9 does not answer: port 9 may not be used by HTTP clients.');
+});
+
 test('what is refused is no trouble, and an answer that is no JSON has no body', async () => {
   const { url } = await serve((_, response) => void response.writeHead(404).end('<html>'));
   expect(await new PatientApi(url, undefined).call('GET', '/', quiet)).toEqual({ status: 404, body: undefined });

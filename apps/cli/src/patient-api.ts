@@ -142,7 +142,7 @@ export class PatientApi {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof UserError) throw error;
-      return { busy: false, reason: reasonOf(error), pauseMs: undefined };
+      return { busy: false, reason: reasonOf(error, this.url), pauseMs: undefined };
     }
   }
 
@@ -178,7 +178,10 @@ function retryAfterOf(header: string | null): number | undefined {
 }
 
 /** What fetch throws says why in its cause. */
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, url: string): string {
   const { cause = error } = error as { readonly cause?: unknown };
+  // Of those that fetch never asks, as they belong to other protocols.
+  if (cause instanceof Error && cause.message === 'bad port')
+    return `port ${new URL(url).port} may not be used by HTTP clients`;
   return cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : String(cause);
 }

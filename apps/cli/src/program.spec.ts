@@ -1,5 +1,6 @@
 /** The command line: what each command is asked for, and what is refused. */
 import { resolve } from 'node:path';
+import { METHOD_NAMES } from '@shoal/optimizer/method-names';
 import { CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { createProgram, runProgram } from './program.js';
@@ -57,6 +58,11 @@ test('models takes what is to be done, and with which', async () => {
   expect((await read('models', 'unload', 'm@2')).asked).toEqual(['models', { what: 'unload', name: 'm@2' }]);
   expect((await read('models', 'rm', 'm', '--all')).asked).toEqual(['models', { what: 'rm', name: 'm', all: true }]);
   expect((await read('models', 'load')).code).toBe(1);
+});
+
+test('help of optimize names every method', async () => {
+  const { text } = await read('optimize', '--help');
+  for (const name of METHOD_NAMES) expect(text).toContain(name);
 });
 
 test('tune takes a model, a time and rounds', async () => {
@@ -179,7 +185,7 @@ describe('is refused in words that help', () => {
     [['tune', 'm', '--time=5'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
     [['tune', 'm', '--time=1s'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
     [['tune', 'm', '--time=25h'], 'It takes a time from 10s to 24h, such as 90s or 5m.'],
-    [['tune', 'm', '--rounds=4'], 'It takes a whole number from 5 to 200.'],
+    [['tune', 'm', '--rounds=19'], 'It takes a whole number from 20 to 200.'],
     [['pull'], "missing required argument 'source'"],
     [['pull', 'a', '--sha256=abc'], 'It takes 64 hexadecimal digits.'],
     [['import', 'a', '--version', '0'], 'It takes a whole number from 1 to'],

@@ -1,6 +1,7 @@
 /** The commands of `shoal`: what each takes, its help, and what it calls. */
 import { resolve } from 'node:path';
 import { LOSS_METRICS, type LossMetric } from '@shoal/contracts';
+import { METHOD_NAMES } from '@shoal/optimizer/method-names';
 import { UserError } from '@shoal/tools/user-error';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FetchRequest } from './fetch-model.js';
@@ -82,6 +83,9 @@ export interface Actions {
   manageModels(request: ModelsRequest): Promise<void>;
   tuneModel(request: TuneRequest): Promise<void>;
 }
+
+/** Of a search: with fewer a small space has no room for a round of all factors and five pairs, which is what tells least. */
+const LEAST_ROUNDS = 20;
 
 const SOURCES = 'a folder, a .gguf or .onnx file, an https:// or s3:// URL, or hf:org/name[@revision][/file]';
 
@@ -217,8 +221,8 @@ export function createProgram(version: string, actions: Actions): Command {
     .option('--max-loss <share>', 'that is allowed: 1% or 0.01', lossOf, 0.01)
     .addOption(new Option('--metric <name>', 'of the loss (default: by task and examples)').choices(LOSS_METRICS))
     .addOption(new Option('--time <time>', 'that it may take: 90s, 30m or 8h').argParser(seconds).default(1800, '30m'))
-    .option('--methods <list>', 'to try (default: all): int8,int4', methodsOf)
-    .option('--force', 'keep what does not pass, marked as such for ever, and replace variants that are there')
+    .option('--methods <list>', `to try (default: all), such as int8,int4; of ${METHOD_NAMES.join(', ')}`, methodsOf)
+    .option('--force', 'keep what does not pass, marked as such, and replace variants that are there')
     .option('--plan', 'show what would be tried, and try nothing')
     .option('--teacher <url>', 'an API whose workers answer the texts that students learn from', (url) =>
       webAddress(url, '--teacher'),
@@ -244,7 +248,7 @@ export function createProgram(version: string, actions: Actions): Command {
     .option(
       '--rounds <n>',
       'of an exhaustive search, of which it plans 15 % at most: more find smaller differences',
-      whole(5, 200),
+      whole(LEAST_ROUNDS, 200),
       50,
     )
     .addHelpText('after', `\n${EXAMPLES.tune}`)

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
-import { type GraphIdentity, ShoalError } from '@shoal/contracts';
+import { type GraphIdentity, ShoalError, type Task } from '@shoal/contracts';
 import { identityOf, type Model, weightBytes } from '@shoal/models';
 import { choosingMetric, metricFor } from './evaluate/metrics.js';
 import { ALPHA } from './gate/bound.js';
@@ -125,7 +125,7 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   return {
     ...{ subject, plan, machine, folder: join(request.to, model) },
     about: {
-      ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data) },
+      ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data, original.task) },
       ...{ metric, choosing },
       original: { variant: original.variant, bytes: await weightBytes(original) },
       impossible: plan.impossible,
@@ -143,13 +143,15 @@ async function refuseOtherQuality({ folder, variant }: Model): Promise<void> {
   );
 }
 
-function wordsOf({ file, calibration, choice, verdict }: Data): RunState['data'] {
-  const { kind, labelled } = verdict;
+function wordsOf({ file, calibration, choice, verdict, unused = [] }: Data, task: Task): RunState['data'] {
+  const { kind } = verdict;
+  const labelled = verdict.labelled && task === 'text-classification';
+  const others = verdict.labelled && !labelled ? ['label', ...unused] : unused;
   const what = { text: labelled ? 'labelled texts' : 'texts', pair: 'pairs', ranking: 'queries', entities: 'texts' }[
     kind
   ];
   const [learn, choose, judged] = [calibration, choice, verdict].map(({ items }) => items.length);
-  return { file: basename(file), what, calibration: learn!, choice: choose!, verdict: judged! };
+  return { file: basename(file), what, calibration: learn!, choice: choose!, verdict: judged!, unused: others };
 }
 
 class Run {

@@ -45,6 +45,8 @@ export interface Data {
   readonly calibration: Examples;
   readonly choice: Examples;
   readonly verdict: Examples;
+  /** Names of fields or columns that nothing is read from. */
+  readonly unused?: readonly string[];
 }
 
 /** What is made faster. */

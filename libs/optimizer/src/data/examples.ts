@@ -4,7 +4,7 @@ import { tagOf } from '@shoal/models';
 import { z } from 'zod';
 import type { Example } from '../types.js';
 import { badData } from './bad-data.js';
-import type { DataRecord } from './records.js';
+import { type DataRecord, isCsv } from './records.js';
 
 /** More documents of one query than this would not fit into one request together with it. */
 const MOST_DOCUMENTS = 500;
@@ -12,6 +12,10 @@ const MOST_DOCUMENTS = 500;
 export const FORMS =
   'every line {"text"}, {"text", "label"}, {"query", "document"}, {"query", "document", "grade"}, ' +
   '{"query", "documents": [{"text", "grade"}]} or {"text", "entities": [{"start", "end", "label"}]}';
+
+const CSV_FORMS = 'text, or text,label, or query,document, or query,document,grade';
+/** Of a column, as people name one: without a header it may be a text, which is not shown. */
+const TITLE = /^[\p{L}\p{N}_.-]{1,32}$/u;
 
 /** What the labels of a file are held against. */
 export interface LabelledModel {
@@ -61,6 +65,12 @@ const SCHEMAS = {
 } as const;
 type Form = keyof typeof SCHEMAS;
 
+export interface ReadExamples {
+  readonly read: readonly ReadExample[];
+  /** Names of the first line's fields that the form does not have. */
+  readonly unused: readonly string[];
+}
+
 /**
  * Every line of one form; rows of a query and one graded document are grouped by query.
  *
@@ -70,11 +80,11 @@ export function examplesOf(
   name: string,
   records: readonly DataRecord[],
   model: LabelledModel | undefined,
-): readonly ReadExample[] {
+): ReadExamples {
   const [first] = records;
   if (first === undefined) throw badData(`${name} is empty: give ${FORMS}`);
   const form = formOf(first.value);
-  if (form === undefined) throw badData(`${name}: line ${first.line} has none of the forms that are known: ${FORMS}`);
+  if (form === undefined) throw unknownForm(name, first);
   for (const { line, value } of records) {
     if (formOf(value) === form) continue;
     throw badData(`${name}: line ${line} is of another form than line ${first.line}: give ${FORMS}`);
@@ -82,7 +92,16 @@ export function examplesOf(
   const read = form === 'graded' ? grouped(name, records) : records.map((record) => exampleOf(name, form, record));
   for (const { example, line } of read) if (example.kind === 'ranking') checkGrades(name, line, example.documents);
   checkLabels(name, read, model);
-  return read;
+  return { read, unused: Object.keys(first.value).filter((field) => !Object.hasOwn(SCHEMAS[form].shape, field)) };
+}
+
+function unknownForm(name: string, { line, value }: DataRecord): Error {
+  if (!isCsv(name)) return badData(`${name}: line ${line} has none of the forms that are known: ${FORMS}`);
+  const titles = Object.keys(value);
+  const has = titles.every((title) => TITLE.test(title))
+    ? `the header has ${someOf(titles)}`
+    : 'the first line is no header';
+  return badData(`${name}: ${has}; it takes ${CSV_FORMS}`);
 }
 
 function formOf(value: Readonly<Record<string, unknown>>): Form | undefined {

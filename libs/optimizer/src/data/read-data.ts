@@ -22,7 +22,8 @@ const LEAST = 10;
 export function readData(file: string, model?: LabelledModel): Data {
   const name = basename(file);
   const bytes = bytesOf(file, name);
-  const examples = examplesOf(name, readRecords(name, bytes), model).map(({ example }) => example);
+  const { read, unused } = examplesOf(name, readRecords(name, bytes), model);
+  const examples = read.map(({ example }) => example);
   const parts = partsOf(examples);
   const counts = (Object.keys(PARTS) as Part[]).map((part) => parts[part].length);
   const distinct = counts.reduce((sum, count) => sum + count, 0);
@@ -36,6 +37,7 @@ export function readData(file: string, model?: LabelledModel): Data {
     calibration: together(parts.calibration),
     choice: together(parts.choice),
     verdict: together(parts.verdict),
+    unused,
   };
 }
 

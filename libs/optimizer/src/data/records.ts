@@ -7,6 +7,14 @@ export const MOST_LINES = 1_000_000;
 
 const NEWLINE = 0x0a;
 
+/** Of what people meet; others are told by where they are. */
+const CSV_FAULTS: Readonly<Record<string, string>> = {
+  CSV_INVALID_CLOSING_QUOTE: ': a quote within a value has to be doubled',
+  CSV_QUOTE_NOT_CLOSED: ': a quote is not closed',
+  CSV_RECORD_INCONSISTENT_COLUMNS: ': it has more or fewer values than the header; those with commas need quotes',
+  INVALID_OPENING_QUOTE: ': a value with a quote in it has to be in quotes, and the quote doubled',
+};
+
 export interface DataRecord {
   /** From 1. */
   readonly line: number;
@@ -15,7 +23,11 @@ export interface DataRecord {
 
 /** `name` is for messages; that it ends in `.csv` says how the file is read. @throws ShoalError `invalid_request` */
 export function readRecords(name: string, bytes: Buffer): readonly DataRecord[] {
-  return name.toLowerCase().endsWith('.csv') ? readCsv(name, bytes) : readJsonLines(name, bytes);
+  return isCsv(name) ? readCsv(name, bytes) : readJsonLines(name, bytes);
+}
+
+export function isCsv(name: string): boolean {
+  return name.toLowerCase().endsWith('.csv');
 }
 
 function readJsonLines(name: string, bytes: Buffer): readonly DataRecord[] {
@@ -53,21 +65,40 @@ interface CsvRow {
 }
 
 function readCsv(name: string, bytes: Buffer): readonly DataRecord[] {
+  refuseSeparator(name, bytes);
   let rows: readonly CsvRow[];
+  let hasHeader = false;
   try {
     rows = parse(bytes, {
       bom: true,
       info: true,
       skip_empty_lines: true,
-      columns: (header: readonly string[]) => header.map((title) => title.trim()),
+      columns: (header: readonly string[]) => {
+        hasHeader = true;
+        return header.map((title) => title.trim());
+      },
     }) as unknown as readonly CsvRow[];
   } catch (error) {
     const { lines, code } = error as { readonly lines?: number; readonly code?: string };
     const where = lines === undefined ? '' : `line ${lines} `;
-    throw badData(`${name}: ${where}is not valid CSV (${code ?? 'unreadable'})`, error);
+    throw badData(`${name}: ${where}is not valid CSV${CSV_FAULTS[code ?? ''] ?? ''}`, error);
   }
+  if (hasHeader && rows.length === 0) throw badData(`${name} has a header and no rows`);
   refuseMany(name, rows.length);
   return rows.map(({ record, info }) => ({ line: info.lines, value: record }));
+}
+
+/** No header that is known has any of the others. */
+function refuseSeparator(name: string, bytes: Buffer): void {
+  const end = bytes.indexOf(NEWLINE);
+  const header = bytes.toString('utf8', 0, end === -1 ? bytes.length : end);
+  if (header.includes(',')) return;
+  const found = [
+    { mark: ';', word: 'semicolons' },
+    { mark: '\t', word: 'tabs' },
+  ].find(({ mark }) => header.includes(mark));
+  if (found === undefined) return;
+  throw badData(`${name}: its columns are separated by ${found.word}: save it with commas`);
 }
 
 function refuseMany(name: string, lines: number): void {

@@ -55,7 +55,9 @@ export const vocabulary: Method = {
     if (rows === undefined) return 'its table of words is not known';
     const { kept } = await reachable(subject.original, rows);
     const gone = rows - kept.length;
-    if (gone < LEAST * rows) return `all but ${gone} of its ${rows} words can be reached`;
+    if (gone < LEAST * rows) {
+      return `all ${gone === 0 ? '' : `but ${gone.toLocaleString('en')} `}of its ${rows.toLocaleString('en')} words are used`;
+    }
     return [{ method: 'vocabulary', variant: `words${kept.length}`, settings: { words: kept.length }, seconds: 10 }];
   },
 

@@ -1,5 +1,5 @@
 /** What a person may do next, from how a run ended. */
-import type { RunState } from './types.js';
+import type { Row, RunState } from './types.js';
 import { lossOf } from './words.js';
 
 export function nextSteps({ model, rows, state, allowed }: RunState): readonly string[] {
@@ -8,9 +8,9 @@ export function nextSteps({ model, rows, state, allowed }: RunState): readonly s
   const kept = of('passed');
   const steps: string[] = [];
   if (state === 'stopped') steps.push('The run was stopped: the same command goes on where it was.');
-  for (const { candidate } of kept) {
+  for (const { candidate, verdict } of kept) {
     steps.push(
-      `${candidate.variant} is served as ${name}:${candidate.variant}; requests that ask for no variant get what they got before.`,
+      `${candidate.variant} is served as ${name}:${candidate.variant}${byLoss(verdict)}; all others get what they got before.`,
     );
   }
   for (const { candidate } of of('forced')) {
@@ -40,4 +40,11 @@ export function nextSteps({ model, rows, state, allowed }: RunState): readonly s
     steps.push('Nothing that was tried is faster within the loss: the original is the best there is on this machine.');
   }
   return steps;
+}
+
+/** Rounded up to what allows the bound; 0 would allow nothing. */
+function byLoss(verdict: Row['verdict']): string {
+  if (verdict === undefined) return '';
+  const least = Math.max(1, Math.ceil(1e4 * verdict.loss.bound)) / 1e4;
+  return `, and once a worker has loaded it to requests with max_accuracy_loss of ${least} or more as well`;
 }

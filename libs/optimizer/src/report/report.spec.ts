@@ -36,7 +36,7 @@ const STATE: RunState = {
   ...{ metric: 'accuracy', choosing: 'accuracy', spent: { commands: 0, verdicts: 0 } },
   ...{ model: `m${EVIL}@1`, task: 'text-classification', machine: EVIL, allowed: 0.01, state: 'ended' },
   ...{ original: { variant: 'fp32', bytes: 6e6 }, at: '2026-01-01T00:00:00.000Z' },
-  data: { file: EVIL, what: 'labelled texts', calibration: 400, choice: 300, verdict: 1700 },
+  data: { file: EVIL, what: 'labelled texts', calibration: 400, choice: 300, verdict: 1700, unused: [] },
   rows: [
     row('int8', {
       outcome: 'passed',
@@ -116,7 +116,9 @@ test('each picture has a title and a description that say what it shows', () => 
 test('what was not kept is told with its reason, and what to do next', () => {
   const page = pageOf(STATE);
   expect(page).toContain('layers2: crashed: its process was killed (SIGKILL).');
-  expect(page).toMatch(/<li>int8 is served as .*:int8; requests that ask for no variant get what they got before/);
+  expect(page).toMatch(
+    /<li>int8 is served as .*:int8, and once a worker has loaded it to requests with max_accuracy_loss of 0\.005 or more as well; all others get what they got before/,
+  );
   expect(page).toContain('deleting the journal');
 });
 

@@ -64,6 +64,8 @@ export interface DataWords {
   readonly calibration: number;
   readonly choice: number;
   readonly verdict: number;
+  /** Names of fields or columns that nothing is read from, or not for models of the task. */
+  readonly unused: readonly string[];
 }
 
 /** The figures that count: of the verdict where there is one. */

@@ -1,7 +1,10 @@
 /** Figures of a run, for people. */
-import type { SpeedRatio } from '@shoal/contracts';
+import type { LossMetric, SpeedRatio } from '@shoal/contracts';
 import type { Comparison } from '../types.js';
 import type { Outcome, RunState } from './types.js';
+
+/** Of fields that nothing is read from. */
+const MOST_NAMES = 8;
 
 export const OUTCOMES: Readonly<Record<Outcome, string>> = {
   waiting: 'waiting',
@@ -23,6 +26,21 @@ export function lossOf(share: number): string {
 /** `0.10 % (≤ 0.40 %)`: mean and bound. */
 export function lossWords({ mean, bound }: Pick<Comparison['loss'], 'mean' | 'bound'>): string {
   return `${lossOf(mean)} (≤ ${lossOf(bound)})`;
+}
+
+/** What the loss is one of, and what of the file has no part in it: names alone. */
+export function judgedBy({ metric, data: { what, unused } }: Pick<RunState, 'metric' | 'data'>): string {
+  const names =
+    unused.length <= MOST_NAMES ? unused.join(', ') : `${unused.slice(0, MOST_NAMES).join(', ')} and others`;
+  if (metric === 'agreement' && what === 'texts') {
+    const has = unused.length === 0 ? '' : ` (it has text, ${names})`;
+    return `No label column${has}: judged by agreement with the original.`;
+  }
+  const beside: Partial<Record<LossMetric, string>> = {
+    agreement: ' with the original',
+    cosine: " to the original's vectors",
+  };
+  return `Judged by ${metric}${beside[metric] ?? ''}${unused.length === 0 ? '' : `; not used: ${names}`}.`;
 }
 
 /** What choices and verdicts rest on, where that is not what one would think. */

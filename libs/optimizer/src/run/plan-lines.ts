@@ -2,7 +2,7 @@
 import { sizeOf } from '@shoal/contracts';
 import { markdownTable } from '../report/markdown.js';
 import type { DataWords, RunState } from '../report/types.js';
-import { basis, durationOf, lossOf } from '../report/words.js';
+import { basis, durationOf, judgedBy, lossOf } from '../report/words.js';
 import type { Candidate } from '../types.js';
 
 export interface PlannedTime {
@@ -34,6 +34,7 @@ export function planLines(
   return [
     `${model}, beside its variant ${original.variant} (${sizeOf(original.bytes)}); a loss of ${lossOf(allowed)} is allowed.`,
     dataLine(data),
+    judgedBy(state),
     ...basis(state),
     ...(rows.length === 0 ? [] : markdownTable(['variant', 'method', 'to make', 'to measure'], rows)),
     ...impossible.map(({ method, why }) => `${method}: ${why}.`),

@@ -16,7 +16,7 @@ export interface OptimizeRequest {
   readonly seconds: number;
   /** Names of methods; empty: all. */
   readonly methods: readonly string[];
-  /** Candidates that do not pass are kept all the same, marked for ever; variants that are there are replaced. */
+  /** Candidates that do not pass are kept all the same, marked as such; variants that are there are replaced. */
   readonly force: boolean;
   /** Folder of the journals and reports of all models. */
   readonly to: string;

@@ -16,7 +16,7 @@ export function wordsOfSetting(setting: Setting, defaults: Setting): string {
 
 /** Lines: a table of Markdown, then what is kept and where. */
 export function reportTuning({ space: { defaults }, found, settings, file }: Tuning): string[] {
-  const { tried, measurements, end, ratio, candidate } = found;
+  const { tried, measurements, end, limit, ratio, candidate } = found;
   const rows = tried.slice(0, MOST_LINES).map((one) => {
     const own = wordsOfSetting(one.setting, defaults) === 'defaults';
     const cells = own ? ['1', ''] : [one.ratio.median.toFixed(3), intervalOf(one.ratio)];
@@ -30,12 +30,12 @@ export function reportTuning({ space: { defaults }, found, settings, file }: Tun
     not_better: 'The defaults stay: nothing was faster.',
     undecided:
       ratio === null
-        ? 'The defaults stay: the time or the rounds were over before anything was told; --time and --rounds give more.'
-        : `The defaults stay: ${about} took ${measured}, which does not tell; --time and --rounds give more.`,
+        ? `The defaults stay: the ${limit} ${limit === 'time' ? 'was' : 'were'} over before anything was told; --${limit} gives more.`
+        : `The defaults stay: ${about} took ${measured}, which does not tell; --${limit} gives more.`,
   };
   const what = Object.keys(settings).length > 0 ? 'Workers that load the model from now on take it' : 'Workers know it';
   return [
-    ...table(['setting', 'times', 'time ÷ defaults', 'interval'], rows),
+    ...(rows.length === 0 ? [] : table(['setting', 'times', 'time ÷ defaults', 'interval'], rows)),
     ...(left > 0 ? [`and ${left} slower ones`] : []),
     `${measurements} measurements. ${verdicts[end]}`,
     file === null

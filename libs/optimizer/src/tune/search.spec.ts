@@ -121,12 +121,31 @@ test('what is better only together is found', async () => {
 test('a search whose time is over keeps the defaults unless it has told, and has begun nothing after it', async () => {
   const options = { seed: 5, shape: [3, 4, 3, 2], effect: 0.5, interaction: 0, noise: 0.03 };
   const short = await run(options, 900);
-  expect(short.found.end).toBe('undecided');
+  expect(short.found).toMatchObject({ end: 'undecided', limit: 'time' });
   expect(short.found.chosen).toEqual(short.world.space.defaults);
   const longest = Math.max(...everySetting(short.world.space).map(short.world.truth));
   expect(short.world.now()).toBeLessThan(900 + 6 * longest);
   const none = await run(options, 0);
-  expect(none.found).toMatchObject({ end: 'undecided', measurements: 0, tried: [] });
+  expect(none.found).toMatchObject({ end: 'undecided', limit: 'time', measurements: 0, tried: [] });
+});
+
+test('twenty rounds tell a large difference in a small space, and five nothing, which is told of them', async () => {
+  const search = (rounds: number) => {
+    const random = seededRandom(4);
+    return searchSettings<Setting>(
+      { defaults: { a: 0 }, factors: [{ name: 'a', options: [{ a: 0 }, { a: 1 }] }] },
+      {
+        ...{
+          measure: async ({ a }) => ({ ms: (a === 1 ? 1 : 2) + 0.02 * random(), cpuMs: null }),
+          now: () => 0,
+          random,
+        },
+        ...{ rounds, budgetMs: 1, signal: NEVER, onProgress: () => undefined },
+      },
+    );
+  };
+  expect(await search(20)).toMatchObject({ end: 'better', chosen: { a: 1 } });
+  expect(await search(5)).toMatchObject({ end: 'undecided', limit: 'rounds', measurements: 0 });
 });
 
 test('progress tells what is tried, how much is left at most, and what looks best', async () => {

@@ -57,6 +57,8 @@ export interface Found<S extends Setting> {
   readonly ratio: Interval | null;
   /** `not_better`: nothing looked faster, or what did is slower. `undecided`: measurements or time were over before one could tell. */
   readonly end: 'better' | 'not_better' | 'undecided';
+  /** What ended it, unless all was told. */
+  readonly limit: 'time' | 'rounds';
   /** The fastest first. */
   readonly tried: readonly Tried<S>[];
   readonly measurements: number;
@@ -112,6 +114,7 @@ class Search<S extends Setting> {
   #endsAt = 0;
   /** By time, or since there was room for nothing. */
   #cutShort = false;
+  #timeOver = false;
 
   constructor(space: Space<S>, options: SearchOptions<S>) {
     this.#options = options;
@@ -136,6 +139,7 @@ class Search<S extends Setting> {
       ratio,
       chosen: this.#settings[better ? candidate : this.#defaults]!,
       end: better ? 'better' : slower ? 'not_better' : 'undecided',
+      limit: this.#timeOver ? 'time' : 'rounds',
       tried: this.#settings
         .map((setting, n) => ({ setting, times: this.#times[n]!, ratio: this.#ratioOf(n) }))
         .filter(({ times }) => times > 0)
@@ -233,6 +237,7 @@ class Search<S extends Setting> {
       signal.throwIfAborted();
       if (now() >= this.#endsAt) {
         this.#cutShort = true;
+        this.#timeOver = true;
         return undefined;
       }
       taken[place] = await measure(this.#settings[settings[place]!]!);

@@ -1,0 +1,21 @@
+/** Names of all methods, those that promise most first; apart from the methods, so that help can name them and load none. */
+export const METHOD_NAMES = [
+  'static',
+  'static-head',
+  'static-ranker',
+  'cascade',
+  'int8',
+  'int8-smooth',
+  'int4-importance',
+  'int4-mixed',
+  'student',
+  'layers',
+  'neurons',
+  'neurons-healed',
+  'int4',
+  'heads',
+  'layers-healed',
+  'heads-healed',
+  'vocabulary',
+  'fp16',
+] as const;
