@@ -1,5 +1,5 @@
-/** What pruning costs before anything is trained: layers of a classifier, and a part of a language model's feed-forward. */
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+/** What pruning costs: layers of a classifier, and a part of a language model's feed-forward, that one also with training behind it. */
+import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { importFolder } from '@shoal/importer';
 import { type Model, openRepository } from '@shoal/models';
@@ -8,21 +8,28 @@ import {
   type Candidate,
   type Context,
   compare,
+  type Data,
   layers,
   type Method,
   neurons,
+  neuronsHealed,
   readData,
   type Subject,
 } from '@shoal/optimizer';
-import { seededRandom } from '@shoal/training';
+import { seededRandom, shuffled } from '@shoal/training';
+import { dialogues } from './dialogues.js';
 import { languageModel } from './language-model.js';
 import { type FigureRow, figureRow, type Section } from './report.js';
 import { ROOT } from './root.js';
+import { synsets } from './students/wordnet.js';
 
 const FOLDER = join(ROOT, '.shoal/bench/prune');
 
+/** Dialogues that the language model is calibrated and trained with. */
+const DIALOGUES = 20_000;
+
 interface PruneOptions {
-  /** Below 1 the speeds are left out. */
+  /** Below 1 the speeds are left out, and the language model is trained with fewer texts. */
   readonly scale: number;
   readonly say: (line: string) => void;
 }
@@ -56,8 +63,14 @@ export async function pruneBench({ scale, say }: PruneOptions): Promise<Section>
         const beside = original === null ? '' : ` (original ${original.toFixed(4)})`;
         figures.push(figureRow('P', `${what}: ${title}${beside}`, [value], ''));
       }
-      for (const { batch, tokens, ratio } of found.speeds) {
-        figures.push(figureRow('P', `${what}: speed, ${batch} × ${tokens} tokens, original = 1`, [ratio], '×'));
+      if (found.loss.metric === 'perplexity') {
+        const back = await compare(other, subject.original, subject.data.verdict, { speeds: false }, context);
+        const ratios = [-back.loss.bound, found.loss.mean, found.loss.bound].map(Math.exp);
+        figures.push(figureRow('P', `${what}: perplexity, original = 1 (90 %)`, ratios, '×'));
+      }
+      for (const { batch, tokens, ratio, low, high } of found.speeds) {
+        const beside = `${what}: speed, ${batch} × ${tokens} tokens, original = 1 (95 %)`;
+        figures.push(figureRow('P', beside, [low, ratio, high], '×'));
       }
       figures.push(figureRow('P', `${what}: making it`, [seconds], 's'));
       say(
@@ -85,11 +98,15 @@ export async function pruneBench({ scale, say }: PruneOptions): Promise<Section>
       { runtime: context.runtime, signal: context.signal, say: () => undefined },
     );
   });
-  await measure(lm, neurons, await planned(neurons, lm));
+  const taught = { ...lm, data: withDialogues(lm.data, Math.round(DIALOGUES * scale)) };
+  await measure(taught, neurons, await planned(neurons, taught));
+  await measure(taught, neuronsHealed, await planned(neuronsHealed, taught));
   return {
     ratios: [],
     figures,
-    notes: [`pruning: nothing is trained after it; the language model is ${basename(checkpoint)}`],
+    notes: [
+      `pruning: trained is what says so; the language model is ${basename(checkpoint)}, with ${taught.data.calibration.items.length} dialogues of WordNet to learn from`,
+    ],
   };
 }
 
@@ -97,6 +114,16 @@ async function planned(method: Method, subject: Subject): Promise<readonly Candi
   const plan = await method.plan(subject);
   if (typeof plan === 'string') throw new Error(plan);
   return plan;
+}
+
+/** The parts that choose and judge stay. */
+function withDialogues(data: Data, count: number): Data {
+  const lines = readFileSync(data.file, 'utf8').trim().split('\n');
+  const held = lines.map((line) => (JSON.parse(line) as { text: string }).text);
+  const random = seededRandom(2);
+  const texts = shuffled(dialogues(synsets(), held, random), random).slice(0, count);
+  const items = texts.map((text) => ({ kind: 'text', text }) as const);
+  return { ...data, calibration: { kind: 'text', items, labelled: false } };
 }
 
 /** `place` puts the model into a folder of models. */

@@ -15,10 +15,13 @@ interface Job {
 export class ShoalRest {
   readonly #client: RestClient;
   readonly #model: string;
+  /** Of every job. */
+  readonly #parameters: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(origin: string, model: string, connections: number) {
+  constructor(origin: string, model: string, connections: number, parameters?: Readonly<Record<string, unknown>>) {
     this.#client = new RestClient(origin, connections);
     this.#model = model;
+    this.#parameters = parameters;
   }
 
   /** Sends all inputs in arrays of 1,000; resolves when every result has been read. */
@@ -41,7 +44,8 @@ export class ShoalRest {
 
   /** Submits one job and waits for it: in the same request where it ends within a minute, else by asking again. */
   async result(input: unknown): Promise<Job> {
-    let job = parse(await this.#client.send('POST', '/v1/jobs?wait=60', JSON.stringify({ model: this.#model, input })));
+    const body = JSON.stringify({ model: this.#model, input, parameters: this.#parameters });
+    let job = parse(await this.#client.send('POST', '/v1/jobs?wait=60', body));
     while (job.status === 'queued' || job.status === 'running') {
       job = parse(await this.#client.send('GET', `/v1/jobs/${job.id}?wait=60`));
     }

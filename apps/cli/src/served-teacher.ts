@@ -20,7 +20,7 @@ import { outputsIn } from './shown-outputs.js';
 /** Longest time in seconds that one call waits for a job. */
 const WAIT = 60;
 
-/** Models that students are made of. */
+/** Tasks whose answers over REST are all that students learn from. */
 const TAUGHT: ReadonlySet<Task> = new Set<Task>(['text-classification', 'feature-extraction', 'rerank']);
 
 export class ServedTeacher implements TeacherElsewhere {
@@ -37,7 +37,7 @@ export class ServedTeacher implements TeacherElsewhere {
   async find(original: Model, signal: AbortSignal): Promise<void> {
     const { name, task } = original;
     if (!TAUGHT.has(task)) {
-      throw new UserError(`--teacher: ${name} serves ${task}, of which no students are made: leave it out.`);
+      throw new UserError(`--teacher is for ${[...TAUGHT].join(', ')}; ${name} serves ${task}: leave it out.`);
     }
     const selector = formatSelector(original);
     const reply = await this.#api.call('GET', `/v1/models/${selector}`, signal, { patient: false });

@@ -99,7 +99,7 @@ function isSame(a: unknown, b: unknown): boolean {
 async function rightOf(shoal: Shoal, variants: VariantTable, texts: readonly Labelled[]): Promise<FigureRow[]> {
   const figures: FigureRow[] = [];
   for (const variant of variants.names) {
-    const rest = new ShoalRest(shoal.origin, `${MODEL}:${variant}`, OPEN);
+    const rest = openRest(shoal, variant);
     const before = await passed(shoal);
     let right = 0;
     for (let from = 0; from < texts.length; from += BULK_ITEMS) {
@@ -125,15 +125,15 @@ async function passed({ workerMetrics }: Shoal): Promise<{ readonly escalated: n
 }
 
 async function speedsOf(
-  { origin, pids }: Shoal,
+  shoal: Shoal,
   variants: VariantTable,
   texts: readonly Labelled[],
   { rounds, say }: AnswersOptions,
 ): Promise<Readonly<Record<string, readonly Measure[]>>> {
   const inputs = Array.from({ length: AGAIN }, () => texts.map(({ text }) => text)).flat();
-  const rests = variants.names.map((variant) => [variant, new ShoalRest(origin, `${MODEL}:${variant}`, OPEN)] as const);
+  const rests = variants.names.map((variant) => [variant, openRest(shoal, variant)] as const);
   const contestants = rests.map(([variant, rest]) => {
-    const run = () => measure(inputs.length, Object.values(pids), () => rest.bulk(inputs));
+    const run = () => measure(inputs.length, Object.values(shoal.pids), () => rest.bulk(inputs));
     return [variant, run] as const;
   });
   try {
@@ -141,4 +141,9 @@ async function speedsOf(
   } finally {
     for (const [, rest] of rests) rest.close();
   }
+}
+
+/** Texts that are too long are cut, as where they are measured by. */
+function openRest({ origin }: Shoal, variant: string): ShoalRest {
+  return new ShoalRest(origin, `${MODEL}:${variant}`, OPEN, { truncate: true });
 }

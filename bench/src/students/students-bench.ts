@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { importFolder } from '@shoal/importer';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { cascade, type Data, type Method, staticHead, staticStudent } from '@shoal/optimizer';
-import { seededRandom } from '@shoal/training';
+import { seededRandom, shuffled } from '@shoal/training';
 import { measure } from '../measure.js';
 import { type FigureRow, figureRow, type RatioRow, ratioRow, type Section } from '../report.js';
 import { ROOT } from '../root.js';
@@ -228,13 +228,4 @@ async function importMinilm(runtime: Runtime): Promise<void> {
     { folder: MINILM, name: 'minilm', version: 1, dtypes: ['fp32'], to: STUDENTS_DIR, force: false },
     { runtime, say: () => {}, signal: new AbortController().signal },
   );
-}
-
-function shuffled<T>(items: readonly T[], random: () => number): T[] {
-  const order = [...items];
-  for (let n = order.length - 1; n > 0; n--) {
-    const other = Math.floor(random() * (n + 1));
-    [order[n], order[other]] = [order[other]!, order[n]!];
-  }
-  return order;
 }

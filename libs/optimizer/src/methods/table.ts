@@ -12,6 +12,7 @@ import { vocabulary } from '../prune/vocabulary.js';
 import { int4Importance, int4Mixed } from '../quantise/int4.js';
 import { int8Smooth } from '../quantise/int8-smooth.js';
 import type { MethodTable } from '../run/types.js';
+import { headsHealed, layersHealed, neuronsHealed } from '../train/healed.js';
 import { student } from '../train/student.js';
 import type { Method } from '../types.js';
 import { fp16, int4, int8 } from './precision.js';
@@ -28,8 +29,11 @@ export const METHODS: readonly Method[] = [
   student,
   layers,
   neurons,
+  neuronsHealed,
   int4,
   heads,
+  layersHealed,
+  headsHealed,
   vocabulary,
   fp16,
 ];

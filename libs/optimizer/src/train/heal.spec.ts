@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readData } from '../data/read-data.js';
 import { printOfModel } from '../journal/keys.js';
 import { TABLE } from '../methods/table.js';
-import { lossOf } from '../prune/choice.js';
+import { choiceLoss } from '../prune/choice.js';
 import { keepLayers } from '../prune/edits.js';
 import { contextOf, subjectOf } from '../prune/prune.testing.js';
 import { openOrThrow } from '../prune/subject.js';
@@ -71,7 +71,7 @@ test(
       expect(best.loss).toBeLessThan(0.7 * evaluations[0]!.loss);
       expect(made.method).toBe(`layers 0, trained ${best.step} steps`);
       // What was written is what was evaluated, and nothing else is left.
-      expect(await lossOf(subject, path, contextOf(runtime), 1000)).toBe(best.loss);
+      expect((await choiceLoss(subject, path, contextOf(runtime), 1000)).mean).toBe(best.loss);
       expect(isStoredInHalves(path)).toBe(true);
       expect(readdirSync(dirname(path)).sort()).toEqual(['model.onnx', 'model_trained.onnx']);
     } finally {
@@ -113,7 +113,7 @@ describe('interrupted', () => {
     const noted = join(state, 'evaluations.json');
     const evaluations = JSON.parse(readFileSync(noted, 'utf8')) as unknown[];
     expect(evaluations).toHaveLength(5);
-    writeFileSync(noted, JSON.stringify([...evaluations, { step: 20, loss: -1 }]));
+    writeFileSync(noted, JSON.stringify([...evaluations, { step: 20, loss: -1, error: 0 }]));
 
     const said: string[] = [];
     const begin = () => Promise.reject(new Error('it has begun already'));

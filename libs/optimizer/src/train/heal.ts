@@ -8,7 +8,7 @@ import { namesOf, openServed, type Served, type WeightMap, weightMap } from '@sh
 import { loadModel, type Model, saveModel } from '@shoal/onnx';
 import { Trainer, textProbes, train, trainingGraph } from '@shoal/training';
 import { part } from '../distil/progress.js';
-import { lossOf } from '../prune/choice.js';
+import { choiceLoss } from '../prune/choice.js';
 import { withTrials, write } from '../prune/subject.js';
 import type { Context, Made, Subject } from '../types.js';
 import { Kept } from './keep.js';
@@ -17,7 +17,10 @@ import type { Evaluation, Healed, HealOrder, Lesson, Schedule } from './types.js
 
 /** Evaluations beside that of step 0, evenly over all steps. */
 export const EVALUATIONS = 10;
-/** Evaluations without a better one, after which training ends: half of all, since losses fall most as the rate does. */
+/**
+ * Training ends where the mean of so many evaluations is no better than that of those before: half of all, since losses fall most as
+ * the rate does, and one that was lucky is followed by worse ones for long.
+ */
 const PATIENCE = 5;
 /** Texts that an evaluation is by: a step is chosen by differences of a point. Those of decoders take longer. */
 const MOST = { encoder: 1000, decoder: 300 };
@@ -126,12 +129,12 @@ class Course {
     this.#resume();
     const evaluations = kept.evaluations(trainer.steps);
     if (evaluations.length === 0) {
-      evaluations.push({ step: 0, loss: await this.#lossOf(0) });
+      evaluations.push(await this.#measure(0));
       kept.note(evaluations);
     }
     const onProgress = part(context, TAUGHT, 1);
     let ms = 0;
-    while (trainer.steps < steps && waited(evaluations) < PATIENCE) {
+    while (trainer.steps < steps && !isSettled(evaluations)) {
       const until = Math.min(steps, every * (Math.floor(trainer.steps / every) + 1));
       const started = context.now();
       let last = Number.NaN;
@@ -157,18 +160,19 @@ class Course {
     const { steps: step, weights } = trainer;
     const checkpoint = trainedCheckpoint(pupil.map, pupil.graph, weights, this.#halves);
     write(subject, { config: pupil.config, checkpoint }, kept.graph(step));
-    const loss = await this.#lossOf(step);
-    evaluations.push({ step, loss });
+    const found = await this.#measure(step);
+    evaluations.push(found);
     kept.note(evaluations);
     this.#save();
     kept.keepGraphs(0, bestOf(evaluations).step);
-    return loss;
+    return found.loss;
   }
 
-  async #lossOf(step: number): Promise<number> {
+  async #measure(step: number): Promise<Evaluation> {
     const { kept, subject, context } = this.#options;
     const most = subject.original.task === 'text-generation' ? MOST.decoder : MOST.encoder;
-    return await lossOf(subject, kept.graph(step), context, most);
+    const { mean, error } = await choiceLoss(subject, kept.graph(step), context, most);
+    return { step, loss: mean, error };
   }
 
   #save(): void {
@@ -190,14 +194,22 @@ class Course {
   }
 }
 
-/** Of those that are as good the last, whose rate was lower. */
+/**
+ * The last of those that are within a standard error of the least loss: of ten evaluations the least is so by luck in part, and later
+ * steps have seen more and had a lower rate. What it began with is left only for what is better.
+ */
 function bestOf(evaluations: readonly Evaluation[]): Evaluation {
-  return evaluations.reduce((best, one) => (one.loss <= best.loss ? one : best));
+  const least = evaluations.reduce((best, one) => (one.loss <= best.loss ? one : best));
+  return least.step === 0 ? least : evaluations.findLast(({ loss }) => loss <= least.loss + least.error)!;
 }
 
-/** Evaluations since the best. */
-function waited(evaluations: readonly Evaluation[]): number {
-  return evaluations.length - 1 - evaluations.indexOf(bestOf(evaluations));
+function isSettled(evaluations: readonly Evaluation[]): boolean {
+  const [before, recent] = [evaluations.slice(0, -PATIENCE), evaluations.slice(-PATIENCE)];
+  return before.length > 0 && meanOf(recent) >= meanOf(before);
+}
+
+function meanOf(evaluations: readonly Evaluation[]): number {
+  return evaluations.reduce((sum, { loss }) => sum + loss, 0) / evaluations.length;
 }
 
 function madeOf(

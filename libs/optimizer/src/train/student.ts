@@ -65,7 +65,7 @@ function keptCounts({ layers, fixed }: Anatomy): readonly number[] {
 }
 
 /** What training costs with so many layers, at the mean of all. */
-function loadOf({ original, data }: Subject, { served, anatomy }: Opened, kept: number): Load {
+export function loadOf({ original, data }: Subject, { served, anatomy }: Opened, kept: number): Load {
   let [inLayers, elsewhere] = [0, 0];
   for (const { name, count } of served.weights.tensors.values()) {
     if (placeOf(name) === undefined) elsewhere += count;

@@ -56,6 +56,8 @@ export interface HealOrder {
 export interface Evaluation {
   readonly step: number;
   readonly loss: number;
+  /** Standard error of the loss. */
+  readonly error: number;
 }
 
 export interface Healed {
