@@ -47,6 +47,8 @@ test('the plan says what would be tried, how long that takes, and what cannot be
   expect(text).toMatch(/^\| int8 +\| int8 +\| \d+ s +\| \d+ s +\|$/m);
   expect(text).toMatch(/^fp16: processors widen 16-bit floats.*\.$/m);
   expect(text).toMatch(/^About .* with verdicts, of 30 min; what does not fit is left out, the last first\.$/m);
+  const long = await optimized({ time: 36_000 });
+  expect(long.text).toMatch(/^About .* with verdicts, of 10 h 0 min\.$/m);
   expect(readdirSync(join(folder, 'models/topic/1/onnx'))).toEqual(['model.onnx']);
 });
 
@@ -60,7 +62,8 @@ test.each<[changes: Partial<OptimizeOptions>, message: RegExp]>([
   [{ data: '/nowhere/a.jsonl' }, /^there is no file \/nowhere\/a\.jsonl$/],
   [{ model: 'none' }, /^there is no model none in /],
   [{ methods: ['int9'] }, /^there is no method "int9": did you mean int8 or int4\?$/],
-  [{ plan: false, time: 5 }, /^5 s are too short for anything: static alone takes about/],
+  [{ time: 5 }, /^5 s are too short for anything: static-head alone takes about/],
+  [{ plan: false, time: 5 }, /^5 s are too short for anything: static-head alone takes about/],
 ])('%j is refused in a line of its own', async (changes, message) => {
   const { error } = await optimized(changes);
   expect(error).toBeInstanceOf(UserError);

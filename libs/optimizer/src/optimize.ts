@@ -222,19 +222,20 @@ class Run {
     this.#watch = new Watch({ rows: this.#rows, agenda: this.#agenda, context, about, page });
   }
 
+  /** @throws ShoalError `invalid_request` where not even the first candidate would come to its verdict */
   async showPlan(): Promise<void> {
     const { plan } = this.#prepared;
     const times = plan.candidates.map((candidate) => this.#agenda.timeOf(candidate));
     const open = times.filter(({ make, measure }) => make + measure > 0);
     const methods = new Set(open.map(({ candidate }) => candidate.method));
     const totals = { verdicts: this.#agenda.verdicts(methods.size), stacks: this.#agenda.stacks() };
+    if (plan.candidates.length > 0) this.#refuseWithoutTime(plan.candidates[0]!);
     const lines = planLines(this.#watch.state('running'), times, { ...totals, limit: this.#request.seconds });
     for (const line of lines) this.#context.say(line);
   }
 
   async carryOut(): Promise<Optimized> {
     const { plan } = this.#prepared;
-    if (plan.candidates.length > 0) this.#refuseWithoutTime(plan.candidates[0]!);
     this.#trials.clean([...plan.candidates, ...this.#stacks]);
     let ended: RunState['state'] = 'stopped';
     try {
@@ -243,7 +244,9 @@ class Run {
       await this.#judge();
       // What a stack begins from may have been made again for it.
       this.#trials.clean(
-        this.#rows.all.filter(({ outcome }) => outcome === 'left_out').map(({ candidate }) => candidate),
+        this.#rows.all
+          .filter(({ outcome }) => outcome === 'left_out' || outcome === 'taken')
+          .map(({ candidate }) => candidate),
       );
       ended = 'ended';
     } finally {
@@ -271,7 +274,7 @@ class Run {
     );
     if (await this.#isTaken(candidate)) {
       const reason = `${this.#prepared.about.model} has another variant ${candidate.variant} already: --force replaces it, "shoal evaluate" measures it`;
-      this.#rows.end(candidate, 'left_out', reason);
+      this.#rows.end(candidate, 'taken', reason);
     } else if (missing > 0) {
       this.#rows.end(candidate, 'left_out', this.#wanted(missing));
     } else {

@@ -4,7 +4,7 @@ import { nextSteps } from './next-steps.js';
 import { plotOf } from './plot.js';
 import { tableOf } from './table.js';
 import { figuresOf, type RunState } from './types.js';
-import { basis, figureWords, lossOf, OUTCOMES } from './words.js';
+import { basis, figureWords, lossOf, OUTCOMES, usedWords } from './words.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --faint: light-dark(#5c6570, #9aa3ad);
@@ -52,7 +52,7 @@ export function pageOf(state: RunState): string {
     `<h1>${escaped(title)}</h1>`,
     `<p>${STATES[state.state]} <span class="faint">${escaped(at)}</span></p>`,
     `<p>${escaped(`Task: ${task}. A loss of ${lossOf(allowed)} is allowed. Measured on ${data.file}: ${counts[0]} ${data.what} to learn from, ${counts[1]} to choose by, ${counts[2]} for the verdict. Machine: ${machine}.`)}</p>`,
-    ...basis(state).map((line) => `<p>${escaped(line)}</p>`),
+    ...[...basis(state), ...usedWords(state.spent)].map((line) => `<p>${escaped(line)}</p>`),
     ...section('Candidates', table(state)),
     ...section('Loss against speed', plots(state)),
     ...section('What was not kept, and why', reasons(state)),

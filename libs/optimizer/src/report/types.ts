@@ -16,7 +16,9 @@ export type Outcome =
   | 'failed'
   | 'crashed'
   /** Time did not suffice. */
-  | 'left_out';
+  | 'left_out'
+  /** The version has another variant of its name. */
+  | 'taken';
 
 /** A candidate, and what became of it. */
 export interface Row {

@@ -2,7 +2,7 @@
 import { sizeOf } from '@shoal/contracts';
 import { markdownTable } from '../report/markdown.js';
 import type { DataWords, RunState } from '../report/types.js';
-import { basis, durationOf, lossOf } from '../report/words.js';
+import { basis, durationOf, lossOf, usedWords } from '../report/words.js';
 import type { Candidate } from '../types.js';
 
 export interface PlannedTime {
@@ -35,12 +35,14 @@ export function planLines(
     `${model}, beside its variant ${original.variant} (${sizeOf(original.bytes)}); a loss of ${lossOf(allowed)} is allowed.`,
     dataLine(data),
     ...basis(state),
+    // Where all is known nothing is used up.
+    ...(total === 0 ? [] : usedWords(state.spent)),
     ...(rows.length === 0 ? [] : markdownTable(['variant', 'method', 'to make', 'to measure'], rows)),
     ...impossible.map(({ method, why }) => `${method}: ${why}.`),
     ...(rows.length === 0
       ? []
       : [
-          `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}; what does not fit is left out, the last first.`,
+          `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}${total > limit ? '; what does not fit is left out, the last first' : ''}.`,
           ...stackLine(stacks),
         ]),
   ];
