@@ -53,9 +53,16 @@ test('the plan says what would be tried, how long that takes, and what cannot be
 });
 
 test('a model that has no variant in 32-bit floats is told what is missing', async () => {
-  const { text, error } = await optimized({ model: 'lm', data: EXAMPLES });
-  expect(error).toBeUndefined();
-  expect(text).toContain('int4: there is no variant fp32 to round, only int8: import the model with --dtype fp32.');
+  for (const plan of [true, false]) {
+    const { text, error } = await optimized({ model: 'lm', data: EXAMPLES, plan });
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).message).toBe(
+      'nothing can be made of lm: there is no variant fp32 to begin from, only int8; import it with --dtype fp32',
+    );
+    expect(text).toBe('');
+  }
+  // No page takes the place of one that is there.
+  expect(existsSync(join(folder, 'optimize/lm@1'))).toBe(false);
 });
 
 test.each<[changes: Partial<OptimizeOptions>, message: RegExp]>([

@@ -24,7 +24,7 @@ import { diskFull, isDiskFull } from './run/disk-full.js';
 import { chooseFinalists, type Measured } from './run/finalists.js';
 import { isTaken, passOrRefuse, type Sureness } from './run/gate.js';
 import { Pace } from './run/pace.js';
-import { type Plan, planOf } from './run/plan.js';
+import { nothingToTry, type Plan, planOf } from './run/plan.js';
 import { planLines } from './run/plan-lines.js';
 import { Rows } from './run/rows.js';
 import { methodsOf } from './run/stack.js';
@@ -120,6 +120,8 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   await refuseOtherQuality(original);
   await teacher?.find(original, signal);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
+  // Before anything is written: a page of an earlier run stays.
+  if (plan.candidates.length === 0) throw new ShoalError('invalid_request', nothingToTry(original, plan));
   const machine = machineOf(runtime.version, availableParallelism());
   const model = `${original.name}@${original.version}`;
   return {
@@ -229,7 +231,7 @@ class Run {
     const open = times.filter(({ make, measure }) => make + measure > 0);
     const methods = new Set(open.map(({ candidate }) => candidate.method));
     const totals = { verdicts: this.#agenda.verdicts(methods.size), stacks: this.#agenda.stacks() };
-    if (plan.candidates.length > 0) this.#refuseWithoutTime(plan.candidates[0]!);
+    this.#refuseWithoutTime(plan.candidates[0]!);
     const lines = planLines(this.#watch.state('running'), times, { ...totals, limit: this.#request.seconds });
     for (const line of lines) this.#context.say(line);
   }

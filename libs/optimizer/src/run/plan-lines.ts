@@ -37,14 +37,10 @@ export function planLines(
     ...basis(state),
     // Where all is known nothing is used up.
     ...(total === 0 ? [] : usedWords(state.spent)),
-    ...(rows.length === 0 ? [] : markdownTable(['variant', 'method', 'to make', 'to measure'], rows)),
+    ...markdownTable(['variant', 'method', 'to make', 'to measure'], rows),
     ...impossible.map(({ method, why }) => `${method}: ${why}.`),
-    ...(rows.length === 0
-      ? []
-      : [
-          `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}${total > limit ? '; what does not fit is left out, the last first' : ''}.`,
-          ...stackLine(stacks),
-        ]),
+    `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}${total > limit ? '; what does not fit is left out, the last first' : ''}.`,
+    ...stackLine(stacks),
   ];
 }
 
