@@ -117,7 +117,7 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   const metric = metricFor(original, data.verdict, request.allowed.metric);
   const choosing = choosingMetric(original, data.choice, request.allowed.metric);
   const subject: Subject = { ...opened, metric: choosing };
-  await refuseOtherQuality(original);
+  const before = await keptBefore(original);
   await teacher?.find(original, signal);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   // Before anything is written: a page of an earlier run stays.
@@ -128,17 +128,24 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
     ...{ subject, plan, machine, folder: join(request.to, model) },
     about: {
       ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data) },
-      ...{ metric, choosing },
+      ...{ metric, choosing, before },
       original: { variant: original.variant, bytes: await weightBytes(original) },
       impossible: plan.impossible,
     },
   };
 }
 
-/** Figures of variants are of one original: what was measured beside another one stays. @throws ShoalError `model_invalid` */
-async function refuseOtherQuality({ folder, variant }: Model): Promise<void> {
+/**
+ * What was measured of variants that are there.
+ *
+ * @throws ShoalError `model_invalid` where it was measured beside another original: that stays, and figures are of one
+ */
+async function keptBefore({ folder, variant, variants }: Model): Promise<RunState['before']> {
   const before = await readQuality(folder);
-  if (before === undefined || before.original === variant) return;
+  if (before === undefined) return {};
+  if (before.original === variant) {
+    return Object.fromEntries(Object.entries(before.variants).filter(([name]) => variants[name] !== undefined));
+  }
   throw new ShoalError(
     'model_invalid',
     `quality.json in ${folder} holds what variants lose beside ${before.original}, and here ${variant} is the original: delete it first`,
@@ -239,6 +246,8 @@ class Run {
   async carryOut(): Promise<Optimized> {
     const { plan } = this.#prepared;
     this.#trials.clean([...plan.candidates, ...this.#stacks]);
+    // The page of a run before says that it has ended.
+    this.#watch.write('running');
     let ended: RunState['state'] = 'stopped';
     try {
       for (const candidate of plan.candidates) await this.#choose(candidate);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { planLines } from '../run/plan-lines.js';
+import { measured } from '../testing/measured.js';
 import type { Comparison } from '../types.js';
 import { nextSteps } from './next-steps.js';
 import { pageOf } from './page.js';
@@ -56,6 +57,7 @@ const STATE: RunState = {
     row('layers2', { outcome: 'crashed', reason: 'its process was killed (SIGKILL)' }),
     row('static', {}),
   ],
+  before: {},
   impossible: [{ method: 'fp16', why: EVIL }],
 };
 
@@ -121,6 +123,17 @@ test('what was not kept is told with its reason, and what to do next', () => {
   expect(page).toContain('layers2: crashed: its process was killed (SIGKILL).');
   expect(page).toMatch(/<li>int8 is served as .*:int8; requests that ask for no variant get what they got before/);
   expect(page).toContain('deleting the journal');
+});
+
+test('what earlier commands have kept stays on the page, unless it was kept anew', () => {
+  const before = { int4: measured(0.003), int8: measured(0.002) };
+  const page = pageOf({ ...STATE, before });
+  expect(() => elementsOf(page)).not.toThrow();
+  const [, table = ''] = /<h2>Kept before<\/h2>([\s\S]*?)<\/section>/.exec(page)!;
+  expect(table).toContain('<th scope="row">int4</th>');
+  expect(table).toContain('0.30 % (≤');
+  expect(table).not.toContain('<th scope="row">int8</th>');
+  expect(pageOf(STATE)).not.toContain('Kept before');
 });
 
 test('what to do next follows from why it ended so', () => {
