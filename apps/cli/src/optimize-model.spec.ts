@@ -48,6 +48,8 @@ test('the plan says what would be tried, how long that takes, and what cannot be
   expect(text).toMatch(/^\| int8 +\| int8 +\| \d+ s +\| \d+ s +\|$/m);
   expect(text).toMatch(/^fp16: processors widen 16-bit floats.*\.$/m);
   expect(text).toMatch(/^About .* with verdicts, of 30 min; what does not fit is left out, the last first\.$/m);
+  const long = await optimized({ time: 36_000 });
+  expect(long.text).toMatch(/^About .* with verdicts, of 10 h 0 min\.$/m);
   expect(readdirSync(join(folder, 'models/topic/1/onnx'))).toEqual(['model.onnx']);
 });
 
@@ -65,15 +67,23 @@ test('what the loss is one of is told, and what of the file has no part in it', 
 });
 
 test('a model that has no variant in 32-bit floats is told what is missing', async () => {
-  const { text, error } = await optimized({ model: 'lm', data: EXAMPLES });
-  expect(error).toBeUndefined();
-  expect(text).toContain('int4: there is no variant fp32 to round, only int8: import the model with --dtype fp32.');
+  for (const plan of [true, false]) {
+    const { text, error } = await optimized({ model: 'lm', data: EXAMPLES, plan });
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).message).toBe(
+      'nothing can be made of lm: there is no variant fp32 to begin from, only int8; import it with --dtype fp32',
+    );
+    expect(text).toBe('');
+  }
+  // No page takes the place of one that is there.
+  expect(existsSync(join(folder, 'optimize/lm@1'))).toBe(false);
 });
 
 test.each<[changes: Partial<OptimizeOptions>, message: RegExp]>([
   [{ data: '/nowhere/a.jsonl' }, /^there is no file \/nowhere\/a\.jsonl$/],
   [{ model: 'none' }, /^there is no model none in /],
   [{ methods: ['int9'] }, /^there is no method "int9": did you mean int8 or int4\?$/],
+  [{ time: 5 }, /^5 s are too short for anything: static-head alone takes about/],
   [{ plan: false, time: 5 }, /^5 s are too short for anything: static-head alone takes about/],
 ])('%j is refused in a line of its own', async (changes, message) => {
   const { error } = await optimized(changes);

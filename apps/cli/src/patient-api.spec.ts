@@ -157,7 +157,7 @@ test('where it is only tried, nobody waits', async () => {
 });
 
 test('a port that is kept for another protocol is named', async () => {
-  const tried = new PatientApi('http://127.0.0.1:9', undefined).call('GET', '/', quiet, { patient: false });
+  const tried = new PatientApi('http://127.0.0.1:9', undefined).call('GET', '/', quiet, { patience: 'busy' });
   await expect(tried).rejects.toThrow('http://127.0.0.1:9 does not answer: port 9 may not be used by HTTP clients.');
 });
 

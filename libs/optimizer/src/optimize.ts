@@ -24,7 +24,7 @@ import { diskFull, isDiskFull } from './run/disk-full.js';
 import { chooseFinalists, type Measured } from './run/finalists.js';
 import { isTaken, passOrRefuse, type Sureness } from './run/gate.js';
 import { Pace } from './run/pace.js';
-import { type Plan, planOf } from './run/plan.js';
+import { nothingToTry, type Plan, planOf } from './run/plan.js';
 import { planLines } from './run/plan-lines.js';
 import { Rows } from './run/rows.js';
 import { methodsOf } from './run/stack.js';
@@ -117,26 +117,35 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   const metric = metricFor(original, data.verdict, request.allowed.metric);
   const choosing = choosingMetric(original, data.choice, request.allowed.metric);
   const subject: Subject = { ...opened, metric: choosing };
-  await refuseOtherQuality(original);
+  const before = await keptBefore(original);
   await teacher?.find(original, signal);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
+  // Before anything is written: a page of an earlier run stays.
+  if (plan.candidates.length === 0) throw new ShoalError('invalid_request', nothingToTry(original, plan));
   const machine = machineOf(runtime.version, availableParallelism());
   const model = `${original.name}@${original.version}`;
   return {
     ...{ subject, plan, machine, folder: join(request.to, model) },
     about: {
       ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data, original.task) },
-      ...{ metric, choosing },
+      ...{ metric, choosing, before },
       original: { variant: original.variant, bytes: await weightBytes(original) },
       impossible: plan.impossible,
     },
   };
 }
 
-/** Figures of variants are of one original: what was measured beside another one stays. @throws ShoalError `model_invalid` */
-async function refuseOtherQuality({ folder, variant }: Model): Promise<void> {
+/**
+ * What was measured of variants that are there.
+ *
+ * @throws ShoalError `model_invalid` where it was measured beside another original: that stays, and figures are of one
+ */
+async function keptBefore({ folder, variant, variants }: Model): Promise<RunState['before']> {
   const before = await readQuality(folder);
-  if (before === undefined || before.original === variant) return;
+  if (before === undefined) return {};
+  if (before.original === variant) {
+    return Object.fromEntries(Object.entries(before.variants).filter(([name]) => variants[name] !== undefined));
+  }
   throw new ShoalError(
     'model_invalid',
     `quality.json in ${folder} holds what variants lose beside ${before.original}, and here ${variant} is the original: delete it first`,
@@ -224,20 +233,23 @@ class Run {
     this.#watch = new Watch({ rows: this.#rows, agenda: this.#agenda, context, about, page });
   }
 
+  /** @throws ShoalError `invalid_request` where not even the first candidate would come to its verdict */
   async showPlan(): Promise<void> {
     const { plan } = this.#prepared;
     const times = plan.candidates.map((candidate) => this.#agenda.timeOf(candidate));
     const open = times.filter(({ make, measure }) => make + measure > 0);
     const methods = new Set(open.map(({ candidate }) => candidate.method));
     const totals = { verdicts: this.#agenda.verdicts(methods.size), stacks: this.#agenda.stacks() };
+    this.#refuseWithoutTime(plan.candidates[0]!);
     const lines = planLines(this.#watch.state('running'), times, { ...totals, limit: this.#request.seconds });
     for (const line of lines) this.#context.say(line);
   }
 
   async carryOut(): Promise<Optimized> {
     const { plan } = this.#prepared;
-    if (plan.candidates.length > 0) this.#refuseWithoutTime(plan.candidates[0]!);
     this.#trials.clean([...plan.candidates, ...this.#stacks]);
+    // The page of a run before says that it has ended.
+    this.#watch.write('running');
     let ended: RunState['state'] = 'stopped';
     try {
       for (const candidate of plan.candidates) await this.#choose(candidate);
@@ -245,7 +257,9 @@ class Run {
       await this.#judge();
       // What a stack begins from may have been made again for it.
       this.#trials.clean(
-        this.#rows.all.filter(({ outcome }) => outcome === 'left_out').map(({ candidate }) => candidate),
+        this.#rows.all
+          .filter(({ outcome }) => outcome === 'left_out' || outcome === 'taken')
+          .map(({ candidate }) => candidate),
       );
       ended = 'ended';
     } finally {
@@ -273,7 +287,7 @@ class Run {
     );
     if (await this.#isTaken(candidate)) {
       const reason = `${this.#prepared.about.model} has another variant ${candidate.variant} already: --force replaces it, "shoal evaluate" measures it`;
-      this.#rows.end(candidate, 'left_out', reason);
+      this.#rows.end(candidate, 'taken', reason);
     } else if (missing > 0) {
       this.#rows.end(candidate, 'left_out', this.#wanted(missing));
     } else {

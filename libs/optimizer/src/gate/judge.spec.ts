@@ -50,19 +50,26 @@ describe('too few texts', () => {
     expect(verdict).toMatchObject({
       kind: 'too_few',
       needed: 300,
-      reason: expect.stringContaining('about 300 are needed'),
+      reason: expect.stringContaining('about 300 are needed, in a file of about 600'),
+    });
+    // As the first verdict of a run of `shoal optimize` is sure of it: -ln 0.025 = 3.69 / n.
+    const { bound: surer } = boundOf(new Float64Array(300), seededRandom(1), { alpha: 0.025 });
+    expect(judge(comparison(0, surer, 300), { loss: 0.01 }, 0.025)).toMatchObject({
+      kind: 'too_few',
+      needed: 369,
+      reason: expect.stringContaining('about 370 are needed, in a file of about 740'),
     });
   });
 
-  test('with some, so many that four of five samples of that size pass', () => {
+  test.each([0.05, 0.025])('with some, so many that four of five samples of that size pass, at %s', (alpha) => {
     const random = seededRandom(11);
     const losses = Float64Array.from({ length: 800 }, (_, n) => (n < 16 ? 1 : n < 28 ? -1 : 0));
-    const { mean, bound } = boundOf(losses, random);
-    const verdict = judge(comparison(mean, bound, 800), { loss: 0.01 });
+    const { mean, bound } = boundOf(losses, random, { alpha });
+    const verdict = judge(comparison(mean, bound, 800), { loss: 0.01 }, alpha);
     if (verdict.kind !== 'too_few' || verdict.needed === undefined) throw new Error(verdict.kind);
     // As if what was seen were the truth.
-    const passed = Array.from({ length: 200 }, () => sampleOf(0.02, 0.015, verdict.needed!, random)).filter(
-      (one) => judge(one, { loss: 0.01 }).kind === 'passed',
+    const passed = Array.from({ length: 200 }, () => sampleOf(0.02, 0.015, verdict.needed!, random, alpha)).filter(
+      (one) => judge(one, { loss: 0.01 }, alpha).kind === 'passed',
     ).length;
     expect(passed / 200).toBeGreaterThan(0.65);
     expect(passed / 200).toBeLessThan(0.95);
@@ -113,11 +120,11 @@ test('a loss by another metric than was asked for is no answer', () => {
 });
 
 /** Of answers that are lost and gained with these probabilities. */
-function sampleOf(lost: number, gained: number, texts: number, random: () => number): Comparison {
+function sampleOf(lost: number, gained: number, texts: number, random: () => number, alpha?: number): Comparison {
   const losses = Float64Array.from({ length: texts }, () => {
     const draw = random();
     return draw < lost ? 1 : draw < lost + gained ? -1 : 0;
   });
-  const { mean, bound } = boundOf(losses, random);
+  const { mean, bound } = boundOf(losses, random, { alpha });
   return comparison(mean, bound, texts);
 }

@@ -1,6 +1,8 @@
 /** What passes: a candidate that was shown to be faster, and to lose no more than was allowed. */
 import { ShoalError, type SpeedRatio } from '@shoal/contracts';
+import { PARTS } from '../data/parts.js';
 import type { Allowed, Comparison, Verdict } from '../types.js';
+import { ALPHA } from './bound.js';
 
 /**
  * The lower end of a speed interval has to be above it. A model beside itself can seem faster by a per cent or so for as long as a
@@ -8,21 +10,20 @@ import type { Allowed, Comparison, Verdict } from '../types.js';
  */
 export const LEAST_GAIN = 1.02;
 
-/** Normal quantiles: of the bound's 95 %, and of 80 %, the chance that a sample of the size that is told suffices. */
-const [SURE, LIKELY] = [1.645, 0.842];
+/** Normal quantile of 80 %, the chance that a sample of the size that is told suffices. */
+const LIKELY = 0.842;
 /** More than a file may have. */
 const MOST_TEXTS = 1_000_000;
-/** As boundOf has it of texts without a single loss. */
-const RULE_OF_THREE = -Math.log(0.05);
 
 /**
  * By non-inferiority: the upper bound of the loss, not its mean, has to be allowed. Worse: the mean is above what is allowed, and
  * more texts would not help. Not faster: at none of the shapes that it is served with. Too few: the mean is allowed, its
  * bound is not yet.
  *
+ * @param alpha how often the bound may be below the loss, as it was measured with
  * @throws ShoalError `invalid_request` where the loss was measured by another metric than is asked for
  */
-export function judge({ loss, speeds }: Comparison, allowed: Allowed): Verdict {
+export function judge({ loss, speeds }: Comparison, allowed: Allowed, alpha = ALPHA): Verdict {
   const { metric, mean, bound, texts } = loss;
   if (allowed.metric !== undefined && allowed.metric !== metric) {
     throw new ShoalError('invalid_request', `the loss was measured as ${metric}, and ${allowed.metric} was asked for`);
@@ -36,10 +37,11 @@ export function judge({ loss, speeds }: Comparison, allowed: Allowed): Verdict {
     return { kind: 'not_faster', reason: notFaster(speeds) };
   }
   if (within) return { kind: 'passed' };
-  const needed = textsNeeded({ mean, bound, texts }, allowed.loss);
+  const needed = textsNeeded({ mean, bound, texts }, allowed.loss, alpha);
   const reason = `${measured}, by ${texts.toLocaleString('en')} texts; ${percent(allowed.loss)} is allowed`;
   if (needed === undefined) return { kind: 'too_few', reason: `${reason}: too near for any number of texts to tell` };
-  return { kind: 'too_few', reason: `too few texts: ${reason}: about ${rounded(needed)} are needed`, needed };
+  const file = `in a file of about ${rounded(needed / PARTS.verdict)}`;
+  return { kind: 'too_few', reason: `too few texts: ${reason}: about ${rounded(needed)} are needed, ${file}`, needed };
 }
 
 /**
@@ -49,13 +51,21 @@ export function judge({ loss, speeds }: Comparison, allowed: Allowed): Verdict {
 function textsNeeded(
   { mean, bound, texts }: Pick<Comparison['loss'], 'mean' | 'bound' | 'texts'>,
   allowed: number,
+  alpha: number,
 ): number | undefined {
   const room = allowed - mean;
   if (room <= 0) return undefined;
-  const noneLost = mean === 0 && bound * texts <= RULE_OF_THREE + 1e-6;
-  const margin = (bound - mean) * (1 + LIKELY / SURE);
-  const needed = Math.ceil(noneLost ? RULE_OF_THREE / allowed : texts * (margin / room) ** 2);
+  // As boundOf has it of texts without a single loss: 3 / texts at 5 %.
+  const noneLost = mean === 0 && bound * texts <= -Math.log(alpha) + 1e-6;
+  const margin = (bound - mean) * (1 + LIKELY / quantileAbove(alpha));
+  const needed = Math.ceil(noneLost ? (bound * texts) / allowed : texts * (margin / room) ** 2);
   return needed <= MOST_TEXTS ? Math.max(texts + 1, needed) : undefined;
+}
+
+/** That normal numbers are above with this chance, of at most 0.5; by 0.003 (Abramowitz and Stegun 1964, 26.2.22). */
+function quantileAbove(chance: number): number {
+  const t = Math.sqrt(-2 * Math.log(chance));
+  return t - (2.30753 + 0.27061 * t) / (1 + 0.99229 * t + 0.04481 * t * t);
 }
 
 function notFaster(speeds: readonly SpeedRatio[]): string {

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { buildFrom, openServed, precisionOf } from '@shoal/importer';
 import type { Candidate, Made, Method, Subject } from '../types.js';
+import { withoutFloats } from './without-floats.js';
 
 /** Bytes of weights in 32 bits that one core rounds in a second, the search for scales included. */
 const BYTES_PER_SECOND = 4 * 15e6;
@@ -39,8 +40,8 @@ function rounding(name: string, description: string, dtypes: Dtypes): Method {
     stage: 'precision',
     async plan(subject: Subject): Promise<readonly Candidate[] | string> {
       const { original, path } = subject;
-      if (original.variant !== 'fp32')
-        return `there is no variant fp32 to round, only ${Object.keys(original.variants).join(', ')}: import the model with --dtype fp32`;
+      const without = withoutFloats(original);
+      if (without !== undefined) return without;
       openServed(original.folder, path);
       const bytes = statSync(path).size + (statSync(`${path}.data`, { throwIfNoEntry: false })?.size ?? 0);
       const seconds = LEAST_SECONDS + bytes / BYTES_PER_SECOND;

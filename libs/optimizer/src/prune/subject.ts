@@ -4,6 +4,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { buildFrom, openServed, precisionOf, type Served } from '@shoal/importer';
+import { withoutFloats } from '../methods/without-floats.js';
 import type { Context, Subject } from '../types.js';
 import { type Anatomy, anatomyOf } from './anatomy.js';
 import type { Parts } from './edits.js';
@@ -22,21 +23,23 @@ export interface Opened {
 let last: { readonly path: string; readonly opened: Opened | string } | undefined;
 
 /** A text says why it cannot be pruned. */
-export function open({ original: { folder, task }, path }: Subject): Opened | string {
+export function open({ original, path }: Subject): Opened | string {
+  const { folder, task } = original;
   if (task === 'tensors') return 'nothing is known of what a model of tensors is made of';
   if (last?.path === path) return last.opened;
-  const opened = openNew(folder, path);
+  const opened = openNew(folder, path, withoutFloats(original));
   last = { path, opened };
   return opened;
 }
 
-function openNew(folder: string, path: string): Opened | string {
+/** `without`: why a graph that is none of Shoal's in floats cannot be one. */
+function openNew(folder: string, path: string, without: string | undefined): Opened | string {
   try {
     const served = openServed(folder, path);
     const anatomy = anatomyOf(served.checkpoint);
     return typeof anatomy === 'string' ? anatomy : { served, anatomy };
   } catch (error) {
-    if (error instanceof ShoalError) return error.message;
+    if (error instanceof ShoalError) return without ?? error.message;
     throw error;
   }
 }

@@ -1,6 +1,8 @@
 /** Decoders in 4 bits that are rounded by what their inputs count; and with more bits where they count, fewer where they do not. */
+
 import { float32, precisionOf } from '@shoal/importer';
 import { weightBytes } from '@shoal/models';
+import { withoutFloats } from '../methods/without-floats.js';
 import type { Candidate, Context, Made, Method, Subject } from '../types.js';
 import { type Calibrated, calibrate } from './calibrate.js';
 import { bytesOf, FORMATS } from './formats.js';
@@ -97,6 +99,5 @@ function calibrated(subject: Subject, workshop: Workshop, context: Context): Pro
 function refusalOf({ original }: Subject): string | undefined {
   if (original.task !== 'text-generation')
     return '4 bits make models that generate text faster, and encoders only smaller';
-  if (original.variant !== 'fp32') return `it is made from a variant fp32, and the model has ${original.variant} only`;
-  return undefined;
+  return withoutFloats(original);
 }

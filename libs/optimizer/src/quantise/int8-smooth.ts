@@ -1,6 +1,8 @@
 /** Encoders in 8 bits whose inputs are brought near to each other first; parts that lose much all the same may stay in floats. */
+
 import { float32, precisionOf, type RoundedRows, type RowInputs } from '@shoal/importer';
 import { weightBytes } from '@shoal/models';
+import { withoutFloats } from '../methods/without-floats.js';
 import type { Candidate, Context, Made, Method, Subject } from '../types.js';
 import { type Calibrated, calibrate } from './calibrate.js';
 import { roundWithFeedback } from './feedback.js';
@@ -28,8 +30,8 @@ export const int8Smooth: Method = {
     if (original.task === 'text-generation')
       return 'int8 of models that generate text rounds in small blocks, which need no smoothing';
     if (original.task === 'tensors') return 'of a graph of tensors it is not known what its parts are';
-    if (original.variant !== 'fp32')
-      return `it is made from a variant fp32, and the model has ${original.variant} only`;
+    const without = withoutFloats(original);
+    if (without !== undefined) return without;
     const bytes = await weightBytes(original);
     return KEPT.map((floats): Candidate => {
       const variant = floats === 0 ? 'int8-smooth' : `int8-smooth-f${Math.round(100 * floats)}`;

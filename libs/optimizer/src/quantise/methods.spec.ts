@@ -101,7 +101,7 @@ describe('a decoder in 4 bits', () => {
     const encoder = subjectOf(await bundled('wordnet-topic'), 'wordnet-topic/eval.jsonl');
     expect(await int4Mixed.plan(encoder)).toMatch(/only smaller/);
     const rounded = subjectOf(await bundled('wordnet-lm'), 'checkpoints/wordnet-lm-draft/eval.jsonl');
-    expect(await int4Importance.plan(rounded)).toMatch(/the model has int8 only/);
+    expect(await int4Importance.plan(rounded)).toMatch(/no variant fp32 to begin from, only int8/);
     expect(await int8Smooth.plan(rounded)).toMatch(/needs? no smoothing/);
   });
 });

@@ -2,10 +2,13 @@
 import type { Row, RunState } from './types.js';
 import { lossOf } from './words.js';
 
-export function nextSteps({ model, rows, state, allowed }: RunState): readonly string[] {
+export function nextSteps({ model, task, rows, state, allowed, data }: RunState): readonly string[] {
   const [name = model] = model.split('@');
   const of = (...outcomes: readonly string[]) => rows.filter(({ outcome }) => outcomes.includes(outcome));
   const kept = of('passed');
+  // Lines of two kinds make no file.
+  const isLabelled = task === 'text-classification' && data.what === 'labelled texts';
+  const withoutLabels = isLabelled ? ' A file without any labels does as well: it is judged by agreement.' : '';
   const steps: string[] = [];
   if (state === 'stopped') steps.push('The run was stopped: the same command goes on where it was.');
   for (const { candidate, verdict } of kept) {
@@ -18,17 +21,16 @@ export function nextSteps({ model, rows, state, allowed }: RunState): readonly s
       `${candidate.variant} was kept although it did not pass: nobody gets it who does not ask for ${name}:${candidate.variant}.`,
     );
   }
-  if (of('left_out').length > 0)
+  if (of('left_out').length > 0) {
     steps.push('Time did not suffice for all: the same command with a larger --time goes on with what is left.');
+  }
   const reasons = of('refused').map(({ reason = '' }) => reason);
   if (reasons.some((reason) => reason.includes('too few texts'))) {
-    steps.push(
-      'Give more texts where there were too few: unlabelled ones do as well, half of a file is for the verdict.',
-    );
+    steps.push(`Give more ${data.what} where there were too few: half of a file is for the verdict.${withoutLabels}`);
   }
   if (reasons.some((reason) => reason.includes('is allowed') && !reason.includes('too few'))) {
     steps.push(
-      `Where a loss of more than ${lossOf(allowed)} may be borne, --max-loss says so: nothing is measured again.`,
+      `Where a loss of more than ${lossOf(allowed)} may be borne, --max-loss says so: what was made and measured stays, and only what the new limit lets through is judged.`,
     );
   }
   if (of('crashed', 'failed').length > 0) {

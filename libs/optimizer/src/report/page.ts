@@ -4,7 +4,7 @@ import { nextSteps } from './next-steps.js';
 import { plotOf } from './plot.js';
 import { tableOf } from './table.js';
 import { figuresOf, type RunState } from './types.js';
-import { basis, figureWords, lossOf, OUTCOMES } from './words.js';
+import { basis, figureWords, lossOf, lossWords, OUTCOMES, shapeWords, speedWords, usedWords } from './words.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --faint: light-dark(#5c6570, #9aa3ad);
@@ -57,8 +57,9 @@ export function pageOf(state: RunState): string {
     `<h1>${escaped(title)}</h1>`,
     `<p>${STATES[state.state]} <span class="faint">${escaped(at)}</span></p>`,
     `<p>${escaped(`Task: ${task}. A loss of ${lossOf(allowed)} is allowed. Measured on ${data.file}: ${counts[0]} ${data.what} to learn from, ${counts[1]} to choose by, ${counts[2]} for the verdict. Machine: ${machine}.`)}</p>`,
-    ...basis(state).map((line) => `<p>${escaped(line)}</p>`),
+    ...[...basis(state), ...usedWords(state.spent)].map((line) => `<p>${escaped(line)}</p>`),
     ...section('Candidates', table(state)),
+    ...section('Kept before', keptBefore(state)),
     ...section('Loss against speed', plots(state)),
     ...section('What was not kept, and why', reasons(state)),
     ...section('What to do next', list(nextSteps(state))),
@@ -83,6 +84,21 @@ function table(state: RunState): string {
 /** On a narrow screen the last columns have to be scrolled to. */
 function verdictSecond([first = '', ...others]: readonly string[]): readonly string[] {
   return [first, others.at(-1) ?? '', ...others.slice(0, -1)];
+}
+
+/** What earlier commands have kept and this one has not: it is served as well. */
+function keptBefore({ rows, before }: RunState): string {
+  const anew = rows.filter(({ outcome }) => outcome === 'passed' || outcome === 'forced');
+  const names = new Set(anew.map(({ candidate }) => candidate.variant));
+  const kept = Object.entries(before).filter(([variant]) => !names.has(variant));
+  if (kept.length === 0) return '';
+  const cells = kept.map(([variant, { method, loss, speeds, verdict, data, measured }]) => [
+    ...[variant, method, `${loss.metric}: ${lossWords(loss)}`],
+    ...[speeds.map((speed) => `${shapeWords(speed)}: ${speedWords(speed)}`).join('; '), OUTCOMES[verdict]],
+    `${data.file}, ${measured.slice(0, 10)}`,
+  ]);
+  const titles = ['variant', 'method', 'loss (bound)', 'speed', 'verdict', 'measured by'];
+  return tableHtml('As it was measured then, by quality.json', titles, cells);
 }
 
 function tableHtml(caption: string, titles: readonly string[], rows: readonly (readonly string[])[]): string {

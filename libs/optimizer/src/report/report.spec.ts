@@ -3,7 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { planLines } from '../run/plan-lines.js';
+import { measured } from '../testing/measured.js';
 import type { Comparison } from '../types.js';
+import { nextSteps } from './next-steps.js';
 import { pageOf } from './page.js';
 import { plotOf } from './plot.js';
 import { tableLines } from './table.js';
@@ -55,8 +58,11 @@ const STATE: RunState = {
     row('layers2', { outcome: 'crashed', reason: 'its process was killed (SIGKILL)' }),
     row('static', {}),
   ],
+  before: {},
   impossible: [{ method: 'fp16', why: EVIL }],
 };
+
+const PLANNED = { verdicts: 9, stacks: { count: 0, seconds: 0 }, limit: 100 };
 
 /** Its elements; throws where it is not well-formed as XML. */
 function elementsOf(page: string): readonly string[] {
@@ -122,6 +128,29 @@ test('what was not kept is told with its reason, and what to do next', () => {
   expect(page).toContain('deleting the journal');
 });
 
+test('what earlier commands have kept stays on the page, unless it was kept anew', () => {
+  const before = { int4: measured(0.003), int8: measured(0.002) };
+  const page = pageOf({ ...STATE, before });
+  expect(() => elementsOf(page)).not.toThrow();
+  const [, table = ''] = /<h2>Kept before<\/h2>([\s\S]*?)<\/section>/.exec(page)!;
+  expect(table).toContain('<th scope="row">int4</th>');
+  expect(table).toContain('0.30 % (≤');
+  expect(table).not.toContain('<th scope="row">int8</th>');
+  expect(pageOf(STATE)).not.toContain('Kept before');
+});
+
+test('what to do next follows from why it ended so', () => {
+  const steps = (state: Partial<RunState>) => nextSteps({ ...STATE, model: 'm@1', ...state }).join(' ');
+  expect(steps({ rows: [row('int8', { outcome: 'left_out' })] })).toContain('larger --time');
+  expect(steps({ rows: [row('int8', { outcome: 'taken' })] })).not.toContain('--time');
+  const rows = [row('int8', { outcome: 'refused', reason: 'too few texts: 1.00 % is allowed' })];
+  expect(steps({ rows })).toMatch(/Give more labelled texts .* A file without any labels does as well: .* agreement/);
+  const texts = { ...STATE.data, what: 'texts' };
+  expect(steps({ rows, data: texts })).toMatch(/Give more texts where there were too few: half .* verdict\.$/);
+  const worse = [row('int8', { outcome: 'refused', reason: 'a loss of 2.00 %; 1.00 % is allowed' })];
+  expect(steps({ rows: worse })).toContain('only what the new limit lets through is judged');
+});
+
 test.each(['running', 'stopped'] as const)('a run of which nothing is known yet has a page too: %s', (state) => {
   const page = pageOf({ ...STATE, state, rows: [row('int8', {})], impossible: [] });
   expect(elementsOf(page)).not.toContain('svg');
@@ -153,13 +182,21 @@ test('the page on the disk is replaced as a whole', () => {
 test('it says what choices and verdicts rest on, where that is not what one would think', () => {
   const plain = pageOf(STATE);
   expect(plain).not.toContain('Choices are made by');
-  expect(plain).not.toContain('The texts for the verdict have given');
+  expect(plain).not.toContain('given by these texts before');
   const spent = { commands: 2, verdicts: 5 };
   const state: RunState = { ...STATE, metric: 'recall@10', choosing: 'ndcg@10', spent };
-  for (const told of [pageOf(state), tableLines(state).join('\n')]) {
+  const page = pageOf(state);
+  const plan = planLines(state, [{ candidate: state.rows[0]!.candidate, make: 9, measure: 9 }], PLANNED).join('\n');
+  for (const told of [page, plan]) {
     expect(told).toContain('Choices are made by ndcg@10: of so few pairs recall@10 finds nearly all');
-    expect(told).toContain('The texts for the verdict have given 5 verdicts in 2 commands before.');
+    expect(told).toContain('5 verdicts were given by these texts before; a new candidate needs more texts');
   }
+  // Where all is known nothing is used up; and what the plan says is not said again.
+  const known = planLines(state, [{ candidate: state.rows[0]!.candidate, make: 0, measure: 0 }], {
+    ...PLANNED,
+    verdicts: 0,
+  });
+  for (const lines of [known, tableLines(state)]) expect(lines.join('\n')).not.toContain('given by these texts');
 });
 
 test('a candidate that has no verdict tells the metric that it was chosen by', () => {

@@ -3,7 +3,7 @@ import { type LossMetric, type SpeedRatio, sizeOf } from '@shoal/contracts';
 import { methodsOf } from '../run/stack.js';
 import { markdownTable } from './markdown.js';
 import { figuresOf, type Row, type RunState } from './types.js';
-import { basis, lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
+import { lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
 
 export interface Table {
   readonly titles: readonly string[];
@@ -63,7 +63,6 @@ export function tableLines(state: RunState): readonly string[] {
   );
   return [
     ...markdownTable(titles, rows),
-    ...basis(state),
     ...reasons,
     ...state.impossible.map(({ method, why }) => `${method}: ${why}.`),
   ];

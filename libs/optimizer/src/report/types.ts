@@ -1,5 +1,5 @@
 /** What a run knows at any moment: what its table and its page show. */
-import type { LossMetric, Task } from '@shoal/contracts';
+import type { LossMetric, Task, VariantQuality } from '@shoal/contracts';
 import type { Candidate, Comparison } from '../types.js';
 
 export type Outcome =
@@ -16,7 +16,9 @@ export type Outcome =
   | 'failed'
   | 'crashed'
   /** Time did not suffice. */
-  | 'left_out';
+  | 'left_out'
+  /** The version has another variant of its name. */
+  | 'taken';
 
 /** A candidate, and what became of it. */
 export interface Row {
@@ -52,6 +54,8 @@ export interface RunState {
   /** When this was told. */
   readonly at: string;
   readonly rows: readonly Row[];
+  /** What quality.json held of variants that were there when the run began, by their names. */
+  readonly before: Readonly<Record<string, VariantQuality>>;
   readonly impossible: readonly { readonly method: string; readonly why: string }[];
 }
 

@@ -16,6 +16,7 @@ export const OUTCOMES: Readonly<Record<Outcome, string>> = {
   failed: 'failed',
   crashed: 'crashed',
   left_out: 'left out',
+  taken: 'left out',
 };
 
 /** `0.40 %`: all metrics are shares, or close to. */
@@ -43,22 +44,18 @@ export function judgedBy({ metric, data: { what, unused } }: Pick<RunState, 'met
   return `Judged by ${metric}${beside[metric] ?? ''}${unused.length === 0 ? '' : `; not used: ${names}`}.`;
 }
 
-/** What choices and verdicts rest on, where that is not what one would think. */
-export function basis({
-  metric,
-  choosing,
-  spent: { commands, verdicts },
-}: Pick<RunState, 'metric' | 'choosing' | 'spent'>): readonly string[] {
-  const few = `Choices are made by ${choosing}: of so few pairs ${metric} finds nearly all, whatever a model does.`;
-  const counted = [count(verdicts, 'verdict', 'verdicts'), count(commands, 'command', 'commands')];
-  const used = `The texts for the verdict have given ${counted.join(' in ')} before. All that they give hold together with 95 %, so each further one has to be surer of itself, and needs more texts: new ones begin anew.`;
+/** What choices rest on, where that is not what one would think. */
+export function basis({ metric, choosing }: Pick<RunState, 'metric' | 'choosing'>): readonly string[] {
   // As choosingMetric has it.
-  const isFew = metric === 'recall@10' && choosing !== metric;
-  return [...(isFew ? [few] : []), ...(verdicts === 0 ? [] : [used])];
+  if (metric !== 'recall@10' || choosing === metric) return [];
+  return [`Choices are made by ${choosing}: of so few pairs ${metric} finds nearly all, whatever a model does.`];
 }
 
-function count(number: number, one: string, many: string): string {
-  return `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
+/** What the verdict's texts have judged before this command. */
+export function usedWords({ verdicts }: RunState['spent']): readonly string[] {
+  if (verdicts === 0) return [];
+  const given = verdicts === 1 ? '1 verdict was' : `${verdicts.toLocaleString('en')} verdicts were`;
+  return [`${given} given by these texts before; a new candidate needs more texts for the same certainty.`];
 }
 
 /** `1.52× (1.48 to 1.55)` */

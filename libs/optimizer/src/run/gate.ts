@@ -58,7 +58,7 @@ export async function passOrRefuse(
     const measured = await trials.measure(candidate, 'verdict', measuring, left);
     if (!rows.note(candidate, measured) || measured?.kind !== 'measured') return;
     const verdict: Verdict =
-      veto === undefined ? judge(measured.comparison, allowed) : { kind: 'too_few', reason: veto };
+      veto === undefined ? judge(measured.comparison, allowed, measuring.alpha) : { kind: 'too_few', reason: veto };
     const inPlace = await isInPlace(candidate, made, options);
     if (verdict.kind !== 'passed' && !force) {
       const there = inPlace ? '; the variant, which an earlier command has put in place, stays' : '';

@@ -2,7 +2,7 @@
 import { sizeOf } from '@shoal/contracts';
 import { markdownTable } from '../report/markdown.js';
 import type { DataWords, RunState } from '../report/types.js';
-import { basis, durationOf, judgedBy, lossOf } from '../report/words.js';
+import { basis, durationOf, judgedBy, lossOf, usedWords } from '../report/words.js';
 import type { Candidate } from '../types.js';
 
 export interface PlannedTime {
@@ -36,14 +36,12 @@ export function planLines(
     dataLine(data),
     judgedBy(state),
     ...basis(state),
-    ...(rows.length === 0 ? [] : markdownTable(['variant', 'method', 'to make', 'to measure'], rows)),
+    // Where all is known nothing is used up.
+    ...(total === 0 ? [] : usedWords(state.spent)),
+    ...markdownTable(['variant', 'method', 'to make', 'to measure'], rows),
     ...impossible.map(({ method, why }) => `${method}: ${why}.`),
-    ...(rows.length === 0
-      ? []
-      : [
-          `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}; what does not fit is left out, the last first.`,
-          ...stackLine(stacks),
-        ]),
+    `About ${durationOf(total)} with verdicts, of ${durationOf(limit)}${total > limit ? '; what does not fit is left out, the last first' : ''}.`,
+    ...stackLine(stacks),
   ];
 }
 

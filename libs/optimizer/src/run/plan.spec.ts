@@ -3,7 +3,7 @@ import { ShoalError } from '@shoal/contracts';
 import type { Model } from '@shoal/models';
 import { expect, test } from 'vitest';
 import type { Candidate, Method, Subject } from '../types.js';
-import { planOf } from './plan.js';
+import { nothingToTry, planOf } from './plan.js';
 
 const SUBJECT = { original: { variant: 'fp32', task: 'rerank' } as Model } as Subject;
 
@@ -51,6 +51,15 @@ test('methods can be chosen by their names, and others are not heard of', async 
   expect(impossible).toHaveLength(1);
   await expect(planOf(SUBJECT, METHODS, ['c', 'x'])).rejects.toThrow(
     'there is no method "x": did you mean a or b or c?',
+  );
+});
+
+test('methods with the same reason are told in one line, and an empty plan in one that names what is missing', async () => {
+  const alike = [method('a', 'it is too small'), method('b', []), method('c', 'it is too small')];
+  const plan = await planOf(SUBJECT, alike, []);
+  expect(plan).toEqual({ candidates: [], impossible: [{ method: 'a, c', why: 'it is too small' }] });
+  expect(nothingToTry({ name: 'm', variant: 'fp32', variants: { fp32: '' } }, plan)).toBe(
+    'nothing can be made of m: a, c: it is too small',
   );
 });
 

@@ -1,5 +1,7 @@
 /** What a run will try, the most promising first, and what its methods cannot make of this model. */
 import { nearestNames, ShoalError } from '@shoal/contracts';
+import type { Model } from '@shoal/models';
+import { withoutFloats } from '../methods/without-floats.js';
 import type { Candidate, Limits, Method, Subject } from '../types.js';
 
 export interface Plan {
@@ -34,7 +36,22 @@ export async function planOf(
     if (why === undefined) candidates.push(candidate);
     else impossible.push({ method: candidate.method, why });
   }
-  return { candidates, impossible };
+  return { candidates, impossible: merged(impossible) };
+}
+
+/** Methods with the same reason in one. */
+function merged(impossible: Plan['impossible']): Plan['impossible'] {
+  const byReason = new Map<string, string[]>();
+  for (const { method, why } of impossible) byReason.set(why, [...(byReason.get(why) ?? []), method]);
+  return [...byReason].map(([why, methods]) => ({ method: [...new Set(methods)].join(', '), why }));
+}
+
+/** Why a plan is empty, in one line: of a model in rounded weights alone what is missing, else the reason of each method. */
+export function nothingToTry({ name, ...original }: Pick<Model, 'name' | 'variant' | 'variants'>, plan: Plan): string {
+  const without = withoutFloats(original);
+  const [first] = plan.impossible.filter(({ why }) => why === without);
+  const why = first?.why ?? plan.impossible.map((one) => `${one.method}: ${one.why}`).join('; ');
+  return `nothing can be made of ${name}: ${why}`;
 }
 
 function chosen(methods: readonly Method[], names: readonly string[]): readonly Method[] {

@@ -103,7 +103,7 @@ describe('what cannot be trained is told with the reason', () => {
     cpSync(subject.path, rounded);
     const original = { ...subject.original, variant: 'int8', variants: { int8: rounded } };
     const plan = await neuronsHealed.plan({ ...subject, original, path: rounded }, limits);
-    expect(plan).toMatch(/takes the checkpoint in floats, and there is no variant fp32, only int8: import the model/);
+    expect(plan).toMatch(/^there is no variant fp32 to begin from, only int8; import it with --dtype fp32$/);
   });
 
   test('frequencies that depend on the length of a text', async () => {

@@ -1,5 +1,7 @@
 /** Methods that prune a model, and then train what is left by the original's answers: least squares does not bring all of it back. */
+
 import { ShoalError } from '@shoal/contracts';
+import { withoutFloats } from '../methods/without-floats.js';
 import { heads, pruneHeads } from '../prune/heads.js';
 import { pruneLayers, secondsOfLayers } from '../prune/layers.js';
 import { neurons, pruneNeurons } from '../prune/neurons.js';
@@ -127,12 +129,9 @@ function loadOfPruned(subject: Subject, opened: Opened, layers: number): Load {
 /** A text says why it cannot be trained. */
 function trainable(subject: Subject): Opened | string {
   const { original } = subject;
-  if (original.variant !== 'fp32') {
-    return (
-      'steps of training are smaller than what rounded weights can tell apart, so it takes the checkpoint in floats, and there is no ' +
-      `variant fp32, only ${Object.keys(original.variants).join(', ')}: import the model with --dtype fp32`
-    );
-  }
+  // Steps of training are smaller than what rounded weights can tell apart.
+  const without = withoutFloats(original);
+  if (without !== undefined) return without;
   const opened = open(subject);
   if (typeof opened === 'string') return opened;
   if (original.task !== 'text-generation') return refusalOf(original) ?? opened;
