@@ -12,13 +12,13 @@ test('classes: accuracy where there are labels, agreement where there are none',
   const model = classifier(['a', 'b'], 'softmax');
   expect(metricFor(model, texts(true), undefined)).toBe('accuracy');
   expect(metricFor(model, texts(false), undefined)).toBe('agreement');
-  expect(() => metricFor(model, texts(false), 'accuracy')).toThrow('as agreement, not as accuracy');
+  expect(() => metricFor(model, texts(false), 'accuracy')).toThrow('by agreement, not by accuracy');
 });
 
 test('several labels of one text: all of them have to stay, which one label in the file does not tell', () => {
   const model = classifier(['a', 'b', 'c'], 'sigmoid');
   expect(metricFor(model, texts(true), undefined)).toBe('agreement');
-  expect(() => metricFor(model, texts(true), 'accuracy')).toThrow('as agreement, not as accuracy');
+  expect(() => metricFor(model, texts(true), 'accuracy')).toThrow('by agreement, not by accuracy');
 });
 
 test('a model that gives one number is refused: its only class is always the likeliest', () => {
