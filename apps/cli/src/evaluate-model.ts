@@ -1,8 +1,7 @@
 /** `shoal evaluate`: a model or variant beside another one, and whether it may take its place. */
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { formatSelector, type GraphIdentity, ShoalError } from '@shoal/contracts';
-import { graphFiles, identityOf, type Model, openModel, stampOf } from '@shoal/models';
+import { graphFiles, identityOf, type Model, machineOf, openModel, stampOf, wordsOf } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import {
   type Comparison,
@@ -10,7 +9,6 @@ import {
   cpuTime,
   type Data,
   judge,
-  machineOf,
   probeQuality,
   readData,
   readQuality,
@@ -105,7 +103,7 @@ async function evaluate(
   if (graphs && !((await isStill(original, graphs.original)) && (await isStill(candidate, graphs.candidate)))) {
     throw new UserError('a graph was replaced while it was measured: nothing is kept, measure again.');
   }
-  const machine = machineOf(runtime.version, availableParallelism());
+  const machine = wordsOf(await machineOf(runtime));
   return { original, candidate, graphs, data, comparison, verdict: judge(comparison, { loss: maxLoss }), machine };
 }
 

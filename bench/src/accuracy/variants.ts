@@ -1,10 +1,9 @@
 /** wordnet-topic with variants that the optimizer makes and measures: in 8 bits, a static head, a cascade. */
 import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { QualityJson } from '@shoal/contracts';
-import { identityOf, type Model, openModel } from '@shoal/models';
+import { identityOf, type Model, machineOf, openModel, wordsOf } from '@shoal/models';
 import { openRuntime } from '@shoal/onnxruntime';
 import {
   type Context,
@@ -12,7 +11,6 @@ import {
   type Example,
   type Examples,
   judge,
-  machineOf,
   readQuality,
   type Subject,
   TABLE,
@@ -84,7 +82,7 @@ export async function makeVariants(
         : { verdict: 'forced' as const, reason: verdict.reason }),
       ...(escalated !== undefined && { escalated }),
       data: { file: 'eval.jsonl', sha256: data.sha256 },
-      machine: machineOf(runtime.version, availableParallelism()),
+      machine: wordsOf(await machineOf(runtime)),
       measured: new Date().toISOString(),
     };
     await writeQuality(folder, variant, quality, ORIGINAL);

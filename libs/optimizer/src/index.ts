@@ -17,7 +17,7 @@ export { heads } from './prune/heads.js';
 export { layers } from './prune/layers.js';
 export { neurons } from './prune/neurons.js';
 export { vocabulary } from './prune/vocabulary.js';
-export { machineOf, probeQuality, readQuality, writeQuality } from './quality/quality-file.js';
+export { probeQuality, readQuality, writeQuality } from './quality/quality-file.js';
 export { type Harm, harmBeside } from './quantise/harm.js';
 export { int4Importance, int4Mixed } from './quantise/int4.js';
 export { int8Smooth } from './quantise/int8-smooth.js';

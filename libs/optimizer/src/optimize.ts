@@ -4,17 +4,16 @@
  * goes on where it was.
  */
 import { mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { type GraphIdentity, ShoalError, type Task } from '@shoal/contracts';
-import { identityOf, type Model, weightBytes } from '@shoal/models';
+import { identityOf, type Model, machineOf, weightBytes, wordsOf } from '@shoal/models';
 import { choosingMetric, metricFor } from './evaluate/metrics.js';
 import { ALPHA } from './gate/bound.js';
 import { LEAST_ALPHA } from './gate/spending.js';
 import { Journal } from './journal/journal.js';
 import { printOfModel, shoalVersion } from './journal/keys.js';
 import { lockFolder } from './journal/lock.js';
-import { machineOf, readQuality } from './quality/quality-file.js';
+import { readQuality } from './quality/quality-file.js';
 import { tableLines } from './report/table.js';
 import type { RunState } from './report/types.js';
 import { durationOf, lossWords, OUTCOMES, speedWords } from './report/words.js';
@@ -122,12 +121,12 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   // Before anything is written: a page of an earlier run stays.
   if (plan.candidates.length === 0) throw new ShoalError('invalid_request', nothingToTry(original, plan));
-  const machine = machineOf(runtime.version, availableParallelism());
+  const machine = wordsOf(await machineOf(runtime));
   const model = `${original.name}@${original.version}`;
   return {
     ...{ subject, plan, machine, folder: join(request.to, model) },
     about: {
-      ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: wordsOf(data, original.task) },
+      ...{ model, task: original.task, machine, allowed: request.allowed.loss, data: dataWordsOf(data, original.task) },
       ...{ metric, choosing, before },
       original: { variant: original.variant, bytes: await weightBytes(original) },
       impossible: plan.impossible,
@@ -152,7 +151,7 @@ async function keptBefore({ folder, variant, variants }: Model): Promise<RunStat
   );
 }
 
-function wordsOf({ file, calibration, choice, verdict, unused = [] }: Data, task: Task): RunState['data'] {
+function dataWordsOf({ file, calibration, choice, verdict, unused = [] }: Data, task: Task): RunState['data'] {
   const { kind } = verdict;
   const labelled = verdict.labelled && task === 'text-classification';
   const others = verdict.labelled && !labelled ? ['label', ...unused] : unused;

@@ -2,7 +2,9 @@
 import { ShoalError, type TextItem, type WireOutput } from '@shoal/contracts';
 import type { ScoreFunction } from '@shoal/models';
 import { argmax } from '../linear/argmax.js';
-import type { Answer, Question, Teacher } from './teacher.js';
+import type { Answer } from '../teacher/ask-pages.js';
+import type { Question } from '../teacher/types.js';
+import type { Teacher } from './teacher.js';
 import { whatIsAround } from './token-means.js';
 
 export interface Answers {

@@ -1,9 +1,10 @@
 /** What a student of an embedding model learns from: texts by their tokens, and the teacher's vectors of them. */
 import type { TextItem } from '@shoal/contracts';
 import { type TokenRows, tokenRows } from '../linear/token-rows.js';
+import type { Answer } from '../teacher/ask-pages.js';
 import type { Vectors } from './static-prior.js';
 import { LEAST } from './table-graph.js';
-import type { Answer, Teacher } from './teacher.js';
+import type { Teacher } from './teacher.js';
 import { vectorOf } from './token-means.js';
 
 export interface Lesson {

@@ -1,8 +1,8 @@
 /** What of a user's examples the teacher is asked: texts without their labels, each once. */
 import { ShoalError } from '@shoal/contracts';
 import { textsIn } from '../data/texts.js';
+import type { Question } from '../teacher/types.js';
 import type { Examples } from '../types.js';
-import type { Question } from './teacher.js';
 
 /** Fewer say nothing of how a model answers. */
 export const LEAST_TEXTS = 50;

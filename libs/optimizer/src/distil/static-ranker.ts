@@ -2,13 +2,14 @@
 import { ShoalError, type TextItem } from '@shoal/contracts';
 import { weightBytes } from '@shoal/models';
 import { saveModel } from '@shoal/onnx';
+import type { Answer } from '../teacher/ask-pages.js';
 import type { Candidate, Context, Made, Method, Subject } from '../types.js';
 import { part } from './progress.js';
 import { rowsToRank } from './questions.js';
 import { rankGraph } from './rank-graph.js';
 import { fitRankHead } from './rank-head.js';
 import { refusal } from './static-graph.js';
-import { type Answer, openTeacher } from './teacher.js';
+import { openTeacher } from './teacher.js';
 import { wordTable } from './word-table.js';
 
 const MOST_PAIRS = 30_000;

@@ -2,7 +2,9 @@
 import { createModelFace, findJoining, loadRunner, type Model, type ModelRunner } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { context, dataOf, heldOut, ModelCopy } from '../testing/model-copy.js';
+import { contextOf } from '../testing/context.js';
+import { heldOut } from '../testing/examples.js';
+import { dataOf, ModelCopy } from '../testing/model-copy.js';
 import type { Data, Example, Method, Subject } from '../types.js';
 import { cascade } from './cascade.js';
 import { staticHead } from './static-head.js';
@@ -25,7 +27,7 @@ async function make(method: Method, subject: Subject, copy: ModelCopy): Promise<
   const planned = await method.plan(subject);
   if (typeof planned === 'string') throw new Error(planned);
   const [candidate] = planned;
-  await method.make(candidate!, subject, copy.pathOf(candidate!.variant), context(runtime));
+  await method.make(candidate!, subject, copy.pathOf(candidate!.variant), contextOf(runtime));
   return await copy.model(candidate!.variant);
 }
 
@@ -144,7 +146,7 @@ describe('of a classifier', () => {
       const candidates = await cascade.plan(subject);
       if (typeof candidates === 'string') throw new Error(candidates);
       const candidate = candidates.find(({ settings }) => settings.budget === 0.02)!;
-      const { notes } = await cascade.make(candidate, subject, copy.pathOf(candidate.variant), context(runtime));
+      const { notes } = await cascade.make(candidate, subject, copy.pathOf(candidate.variant), contextOf(runtime));
       const asked = Number(/the teacher answers ([\d.]+) %/.exec(notes[0]!)?.[1]);
       expect(asked).toBeGreaterThan(0);
       expect(asked).toBeLessThan(100);

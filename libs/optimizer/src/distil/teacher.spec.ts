@@ -13,7 +13,9 @@ import { Stale } from '../stale.js';
 import { rowsOfOutputs } from '../teacher/answer-rows.js';
 import { KeptPages } from '../teacher/kept-pages.js';
 import type { Answered, Answering } from '../teacher/types.js';
-import { context, heldOut, ModelCopy } from '../testing/model-copy.js';
+import { contextOf } from '../testing/context.js';
+import { heldOut } from '../testing/examples.js';
+import { ModelCopy } from '../testing/model-copy.js';
 import { openTeacher } from './teacher.js';
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
@@ -49,7 +51,7 @@ async function ask(texts: readonly string[], changes: Partial<Answering> = {}, k
     ...{ print: 'a', kept: new KeptPages(folder), elsewhere: undefined, ...changes },
     onAnswered: (told: Answered) => void progress.push(told),
   };
-  const teacher = await openTeacher(model, { ...context(runtime), answers });
+  const teacher = await openTeacher(model, { ...contextOf(runtime), answers });
   const outputs = new Array<WireOutput>(texts.length);
   const times = new Uint8Array(texts.length);
   const use = ({ place, output }: { readonly place: number; readonly output: WireOutput }) => {
@@ -121,13 +123,14 @@ test('ended by SIGKILL, it goes on with the page that it was at', async () => {
     import { openRepository } from '@shoal/models';
     import { openTeacher } from ${dist('distil/teacher.js')};
     import { KeptPages } from ${dist('teacher/kept-pages.js')};
-    import { context, heldOut } from ${dist('testing/model-copy.js')};
+    import { contextOf } from ${dist('testing/context.js')};
+    import { heldOut } from ${dist('testing/examples.js')};
     const { models } = await openRepository(${JSON.stringify(copy.root)});
     const answers = {
       ...{ print: 'a', kept: new KeptPages(${JSON.stringify(folder)}), elsewhere: undefined },
       onAnswered: () => process.kill(process.pid, 'SIGKILL'),
     };
-    const teacher = await openTeacher(models[0], { ...context(await openRuntime()), answers });
+    const teacher = await openTeacher(models[0], { ...contextOf(await openRuntime()), answers });
     await teacher.ask(heldOut('wordnet-topic').slice(0, 1200).map(({ text }) => text), () => {});
   `;
   const args = ['--input-type=module', '-e', script];

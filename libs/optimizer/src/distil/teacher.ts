@@ -8,9 +8,6 @@ import { vocabularyOf } from '../teacher/pages.js';
 import type { Question } from '../teacher/types.js';
 import type { Context } from '../types.js';
 
-export type { Answer } from '../teacher/ask-pages.js';
-export type { Question } from '../teacher/types.js';
-
 export interface Teacher {
   readonly model: Model;
   /** Token ids are below it. */

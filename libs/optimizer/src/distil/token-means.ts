@@ -1,7 +1,8 @@
 /** What each token of a vocabulary means to the teacher: the mean of its vectors in texts (its passes alone, where none has it). */
 import { ShoalError, type TextItem, type WireOutput } from '@shoal/contracts';
 import { embeddingOutputs } from '@shoal/models';
-import type { Answer, Teacher } from './teacher.js';
+import type { Answer } from '../teacher/ask-pages.js';
+import type { Teacher } from './teacher.js';
 
 export interface TokenMeans {
   /** [vocabulary, width] */

@@ -7,11 +7,13 @@ import { openRepository } from '@shoal/models';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compare } from '../evaluate/compare.js';
+import { contextOf } from '../testing/context.js';
+import { inThirds } from '../testing/examples.js';
 import type { Comparison, Subject } from '../types.js';
 import { lossOf } from './choice.js';
 import { keepLayers } from './edits.js';
 import { layers } from './layers.js';
-import { contextOf, dataOf, definitions, idle, subjectOf } from './prune.testing.js';
+import { definitions, idle, subjectOf } from './prune.testing.js';
 import { openOrThrow, write } from './subject.js';
 
 let runtime: Runtime;
@@ -53,7 +55,7 @@ async function topics(): Promise<Subject> {
   );
   const { models } = await openRepository(repository);
   const [model] = models;
-  const data = dataOf(definitions(), true);
+  const data = inThirds(definitions(), true);
   const choice = { ...data.choice, items: data.choice.items.slice(0, 100) };
   return { original: model!, path: model!.variants.fp32!, data: { ...data, choice } };
 }

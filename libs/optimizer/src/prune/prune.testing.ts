@@ -11,9 +11,6 @@ import type { Example, Subject } from '../types.js';
 import { floats } from './edits.js';
 import { encode, runAll } from './texts.js';
 
-export { contextOf } from '../testing/context.js';
-export { inThirds as dataOf } from '../testing/examples.js';
-
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 
 /** Changes the numbers of a tensor in place, or leaves them. */

@@ -1,6 +1,5 @@
 /** `quality.json` of a version's folder. */
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { describeIssue, parseJsonFile, QualityJson, ShoalError, type VariantQuality } from '@shoal/contracts';
 import { QUALITY_FILE, QUALITY_LOCK } from '@shoal/models';
@@ -66,11 +65,6 @@ export async function probeQuality(folder: string): Promise<void> {
       { cause: error },
     );
   }
-}
-
-/** What figures were measured on, for people. */
-export function machineOf(runtimeVersion: string, cores: number): string {
-  return `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cores} cores, ONNX Runtime ${runtimeVersion}`;
 }
 
 function invalid(message: string, cause?: unknown): ShoalError {

@@ -8,12 +8,13 @@ import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keepLayers } from '../prune/edits.js';
 import { openOrThrow, write } from '../prune/subject.js';
+import { contextOf } from '../testing/context.js';
 import type { Candidate, Method, Subject } from '../types.js';
 import { type Harm, harmBeside } from './harm.js';
 import { int4Importance, int4Mixed } from './int4.js';
 import { int8Smooth } from './int8-smooth.js';
 import { openTexts } from './open-texts.js';
-import { bundled, contextOf, imported, subjectOf } from './subject.testing.js';
+import { bundled, imported, subjectOf } from './subject.testing.js';
 import { buildOf } from './workshop.js';
 
 const { signal } = new AbortController();

@@ -9,8 +9,6 @@ import type { Runtime } from '@shoal/onnxruntime';
 import { inThirds } from '../testing/examples.js';
 import type { Example, Subject } from '../types.js';
 
-export { contextOf } from '../testing/context.js';
-
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
 const FIXTURES = join(ROOT, 'test/fixtures');
 

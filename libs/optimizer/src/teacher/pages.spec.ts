@@ -1,7 +1,8 @@
 /** Pages of questions are what a job takes, and the same whoever asks. */
 import { createModelFace, type ModelFace } from '@shoal/models';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { heldOut, ModelCopy } from '../testing/model-copy.js';
+import { heldOut } from '../testing/examples.js';
+import { ModelCopy } from '../testing/model-copy.js';
 import { encodePages, rangesOf } from './pages.js';
 
 let copy: ModelCopy;

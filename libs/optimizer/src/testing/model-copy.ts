@@ -8,9 +8,6 @@ import { type Model as OnnxModel, saveModel, serialiseModel } from '@shoal/onnx'
 import type { Runtime, Tensor } from '@shoal/onnxruntime';
 import type { Data, Example } from '../types.js';
 
-export { contextOf as context } from './context.js';
-export { heldOut } from './examples.js';
-
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
 export class ModelCopy {

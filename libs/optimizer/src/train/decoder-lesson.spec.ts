@@ -7,8 +7,9 @@ import { Trainer, textProbes, trainingGraph, weightNames } from '@shoal/training
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compare } from '../evaluate/compare.js';
 import { keepLayers, type Parts } from '../prune/edits.js';
-import { contextOf, subjectOf } from '../prune/prune.testing.js';
+import { subjectOf } from '../prune/prune.testing.js';
 import { openOrThrow, write } from '../prune/subject.js';
+import { contextOf } from '../testing/context.js';
 import type { Subject } from '../types.js';
 import { decoderLesson, LONGEST } from './decoder-lesson.js';
 import type { Lesson } from './types.js';

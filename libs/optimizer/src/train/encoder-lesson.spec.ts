@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { type Loss, seededRandom, Trainer, textProbes, trainingGraph } from '@shoal/training';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Change, contextOf, dataOf, definitions, subjectOf } from '../prune/prune.testing.js';
+import { type Change, definitions, subjectOf } from '../prune/prune.testing.js';
 import { openOrThrow } from '../prune/subject.js';
+import { contextOf } from '../testing/context.js';
+import { inThirds } from '../testing/examples.js';
 import { ModelCopy } from '../testing/model-copy.js';
 import type { Example, Subject } from '../types.js';
 import { encoderLesson } from './encoder-lesson.js';
@@ -68,7 +70,7 @@ test.each<[fixture: string, kind: Loss['kind'], Change | undefined, readonly Exa
   ['bert-tokens', 'kl', oneAgainstAll, undefined],
 ])('the original of %s has nothing to learn from its own answers', async (fixture, kind, change, examples) => {
   const texts = await subjectOf(root, fixture, change, TEXTS);
-  const subject = examples === undefined ? texts : { ...texts, data: dataOf(examples, false) };
+  const subject = examples === undefined ? texts : { ...texts, data: inThirds(examples, false) };
   const lesson = await encoderLesson(subject, contextOf(runtime));
   expect(lesson.losses.map((loss) => loss.kind)).toEqual([kind]);
   const { own, other } = await gradients(subject, lesson);
@@ -80,7 +82,7 @@ test('nor does a model whose graph pools, or leaves it to others', async () => {
   const copy = new ModelCopy('wordnet-embed');
   try {
     const original = await copy.model();
-    const subject = { original, path: copy.pathOf('fp32'), data: dataOf(definitions().slice(0, TEXTS), false) };
+    const subject = { original, path: copy.pathOf('fp32'), data: inThirds(definitions().slice(0, TEXTS), false) };
     const { own, other } = await gradients(subject, await encoderLesson(subject, contextOf(runtime)));
     expect(own).toBeLessThan(0.01 * other);
   } finally {
@@ -93,7 +95,7 @@ test('labels are taught beside the answers, by their share, alone, or not at all
   try {
     const original = await copy.model();
     const items = definitions().slice(0, TEXTS);
-    const labelled = { original, path: copy.pathOf('fp32'), data: dataOf(items, true) };
+    const labelled = { original, path: copy.pathOf('fp32'), data: inThirds(items, true) };
     const context = contextOf(runtime);
     const both = await encoderLesson(labelled, context, 0.25);
     expect(both.losses).toMatchObject([
@@ -109,7 +111,7 @@ test('labels are taught beside the answers, by their share, alone, or not at all
     expect(alone.losses.map(({ kind }) => kind)).toEqual(['cross-entropy']);
     expect(Object.keys((await alone.batch([0])).feeds)).not.toContain('teacher');
     const bare = items.map((item) => (item.kind === 'text' ? { kind: item.kind, text: item.text } : item));
-    const without = await encoderLesson({ ...labelled, data: dataOf(bare, false) }, context, 0.25);
+    const without = await encoderLesson({ ...labelled, data: inThirds(bare, false) }, context, 0.25);
     expect(without.losses.map(({ kind }) => kind)).toEqual(['kl']);
   } finally {
     copy.remove();

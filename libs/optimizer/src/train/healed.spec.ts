@@ -6,7 +6,8 @@ import { openRuntime, type Runtime } from '@shoal/onnxruntime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lossOf } from '../prune/choice.js';
 import { neurons } from '../prune/neurons.js';
-import { contextOf, subjectOf } from '../prune/prune.testing.js';
+import { subjectOf } from '../prune/prune.testing.js';
+import { contextOf } from '../testing/context.js';
 import type { Candidate, Context, Example, Subject } from '../types.js';
 import { headsHealed, layersHealed, neuronsHealed } from './healed.js';
 
