@@ -1,5 +1,5 @@
 /** A page of another origin in a real browser: it submits with a key, and follows with an EventSource that has none. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -60,6 +60,13 @@ async function servePage(api: () => string) {
   return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
 }
 
+/** Ends a browser with its children: they would outlive it for a moment, and go on writing to its profile. */
+async function endGroup(leader: ChildProcess) {
+  const ended = leader.exitCode === null && leader.signalCode === null ? once(leader, 'exit') : undefined;
+  process.kill(-leader.pid!, 'SIGKILL');
+  await ended;
+}
+
 test.runIf(CHROMIUM)('a page of an allowed origin submits, and an EventSource follows without a key', async () => {
   let url = '';
   const page = await servePage(() => url);
@@ -73,10 +80,10 @@ test.runIf(CHROMIUM)('a page of an allowed origin submits, and an EventSource fo
   await fleet.startWorker();
   const profile = mkdtempSync(join(tmpdir(), 'shoal-chromium-'));
   const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
-  const browser = spawn(CHROMIUM!, [...flags, `--user-data-dir=${profile}`, page.origin], { stdio: 'ignore' });
+  const args = [...flags, `--user-data-dir=${profile}`, page.origin];
+  const browser = spawn(CHROMIUM!, args, { stdio: 'ignore', detached: true });
   onTestFinished(async () => {
-    browser.kill('SIGKILL');
-    if (browser.exitCode === null && browser.signalCode === null) await once(browser, 'exit');
+    await endGroup(browser);
     rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
   });
   expect(await page.seen).toEqual({
