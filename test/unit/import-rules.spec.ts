@@ -24,6 +24,7 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   optimizer: ['batching', 'onnx', 'onnxruntime', 'models', 'generation', 'importer', 'training'],
   network: [],
   sources: ['network'],
+  storage: [],
   telemetry: [],
   webhooks: ['network'],
 };

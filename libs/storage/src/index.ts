@@ -1,0 +1,1 @@
+export type { Listed, Reading, ReadOptions, Store, WriteOptions, Written } from './store.js';
