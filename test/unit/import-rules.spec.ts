@@ -37,7 +37,8 @@ const OWNERS: readonly [name: RegExp, owners: readonly string[]][] = [
   [/^(koffi|onnxruntime-node)$/, ['libs/onnxruntime']],
   [/^@nestjs\//, ['apps/api', 'apps/worker', 'apps/webhooks']],
   [/^@opentelemetry\//, ['libs/telemetry']],
-  [/^(@aws-sdk\/|@huggingface\/hub$)/, ['libs/sources']],
+  [/^@aws-sdk\//, ['libs/sources', 'libs/storage']],
+  [/^@huggingface\/hub$/, ['libs/sources']],
 ];
 
 /** Setting a variable for a native library is no reading. */

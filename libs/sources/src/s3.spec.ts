@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openBench } from './testing/pulling.js';
-import { type BucketObject, startS3 } from './testing/s3-server.js';
+import type { BucketObject } from './testing/s3-object.js';
+import { startS3 } from './testing/s3-server.js';
 
 const { bench, pullIt, refusal } = openBench();
 
