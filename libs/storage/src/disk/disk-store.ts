@@ -30,11 +30,23 @@ const GONE = ['ENOENT', 'ENOTDIR'];
  */
 export async function openDisk(folder: string, clock: () => number): Promise<Store> {
   return await explained(async () => {
-    await mkdir(join(folder, WRITING), { recursive: true, mode: 0o700 });
+    await makeFolder(join(folder, WRITING));
     const root = await realpath(folder);
     await sweep(join(root, WRITING), clock() - LEFT_AFTER_MS);
     return new DiskStore(root);
   });
+}
+
+/** With those above it. (Node's own way says ENOENT of a disk that can only be read.) */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await unless(['EEXIST'], mkdir(path, { mode: 0o700 }));
+  }
 }
 
 async function sweep(writing: string, before: number): Promise<void> {

@@ -23,18 +23,19 @@ export interface Patience {
   readonly headMs: number;
   /** Ms in which some of a blob must come. */
   readonly stallMs: number;
+  /** How often something is asked for that fails of what may pass. */
+  readonly tries: number;
 }
 
 /** A part of 5 MiB has that long at 175 kB/s. */
-export const PATIENCE: Patience = { headMs: 30_000, stallMs: 30_000 };
+export const PATIENCE: Patience = { headMs: 30_000, stallMs: 30_000, tries: 4 };
 
-const TRIES = 4;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** How often longer than its head the rest of an answer that is no blob may take. S3 tells so that it is still joining parts. */
 export const ANSWER_PATIENCE = 10;
 
 /** Credentials are found as AWS's own tools find them: in the environment, in profiles, from the machine. */
-export function openClient({ endpoint, region }: S3Settings, { headMs }: Patience): S3Client {
+export function openClient({ endpoint, region }: S3Settings, { headMs, tries }: Patience): S3Client {
   // Which version of Node later versions of the SDK will need is no news for who keeps files.
   // biome-ignore lint/style/noProcessEnv: written, not read; the library takes this choice from nowhere else.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
@@ -42,7 +43,7 @@ export function openClient({ endpoint, region }: S3Settings, { headMs }: Patienc
     ...(region !== undefined && { region }),
     // Elsewhere a bucket seldom has a host name of its own, and the region is a word without meaning.
     ...(endpoint !== undefined && { endpoint, forcePathStyle: true, region: region ?? 'us-east-1' }),
-    maxAttempts: TRIES,
+    maxAttempts: tries,
     // What is sent is signed with its SHA-256; checksums beside it are unknown to some stores.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

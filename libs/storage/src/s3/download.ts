@@ -6,9 +6,6 @@ import type { Slice } from '../slice.js';
 import type { Place } from './client.js';
 import { explainS3, isStatus } from './explain.js';
 
-/** Connections in a row that bring nothing. */
-const TRIES = 4;
-
 export interface Found {
   /** The whole key in the bucket. */
   readonly key: string;
@@ -24,12 +21,14 @@ export async function* chunksOf(
   { first, end }: Slice,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const { stallMs, tries } = place.patience;
   let body: Body | undefined;
+  /** Connections in a row that brought nothing. */
   let fruitless = 0;
   try {
     for (let at = first; at < end; ) {
       signal?.throwIfAborted();
-      body ??= new Body(await ask(place, found, { first: at, end }, signal), place.patience.stallMs, signal);
+      body ??= new Body(await ask(place, found, { first: at, end }, signal), stallMs, signal);
       let chunk: Buffer | undefined;
       try {
         chunk = await body.next();
@@ -37,8 +36,8 @@ export async function* chunksOf(
         signal?.throwIfAborted();
         body.destroy();
         body = undefined;
-        if (++fruitless < TRIES) continue;
-        throw unavailable(`breaks off in the middle of a file, ${TRIES} times`, error);
+        if (++fruitless < tries) continue;
+        throw unavailable(`breaks off in the middle of a file, ${tries} times`, error);
       }
       if (chunk.length > end - at) throw unavailable('sends more of a file than it was asked for');
       fruitless = 0;

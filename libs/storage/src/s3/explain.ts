@@ -22,10 +22,11 @@ export function explainS3(error: unknown): ShoalError {
   if (status === 403) return because(`does not let these credentials do that (${RIGHTS})`);
   if (name === 'PermanentRedirect' || status === 301)
     return because('has its bucket in another region: set AWS_REGION');
-  if (name === 'TimeoutError') return because('does not answer in time');
   if (status !== undefined && status >= 300) return because(`answers ${status} (${wordOf(name)})`);
   const { code } = error as { readonly code?: unknown };
-  if (typeof code === 'string') return because(`cannot be reached (${wordOf(code)})`);
+  // The client calls broken connections TimeoutErrors, too.
+  if (typeof code === 'string' && code !== 'ETIMEDOUT') return because(`cannot be reached (${wordOf(code)})`);
+  if (name === 'TimeoutError') return because('does not answer in time');
   return because('does not answer as S3 does');
 }
 

@@ -27,7 +27,7 @@ export interface S3Bench extends Bench {
 }
 
 /** For servers that answer; what is silent is given less. */
-const PATIENT: Patience = { headMs: 60_000, stallMs: 60_000 };
+const PATIENT: Patience = { headMs: 60_000, stallMs: 60_000, tries: 4 };
 
 export async function diskBench(clock = Date.now): Promise<DiskBench> {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-storage-'));
