@@ -9,14 +9,22 @@ import { ROOT } from '../support/processes.js';
 const PROCESSES = { api: 'api', worker: 'worker', webhooks: 'webhooks', start: 'cli' };
 const configOf = (app: string) => `apps/${app}/src/config.ts`;
 const REDIS = 'libs/config/src/redis.ts';
+/** Of the processes that have to do with files. */
+const STORE = 'libs/config/src/store.ts';
 const VARIABLE = /^ {2}(SHOAL_\w+|PORT|REDIS_URL)(?=:)/gm;
 const OTHERS = ['docker-compose.yml', 'Dockerfile', 'docker/healthcheck.mjs', 'k8s/base/kustomization.yaml'];
+
+/** Where an app's variables are written. */
+const schemasOf = (app: string) => {
+  const hasFiles = readFileSync(join(ROOT, configOf(app)), 'utf8').includes('...storeVariables');
+  return [configOf(app), REDIS, ...(hasFiles ? [STORE] : [])];
+};
 
 const namesIn = (paths: readonly string[], pattern: RegExp) =>
   new Set(paths.flatMap((path) => readFileSync(join(ROOT, path), 'utf8').match(pattern) ?? []));
 
 test('every variable of a config is in the list, and the list has no other', () => {
-  const read = namesIn([...Object.values(PROCESSES).map(configOf), REDIS], VARIABLE);
+  const read = namesIn(Object.values(PROCESSES).flatMap(schemasOf), VARIABLE);
   expect([...read].map((name) => name.trim()).sort()).toEqual([...VARIABLES].sort());
 });
 
@@ -24,7 +32,7 @@ test('docs/configuration.md has every variable, what it is, its default and who 
   const page = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8');
   const rows = [...page.matchAll(/^\| `(\w+)` +\|(.+)\|(.+)\| ([\w, ]+?) +\|$/gm)];
   const readers = Object.entries(PROCESSES).map(
-    ([process, app]) => [process, [...namesIn([configOf(app), REDIS], VARIABLE)].map((name) => name.trim())] as const,
+    ([process, app]) => [process, [...namesIn(schemasOf(app), VARIABLE)].map((name) => name.trim())] as const,
   );
   const documented = rows.map(([, name, what, fallback, by]) => {
     expect([what?.trim(), fallback?.trim()], name).not.toContain('');

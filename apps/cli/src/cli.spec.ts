@@ -22,7 +22,7 @@ describe('the environment of what is started', () => {
   test('is the caller’s, with the Redis, the port and the folders that start settled on', () => {
     const [api, webhooks, worker] = commandsOf(loadConfig({ ...env, PORT: '9000' }), 'redis://127.0.0.1:7000', 1);
     const shared = { REDIS_URL: 'redis://127.0.0.1:7000', SHOAL_MODELS_DIR: '/m', SHOAL_CACHE_DIR: '/d/cache' };
-    expect(api?.env).toMatchObject({ ...shared, PORT: '9000', SHOAL_RESULT_TTL: '1h' });
+    expect(api?.env).toMatchObject({ ...shared, PORT: '9000', SHOAL_RESULT_TTL: '1h', SHOAL_STORE: 'file:///d/files' });
     for (const { env: own } of [webhooks!, worker!]) {
       expect(own).toMatchObject({ ...shared, SHOAL_METRICS_PORT: '0', SHOAL_RESULT_TTL: '1h' });
     }

@@ -1,6 +1,6 @@
 /** The environment, as a typed config: the only reader of `process.env` in this app. */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   ConfigError,
   type Environment,
@@ -11,6 +11,7 @@ import {
   readConfig,
   redisSettings,
   redisVariables,
+  storeUrl,
   text,
   unknownVariables,
   url,
@@ -29,11 +30,12 @@ const Schema = z.object({
   /** Without REDIS_URL a private server is started. */
   ...redisVariables,
   SHOAL_MODELS_DIR: text().default(join(ROOT, 'models')),
-  /** Of the private Redis, of what workers measured, and of the key that seals secrets. */
+  /** Of the private Redis, of what workers measured, of files, and of the key that seals secrets. */
   SHOAL_DATA_DIR: text().default(join(ROOT, '.shoal')),
   /** How soon the private Redis writes a change to disk: each second, or before it answers. */
   SHOAL_REDIS_FSYNC: z.enum(['everysec', 'always'], { error: 'must be everysec or always' }).default('everysec'),
   SHOAL_CACHE_DIR: text().optional(),
+  SHOAL_STORE: storeUrl().optional(),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
   /** Of the API; the other processes get those after it. */
   SHOAL_METRICS_PORT: port().optional(),
@@ -115,4 +117,9 @@ export function optimizedDirOf({ SHOAL_DATA_DIR }: Config): string {
 /** Where workers keep what they measured of models. */
 export function cacheDirOf({ SHOAL_CACHE_DIR, SHOAL_DATA_DIR }: Config): string {
   return SHOAL_CACHE_DIR ?? join(SHOAL_DATA_DIR, 'cache');
+}
+
+/** Where files are kept, as a URL. */
+export function storeOf({ SHOAL_STORE, SHOAL_DATA_DIR }: Config): string {
+  return SHOAL_STORE ?? pathToFileURL(join(SHOAL_DATA_DIR, 'files')).href;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Environment, httpOrigin } from '@shoal/config';
 import type { Command } from './child.js';
-import { type Config, cacheDirOf } from './config.js';
+import { type Config, cacheDirOf, storeOf } from './config.js';
 
 const APPS = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -32,6 +32,7 @@ export function commandsOf(
     env: override(config.environment, {
       ...shared,
       ...key,
+      SHOAL_STORE: storeOf(config),
       PORT: String(config.PORT),
       SHOAL_HOST: config.SHOAL_HOST,
       ...metrics(0),

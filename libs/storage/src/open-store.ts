@@ -26,11 +26,22 @@ const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*?))?\/*$/;
  * @throws ShoalError `storage_unavailable` where the URL is neither, or the folder cannot be used; `storage_full`
  */
 export async function openStore(url: string, { clock, s3, patience = PATIENCE }: StoreOptions): Promise<Store> {
-  if (/^file:\/\/\//.test(url) && URL.canParse(url)) return await openDisk(fileURLToPath(url), clock);
+  const folder = folderOf(url);
+  if (folder !== undefined) return await openDisk(folder, clock);
   const [, bucket, prefix = ''] = S3_URL.exec(url) ?? [];
   if (bucket !== undefined && (prefix === '' || isKey(prefix))) {
     return openS3(bucket, prefix, s3 ?? { endpoint: undefined, region: undefined }, patience);
   }
   // Not shown: there may be a password in it.
   throw unavailable('has an address that is neither file:///path nor s3://bucket/prefix');
+}
+
+/** Undefined where it names none. */
+function folderOf(url: string): string | undefined {
+  if (!/^file:\/\/\/[^?#]+$/.test(url)) return undefined;
+  try {
+    return fileURLToPath(url);
+  } catch {
+    return undefined;
+  }
 }

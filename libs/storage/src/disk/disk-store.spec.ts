@@ -58,6 +58,8 @@ test('a folder that is not there is made, with those above it; spaces and percen
 test.each([
   'file://host/path',
   'file:relative',
+  'file:///a?b',
+  'file:///100%',
   'relative',
   '/path',
   '',
