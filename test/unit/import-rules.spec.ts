@@ -26,6 +26,7 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   sources: ['network'],
   telemetry: [],
   webhooks: ['network'],
+  intake: ['models', 'queue', 'telemetry'],
 };
 
 /** Third-party package → the only workspaces that may depend on it. */
