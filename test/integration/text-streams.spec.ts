@@ -1,13 +1,13 @@
 /** Chat and completions over a real Redis: the API's replicas on one side, a worker that writes answers piece by piece on the other. */
 import { randomBytes } from 'node:crypto';
 import type { GenerationSettings, PromptItem } from '@shoal/contracts';
+import { Catalog } from '@shoal/intake';
 import { AllowList } from '@shoal/network';
 import type { JobStore } from '@shoal/queue';
 import { createApiMetrics, createLogger } from '@shoal/telemetry';
 import OpenAI from 'openai';
 import { Registry } from 'prom-client';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { Catalog } from '../../apps/api/dist/models/catalog.js';
 import { createServer } from '../../apps/api/dist/server.js';
 import { fakeAnswer, fakeGenerator } from '../../apps/api/dist/testing/fake-generator.js';
 import { FakeWebhookStore } from '../../apps/api/dist/testing/fake-webhook-store.js';

@@ -27,6 +27,7 @@ const LIBS: Readonly<Record<string, readonly string[]>> = {
   storage: [],
   telemetry: [],
   webhooks: ['network'],
+  intake: ['models', 'queue', 'telemetry'],
 };
 
 /** Third-party package → the only workspaces that may depend on it. */

@@ -101,7 +101,7 @@ test('the path begins at the controller and ends at what the caller sees', () =>
     ['apps/worker/src/load-generator.ts', 'libs/generation/src/engine/client.ts'],
     ['libs/generation/src/engine/thread.ts', 'libs/generation/src/engine/events.ts'],
     ['apps/worker/src/generator-engine.ts', 'libs/queue/src/text-log.ts'],
-    ['libs/queue/src/waiters.ts', 'apps/api/src/openai/chat-face.ts'],
+    ['libs/queue/src/waiters.ts', 'libs/intake/src/faces/chat-face.ts'],
   ]);
   expect(webhookParts.map((part) => [part[0]!.files[0], part.at(-1)!.files[0]])).toEqual([
     ['apps/webhooks/src/relay.ts', 'apps/webhooks/src/dispatcher.ts'],

@@ -1,5 +1,6 @@
 /** What the API is made of: every object is built here, once, from what the process was given. */
 import { type DynamicModule, Module } from '@nestjs/common';
+import { Catalog, Intake } from '@shoal/intake';
 import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
 import { EventUrls } from './events/event-urls.js';
@@ -13,7 +14,6 @@ import type { ApiKey } from './http/tenant.js';
 import { BulkController } from './jobs/bulk.controller.js';
 import { JobsController } from './jobs/jobs.controller.js';
 import { JobsService } from './jobs/jobs.service.js';
-import { Catalog } from './models/catalog.js';
 import {
   ADMIN_SETTINGS,
   type AdminSettings,
@@ -111,7 +111,10 @@ export function appModule({
       { provide: FailureLog, useFactory: () => new FailureLog(logger) },
       {
         provide: JobsService,
-        useFactory: (hooks: Webhooks) => new JobsService(store, catalog, hooks, retentionMs, metrics, clock, tracer),
+        useFactory: (hooks: Webhooks) => {
+          const intake = new Intake({ store, catalog, webhooks: hooks, retentionMs, metrics, clock, tracer });
+          return new JobsService(store, catalog, intake, clock);
+        },
         inject: [Webhooks],
       },
       {
@@ -126,8 +129,8 @@ export function appModule({
       },
       {
         provide: RerankService,
-        useFactory: (runs: JobRuns, jobs: JobsService) => new RerankService(runs, jobs, catalog),
-        inject: [JobRuns, JobsService],
+        useFactory: (runs: JobRuns) => new RerankService(runs, catalog),
+        inject: [JobRuns],
       },
       {
         provide: TextCalls,

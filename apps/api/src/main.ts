@@ -1,5 +1,6 @@
 /** The API process: configure, connect, listen, drain. */
 import { blamePort, httpOrigin, runProcess } from '@shoal/config';
+import { Catalog, LiveModels } from '@shoal/intake';
 import { ModelBoard, openJobStore, openWebhookStore } from '@shoal/queue';
 import {
   createApiMetrics,
@@ -19,8 +20,6 @@ import { autoscaleRoute } from './autoscale/autoscale-route.js';
 import { type Config, loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
 import { HeldRequests } from './http/held-requests.js';
-import { Catalog } from './models/catalog.js';
-import { LiveModels } from './models/live-models.js';
 import { createServer } from './server.js';
 
 /** Longest time in ms that open requests may take after SIGTERM; Kubernetes kills after 30 s. */

@@ -107,3 +107,9 @@ export class ShoalError extends Error {
     return ERRORS[this.code].title;
   }
 }
+
+/** Whatever was thrown, as an error that callers may see: what is none of the table is `internal_error`, its cause for the log. */
+export function asShoalError(thrown: unknown): ShoalError {
+  if (thrown instanceof ShoalError) return thrown;
+  return new ShoalError('internal_error', 'The request id finds the cause in the log.', { cause: thrown });
+}

@@ -1,5 +1,5 @@
 export { describeIssue } from './describe-issue.js';
-export { ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
+export { asShoalError, ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
 export { faultsError, formatPath, MAX_FAULTS, parse } from './faults.js';
 export {
   ChatMessage,

@@ -1,7 +1,7 @@
 import type { ItemResult, JobRecord } from '@shoal/contracts';
+import { fakeFace } from '@shoal/intake/testing';
 import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { describe, expect, test } from 'vitest';
-import { fakeFace } from '../testing/fake-face.js';
 import { JobEvents, readPosition } from './job-events.js';
 
 const face = fakeFace('embed', 'feature-extraction');

@@ -1,6 +1,6 @@
 /** Whether jobs can be taken: the process is not stopping, it serves a model, and Redis answers. */
+import { type Catalog } from '@shoal/intake';
 import type { JobStore } from '@shoal/queue';
-import type { Catalog } from '../models/catalog.js';
 
 export class Readiness {
   #stopping = false;

@@ -1,6 +1,6 @@
 /** Whatever was thrown, as one of the errors that callers can see; and that error as problem details (RFC 9457). */
 import { HttpException } from '@nestjs/common';
-import { ERRORS, type ErrorCode, type Fault, ShoalError } from '@shoal/contracts';
+import { asShoalError, ERRORS, type ErrorCode, type Fault, ShoalError } from '@shoal/contracts';
 
 export interface Problem {
   readonly type: string;
@@ -35,7 +35,7 @@ export function toShoalError(thrown: unknown): ShoalError {
   if (status === 415) return new ShoalError('unsupported_media_type', 'Send Content-Type: application/json.');
   if (status === 404 || status === 414) return new ShoalError('not_found', 'There is nothing at this path.');
   if (status >= 400 && status < 500) return new ShoalError('malformed_body', 'The request cannot be read.');
-  return new ShoalError('internal_error', 'The request id finds the cause in the log.', { cause: thrown });
+  return asShoalError(thrown);
 }
 
 function statusOf(thrown: unknown): number {

@@ -1,10 +1,9 @@
 /** `max_accuracy_loss` on every path that takes a model: what it may say, what is chosen by it, and that the answer tells. */
+import { fakeFace, type Measured, measuredVersion } from '@shoal/intake/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AccuracyLossSchema, JobSchema } from '../openapi/answers.js';
 import { EmbeddingsSchema, ModelCardSchema } from '../openapi/openai-answers.js';
-import { fakeFace } from '../testing/fake-face.js';
 import { fakeGenerator } from '../testing/fake-generator.js';
-import { type Measured, measuredVersion } from '../testing/measured.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 
 let api: TestApi;

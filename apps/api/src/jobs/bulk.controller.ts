@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { Body, Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
 import { BulkRequest, type JobReceipt, parse, ShoalError } from '@shoal/contracts';
+import type { Submission } from '@shoal/intake';
 import { receiptOf } from '@shoal/models';
 import type { Admitted, Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
@@ -10,7 +11,7 @@ import { FailureLog } from '../http/failure-log.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
 import { type Problem, problemOf, toShoalError } from '../http/problem.js';
 import { fingerprint, readIdempotencyKey } from './idempotency.js';
-import { JobsService, type Submission } from './jobs.service.js';
+import { JobsService } from './jobs.service.js';
 
 /** Jobs whose keys are made before other requests have their turn. */
 const GROUP = 64;

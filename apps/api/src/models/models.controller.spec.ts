@@ -1,10 +1,10 @@
+import { Catalog } from '@shoal/intake';
+import { fakeFace } from '@shoal/intake/testing';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { digestOf } from '../http/tenant.js';
 import { ModelCardSchema } from '../openapi/openai-answers.js';
-import { fakeFace } from '../testing/fake-face.js';
 import { servedAlone, startTestApi, type TestApi } from '../testing/start.js';
-import { Catalog } from './catalog.js';
 
 let api: TestApi;
 let client: OpenAI;

@@ -1,13 +1,13 @@
 /** `/v1/models`: what is served, as OpenAI lists it; one model's card adds task, limits and a request that runs. */
 import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
 import { type ListedModel, type ModelCard, parseSelector, ShoalError } from '@shoal/contracts';
+import { Catalog } from '@shoal/intake';
 import type { ModelFace } from '@shoal/models';
 import type { Tenant } from '@shoal/queue';
 import type { FastifyRequest } from 'fastify';
 import { refuseQuery } from '../http/no-query.js';
 import { CurrentTenant } from '../http/tenant.js';
 import { JobsService } from '../jobs/jobs.service.js';
-import { Catalog } from './catalog.js';
 
 /** Injects AdminSettings. */
 export const ADMIN_SETTINGS = Symbol('admin settings');

@@ -1,9 +1,9 @@
 import { ShoalError } from '@shoal/contracts';
+import { fakeFace } from '@shoal/intake/testing';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, test } from 'vitest';
 import { OpenAiErrorSchema } from '../openapi/openai-answers.js';
 import { ChatChunkSchema, ChatCompletionSchema } from '../openapi/text-answers.js';
-import { fakeFace } from '../testing/fake-face.js';
 import { fakeGenerator } from '../testing/fake-generator.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { checkedChunks, errorAtEnd } from '../testing/text-events.js';

@@ -1,11 +1,10 @@
 /** `/v1/chat/completions`, as OpenAI has it: answers to conversations. */
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { CHAT, readChat } from '@shoal/intake';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
-import { CHAT } from './chat-face.js';
 import { type Removed, TextCalls } from './text-calls.js';
-import { readChat } from './text-request.js';
 
 @Controller('v1/chat/completions')
 export class ChatController {

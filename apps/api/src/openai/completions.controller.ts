@@ -1,11 +1,10 @@
 /** `/v1/completions`, as OpenAI had it before conversations: prompts that are used as they are, and gone on with. */
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { COMPLETION, readCompletion } from '@shoal/intake';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
-import { COMPLETION } from './completion-face.js';
 import { type Removed, TextCalls } from './text-calls.js';
-import { readCompletion } from './text-request.js';
 
 @Controller('v1/completions')
 export class CompletionsController {

@@ -1,11 +1,12 @@
 /** `POST /v1/embeddings`, as OpenAI has it. */
 import { Body, Controller, HttpCode, Inject, Post, Req, Res, type StreamableFile } from '@nestjs/common';
+import type { EmbeddingsResponse } from '@shoal/intake';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { HeldRequests } from '../http/held-requests.js';
 import { jsonStream } from '../http/json-stream.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
-import { type EmbeddingsResponse, EmbeddingsService } from './embeddings.service.js';
+import { EmbeddingsService } from './embeddings.service.js';
 import { tellVariant } from './told-variant.js';
 
 @Controller('v1/embeddings')

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { WireOutput } from '@shoal/contracts';
+import { fakeFace } from '@shoal/intake/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ChatChunkSchema, ChatCompletionSchema, CompletionSchema } from '../openapi/text-answers.js';
-import { fakeFace } from '../testing/fake-face.js';
 import { fakeGenerator } from '../testing/fake-generator.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { checkedChunks } from '../testing/text-events.js';

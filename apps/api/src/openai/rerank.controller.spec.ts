@@ -1,7 +1,7 @@
+import { fakeFace } from '@shoal/intake/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { digestOf } from '../http/tenant.js';
 import { OpenAiErrorSchema, RerankSchema, TextsErrorSchema, TextsRerankSchema } from '../openapi/openai-answers.js';
-import { fakeFace } from '../testing/fake-face.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 
 let api: TestApi;

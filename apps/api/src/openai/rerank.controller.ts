@@ -1,11 +1,12 @@
 /** `POST /v1/rerank` (Cohere, Jina), `/v2/rerank` (Cohere's newer clients) and `/rerank` (text-embeddings-inference). */
 import { Body, Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import type { RerankResponse, TextsRerankResponse } from '@shoal/intake';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { requireBody } from '../http/body.js';
 import { HeldRequests } from '../http/held-requests.js';
 import { CurrentPermit, type Permit } from '../http/permit.js';
 import { faceOf } from './faces.js';
-import { type RerankResponse, RerankService, type TextsRerankResponse } from './rerank.service.js';
+import { RerankService } from './rerank.service.js';
 import { tellVariant } from './told-variant.js';
 
 @Controller()

@@ -1,7 +1,8 @@
 /** Calls for generated texts: answered when they are whole or as they grow, and kept ones read again, on any replica. */
 import { StreamableFile } from '@nestjs/common';
-import { type GeneratedText, type JobRecord, ShoalError } from '@shoal/contracts';
-import { LazyList, type TokenTexts } from '@shoal/models';
+import { type JobRecord, ShoalError } from '@shoal/contracts';
+import { type Catalog, TEXT_TASK, type TextFace, type TextRequest, translated, wholeAnswer } from '@shoal/intake';
+import type { TokenTexts } from '@shoal/models';
 import { parseJobId } from '@shoal/queue';
 import type { ApiMetrics } from '@shoal/telemetry';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -10,14 +11,10 @@ import type { FailureLog } from '../http/failure-log.js';
 import type { HeldRequests } from '../http/held-requests.js';
 import type { Permit } from '../http/permit.js';
 import { toShoalError } from '../http/problem.js';
-import type { Catalog } from '../models/catalog.js';
 import type { JobRuns, Translate } from './job-runs.js';
-import { headOf, settingsOf, type TextFace, usageOf } from './text-face.js';
 import { readStreamQuery, readTextPosition, type TextPosition } from './text-position.js';
-import { TEXT_TASK, type TextRequest } from './text-request.js';
 import { TextStream } from './text-stream.js';
 import { tellVariant } from './told-variant.js';
-import { translated } from './translate.js';
 
 /** One request and its answer. */
 export interface Exchange {
@@ -149,20 +146,9 @@ export class TextCalls {
     const answer = await this.runs.jobs.answerAs(permit, reply, read, (record) => {
       requireText(record);
       tellVariant(reply, record.meta);
-      return this.whole(face, record);
+      return wholeAnswer(face, record, this.textsOf(record));
     });
     reply.type('application/json; charset=utf-8').send(answer instanceof StreamableFile ? answer.getStream() : answer);
-  }
-
-  private whole(face: TextFace, record: JobRecord): object {
-    const answers = record.results.map((result) => result?.output as GeneratedText);
-    const texts = this.textsOf(record);
-    const settings = settingsOf(record.meta);
-    return {
-      ...headOf(face, record, 'whole'),
-      choices: LazyList.of(answers.length, (index) => face.choice(index, answers[index]!, texts, settings)),
-      usage: usageOf(record, answers),
-    };
   }
 
   private translate({ rename }: TextRequest): Translate {

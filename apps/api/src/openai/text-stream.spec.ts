@@ -1,13 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { GenerationSettings, JobRecord, PromptItem } from '@shoal/contracts';
+import { CHAT, COMPLETION, type TextFace } from '@shoal/intake';
 import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { describe, expect, test } from 'vitest';
 import { fakeAnswer, fakeGenerator } from '../testing/fake-generator.js';
 import { type TextEvent, textEvents } from '../testing/text-events.js';
-import { CHAT } from './chat-face.js';
-import { COMPLETION } from './completion-face.js';
-import type { TextFace } from './text-face.js';
 import { readTextPosition, type TextPosition } from './text-position.js';
 import { TextStream } from './text-stream.js';
 

@@ -5,13 +5,12 @@
  * is a part of, and counts for nothing then.
  */
 import { type GeneratedText, type ItemResult, type JobRecord, ShoalError } from '@shoal/contracts';
+import { charactersOf, headOf, likelyFrom, type TextFace, UsageCount } from '@shoal/intake';
 import type { TokenTexts } from '@shoal/models';
 import type { JobPart, JobPiece, JobProgress } from '@shoal/queue';
 import { faultOf } from './job-runs.js';
 import { openAiErrorOf } from './openai-error.js';
-import { headOf, type TextFace, UsageCount } from './text-face.js';
 import { formatPosition, type TextPosition } from './text-position.js';
-import { charactersOf, likelyFrom } from './token-texts.js';
 
 export const DONE = 'data: [DONE]\n\n';
 

@@ -1,8 +1,8 @@
 import { ERRORS } from '@shoal/contracts';
+import { fakeFace } from '@shoal/intake/testing';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { digestOf } from '../http/tenant.js';
-import { fakeFace } from '../testing/fake-face.js';
 import { fakeGenerator } from '../testing/fake-generator.js';
 import { startTestApi, type TestApi } from '../testing/start.js';
 import { ANSWERS } from './components.js';

@@ -1,7 +1,6 @@
 /** One answer of each kind, as a reader of the document meets it first. */
 import type { EventsUrlView, JobReceipt, JobSummary, JobView, ListedModel, ModelCard } from '@shoal/contracts';
-import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
-import type { RerankResponse, TextsRerankResponse } from '../openai/rerank.service.js';
+import type { EmbeddingsResponse, RerankResponse, TextsRerankResponse } from '@shoal/intake';
 
 export const JOB_ID = 'wordnet-topic.1.fp32.0.01m83zn5fqbsmkqgj7c913jd4z';
 const LINKS = { self: `/v1/jobs/${JOB_ID}`, cancel: `/v1/jobs/${JOB_ID}/cancel`, events: `/v1/jobs/${JOB_ID}/events` };

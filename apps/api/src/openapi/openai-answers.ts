@@ -1,10 +1,9 @@
 /** Answers of the faces that other services' clients call, as schemas; see answers.ts. */
 import { Joining, type ListedModel, type ModelCard, type ServedQuality, Task } from '@shoal/contracts';
+import type { EmbeddingsResponse, RerankResponse, TextsRerankResponse } from '@shoal/intake';
 import { z } from 'zod';
-import type { EmbeddingsResponse } from '../openai/embeddings.service.js';
 import type { TextsError } from '../openai/faces.js';
 import type { OpenAiError } from '../openai/openai-error.js';
-import type { RerankResponse, TextsRerankResponse } from '../openai/rerank.service.js';
 import { AccuracyLossSchema, Code, Count, ListSchema } from './answers.js';
 
 const Model = z.string().describe('The model that was asked for.');

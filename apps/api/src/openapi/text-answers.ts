@@ -1,7 +1,6 @@
 /** What chat and legacy completions answer with, by what OpenAI's API reference says of each field; see answers.ts. */
+import { type ChatCompletion, type Completion } from '@shoal/intake';
 import { z } from 'zod';
-import type { ChatCompletion } from '../openai/chat-face.js';
-import type { Completion } from '../openai/completion-face.js';
 import type { Removed } from '../openai/text-calls.js';
 import { Count } from './answers.js';
 

@@ -1,8 +1,6 @@
 /** One answer of each kind to chat and legacy completions. */
-import type { ChatCompletion } from '../openai/chat-face.js';
-import type { Completion } from '../openai/completion-face.js';
+import { type ChatCompletion, type Completion, type TextUsage } from '@shoal/intake';
 import type { Removed } from '../openai/text-calls.js';
-import type { TextUsage } from '../openai/text-face.js';
 
 const JOB = 'my-generator.1.fp32.0.01m83zn5fqbsmkqgj7c913jd4z';
 const USAGE: TextUsage = {

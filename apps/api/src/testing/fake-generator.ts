@@ -10,8 +10,8 @@ import {
   type TextPiece,
   type WireLogprobs,
 } from '@shoal/contracts';
+import { fakeModel, fault } from '@shoal/intake/testing';
 import type { EncodedInput, EncodeRequest, Model, ModelFace } from '@shoal/models';
-import { fakeModel, fault } from './fake-face.js';
 
 /** Longest prompt and answer together. */
 const CONTEXT = 64;

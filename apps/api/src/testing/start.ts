@@ -1,6 +1,8 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { MAX_BODY_BYTES } from '@shoal/contracts';
+import { Catalog, type Offer, type ServedVersion } from '@shoal/intake';
+import { fakeFace } from '@shoal/intake/testing';
 import type { ModelFace } from '@shoal/models';
 import { AllowList } from '@shoal/network';
 import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@shoal/telemetry';
@@ -8,9 +10,7 @@ import { SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { Parts } from '../app.module.js';
 import type { ApiKey } from '../http/tenant.js';
-import { Catalog, type Offer, type ServedVersion } from '../models/catalog.js';
 import { createServer } from '../server.js';
-import { fakeFace } from './fake-face.js';
 import { FakeStore } from './fake-store.js';
 import { FakeWebhookStore } from './fake-webhook-store.js';
 

@@ -1,13 +1,8 @@
 /** What webhooks ask of a request: a destination that may be called, a secret that is sealed, and who is to be told. */
-import {
-  type EndpointRequest,
-  type JobWebhook,
-  type SecretView,
-  ShoalError,
-  type WebhookRequest,
-} from '@shoal/contracts';
+import { type EndpointRequest, type SecretView, ShoalError, type WebhookRequest } from '@shoal/contracts';
+import type { PreparedWebhook } from '@shoal/intake';
 import type { AllowList } from '@shoal/network';
-import { type EventFilter, eventFilter, liveSecrets, type SealedSecret, unite, type WebhookStore } from '@shoal/queue';
+import { eventFilter, liveSecrets, type SealedSecret, unite, type WebhookStore } from '@shoal/queue';
 import { newSecret, parseDestination, type Resolve, resolveDestination, type SecretBox } from '@shoal/webhooks';
 
 /** A secret that Redis has lost is made anew after this long. */
@@ -21,11 +16,6 @@ export interface WebhookParts {
   readonly resolve: Resolve;
   /** Unix ms. */
   readonly clock: () => number;
-}
-
-export interface PreparedWebhook {
-  readonly webhook?: JobWebhook;
-  readonly webhookEvents: EventFilter;
 }
 
 export class Webhooks {
@@ -48,8 +38,7 @@ export class Webhooks {
   }
 
   /**
-   * The webhook of a new job as its record keeps it, and which of the job's events anybody wants. Throws
-   * `destination_not_allowed`, `webhooks_unavailable`.
+   * For a new job. Throws `destination_not_allowed`, `webhooks_unavailable`.
    */
   async prepare(tenant: string, request: WebhookRequest | undefined): Promise<PreparedWebhook> {
     const subscribed = this.#parts.store.subscribed(tenant);

@@ -1,6 +1,6 @@
 /** What chat and legacy completions have in common, and what each of them makes of an answer. */
 import type { GeneratedText, GenerationSettings, JobMeta, JobRecord, WireLogprobs } from '@shoal/contracts';
-import type { TokenTexts } from '@shoal/models';
+import { LazyList, type TokenTexts } from '@shoal/models';
 import type { LikelyTokens } from './token-texts.js';
 
 export type Finish = GeneratedText['finish'];
@@ -115,8 +115,19 @@ export class UsageCount {
   }
 }
 
-export function usageOf(record: JobRecord, answers: readonly GeneratedText[]): TextUsage {
+function usageOf(record: JobRecord, answers: readonly GeneratedText[]): TextUsage {
   const usage = new UsageCount(record);
   for (const [index, answer] of answers.entries()) usage.add(index, answer);
   return usage.total();
+}
+
+/** Of a job of this task that has completed. `texts`: of the version that ran it; undefined where that is no longer served. */
+export function wholeAnswer(face: TextFace, record: JobRecord, texts: TokenTexts | undefined): object {
+  const answers = record.results.map((result) => result?.output as GeneratedText);
+  const settings = settingsOf(record.meta);
+  return {
+    ...headOf(face, record, 'whole'),
+    choices: LazyList.of(answers.length, (index) => face.choice(index, answers[index]!, texts, settings)),
+    usage: usageOf(record, answers),
+  };
 }

@@ -1,7 +1,7 @@
 /** Submission with tracing on: one span per job, whose traceparent goes with the job to whoever runs it. */
+import { asShoalError } from '@shoal/contracts';
 import type { Admitted, NewJob } from '@shoal/queue';
 import type { Tracer } from '@shoal/telemetry';
-import { toShoalError } from '../http/problem.js';
 
 type Outcomes = (Admitted | Error)[];
 
@@ -15,7 +15,7 @@ export async function submitTraced(
   const outcomes = await submit(sends.map(({ job }) => job));
   for (const [n, { span }] of sends.entries()) {
     const outcome = outcomes[n];
-    if (outcome === undefined || outcome instanceof Error) span.end({ error: toShoalError(outcome).code });
+    if (outcome === undefined || outcome instanceof Error) span.end({ error: asShoalError(outcome).code });
     else span.end({ attributes: { 'shoal.job.id': outcome.id } });
   }
   return outcomes;
