@@ -32,13 +32,16 @@ ENV NODE_ENV=production HOME=/tmp ORT_DISABLE_TELEMETRY=1 \
   SHOAL_MODELS_DIR=/app/models SHOAL_CACHE_DIR=/tmp/shoal SHOAL_METRICS_HOST=0.0.0.0 SHOAL_METRICS_PORT=9464
 COPY docker/healthcheck.mjs docker/healthcheck.mjs
 COPY models models
+# A volume for files that is mounted here is writable.
+RUN install -d -o 10001 -g 10001 /var/lib/shoal
 EXPOSE 9464
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["node", "docker/healthcheck.mjs"]
 USER 10001:10001
 ENTRYPOINT []
 
 FROM runtime AS shoal-api
-ENV SHOAL_HOST=0.0.0.0 PORT=8080
+# Where files are kept is for whoever runs it to say: there is nothing here to keep them in.
+ENV SHOAL_HOST=0.0.0.0 PORT=8080 SHOAL_STORE=none
 EXPOSE 8080
 COPY --from=build /out/api/packages ./
 COPY --from=build /out/api/app ./

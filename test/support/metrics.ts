@@ -2,6 +2,7 @@
 import {
   createApiMetrics,
   createAutoscaleMetrics,
+  createFileMetrics,
   createGenerationMetrics,
   createProcessMetrics,
   createWebhookMetrics,
@@ -21,6 +22,7 @@ export interface KnownMetric {
 const FACTORIES: readonly (readonly [process: string, create: (registry: Registry) => unknown])[] = [
   ['all', createProcessMetrics],
   ['api', (registry) => createApiMetrics(registry)],
+  ['api', (registry) => createFileMetrics(registry, async () => ({ files: 0, bytes: 0 }))],
   ['api', (registry) => createAutoscaleMetrics(registry, async () => [])],
   ['worker', createWorkerMetrics],
   ['worker', createGenerationMetrics],

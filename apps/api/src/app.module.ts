@@ -5,6 +5,8 @@ import type { JobStore } from '@shoal/queue';
 import type { ApiMetrics, Logger, Tracer } from '@shoal/telemetry';
 import { EventUrls } from './events/event-urls.js';
 import { EventsController } from './events/events.controller.js';
+import { FilesController } from './files/files.controller.js';
+import { FILE_PARTS, type FileParts } from './files/parts.js';
 import { HealthController } from './health/health.controller.js';
 import { Readiness } from './health/readiness.js';
 import { FailureLog } from './http/failure-log.js';
@@ -37,6 +39,7 @@ import { type WebhookParts, Webhooks } from './webhooks/webhooks.js';
 export interface Parts {
   readonly store: JobStore;
   readonly webhooks: WebhookParts;
+  readonly files: FileParts;
   /** The models that are served, as they come and go. */
   readonly catalog: Catalog;
   /** Who may say which of them are loaded; left out: nobody. */
@@ -73,6 +76,7 @@ class AppModule {}
 export function appModule({
   store,
   webhooks,
+  files,
   catalog,
   admin = NO_ADMINS,
   keys,
@@ -97,6 +101,7 @@ export function appModule({
       RerankController,
       ChatController,
       CompletionsController,
+      FilesController,
       ModelsController,
       HealthController,
       RootController,
@@ -104,6 +109,7 @@ export function appModule({
     providers: [
       { provide: Catalog, useValue: catalog },
       { provide: ADMIN_SETTINGS, useValue: admin },
+      { provide: FILE_PARTS, useValue: files },
       { provide: CARD_SETTINGS, useValue: { publicUrl, keys: keys.length > 0 } satisfies CardSettings },
       { provide: HeldRequests, useFactory: () => new HeldRequests(metrics) },
       { provide: EventUrls, useFactory: () => new EventUrls(keys, clock) },

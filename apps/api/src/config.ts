@@ -14,11 +14,14 @@ import {
   readConfig,
   redisSettings,
   redisVariables,
+  type StoreSettings,
+  storeSettings,
+  storeVariables,
   text,
   unknownVariables,
   url,
 } from '@shoal/config';
-import { MAX_BODY_BYTES } from '@shoal/contracts';
+import { MAX_BODY_BYTES, MAX_FILE_BYTES, MAX_FILE_LINES } from '@shoal/contracts';
 import { AllowList, allowList } from '@shoal/network';
 import { secretKey } from '@shoal/webhooks';
 import { z } from 'zod';
@@ -77,6 +80,13 @@ const Schema = z.object({
   SHOAL_TRUSTED_PROXIES: addresses().default([]),
   /** Most bytes of a request's body, unpacked: what a tensor may take as JSON or base64. */
   SHOAL_MAX_BODY_BYTES: integer({ min: 64 * KIB, max: 256 * MIB }).default(MAX_BODY_BYTES),
+  ...storeVariables,
+  /** Most bytes and lines of one file that is uploaded. */
+  SHOAL_FILE_MAX_BYTES: integer({ min: MIB, max: 1024 * GIB }).default(MAX_FILE_BYTES),
+  SHOAL_FILE_MAX_LINES: integer({ min: 1 }).default(MAX_FILE_LINES),
+  /** Most files of one tenant, and most bytes of all of them. */
+  SHOAL_TENANT_MAX_FILES: integer({ min: 1, max: 1_000_000 }).default(10_000),
+  SHOAL_TENANT_MAX_FILE_BYTES: integer({ min: 1 }).default(10 * GIB),
   /** Origins whose pages may call the API from a browser, separated by commas, or `*`. */
   SHOAL_CORS_ORIGINS: Origins.default([]),
   SHOAL_METRICS_HOST: text().default('127.0.0.1'),
@@ -114,6 +124,8 @@ const Schema = z.object({
 
 export type Config = z.output<typeof Schema> & {
   readonly redis: RedisSettings;
+  /** Where files are kept. */
+  readonly files: StoreSettings;
   /** Variables that mean nothing, and what may have been meant. */
   readonly unknown: readonly Problem[];
 };
@@ -122,7 +134,7 @@ export type Config = z.output<typeof Schema> & {
 export function loadConfig(env: Environment = process.env): Config {
   const config = readConfig(Schema, env);
   if (config.SHOAL_API_KEYS.length > 0 || isLoopback(config.SHOAL_HOST)) {
-    return { ...config, redis: redisSettings(config), unknown: unknownVariables(env) };
+    return { ...config, redis: redisSettings(config), files: storeSettings(config), unknown: unknownVariables(env) };
   }
   const message = 'must be a loopback address as long as SHOAL_API_KEYS is not set: anyone could use the models';
   throw new ConfigError([{ variable: 'SHOAL_HOST', message }]);

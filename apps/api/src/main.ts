@@ -18,6 +18,7 @@ import { Registry } from 'prom-client';
 import { Autoscale } from './autoscale/autoscale.js';
 import { autoscaleRoute } from './autoscale/autoscale-route.js';
 import { type Config, loadConfig } from './config.js';
+import { openFiles } from './files/open-files.js';
 import { Readiness } from './health/readiness.js';
 import { HeldRequests } from './http/held-requests.js';
 import { createServer } from './server.js';
@@ -64,6 +65,14 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     clock: Date.now,
     onError: onRedisError,
   });
+  const files =
+    config.files.url === null
+      ? null
+      : await openFiles({
+          ...{ redis: config.redis, url: config.files.url, s3: config.files.s3, registry, logger, onRedisError },
+          quotas: { files: config.SHOAL_TENANT_MAX_FILES, bytes: config.SHOAL_TENANT_MAX_FILE_BYTES },
+          clock: Date.now,
+        });
   const tracer = await openTracer({
     name: 'api',
     endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
@@ -83,6 +92,10 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
       allow: config.SHOAL_WEBHOOK_ALLOW,
       resolve: remember(dnsResolve(), NAME_MS, NAMES, Date.now),
       clock: Date.now,
+    },
+    files: {
+      kept: files,
+      limits: { bytes: config.SHOAL_FILE_MAX_BYTES, lines: config.SHOAL_FILE_MAX_LINES },
     },
     catalog,
     admin: {
@@ -123,6 +136,7 @@ async function start(config: Config, logger: Logger): Promise<() => Promise<void
     await board.close();
     await store.close();
     webhooks.close();
+    await files?.close();
     await tracer?.close();
     await privateServer.close();
   };

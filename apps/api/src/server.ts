@@ -45,8 +45,8 @@ export async function createServer(parts: Parts): Promise<NestFastifyApplication
     // What was accepted is finished while the server closes.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // A request's body has a pace of its own (http/read-body.ts); this is for those that nobody reads.
-    requestTimeout: HEADERS_MS + Math.ceil(longestMs(parts.maxBodyBytes)),
+    // A request's body has a pace of its own (http/pace.ts); this is for those that nobody reads.
+    requestTimeout: HEADERS_MS + Math.ceil(longestMs(Math.max(parts.maxBodyBytes, parts.files.limits.bytes))),
     connectionTimeout: Math.max(parts.callTimeoutMs, parts.generationTimeoutMs) + IDLE_MS,
     http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
     // What the router cannot read is no path.

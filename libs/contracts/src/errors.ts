@@ -7,7 +7,7 @@ interface ErrorKind {
 }
 
 export const ERRORS = {
-  malformed_body: { status: 400, retryable: false, title: 'The body is not valid JSON' },
+  malformed_body: { status: 400, retryable: false, title: 'The body cannot be read' },
   body_too_deep: { status: 400, retryable: false, title: 'The body is nested too deeply' },
   foreign_host: { status: 403, retryable: false, title: 'This host name is not served' },
   token_not_set: { status: 403, retryable: false, title: 'This is closed until its token is configured' },
@@ -20,6 +20,8 @@ export const ERRORS = {
   job_gone: { status: 410, retryable: false, title: 'The job of this Idempotency-Key is gone' },
   endpoint_not_found: { status: 404, retryable: false, title: 'No such webhook endpoint' },
   message_not_found: { status: 404, retryable: false, title: 'No such webhook message' },
+  file_not_found: { status: 404, retryable: false, title: 'No such file' },
+  range_not_satisfiable: { status: 416, retryable: false, title: 'The file has no such range' },
   limit_reached: { status: 409, retryable: false, title: 'There are as many of these as there may be' },
   body_too_slow: { status: 408, retryable: true, title: 'The body came too slowly' },
   body_too_large: { status: 413, retryable: false, title: 'The body is too large' },
@@ -43,6 +45,7 @@ export const ERRORS = {
   source_unavailable: { status: 502, retryable: false, title: 'The model cannot be had from its source' },
   device_unavailable: { status: 500, retryable: false, title: 'The device that was asked for is not there' },
   webhooks_unavailable: { status: 501, retryable: false, title: 'Webhooks are not set up on this server' },
+  files_unavailable: { status: 501, retryable: false, title: 'Files are not set up on this server' },
   not_replicated: { status: 503, retryable: true, title: 'Too few replicas of Redis have confirmed the job' },
   redis_unavailable: { status: 503, retryable: true, title: 'The queue cannot be reached' },
   storage_unavailable: { status: 503, retryable: true, title: 'The store of files cannot be used' },

@@ -2,6 +2,19 @@ export { describeIssue } from './describe-issue.js';
 export { asShoalError, ERRORS, type ErrorCode, type Fault, ShoalError } from './errors.js';
 export { faultsError, formatPath, MAX_FAULTS, parse } from './faults.js';
 export {
+  type DeletedFile,
+  FileFields,
+  type FileList,
+  type FilePurpose,
+  FileQuery,
+  FileUpload,
+  type FileView,
+  MAX_EXPIRY_SECONDS,
+  MAX_FILE_BYTES,
+  MAX_FILE_LINES,
+  MAX_FILENAME,
+} from './files.js';
+export {
   ChatMessage,
   Conversation,
   type GeneratedAnswer,

@@ -4,6 +4,20 @@ export type { Demand } from './demand.js';
 export { DemandReports } from './demand-reports.js';
 export { type ClaimedItem, Dropped, type Engine, type Outcome, type Place, type Room } from './engine.js';
 export { toJobError } from './errors.js';
+export { filePrefix, pieceKey } from './files/keys.js';
+export { type FileStore, type FileStoreOptions, type OpenFileStore, openFileStore } from './files/store.js';
+export type {
+  FileFilter,
+  FileName,
+  FilePage,
+  FilePiece,
+  FileQuotas,
+  FileRecord,
+  FileTotals,
+  FinishedFile,
+  NewFile,
+  StoredFile,
+} from './files/types.js';
 export { type JobStoreOptions, type OpenJobStore, openJobStore, type ServedQueue } from './job-store.js';
 export { drawOf, newUlid, parseJobId, parseQueue, queueName, queueTag } from './keys.js';
 export {

@@ -1,4 +1,5 @@
 export { type AutoscaleReading, createAutoscaleMetrics } from './autoscale-metrics.js';
+export { createFileMetrics } from './file-metrics.js';
 export { formatLine, parseLine } from './format-line.js';
 export { createGenerationMetrics, type GenerationMetrics } from './generation-metrics.js';
 export { logRarely, rarely } from './log-rarely.js';

@@ -13,10 +13,18 @@ const MAX_BODY_FIELDS = 50_000;
 /** Of a tensor's innermost lists, such as the colours of a pixel: `[0,0,0],`. */
 const LEAST_LIST_BYTES = 8;
 
-/** Makes this the only parser of the server. A request without a body has the body `undefined`. */
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Its handler reads the body as it comes. */
+    readonly streamsBody?: true;
+  }
+}
+
+/** Makes this the only parser of the server. A request without a body has the body `undefined`, and one that is streamed. */
 export function parseBodies(server: FastifyInstance, maxBytes: number): void {
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', async (request: FastifyRequest) => {
+    if (request.routeOptions.config.streamsBody) return undefined;
     const unpack = await readBody(request, request.permit, maxBytes);
     // Packed until it is the tenant's turn: who hangs up meanwhile has cost what was sent, and no more.
     await request.permit?.startWork();

@@ -12,7 +12,8 @@ export function longestMs(bytes: number): number {
 
 export class Pace {
   readonly #late: () => void;
-  readonly #since = performance.now();
+  #since = performance.now();
+  #pausedAt: number | undefined;
   #bytes = 0;
   #timer: NodeJS.Timeout;
 
@@ -26,11 +27,25 @@ export class Pace {
     this.#bytes += bytes;
   }
 
+  /** It is this side that does not go on: time does not count until `resume`. Safe to call again, as that is. */
+  pause(): void {
+    this.#pausedAt ??= performance.now();
+  }
+
+  resume(): void {
+    if (this.#pausedAt !== undefined) this.#since += performance.now() - this.#pausedAt;
+    this.#pausedAt = undefined;
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
   }
 
   #judge(): void {
+    if (this.#pausedAt !== undefined) {
+      this.#timer = setTimeout(() => this.#judge(), GRACE_MS);
+      return;
+    }
     const left = longestMs(this.#bytes) - (performance.now() - this.#since);
     if (left <= 0) this.#late();
     else this.#timer = setTimeout(() => this.#judge(), left);

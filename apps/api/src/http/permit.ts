@@ -14,6 +14,8 @@ import { SharedBudget } from './shared-budget.js';
 const MAX_OPEN = 8192;
 /** Most bodies of full size that are in the process: one takes about ten times its bytes while it is worked on. */
 const MAX_FULL_BODIES = 16;
+/** Files that are on their way in or out at once, of all tenants: an upload holds 15 MiB, each a connection to the store. */
+const MAX_TRANSFERS = 32;
 /** Bytes of bodies that are parsed, checked and tokenised at once: what comes next waits for some 20 ms of them. */
 const WORKING_BYTES = 128 * 1024;
 const WORKING_BYTES_PER_TENANT = 32 * 1024;
@@ -37,6 +39,7 @@ const RETRY_AFTER = 1;
 interface Shared {
   readonly open: SharedBudget;
   readonly bytes: SharedBudget;
+  readonly transfers: SharedBudget;
   readonly company: Company;
   readonly begin: Lanes;
   readonly lanes: Readonly<Record<keyof typeof REST, Lanes>>;
@@ -50,6 +53,7 @@ export class Permits {
     this.#shared = {
       open: new SharedBudget(MAX_OPEN),
       bytes: new SharedBudget(MAX_FULL_BODIES * maxBodyBytes),
+      transfers: new SharedBudget(MAX_TRANSFERS),
       company: new Company(() => performance.now()),
       begin: new Lanes(MAX_OPEN, BEGIN_PER_TENANT),
       lanes: {
@@ -70,6 +74,7 @@ export class Permits {
 
 export class Permit {
   #bytes = 0;
+  #transfers = 0;
   #open = true;
   #endWork: (() => void) | undefined;
 
@@ -83,6 +88,13 @@ export class Permit {
     if (!this.#open) throw hungUp();
     if (!this.shared.bytes.take(this.tenant.name, bytes)) throw tooMany('bytes of request bodies');
     this.#bytes += bytes;
+  }
+
+  /** Counts as a file that is on its way, until `release`. Throws `too_many_requests` where the tenant has too many. */
+  transfer(): void {
+    if (!this.#open) throw hungUp();
+    if (!this.shared.transfers.take(this.tenant.name, 1)) throw tooMany('files');
+    this.#transfers += 1;
   }
 
   /**
@@ -134,6 +146,7 @@ export class Permit {
     this.endWork();
     this.shared.open.give(this.tenant.name, 1);
     this.shared.bytes.give(this.tenant.name, this.#bytes);
+    this.shared.transfers.give(this.tenant.name, this.#transfers);
   }
 
   private async enter(kind: keyof typeof REST, size: number): Promise<() => void> {

@@ -16,7 +16,6 @@ describe('an OpenAI client that asks for what is not there is told so, and what 
   test.each<[string, () => PromiseLike<unknown>, string]>([
     ['responses', () => client().responses.create({ model: 'm', input: 'a' }), 'POST /v1/chat/completions'],
     ['a list of chats', () => client().get('/chat'), 'POST /v1/chat/completions'],
-    ['files', () => client().files.list(), 'Files and batches'],
     ['a batch', () => client().batches.retrieve('b'), 'POST /v1/jobs/bulk'],
     ['moderations', () => client().moderations.create({ input: 'a' }), 'nothing at this path'],
     ['a path that begins as another', () => client().get('/modelsx'), 'nothing at this path'],

@@ -8,6 +8,7 @@ import {
   EndpointRequest,
   EventsUrlRequest,
   FeatureExtractionParameters,
+  FileUpload,
   JobRequest,
   MAX_ITEMS,
   ReplayRequest,
@@ -28,6 +29,8 @@ import {
 import { z } from 'zod';
 import * as answers from './answers.js';
 import { ANSWER_EXAMPLES } from './examples.js';
+import * as files from './file-answers.js';
+import { FILE_EXAMPLES } from './file-answers.js';
 import * as faces from './openai-answers.js';
 import * as texts from './text-answers.js';
 import { TEXT_EXAMPLES } from './text-examples.js';
@@ -43,6 +46,7 @@ const REQUESTS = {
   EmbeddingsRequest,
   RerankRequest,
   TextsRerankRequest,
+  FileUpload,
   EndpointRequest,
   EndpointPatch,
   RotateRequest,
@@ -80,6 +84,9 @@ export const ANSWERS = {
   OpenAiError: faces.OpenAiErrorSchema,
   ModelList: faces.ModelListSchema,
   ModelCard: faces.ModelCardSchema,
+  File: files.FileSchema,
+  FileList: files.FileListSchema,
+  DeletedFile: files.DeletedFileSchema,
   WebhookEndpoint: webhookAnswers.EndpointSchema,
   NewWebhookEndpoint: webhookAnswers.NewEndpointSchema,
   WebhookEndpointList: webhookAnswers.EndpointListSchema,
@@ -98,6 +105,7 @@ type SchemaName = RequestName | keyof typeof ANSWERS;
 export const EXAMPLES: Readonly<Record<AnswerName, unknown>> = {
   ...ANSWER_EXAMPLES,
   ...TEXT_EXAMPLES,
+  ...FILE_EXAMPLES,
   ...WEBHOOK_EXAMPLES,
 };
 

@@ -1,6 +1,7 @@
 /** The OpenAPI document: every path, parameter, answer and error. Its examples name models that are served, so they run. */
 import type { ModelFace } from '@shoal/models';
 import { componentSchemas } from './components.js';
+import { FILE_OPERATIONS } from './file-operations.js';
 import { jobOperations } from './job-operations.js';
 import { openAiOperations } from './openai-operations.js';
 import { type Operation, type Operations, toOpenApi } from './operation.js';
@@ -11,6 +12,7 @@ function operations({ jobs, ...others }: Examples): Operations {
     ...jobOperations(jobs),
     ...WEBHOOK_OPERATIONS,
     ...openAiOperations(others),
+    ...FILE_OPERATIONS,
     '/healthz': { get: probe('health', 'The process answers', 'For a liveness probe; needs no key.', 200) },
     '/readyz': {
       get: probe(

@@ -17,7 +17,12 @@ export interface Operation {
   readonly description: string;
   readonly parameters?: readonly Parameter[];
   /** One shape, or any of several. */
-  readonly body?: { readonly schemas: readonly RequestName[]; readonly examples: Readonly<Record<string, unknown>> };
+  readonly body?: {
+    /** JSON where left out. */
+    readonly mediaType?: string;
+    readonly schemas: readonly RequestName[];
+    readonly examples: Readonly<Record<string, unknown>>;
+  };
   /** Status → what it means and what it holds. */
   readonly answers: Readonly<Record<number, Answer>>;
   readonly errors: readonly ErrorCode[];
@@ -70,7 +75,7 @@ export function toOpenApi(operation: Operation) {
     summary,
     description,
     parameters: parameters.map((parameter) => ({ ...parameter, required: parameter.in === 'path' })),
-    ...(body && { requestBody: { required: true, content: { 'application/json': contentOf(body) } } }),
+    ...(body && { requestBody: { required: true, content: { [body.mediaType ?? 'application/json']: contentOf(body) } } }),
     responses: { ...answersOf(operation), ...errorsOf(operation) },
   };
 }

@@ -1,6 +1,6 @@
 /** The API on a free port, over a store in memory and two models without weights. */
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { MAX_BODY_BYTES } from '@shoal/contracts';
+import { MAX_BODY_BYTES, MAX_FILE_BYTES, MAX_FILE_LINES } from '@shoal/contracts';
 import { Catalog, type Offer, type ServedVersion } from '@shoal/intake';
 import { fakeFace } from '@shoal/intake/testing';
 import type { ModelFace } from '@shoal/models';
@@ -9,8 +9,11 @@ import { createApiMetrics, createLogger, type LogLevel, type Tracer } from '@sho
 import { SecretBox } from '@shoal/webhooks';
 import { Registry } from 'prom-client';
 import type { Parts } from '../app.module.js';
+import type { UploadLimits } from '../files/uploads.js';
 import type { ApiKey } from '../http/tenant.js';
 import { createServer } from '../server.js';
+import { FakeBlobs } from './fake-blobs.js';
+import { FakeFileStore } from './fake-file-store.js';
 import { FakeStore } from './fake-store.js';
 import { FakeWebhookStore } from './fake-webhook-store.js';
 
@@ -18,6 +21,9 @@ export interface TestApi {
   readonly app: NestFastifyApplication;
   readonly store: FakeStore;
   readonly webhooks: FakeWebhookStore;
+  /** The records of files, and what they hold. */
+  readonly files: FakeFileStore;
+  readonly blobs: FakeBlobs;
   readonly registry: Registry;
   readonly url: string;
   /** Every line that was logged. */
@@ -44,6 +50,9 @@ interface Options
   readonly logLevel?: LogLevel;
   readonly tracer?: Tracer;
   readonly maxBodyBytes?: number;
+  readonly uploads?: Partial<UploadLimits>;
+  /** False: no store is configured. */
+  readonly keepsFiles?: boolean;
   readonly corsOrigins?: readonly string[];
 }
 
@@ -56,6 +65,8 @@ export async function startTestApi({
   tracer,
   maxBodyBytes = MAX_BODY_BYTES,
   corsOrigins = [],
+  uploads,
+  keepsFiles = true,
   unserved,
   aliases,
   faces = [fakeFace('embed', 'feature-extraction'), fakeFace('topic', 'text-classification')],
@@ -65,6 +76,8 @@ export async function startTestApi({
 }: Options = {}): Promise<TestApi> {
   const store = new FakeStore();
   const webhooks = new FakeWebhookStore();
+  const files = new FakeFileStore();
+  const blobs = new FakeBlobs();
   const registry = new Registry();
   const logged: string[] = [];
   const app = await createServer({
@@ -75,6 +88,10 @@ export async function startTestApi({
       allow: new AllowList(['127.0.0.0/8:9000']),
       resolve: resolveNames,
       clock: Date.now,
+    },
+    files: {
+      kept: keepsFiles ? { records: files, store: blobs } : null,
+      limits: { bytes: MAX_FILE_BYTES, lines: MAX_FILE_LINES, ...uploads },
     },
     catalog: new Catalog(
       { versions, ...(unserved && { unserved }), ...(aliases && { aliases }) },
@@ -102,6 +119,8 @@ export async function startTestApi({
     app,
     store,
     webhooks,
+    files,
+    blobs,
     registry,
     url,
     logged,
