@@ -53,9 +53,11 @@ test('a file is there when it is finished, for its tenant alone, with the pieces
 test('lists are by the time of begin, in pages that go on where a file has gone, and by purpose', async () => {
   const { files } = await open();
   const ids: string[] = [];
+  const outputs: string[] = [];
   for (let n = 0; n < 7; n++) {
-    const { id } = await upload(files, 'acme', 1, { purpose: n % 2 === 0 ? 'batch' : 'batch_output' });
+    const { id, purpose } = await upload(files, 'acme', 1, { purpose: n % 2 === 0 ? 'batch' : 'batch_output' });
     ids.push(id);
+    if (purpose === 'batch_output') outputs.push(id);
   }
   await upload(files, 'zeta');
   // Those of one millisecond are in the order of their ids.
@@ -67,11 +69,9 @@ test('lists are by the time of begin, in pages that go on where a file has gone,
   expect(await list({ limit: 3, after: ids[2] })).toEqual([ids.slice(3, 6), true]);
   expect(await list({ limit: 7 })).toEqual([ids, false]);
   expect(await list({ order: 'desc', limit: 2, after: ids[2] })).toEqual([[ids[1], ids[0]], false]);
+  expect(await list({ purpose: 'batch_output' })).toEqual([outputs.sort(), false]);
   await files.remove({ tenant: 'acme', id: ids[2]! });
   expect(await list({ limit: 3, after: ids[2] })).toEqual([ids.slice(3, 6), true]);
-  const outputs = await files.list('acme', { limit: 10, order: 'asc', purpose: 'batch_output' });
-  expect(outputs.files).toHaveLength(3 - (outputs.files.length === 2 ? 1 : 0));
-  expect(outputs.files.every(({ purpose }) => purpose === 'batch_output')).toBe(true);
   expect(await list({ purpose: 'vision' })).toEqual([[], false]);
 });
 

@@ -38,7 +38,7 @@ local function drop(id, now)
   redis.call('ZADD', GARBAGE, now, id)
   redis.call('UNLINK', record(id), pieces_of(id))
   if r[4] then redis.call('UNLINK', TAG .. ':key:' .. r[1] .. ':' .. r[4]) end
-  hold(r[1], -1, -tonumber(r[3]))
+  hold(r[1], -1, 0 - r[3])
 end
 
 -- Whether the tenant has this file, whole and not expired.
