@@ -1,8 +1,8 @@
 /** The records of files in a real Redis. */
-import { filePrefix, openFileStore, pieceKey, type FileQuotas } from '@shoal/queue';
+import { type FileQuotas, filePrefix, openFileStore, pieceKey } from '@shoal/queue';
 import { expect, onTestFinished, test } from 'vitest';
-import { openClient } from '../support/redis-client.js';
 import { startOwnRedis } from '../support/own-redis.js';
+import { openClient } from '../support/redis-client.js';
 
 const LEASE = 60_000;
 const NEW = { purpose: 'batch', filename: 'a.jsonl', reservedBytes: 100 } as const;
@@ -30,7 +30,9 @@ test('a file is there when it is finished, for its tenant alone, with the pieces
   for (const [n, piece] of pieces.entries()) await files.append(name, LEASE, n, piece);
   // A reply that was lost; and a writer that has been replaced.
   await files.append(name, LEASE, 2, pieces[2]!);
-  await expect(files.append(name, LEASE, 2, { key: pieceKey(name.id), bytes: 9 })).rejects.toMatchObject({ code: 'file_not_found' });
+  await expect(files.append(name, LEASE, 2, { key: pieceKey(name.id), bytes: 9 })).rejects.toMatchObject({
+    code: 'file_not_found',
+  });
   await expect(files.find(name)).rejects.toMatchObject({ code: 'file_not_found' });
   expect((await files.list('acme', { limit: 10, order: 'asc' })).files).toEqual([]);
   expect(await files.totals()).toEqual({ files: 1, bytes: 7 });
@@ -62,7 +64,10 @@ test('lists are by the time of begin, in pages that go on where a file has gone,
   await upload(files, 'zeta');
   // Those of one millisecond are in the order of their ids.
   ids.sort();
-  const list = (more: object) => files.list('acme', { limit: 100, order: 'asc', ...more }).then(({ files: found, more: left }) => [found.map(({ id }) => id), left]);
+  const list = (more: object) =>
+    files
+      .list('acme', { limit: 100, order: 'asc', ...more })
+      .then(({ files: found, more: left }) => [found.map(({ id }) => id), left]);
   expect(await list({})).toEqual([ids, false]);
   expect(await list({ order: 'desc' })).toEqual([[...ids].reverse(), false]);
   expect(await list({ limit: 3 })).toEqual([ids.slice(0, 3), true]);
@@ -88,7 +93,10 @@ test('a tenant has no more files and bytes than it may, however many come at onc
   const begun = await Promise.allSettled(Array.from({ length: 20 }, () => files.begin('acme', NEW, LEASE)));
   expect(begun.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
   const [refused] = begun.filter((result) => result.status === 'rejected');
-  expect(refused?.reason).toMatchObject({ code: 'limit_reached', message: expect.stringContaining('SHOAL_TENANT_MAX_FILES') });
+  expect(refused?.reason).toMatchObject({
+    code: 'limit_reached',
+    message: expect.stringContaining('SHOAL_TENANT_MAX_FILES'),
+  });
   await files.begin('zeta', { ...NEW, reservedBytes: 1000 }, LEASE);
   await expect(files.begin('zeta', { ...NEW, reservedBytes: 1 }, LEASE)).rejects.toMatchObject({
     message: expect.stringContaining('SHOAL_TENANT_MAX_FILE_BYTES'),
