@@ -109,7 +109,7 @@ async function withJournal<T>(
 }
 
 async function prepare(request: OptimizeRequest, context: OptimizeContext): Promise<Prepared> {
-  const { table, runtime, teacher, signal } = context;
+  const { table, runtime, teacher } = context;
   const opened = await openSubject(request.models, request.model, request.data);
   const { original, data } = opened;
   // Before anything is made in vain.
@@ -117,7 +117,7 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   const choosing = choosingMetric(original, data.choice, request.allowed.metric);
   const subject: Subject = { ...opened, metric: choosing };
   const before = await keptBefore(original);
-  await teacher?.find(original, signal);
+  teacher?.check(original);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   // Before anything is written: a page of an earlier run stays.
   if (plan.candidates.length === 0) throw new ShoalError('invalid_request', nothingToTry(original, plan));

@@ -6,6 +6,7 @@ import { graphIn, prepareCandidate } from '../candidate-folder.js';
 import { ComparisonJson, type JudgedPart, MOST_REASON, type TrialEntry } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
 import { type GraphPrint, keyOf, printOfGraph } from '../journal/keys.js';
+import { askElsewhere } from '../teacher/ask-elsewhere.js';
 import { cleanPages } from '../teacher/kept-pages.js';
 import type { Answered, TeacherElsewhere } from '../teacher/types.js';
 import type { AnswersOrder, MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
@@ -61,6 +62,7 @@ export class Trials {
   readonly #answers: string;
   /** What the answers of this run are known by. */
   readonly #answersPrint: string;
+  readonly #ask: AskElsewhere | undefined;
 
   constructor(options: TrialsOptions) {
     this.#options = options;
@@ -69,6 +71,7 @@ export class Trials {
     this.#states = join(options.folder, 'states');
     this.#answers = join(options.folder, 'answers');
     this.#answersPrint = keyOf({ ...options.common, step: 'answers' });
+    this.#ask = options.teacher && askElsewhere(options.teacher, options.subject.original);
   }
 
   /** Removes what is there of drafts, and of graphs that are of no use to these candidates. */
@@ -179,11 +182,11 @@ export class Trials {
   }
 
   async #carryOut(order: TrialOrder, expected: number, left: Left): Promise<{ end: TrialEnd; seconds: number }> {
-    const { context, subject, teacher } = this.#options;
+    const { context } = this.#options;
     const { now, signal, say, onProgress, onAnswered } = context;
     const started = now();
     const limits = { limitMs: Math.max(0, left()), patienceMs: 1000 * Pace.patience(expected) };
-    const ask: AskElsewhere | undefined = teacher && ((page, until) => teacher.answer(subject.original, page, until));
+    const ask = this.#ask;
     const end = await runTrial(order, { ...limits, signal, say, onProgress, onAnswered, ...(ask && { ask }) });
     return { end, seconds: (now() - started) / 1000 };
   }
