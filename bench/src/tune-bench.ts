@@ -137,7 +137,7 @@ interface BothWays {
 }
 
 /** An exhaustive search, every setting in every round, and after each part of it a run of the tuner. */
-async function searchBothWays({ space, measure }: Work<Setting>, { each, runs: count, now, say }: BothWays) {
+async function searchBothWays({ space, measure, renew }: Work<Setting>, { each, runs: count, now, say }: BothWays) {
   const all = everySetting(space);
   const played = new PairedRounds(measure, seededRandom(21));
   const runs: Run[] = [];
@@ -148,7 +148,7 @@ async function searchBothWays({ space, measure }: Work<Setting>, { each, runs: c
     const between = now();
     seconds += (between - started) / 1000;
     const found = await searchSettings(space, {
-      ...{ measure, random: seededRandom(100 + run), now, rounds: each },
+      ...{ measure, renew, random: seededRandom(100 + run), now, rounds: each },
       ...{ budgetMs: 3_600_000, signal: new AbortController().signal, onProgress: () => undefined },
     });
     runs.push({ found, seconds: (now() - between) / 1000 });

@@ -158,7 +158,7 @@ async function jobsOf(url: string): Promise<readonly JobSummary[]> {
   return ((await reply.json()) as { readonly data: readonly JobSummary[] }).data;
 }
 
-test('its answers are those of the model here, no job is left, and a second run asks for nothing', async () => {
+test('its answers are those of the model here, no job is left, and a second run does without it', async () => {
   const { folder, url, optimize, startApi, startWorker } = await setUp();
   const own = optimize('own', { teacher: null });
   const [api] = await Promise.all([startApi(), startWorker()]);
@@ -168,8 +168,7 @@ test('its answers are those of the model here, no job is left, and a second run 
   // Whatever it was at: what has come is on the disk.
   await taught.kill();
   const pages = pagesIn(folder, 'taught');
-  const asked = await readMetric(api.metricsUrl, 'shoal_requests_total');
-  expect(asked).toBe(PAGES);
+  expect(await readMetric(api.metricsUrl, 'shoal_requests_total')).toBe(PAGES);
 
   await expect.poll(() => pagesIn(folder, 'own').size).toBe(PAGES);
   await own.kill();
@@ -179,9 +178,11 @@ test('its answers are those of the model here, no job is left, and a second run 
     expect(values.reduce((most, value, n) => Math.max(most, Math.abs(value - theirs[n]!)), 0)).toBeLessThan(1e-4);
   }
 
+  api.kill('SIGKILL');
+  await api.exited;
   const { code, text } = await optimize('taught').ended;
   expect([code, text]).toEqual([0, expect.stringContaining('texts answered by the teacher')]);
-  expect(await readMetric(api.metricsUrl, 'shoal_requests_total')).toBe(asked);
+  expect(text).not.toContain('does not answer');
 });
 
 test('an API that is killed amid it and comes back is waited for, and asked for what is missing', async () => {
@@ -222,14 +223,14 @@ test('a job that does not end well is told in one line with what is wrong; the n
   await again.kill();
 });
 
-test('what cannot be is told in one line, before anything is tried', async () => {
+test('what cannot be is told in one line, before anything is noted', async () => {
   const { folder, url, optimize, startApi, startWorker } = await setUp();
   const told = async (options: Options) => {
     const { code, text } = await optimize('data', options).ended;
-    const lines = text.trimEnd().split('\n');
-    expect([code, existsSync(join(folder, `data/optimize/${MODEL}@1/journal.jsonl`))], text).toEqual([1, false]);
-    expect(lines).toHaveLength(1);
-    return lines[0];
+    const runs = join(folder, 'data/optimize');
+    const noted = readdirSync(runs).map((run) => readFileSync(join(runs, run, 'journal.jsonl'), 'utf8'));
+    expect([code, noted.join('')], text).toEqual([1, '']);
+    return text.trimEnd().split('\n').at(-1);
   };
   expect(await told({})).toMatch(new RegExp(`^shoal: ${url} does not answer: .*ECONNREFUSED`));
   await Promise.all([startApi(), startWorker()]);

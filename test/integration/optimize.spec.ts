@@ -17,7 +17,7 @@ import {
   readQuality,
   TABLE,
 } from '@shoal/optimizer';
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const EXAMPLES = join(ROOT, 'test/fixtures/wordnet-topic/eval.jsonl');
@@ -213,6 +213,42 @@ test('a trial that was stopped finds what it had left, which is gone when it has
   const { rows } = await run({ data, methods: [] }, { table });
   expect(rows).toMatchObject([{ outcome: 'refused', reason: 'the other half is no better' }]);
   expect(readdirSync(join(to, 'topic@1/states'))).toEqual([]);
+});
+
+test('a run that is stopped while another one takes over ends when it goes on, and writes nothing any more', async () => {
+  const data = join(folder, 'data.jsonl');
+  const log = join(folder, 'log');
+  writeFileSync(data, readFileSync(EXAMPLES, 'utf8').split('\n').slice(0, 120).join('\n'));
+  const write = (act: string) => writeFileSync(`${data}.script`, JSON.stringify({ acts: { a: act }, log }));
+  write('hang');
+  const args = [SCRIPTED, JSON.stringify(request({ data, methods: [] }))];
+  const stopped = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let printed = '';
+  stopped.stderr.setEncoding('utf8').on('data', (text: string) => {
+    printed += text;
+  });
+  onTestFinished(() => void stopped.kill('SIGKILL'));
+  const begun = () => /begun a (\d+)/.exec(existsSync(log) ? readFileSync(log, 'utf8') : '')?.[1];
+  await expect.poll(begun).toBeDefined();
+  stopped.kill('SIGSTOP');
+  // As a run in another container does it, which does not see this process and has waited for a sign of life.
+  const [lock = ''] = readdirSync(join(to, 'topic@1')).filter((name) => name.startsWith('lock-'));
+  rmSync(join(to, 'topic@1', lock));
+  // The trial's process goes on, and sees it by itself. Nobody takes note of its end before the stopped one does.
+  await expect.poll(() => readFileSync(`/proc/${begun()}/stat`, 'utf8')).toContain(') Z ');
+
+  write('refuse');
+  const module = pathToFileURL(join(ROOT, 'libs/optimizer/dist/testing/scripted-methods.js')).href;
+  const { METHODS: methods } = (await import(module)) as { METHODS: readonly Method[] };
+  const { rows, report } = await run({ data, methods: [] }, { table: { methods, module } });
+  expect(rows).toMatchObject([{ outcome: 'refused', reason: 'this cannot be made' }]);
+  const written = () => [journal(), readFileSync(report, 'utf8'), readdirSync(join(to, 'topic@1')).sort()];
+  const before = written();
+  stopped.kill('SIGCONT');
+  expect(await once(stopped, 'close')).toEqual([1, null]);
+  expect(printed).toContain('another run has taken this model over');
+  expect(written()).toEqual(before);
+  expect(journal()).toHaveLength(1);
 });
 
 test('a full disk ends the run in one line; nothing is noted of the trial, and nothing half-written is left', async () => {

@@ -53,6 +53,15 @@ test('the plan says what would be tried, how long that takes, and what cannot be
   expect(readdirSync(join(folder, 'models/topic/1/onnx'))).toEqual(['model.onnx']);
 });
 
+test('a teacher that is away keeps nobody from a plan, and one of another kind of model is refused', async () => {
+  const teacher = 'http://127.0.0.1:1';
+  const { text, error } = await optimized({ teacher });
+  expect(error).toBeUndefined();
+  expect(text).toMatch(/^\| static-head +\|/m);
+  const { error: refused } = await optimized({ teacher, model: 'lm' });
+  expect((refused as UserError).message).toMatch(/^--teacher is for .*; lm serves text-generation: leave it out\.$/);
+});
+
 test('what the loss is one of is told, and what of the file has no part in it', async () => {
   expect((await optimized({ methods: ['int8'] })).text).toMatch(/^Judged by accuracy\.$/m);
   const rows = Array.from({ length: 200 }, (_, n) => `a text ${n},class ${n % 3}\n`).join('');

@@ -45,11 +45,13 @@ export class ServedTeacher implements TeacherElsewhere {
     return this.#api.url;
   }
 
+  check({ name, task }: Pick<Model, 'name' | 'task'>): void {
+    if (TAUGHT.has(task)) return;
+    throw new UserError(`--teacher is for ${[...TAUGHT].join(', ')}; ${name} serves ${task}: leave it out.`);
+  }
+
   async find(original: Model, signal: AbortSignal): Promise<void> {
-    const { name, task } = original;
-    if (!TAUGHT.has(task)) {
-      throw new UserError(`--teacher is for ${[...TAUGHT].join(', ')}; ${name} serves ${task}: leave it out.`);
-    }
+    const { task } = original;
     const selector = formatSelector(original);
     const reply = await this.#api.call('GET', `/v1/models/${selector}`, signal, {
       ...{ patience: 'busy', withinMs: this.#limits.findMs },

@@ -10,9 +10,8 @@ import { identityOf, type Model, machineOf, weightBytes, wordsOf } from '@shoal/
 import { choosingMetric, metricFor } from './evaluate/metrics.js';
 import { ALPHA } from './gate/bound.js';
 import { LEAST_ALPHA } from './gate/spending.js';
-import { Journal } from './journal/journal.js';
 import { printOfModel, shoalVersion } from './journal/keys.js';
-import { lockFolder } from './journal/lock.js';
+import type { FolderLock } from './journal/lock.js';
 import { readQuality } from './quality/quality-file.js';
 import { tableLines } from './report/table.js';
 import type { RunState } from './report/types.js';
@@ -33,6 +32,7 @@ import type { Common } from './run/trial-keys.js';
 import { type MadeEntry, Trials } from './run/trials.js';
 import type { OptimizeContext, Optimized, OptimizeRequest } from './run/types.js';
 import { Watch } from './run/watch.js';
+import { type Notes, withNotes } from './run/with-notes.js';
 import type { MeasureOptions } from './trial/messages.js';
 import type { Candidate, Data, Subject } from './types.js';
 
@@ -79,37 +79,17 @@ async function openRun<T>(
   const prepared = await prepare(request, context);
   try {
     mkdirSync(prepared.folder, { recursive: true });
-    return await withJournal(prepared.folder, context, async (journal) =>
-      work(await Run.open(request, context, prepared, journal)),
-    );
+    return await withNotes(prepared.folder, context, async (notes) => {
+      const signal = AbortSignal.any([context.signal, notes.lock.lost]);
+      return await work(await Run.open(request, { ...context, signal }, prepared, notes));
+    });
   } catch (error) {
     throw isDiskFull(error) ? diskFull(prepared.folder, error) : error;
   }
 }
 
-async function withJournal<T>(
-  folder: string,
-  { say }: Pick<OptimizeContext, 'say'>,
-  work: (journal: Journal) => Promise<T>,
-): Promise<T> {
-  const unlock = await lockFolder(folder);
-  try {
-    const journal = new Journal(join(folder, 'journal.jsonl'));
-    try {
-      if (journal.unread > 0) {
-        say(`${journal.unread} lines of the journal cannot be read: their trials are done anew.`);
-      }
-      return await work(journal);
-    } finally {
-      journal.close();
-    }
-  } finally {
-    unlock();
-  }
-}
-
 async function prepare(request: OptimizeRequest, context: OptimizeContext): Promise<Prepared> {
-  const { table, runtime, teacher, signal } = context;
+  const { table, runtime, teacher } = context;
   const opened = await openSubject(request.models, request.model, request.data);
   const { original, data } = opened;
   // Before anything is made in vain.
@@ -117,7 +97,7 @@ async function prepare(request: OptimizeRequest, context: OptimizeContext): Prom
   const choosing = choosingMetric(original, data.choice, request.allowed.metric);
   const subject: Subject = { ...opened, metric: choosing };
   const before = await keptBefore(original);
-  await teacher?.find(original, signal);
+  teacher?.check(original);
   const plan = await planOf(subject, table.methods, request.methods, { seconds: request.seconds });
   // Before anything is written: a page of an earlier run stays.
   if (plan.candidates.length === 0) throw new ShoalError('invalid_request', nothingToTry(original, plan));
@@ -165,6 +145,7 @@ function dataWordsOf({ file, calibration, choice, verdict, unused = [] }: Data, 
 class Run {
   readonly #request: OptimizeRequest;
   readonly #context: OptimizeContext;
+  readonly #lock: FolderLock;
   readonly #prepared: Prepared;
   readonly #pace: Pace;
   readonly #trials: Trials;
@@ -182,7 +163,7 @@ class Run {
     request: OptimizeRequest,
     context: OptimizeContext,
     prepared: Prepared,
-    journal: Journal,
+    notes: Notes,
   ): Promise<Run> {
     const { original, path, data } = prepared.subject;
     const beside = await identityOf(path, context.signal);
@@ -191,14 +172,14 @@ class Run {
       data: data.sha256,
       versions: { shoal: shoalVersion(), onnxruntime: context.runtime.version },
     };
-    return new Run(request, context, prepared, journal, { common, beside });
+    return new Run(request, context, prepared, notes, { common, beside });
   }
 
   private constructor(
     request: OptimizeRequest,
     context: OptimizeContext,
     prepared: Prepared,
-    journal: Journal,
+    { journal, lock }: Notes,
     { common, beside }: { readonly common: Common; readonly beside: GraphIdentity },
   ) {
     const { subject, plan, machine, folder } = prepared;
@@ -206,6 +187,7 @@ class Run {
     const { now, date, signal, say, table } = context;
     this.#request = request;
     this.#context = context;
+    this.#lock = lock;
     this.#prepared = prepared;
     this.#beside = beside;
     this.#choosing = { metric: choosing, alpha: ALPHA };
@@ -216,7 +198,7 @@ class Run {
     const about = { ...prepared.about, spent: this.#allotments.spent };
     this.#pace = new Pace(subject);
     this.#trials = new Trials({
-      ...{ subject, folder, journal, common, machine, methods: table.module, pace: this.#pace },
+      ...{ subject, folder, journal, lock, common, machine, methods: table.module, pace: this.#pace },
       teacher: context.teacher,
       context: {
         ...{ now, date, signal, say, onProgress: (share) => this.#watch.progress(share) },
@@ -262,7 +244,8 @@ class Run {
       );
       ended = 'ended';
     } finally {
-      this.#watch.write(ended);
+      // Else the page is that of the run which has taken over.
+      if (!this.#lock.lost.aborted) this.#watch.write(ended);
     }
     return { rows: this.#rows.all, report: this.#watch.page, lines: tableLines(this.#watch.write('ended')) };
   }
@@ -378,7 +361,10 @@ class Run {
     const { subject, machine } = this.#prepared;
     const { allowed, force } = this.#request;
     const { signal } = this.#context;
-    return { subject, beside: this.#beside, machine, allowed, force, signal, trials: this.#trials, rows: this.#rows };
+    return {
+      ...{ subject, machine, allowed, force, signal, beside: this.#beside },
+      ...{ trials: this.#trials, rows: this.#rows, lock: this.#lock },
+    };
   }
 
   /** What came of a candidate so far; the page is written anew. */

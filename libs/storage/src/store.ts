@@ -17,8 +17,8 @@ export interface Store {
    */
   write(key: string, source: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<Written>;
   /**
-   * Undefined where nothing is. The stream holds nothing until it is read from, and lets go of all where its reader stops or
-   * the signal aborts. It is of one blob: where that is replaced or removed meanwhile, it goes on or ends in an error.
+   * Undefined where nothing is. The stream holds nothing until it is read from, and lets go of all where its reader stops; the
+   * signal ends it. It is of one blob: where that is replaced or removed meanwhile, it goes on or ends in an error.
    *
    * @throws ShoalError `storage_unavailable`, the stream too; the signal's reason
    */
@@ -34,7 +34,7 @@ export interface Store {
   list(prefix: string): AsyncIterable<Listed>;
   /** Resolves where writing and reading work now. @throws ShoalError that says what is wrong otherwise (readiness) */
   check(): Promise<void>;
-  /** Lets go of connections. What runs ends in an error. */
+  /** Lets go of connections. Call it when nothing runs any more. */
   close(): Promise<void>;
 }
 

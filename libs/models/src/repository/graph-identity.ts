@@ -3,27 +3,27 @@
  * of these bytes and no others; whether they are still the same is told by sizes, times and inodes, and read only where these differ.
  */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { type GraphIdentity, ShoalError } from '@shoal/contracts';
 import { readSignature } from '@shoal/onnx';
+import { FileHashes } from './file-hashes.js';
 
 /** The ONNX file first, the others by their names. @throws ShoalError `model_invalid` where `path` is no ONNX model */
 export function graphFiles(path: string): readonly string[] {
   return [path, ...[...readSignature(path).externalFiles].sort().map((location) => join(dirname(path), location))];
 }
 
-/** A SHA-256 that more may be added to, of all files one after the other. @throws ShoalError as graphFiles; the signal's reason */
+/** A worker that loads a model asks up to three times: who it is, whether it was tuned, and whether its rows were proved independent. */
+const HASHES = new FileHashes();
+
+/**
+ * A SHA-256 that more may be added to, of all files one after the other; read once at most for as long as they do not change.
+ *
+ * @throws ShoalError as graphFiles; the signal's reason
+ */
 export async function hashGraph(path: string, signal?: AbortSignal): Promise<Hash> {
-  const hash = createHash('sha256');
-  for (const file of graphFiles(path)) {
-    await pipeline(createReadStream(file), hash, { end: false, ...(signal && { signal }) }).catch((error: unknown) => {
-      throw signal?.aborted ? signal.reason : error;
-    });
-  }
-  return hash;
+  return await HASHES.of(graphFiles(path), signal);
 }
 
 /**

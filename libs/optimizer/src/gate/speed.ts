@@ -2,6 +2,7 @@
  * How much faster a candidate is than the original: they take turns on one machine, and the median of the ratios of neighbours
  * counts. Whatever else the machine does falls on both alike, and the slow rounds that it makes are outvoted.
  */
+import { median } from '../tune/median-interval.js';
 
 /** A timing is of so many passes that the clock and one interruption do not decide it. */
 const TIMED_MS = 20;
@@ -117,7 +118,5 @@ export function medianWithin(
     probability *= (count - rank + 1) / rank;
   }
   const outer = Math.max(0, rank - 1);
-  const middle = Math.floor(count / 2);
-  const ratio = count % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { ratio, low: sorted[outer]!, high: sorted[count - 1 - outer]! };
+  return { ratio: median(sorted), low: sorted[outer]!, high: sorted[count - 1 - outer]! };
 }

@@ -1,7 +1,7 @@
 /** A journal loses what was under way when its run was ended, and nothing else. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Entry } from './entries.js';
 import { Journal } from './journal.js';
@@ -113,6 +113,36 @@ test('what could not be read again is not written', () => {
   expect(() => journal.append(odd as unknown as Entry)).toThrow();
   expect(readFileSync(path, 'utf8')).toBe('');
   journal.close();
+});
+
+test('a run that goes on when another one has taken over writes to nobody, whatever it was about to do', () => {
+  const stopped = new Journal(path);
+  stopped.append(ENTRIES[0]!);
+  const { journal } = open();
+  stopped.append(ENTRIES[1]!);
+  journal.append(ENTRIES[2]!);
+  stopped.append(ENTRIES[3]!);
+  for (const one of [stopped, journal]) one.close();
+  const { found, journal: third } = open();
+  expect(found.map((entry) => entry !== undefined)).toEqual([true, false, true, false, false]);
+  third.close();
+  expect(readdirSync(dirname(path))).toEqual(['journal.jsonl']);
+});
+
+test('nothing is written where it may not be', () => {
+  let may = true;
+  const check = () => {
+    if (!may) throw new Error('taken over');
+  };
+  const journal = new Journal(path, check);
+  journal.append(ENTRIES[0]!);
+  may = false;
+  expect(() => journal.append(ENTRIES[1]!)).toThrow('taken over');
+  expect(() => new Journal(path, check)).toThrow('taken over');
+  journal.close();
+  const { found, journal: next } = open();
+  expect(found.filter((entry) => entry !== undefined)).toEqual([ENTRIES[0]]);
+  next.close();
 });
 
 describe('a key', () => {

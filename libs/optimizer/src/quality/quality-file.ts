@@ -47,7 +47,7 @@ export async function writeQuality(
       );
     }
     const after = QualityJson.parse({ original, variants: { ...before?.variants, [variant]: quality } });
-    await writeFile(own, `${JSON.stringify(after, null, 2)}\n`);
+    await writeFile(own, `${JSON.stringify(after, null, 2)}\n`, { flag: 'r+' });
     await rename(own, path);
   });
 }

@@ -10,6 +10,7 @@ const STYLE = `
 :root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e6e8eb); --faint: light-dark(#5c6570, #9aa3ad);
   --line: light-dark(#d8dce1, #3a4048); --paper: light-dark(#ffffff, #15181c); --good: light-dark(#0a6b3d, #5fd39a);
   --other: light-dark(#9a4a00, #f0a35e); --limit: light-dark(#b3261e, #ff8a80); }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 66rem; margin: 2rem auto;
   padding: 0 1rem; }
 .scroll { overflow-x: auto; }
@@ -21,6 +22,11 @@ thead th { vertical-align: bottom; }
 tbody th, td:nth-child(3) { overflow-wrap: anywhere; min-width: 9rem; }
 .faint { color: var(--faint); }
 svg { width: 100%; height: auto; }
+svg.narrow { display: none; }
+@media (max-width: 45rem) {
+  svg.wide { display: none; }
+  svg.narrow { display: block; max-width: 30rem; }
+}
 svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
 svg .tick, svg .axis, svg .note { fill: var(--faint); }
 svg .grid { stroke: var(--line); }
@@ -133,7 +139,10 @@ function cellHtml(cell: string): string {
 /** One text alone, and the largest batch where that is another. */
 function plots(state: RunState): string {
   const several = state.rows.some((row) => (figuresOf(row)?.speeds.length ?? 0) > 1);
-  const drawn = [plotOf(state, 'first'), ...(several ? [plotOf(state, 'last')] : [])].filter((plot) => plot !== '');
+  const shapes = several ? (['first', 'last'] as const) : (['first'] as const);
+  const drawn = shapes
+    .flatMap((shape) => [plotOf(state, shape, 'wide'), plotOf(state, shape, 'narrow')])
+    .filter((plot) => plot !== '');
   if (drawn.length === 0) return '';
   const note =
     'Circles passed, squares did not (yet); arrows point to what is beyond the scale, whose loss stands beside the name. Lines lead over the interval of the speed, and from the mean loss to its bound. The dotted line joins the original and what passed, as far as nothing else is better in both; there are no settings between them. The dashed line is what is allowed.';

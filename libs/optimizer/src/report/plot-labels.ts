@@ -26,7 +26,8 @@ export interface Placed {
 /** Of 13 pixels: no usual font is wider on the average. */
 const CHARACTER = 7.8;
 const HEIGHT = 15;
-const MOST_CHARACTERS = 36;
+/** Of a name, and of the frame's width: what is cut ends in dots. */
+const [MOST_CHARACTERS, MOST_SHARE] = [36, 0.8];
 /** Between the middle of a mark and its words. */
 const GAP = 10;
 /** Between the places that are tried. */
@@ -90,8 +91,9 @@ function nearest(
   others: readonly Box[],
 ): readonly [Box, string] | undefined {
   const all = [...label.words];
-  const words = all.length > MOST_CHARACTERS ? `${all.slice(0, MOST_CHARACTERS - 1).join('')}…` : label.words;
-  const width = CHARACTER * Math.min(all.length, MOST_CHARACTERS);
+  const most = Math.min(MOST_CHARACTERS, Math.floor((MOST_SHARE * (frame.right - frame.left)) / CHARACTER));
+  const words = all.length > most ? `${all.slice(0, most - 1).join('')}…` : label.words;
+  const width = CHARACTER * Math.min(all.length, most);
   const [after, level] = [label.x + GAP, label.y - HEIGHT / 2];
   let least = Number.POSITIVE_INFINITY;
   let best: Box | undefined;

@@ -5,14 +5,26 @@ import { type Box, boxAround, boxesAlong, leader, placed } from './plot-labels.j
 import { figuresOf, type Outcome, type RunState } from './types.js';
 import { lossOf, lossWords, OUTCOMES, shapeWords, speedWords } from './words.js';
 
-const [WIDTH, HEIGHT] = [720, 400];
-const FRAME = { left: 72, right: 24, top: 24, bottom: 56 };
+/** A picture in its own pixels, and what is left free around the frame. */
+interface Size {
+  readonly width: number;
+  readonly height: number;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** One for each kind of screen, since a picture that is scaled down to a narrow one has words that nobody can read. */
+const SIZES = {
+  wide: { width: 720, height: 400, left: 72, right: 24 },
+  narrow: { width: 360, height: 440, left: 64, right: 16 },
+} as const satisfies Readonly<Record<string, Size>>;
+export type PlotSize = keyof typeof SIZES;
+const [TOP, BOTTOM] = [24, 56];
 /** Of the data's range, beyond its ends. */
 const ROOM = 0.08;
 const TICKS = 5;
 /** Losses beyond so many times what is allowed are drawn at the edge: they would press all others into a corner. */
 const MOST_LOSS = 4;
-const INSIDE: Box = { left: FRAME.left, right: WIDTH - FRAME.right, top: FRAME.top, bottom: HEIGHT - FRAME.bottom };
 
 interface Point {
   readonly variant: string;
@@ -24,7 +36,9 @@ interface Point {
 }
 
 /** The speed of one text alone (`first`) or of the largest batch; empty where nothing is measured yet. */
-export function plotOf(state: RunState, shape: 'first' | 'last'): string {
+export function plotOf(state: RunState, shape: 'first' | 'last', size: PlotSize): string {
+  const { width, height } = SIZES[size];
+  const inside = insideOf(SIZES[size]);
   const points = pointsOf(state, shape);
   if (points.length === 0) return '';
   const speeds = points.flatMap(({ speed }) => [speed.low, speed.high]);
@@ -33,13 +47,13 @@ export function plotOf(state: RunState, shape: 'first' | 'last'): string {
     ...points.flatMap(({ loss, outcome }) => (outcome === 'passed' ? loss.bound : [])),
   );
   const losses = points.flatMap(({ loss }) => [loss.mean, loss.bound]).filter((loss) => loss <= most);
-  const x = speedScale([1, ...speeds], FRAME.left, WIDTH - FRAME.right);
-  const y = scaleOf([0, state.allowed, ...losses], HEIGHT - FRAME.bottom, FRAME.top);
+  const x = speedScale([1, ...speeds], inside.left, inside.right);
+  const y = scaleOf([0, state.allowed, ...losses], inside.bottom, inside.top);
   const texts = shapeWords(points[0]!.speed);
   const front = frontOf(points, x, y);
-  const id = `plot-${shape}`;
+  const id = `plot-${shape}-${size}`;
   return [
-    `<svg role="img" aria-labelledby="${id}-title ${id}-desc" viewBox="0 0 ${WIDTH} ${HEIGHT}" xmlns="http://www.w3.org/2000/svg">`,
+    `<svg class="${size}" role="img" aria-labelledby="${id}-title ${id}-desc" viewBox="0 0 ${width} ${height}" xmlns="http://www.w3.org/2000/svg">`,
     `<title id="${id}-title">${escaped(`Loss against speed for ${texts}`)}</title>`,
     `<desc id="${id}-desc">${escaped(points.map(descriptionOf).join('; '))}</desc>`,
     ...axes(x, y, `speed for ${texts}, the original is 1`),
@@ -47,9 +61,13 @@ export function plotOf(state: RunState, shape: 'first' | 'last'): string {
     front.length < 2 ? '' : `<polyline class="front" points="${front.map((at) => at.map(round).join()).join(' ')}"/>`,
     ...points.flatMap((point) => markOf(point, x, y)),
     `<circle class="original" cx="${round(x.at(1))}" cy="${round(y.at(0))}" r="5"/>`,
-    ...labels(state, points, front, x, y),
+    ...labels(state, points, front, { x, y, inside }),
     '</svg>',
   ].join('\n');
+}
+
+function insideOf({ width, height, left, right }: Size): Box {
+  return { left, right: width - right, top: TOP, bottom: height - BOTTOM };
 }
 
 function pointsOf({ rows }: RunState, shape: 'first' | 'last'): readonly Point[] {
@@ -118,8 +136,7 @@ function labels(
   state: RunState,
   points: readonly Point[],
   front: readonly XY[],
-  x: Scale,
-  y: Scale,
+  { x, y, inside }: { readonly x: Scale; readonly y: Scale; readonly inside: Box },
 ): readonly string[] {
   const limit = y.at(state.allowed);
   const note = { x: x.to, y: limit, from: x.from, words: `allowed: ${lossOf(state.allowed)}` };
@@ -143,7 +160,7 @@ function labels(
     ...front.slice(1).flatMap((end, n) => boxesAlong(...front[n]!, ...end)),
     ...points.flatMap((point) => whiskersOf(point, x, y).flatMap((ends) => boxesAlong(...ends))),
   ];
-  const all = placed([note, ...names], INSIDE, drawn);
+  const all = placed([note, ...names], inside, drawn);
   return [
     ...all.filter(({ led }) => led).map((one) => line('leader', ...leader(one))),
     ...all.map(({ label, words, box }) => {
@@ -164,7 +181,7 @@ function ticksBetween(low: number, high: number): readonly number[] {
 }
 
 function axes(x: Scale, y: Scale, title: string): readonly string[] {
-  const [bottom, top] = [HEIGHT - FRAME.bottom, FRAME.top];
+  const { from: bottom, to: top } = y;
   return [
     ...x.ticks.flatMap((tick) => [
       line('grid', x.at(tick), bottom, x.at(tick), top),
@@ -174,8 +191,8 @@ function axes(x: Scale, y: Scale, title: string): readonly string[] {
       line('grid', x.from, y.at(tick), x.to, y.at(tick)),
       text('tick', x.from - 8, y.at(tick) + 4, `${Number((100 * tick).toPrecision(6))} %`, 'end'),
     ]),
-    text('axis', (x.from + x.to) / 2, HEIGHT - 12, title, 'middle'),
-    text('axis', x.from, 14, 'loss, up to its bound', 'middle'),
+    text('axis', (x.from + x.to) / 2, bottom + BOTTOM - 12, title, 'middle'),
+    text('axis', 4, 14, 'loss, up to its bound', 'start'),
   ];
 }
 
@@ -210,7 +227,7 @@ function isBeyond(loss: number, { at, to }: Scale): boolean {
 
 /** Its tip is over the top edge. */
 function arrow(kind: string, x: number, half: number, height: number): string {
-  const [tip, foot] = [FRAME.top - 6, FRAME.top - 6 + height];
+  const [tip, foot] = [TOP - 6, TOP - 6 + height];
   return `<polygon class="${kind}" points="${x},${tip} ${round(x - half)},${foot} ${round(x + half)},${foot}"/>`;
 }
 

@@ -94,7 +94,8 @@ function refuseText(text: string): void {
 test('the page is well-formed, and names of anything are text in it', () => {
   const elements = elementsOf(pageOf(STATE));
   expect(elements).not.toContain('script');
-  expect(elements.filter((name) => name === 'svg')).toHaveLength(2);
+  // Each of two pictures for wide and for narrow screens.
+  expect(elements.filter((name) => name === 'svg')).toHaveLength(4);
 });
 
 test('the page needs nothing from elsewhere', () => {
@@ -111,8 +112,10 @@ test('each picture has a title and a description that say what it shows', () => 
     ['first', '1 text'],
     ['last', '32 texts'],
   ]) {
-    expect(page).toContain(`aria-labelledby="plot-${shape}-title plot-${shape}-desc"`);
-    expect(page).toContain(`<title id="plot-${shape}-title">Loss against speed for ${texts}</title>`);
+    for (const id of ['wide', 'narrow'].map((size) => `plot-${shape}-${size}`)) {
+      expect(page).toContain(`aria-labelledby="${id}-title ${id}-desc"`);
+      expect(page).toContain(`<title id="${id}-title">Loss against speed for ${texts}</title>`);
+    }
   }
   expect(page).toMatch(
     /<desc[^>]*>int8: 1\.30× \(1\.20 to 1\.40\) the original&#39;s speed, loses 0\.10 % \(≤ 0\.50 %\), passed;/,
@@ -293,22 +296,36 @@ test.each([
 ])(
   'no label lies on another, on a mark, on an interval or on the limit, and each is whole within the picture: %s',
   (_, state) => {
-    for (const shape of ['first', 'last'] as const) {
-      const svg = plotOf(state, shape);
-      const words = wordsOf(svg);
-      const measured = state.rows.filter(({ choice, verdict }) => choice ?? verdict);
-      expect(words).toHaveLength(measured.length + 2);
-      for (const [n, one] of words.entries()) {
-        const [left, top, right, bottom] = one.sides;
-        expect(left >= 72 && right <= 696 && top >= 24 && bottom <= 344, `${one.what} within the frame`).toBe(true);
-        for (const other of [...words.slice(n + 1), ...drawnOf(svg)]) {
-          const [l, t, r, b] = other.sides;
-          expect(left < r && l < right && top < b && t < bottom, `${one.what} on ${other.what}`).toBe(false);
+    const sizes = [
+      ['wide', 72, 696, 344],
+      ['narrow', 64, 344, 384],
+    ] as const;
+    for (const [size, least, most, lowest] of sizes) {
+      for (const shape of ['first', 'last'] as const) {
+        const svg = plotOf(state, shape, size);
+        const words = wordsOf(svg);
+        const measured = state.rows.filter(({ choice, verdict }) => choice ?? verdict);
+        expect(words, `${size}: ${words.map(({ what }) => what)}`).toHaveLength(measured.length + 2);
+        for (const [n, one] of words.entries()) {
+          const [left, top, right, bottom] = one.sides;
+          expect(left >= least && right <= most && top >= 24 && bottom <= lowest, `${one.what} within`).toBe(true);
+          for (const other of [...words.slice(n + 1), ...drawnOf(svg)]) {
+            const [l, t, r, b] = other.sides;
+            expect(left < r && l < right && top < b && t < bottom, `${one.what} on ${other.what}`).toBe(false);
+          }
         }
       }
     }
   },
 );
+
+test('on a narrow screen words keep their size: another picture is shown there, of 360 pixels', () => {
+  const page = pageOf(STATE);
+  expect(page.match(/viewBox="0 0 (\d+) /g)).toEqual([720, 360, 720, 360].map((width) => `viewBox="0 0 ${width} `));
+  expect(page).toMatch(
+    /svg\.narrow \{ display: none; \}\n@media \(max-width: 45rem\) \{\n {2}svg\.wide \{ display: none; \}/,
+  );
+});
 
 /** Where each is drawn. */
 function frontOf(svg: string): readonly string[] {
@@ -317,29 +334,29 @@ function frontOf(svg: string): readonly string[] {
 
 test('the dotted line joins the original and what passed, and nothing else', () => {
   for (const state of [STATE, MANY, CROWD]) {
-    const svg = plotOf(state, 'first');
+    const svg = plotOf(state, 'first', 'wide');
     const settings = attributesOf(svg, 'circle', /original|passed/).map(({ cx, cy }) => `${cx},${cy}`);
     const front = frontOf(svg);
     expect(front.length).toBeGreaterThan(1);
     for (const place of front) expect(settings).toContain(place);
   }
   const refused = { ...STATE, rows: [at('int8', 'refused', 0.001, 1.3), at('static-head', 'refused', 0.1552, 1.5)] };
-  expect(frontOf(plotOf(refused, 'first'))).toEqual([]);
+  expect(frontOf(plotOf(refused, 'first', 'wide'))).toEqual([]);
   expect(pageOf(STATE)).toContain('The dotted line joins the original and what passed');
 });
 
 test('it leaves out what passed but is beaten in both, the original too', () => {
   const beaten = { ...STATE, rows: [at('int8', 'passed', 0.001, 1.3), at('layers2', 'passed', 0.002, 1.2)] };
-  expect(frontOf(plotOf(beaten, 'first'))).toHaveLength(2);
+  expect(frontOf(plotOf(beaten, 'first', 'wide'))).toHaveLength(2);
   const better = { ...STATE, rows: [at('int8', 'passed', -0.001, 1.3), at('layers2', 'passed', 0.002, 1.5)] };
-  const svg = plotOf(better, 'first');
+  const svg = plotOf(better, 'first', 'wide');
   const [original] = attributesOf(svg, 'circle', /original/);
   expect(frontOf(svg)).toHaveLength(2);
   expect(frontOf(svg)).not.toContain(`${original?.cx},${original?.cy}`);
 });
 
 test('what is beyond the scale is an arrow, with its figure', () => {
-  const svg = plotOf(MANY, 'first');
+  const svg = plotOf(MANY, 'first', 'wide');
   expect(attributesOf(svg, 'polygon', /mark other/)).toHaveLength(2);
   expect(wordsOf(svg).map(({ what }) => what)).toEqual(
     expect.arrayContaining(['static-head: 15.52 %', 'static-all: 25.52 %', 'int4']),

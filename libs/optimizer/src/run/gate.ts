@@ -7,6 +7,7 @@ import { graphFileOf } from '../candidate-folder.js';
 import { judge } from '../gate/judge.js';
 import type { TrialEntry } from '../journal/entries.js';
 import { printOfGraph } from '../journal/keys.js';
+import type { FolderLock } from '../journal/lock.js';
 import { writeQuality } from '../quality/quality-file.js';
 import type { MeasureOptions } from '../trial/messages.js';
 import type { Allowed, Candidate, Subject, Verdict } from '../types.js';
@@ -25,6 +26,7 @@ export interface GateOptions {
   readonly trials: Trials;
   readonly rows: Rows;
   readonly signal: AbortSignal;
+  readonly lock: Pick<FolderLock, 'check'>;
 }
 
 /** How a graph is judged. */
@@ -118,7 +120,7 @@ interface Kept {
 }
 
 async function keep({ candidate, made, measured, reason, inPlace }: Kept, options: GateOptions): Promise<void> {
-  const { subject, beside, allowed, machine, trials, signal } = options;
+  const { subject, beside, allowed, machine, trials, signal, lock } = options;
   const { original, data } = subject;
   const { loss, speeds, escalated } = measured.comparison;
   const quality: Omit<VariantQuality, 'graph'> = {
@@ -132,6 +134,7 @@ async function keep({ candidate, made, measured, reason, inPlace }: Kept, option
     const graph = { sha256: made.sha256, stamp };
     await writeQuality(original.folder, candidate.variant, { graph, ...quality }, original.variant);
   };
+  lock.check();
   if (inPlace) return await note(await stampOf(graphFiles(original.variants[candidate.variant]!)));
   signal.throwIfAborted();
   try {

@@ -1,11 +1,13 @@
 /** The trials of a run: each is done once, in a process of its own, and the journal says how it ended. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ShoalError } from '@shoal/contracts';
 import { graphIn, prepareCandidate } from '../candidate-folder.js';
 import { ComparisonJson, type JudgedPart, MOST_REASON, type TrialEntry } from '../journal/entries.js';
 import type { Journal } from '../journal/journal.js';
 import { type GraphPrint, keyOf, printOfGraph } from '../journal/keys.js';
+import type { FolderLock } from '../journal/lock.js';
+import { askElsewhere } from '../teacher/ask-elsewhere.js';
 import { cleanPages } from '../teacher/kept-pages.js';
 import type { Answered, TeacherElsewhere } from '../teacher/types.js';
 import type { AnswersOrder, MeasureOptions, SubjectOrder, TrialOrder } from '../trial/messages.js';
@@ -34,6 +36,7 @@ export interface TrialsOptions {
   /** Where graphs that were made wait for their verdict. */
   readonly folder: string;
   readonly journal: Journal;
+  readonly lock: Pick<FolderLock, 'path' | 'check'>;
   /** What all trials of this model, these data and these versions have in common. */
   readonly common: Common;
   /** Speeds are of one machine. */
@@ -61,6 +64,7 @@ export class Trials {
   readonly #answers: string;
   /** What the answers of this run are known by. */
   readonly #answersPrint: string;
+  readonly #ask: AskElsewhere | undefined;
 
   constructor(options: TrialsOptions) {
     this.#options = options;
@@ -69,6 +73,7 @@ export class Trials {
     this.#states = join(options.folder, 'states');
     this.#answers = join(options.folder, 'answers');
     this.#answersPrint = keyOf({ ...options.common, step: 'answers' });
+    this.#ask = options.teacher && askElsewhere(options.teacher, options.subject.original);
   }
 
   /** Removes what is there of drafts, and of graphs that are of no use to these candidates. */
@@ -150,7 +155,9 @@ export class Trials {
     if (onto !== undefined && before?.kind !== 'made') return before;
     const from = onto && this.graphOf(onto);
     const key = this.#makeKey(candidate);
-    const draft = join(this.#drafts, `${process.pid}-${candidate.variant}`);
+    mkdirSync(this.#drafts, { recursive: true });
+    // Under a name that no other run has, not even one of a process of the same number in another container.
+    const draft = mkdtempSync(join(this.#drafts, `${candidate.variant}-`));
     try {
       prepareCandidate(draft, subject.original);
       const path = graphIn(draft, subject.original, candidate.variant);
@@ -168,6 +175,7 @@ export class Trials {
         return this.#note({ kind: 'failed', reason, code: undefined }, about, seconds, expected, left);
       }
       const folder = this.#folderOf(candidate);
+      this.#options.lock.check();
       rmSync(folder, { recursive: true, force: true });
       renameSync(draft, folder);
       const made = shortened(end.made, before?.kind === 'made' ? before.made : undefined);
@@ -179,12 +187,16 @@ export class Trials {
   }
 
   async #carryOut(order: TrialOrder, expected: number, left: Left): Promise<{ end: TrialEnd; seconds: number }> {
-    const { context, subject, teacher } = this.#options;
+    const { context, lock } = this.#options;
     const { now, signal, say, onProgress, onAnswered } = context;
     const started = now();
     const limits = { limitMs: Math.max(0, left()), patienceMs: 1000 * Pace.patience(expected) };
-    const ask: AskElsewhere | undefined = teacher && ((page, until) => teacher.answer(subject.original, page, until));
-    const end = await runTrial(order, { ...limits, signal, say, onProgress, onAnswered, ...(ask && { ask }) });
+    const ask = this.#ask;
+    const end = await runTrial(order, {
+      ...limits,
+      ...{ signal, say, onProgress, onAnswered, held: lock.path },
+      ...(ask && { ask }),
+    });
     return { end, seconds: (now() - started) / 1000 };
   }
 

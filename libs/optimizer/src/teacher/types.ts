@@ -46,7 +46,13 @@ export interface Given {
 export interface TeacherElsewhere {
   /** For people: where it is. */
   readonly name: string;
-  /** @throws ShoalError in one line, where it does not serve this model in this version and variant, or not to this caller */
+  /** Asks nobody. @throws ShoalError in one line, where students of such a model cannot learn from elsewhere */
+  check(original: Model): void;
+  /**
+   * Called before the first answer is asked for.
+   *
+   * @throws ShoalError in one line, where it does not serve this model in this version and variant, or not to this caller
+   */
   find(original: Model, signal: AbortSignal): Promise<void>;
   /** Calls for several pages may be under way at once. @throws ShoalError in one line; the signal's reason */
   answer(original: Model, page: AskedPage, signal: AbortSignal): Promise<GivenElsewhere>;

@@ -26,6 +26,8 @@ export interface LandscapeOptions {
   readonly cpuNoise?: number;
   /** How many times as wide noise is with the first option of the first factor. Default 1. */
   readonly unevenness?: number;
+  /** By how much, as a share, one session is faster or slower than another one of the same setting for as long as it lives. Default 0. */
+  readonly luck?: number;
 }
 
 export interface Landscape {
@@ -33,6 +35,8 @@ export interface Landscape {
   /** Ms, on average and without noise. */
   readonly truth: (setting: Setting) => number;
   readonly measure: (setting: Setting) => Promise<Taken>;
+  /** Makes all sessions anew. */
+  readonly renew: () => Promise<void>;
   readonly now: () => number;
   readonly best: number;
   /** Ms that measuring every setting once takes, without noise. */
@@ -44,7 +48,7 @@ const NEIGHBOUR_MS = 10_000;
 
 /** A measurement takes as long as it says. Beside its own noise the whole machine gets slower and faster again. */
 export function landscape(options: LandscapeOptions): Landscape {
-  const { seed, shape, effect, interaction, noise, neighbour = 0, cpuNoise, unevenness = 1 } = options;
+  const { seed, shape, effect, interaction, noise, neighbour = 0, cpuNoise, unevenness = 1, luck = 0 } = options;
   const random = seededRandom(seed);
   const names = shape.map((_, n) => `f${n}`);
   const factors = shape.map((count, n) => ({
@@ -70,6 +74,13 @@ export function landscape(options: LandscapeOptions): Landscape {
   const choices = everyChoice(space);
   const times = new Map(everySetting(space).map((setting, n) => [keyOf(setting), timeOf(choices[n]!)]));
   const truth = (setting: Setting) => times.get(keyOf(setting))!;
+  const sessions = new Map<string, number>();
+  const sessionOf = (setting: Setting) => {
+    if (luck === 0) return 1;
+    const key = keyOf(setting);
+    if (!sessions.has(key)) sessions.set(key, Math.exp(luck * normal(random)));
+    return sessions.get(key)!;
+  };
   let clock = 0;
   let [isThere, changesAt] = [false, 0];
   const comesOrGoes = () => {
@@ -88,11 +99,13 @@ export function landscape(options: LandscapeOptions): Landscape {
       const drift = 1 + 0.3 * Math.sin(clock / 20_000) + 0.2 * Math.sin(clock / 3000);
       const spike = random() < 0.03 ? 1 + 2 * random() : 1;
       const wide = noise * (isBusy ? 2 : 1) * (first ? unevenness : 1);
-      const ms = truth(setting) * drift * spike * (isBusy ? 1 + neighbour : 1) * Math.exp(wide * heavyTailed(random));
+      const own = truth(setting) * sessionOf(setting);
+      const ms = own * drift * spike * (isBusy ? 1 + neighbour : 1) * Math.exp(wide * heavyTailed(random));
       clock += ms;
       const byCpu = first && cpuNoise !== undefined;
-      return { ms, cpuMs: byCpu ? truth(setting) * Math.exp(cpuNoise * heavyTailed(random)) : null };
+      return { ms, cpuMs: byCpu ? own * Math.exp(cpuNoise * heavyTailed(random)) : null };
     },
+    renew: async () => sessions.clear(),
     now: () => clock,
     best: Math.min(...times.values()),
     all: [...times.values()].reduce((sum, ms) => sum + ms, 0),

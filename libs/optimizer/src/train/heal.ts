@@ -13,15 +13,11 @@ import { withTrials, write } from '../prune/subject.js';
 import type { Context, Made, Subject } from '../types.js';
 import { Kept } from './keep.js';
 import { isStoredInHalves, trainedCheckpoint } from './numbers.js';
+import { bestOf, isSettled } from './settle.js';
 import type { Evaluation, Healed, HealOrder, Lesson, Schedule } from './types.js';
 
 /** Evaluations beside that of step 0, evenly over all steps. */
 export const EVALUATIONS = 10;
-/**
- * Training ends where the mean of so many evaluations is no better than that of those before: half of all, since losses fall most as
- * the rate does, and one that was lucky is followed by worse ones for long.
- */
-const PATIENCE = 5;
 /** Texts that an evaluation is by: a step is chosen by differences of a point. Those of decoders take longer. */
 const MOST = { encoder: 1000, decoder: 300 };
 /** Seconds between two states that are saved, where evaluations are further apart. */
@@ -192,24 +188,6 @@ class Course {
       context.say(`training begins anew: ${error.message}`);
     }
   }
-}
-
-/**
- * The last of those that are within a standard error of the least loss: of ten evaluations the least is so by luck in part, and later
- * steps have seen more and had a lower rate. What it began with is left only for what is better.
- */
-function bestOf(evaluations: readonly Evaluation[]): Evaluation {
-  const least = evaluations.reduce((best, one) => (one.loss <= best.loss ? one : best));
-  return least.step === 0 ? least : evaluations.findLast(({ loss }) => loss <= least.loss + least.error)!;
-}
-
-function isSettled(evaluations: readonly Evaluation[]): boolean {
-  const [before, recent] = [evaluations.slice(0, -PATIENCE), evaluations.slice(-PATIENCE)];
-  return before.length > 0 && meanOf(recent) >= meanOf(before);
-}
-
-function meanOf(evaluations: readonly Evaluation[]): number {
-  return evaluations.reduce((sum, { loss }) => sum + loss, 0) / evaluations.length;
 }
 
 function madeOf(

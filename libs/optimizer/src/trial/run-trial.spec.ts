@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openModel } from '@shoal/models';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -99,6 +99,14 @@ test('nor is a model that was replaced since', async () => {
     reason: expect.stringMatching(/topic.* was changed/),
   });
   expect(logOf(copy)).toBe('');
+});
+
+test('it ends by itself where the run may write no more, which a run that was stopped does not see', async () => {
+  const endless = order('spin');
+  const held = join(dirname(endless.path), 'held');
+  writeFileSync(held, '');
+  const end = await runTrial(endless, { ...quiet, held, onProgress: () => rmSync(held, { force: true }) });
+  expect(end).toMatchObject({ kind: 'crashed', signal: 'SIGKILL' });
 });
 
 test.each<Act>(['hang', 'spin'])('one that does not end is ended at its limit: %s', async (act) => {

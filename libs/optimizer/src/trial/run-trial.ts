@@ -27,6 +27,8 @@ export interface TrialContext extends LimitsMs {
   readonly onProgress: (share: number) => void;
   /** How far the questions to the original are. */
   readonly onAnswered?: (progress: Answered) => void;
+  /** Of the file that is there as long as the run may write: without it the process of the trial ends by itself. Left out: there is none. */
+  readonly held?: string;
   /** Whom it asks that is to have its answers from elsewhere. */
   readonly ask?: AskElsewhere;
 }
@@ -40,7 +42,8 @@ export async function runTrial(order: TrialOrder, context: TrialContext): Promis
   // By its package name, because it runs compiled code even where this file is run from its source. In a group of its own, Ctrl-C
   // reaches whoever started it alone.
   const path = createRequire(import.meta.url).resolve('@shoal/optimizer/trial-process');
-  const child = fork(path, [String(process.pid)], {
+  const { held } = context;
+  const child = fork(path, [String(process.pid), ...(held === undefined ? [] : [held])], {
     ...{ detached: true, execArgv: [], serialization: 'advanced' },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

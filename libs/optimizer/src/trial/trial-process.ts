@@ -122,7 +122,8 @@ function systemCodeOf(error: unknown): string | undefined {
 }
 
 // The number of the parent, which may be gone before this is read.
-new Worker(new URL('./watch-parent.js', import.meta.url), { workerData: Number(process.argv[2]) }).unref();
+const [parent, held] = process.argv.slice(2);
+new Worker(new URL('./watch-parent.js', import.meta.url), { workerData: { parent: Number(parent), held } }).unref();
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 process.on('uncaughtException', (error) => tell(replyOf(error)));
 process.once('message', (order) => {

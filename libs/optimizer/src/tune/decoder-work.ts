@@ -97,6 +97,7 @@ export async function decoderWork(model: Model, options: WorkOptions): Promise<W
         await setImmediate();
         return { ms, cpuMs };
       },
+      renew: () => sessions.close(),
       close: () => sessions.close(),
     };
   } catch (error) {

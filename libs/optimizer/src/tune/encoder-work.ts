@@ -97,6 +97,7 @@ export async function encoderWork(model: Model, options: WorkOptions): Promise<W
         const cpuOfOne = setting.threads === 1 ? cpu : undefined;
         return await runAll(own, texts, { ...setting, maxBatchSize, lanes: side, cores, now, cpu: cpuOfOne });
       },
+      renew: () => sessions.close(),
       close: () => sessions.close(),
     };
   } catch (error) {

@@ -1,4 +1,5 @@
 /** What a search has tried, in words and as a table. */
+import { markdownTable } from '../report/markdown.js';
 import type { Interval } from './median-interval.js';
 import type { Setting } from './setting.js';
 import type { Tuning } from './tune.js';
@@ -35,7 +36,7 @@ export function reportTuning({ space: { defaults }, found, settings, file }: Tun
   };
   const what = Object.keys(settings).length > 0 ? 'Workers that load the model from now on take it' : 'Workers know it';
   return [
-    ...(rows.length === 0 ? [] : table(['setting', 'times', 'time ÷ defaults', 'interval'], rows)),
+    ...(rows.length === 0 ? [] : markdownTable(['setting', 'times', 'time ÷ defaults', 'interval'], rows)),
     ...(left > 0 ? [`and ${left} slower ones`] : []),
     `${measurements} measurements. ${verdicts[end]}`,
     file === null
@@ -65,11 +66,4 @@ function wordsOfValue(name: string, value: Setting[string]): string {
 
 function intervalOf({ low, high }: Interval): string {
   return low > 0 && Number.isFinite(high) ? `${low.toFixed(3)} to ${high.toFixed(3)}` : 'too few';
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const lines = [head, ...rows];
-  const widths = head.map((_, n) => Math.max(...lines.map((line) => line[n]!.length)));
-  const row = (line: readonly string[]) => `| ${line.map((cell, n) => cell.padEnd(widths[n]!)).join(' | ')} |`;
-  return [row(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...rows.map(row)];
 }

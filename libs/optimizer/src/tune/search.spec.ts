@@ -10,6 +10,7 @@ import { everySetting, keyOf, type Setting } from './setting.js';
 
 const ROUNDS = 50;
 const NEVER = new AbortController().signal;
+const renew = () => Promise.resolve();
 
 interface Run {
   readonly world: Landscape;
@@ -23,7 +24,14 @@ async function run(options: LandscapeOptions, budgetMs = Number.POSITIVE_INFINIT
   const world = landscape(options);
   const progress: SearchProgress<Setting>[] = [];
   const found = await searchSettings(world.space, {
-    ...{ measure: world.measure, now: world.now, random: seededRandom(options.seed + 1), rounds: ROUNDS, budgetMs },
+    ...{
+      measure: world.measure,
+      renew: world.renew,
+      now: world.now,
+      random: seededRandom(options.seed + 1),
+      rounds: ROUNDS,
+      budgetMs,
+    },
     ...{ signal: NEVER, onProgress: (step) => void progress.push(step) },
   });
   return { world, found, share: world.now() / (ROUNDS * world.all), progress };
@@ -92,6 +100,7 @@ test.each<[string, Partial<LandscapeOptions>]>([
   ['noise is alike', {}],
   ['noise is five times as wide with the defaults', { noise: 0.03, unevenness: 5 }],
   ['a neighbour comes and goes', { noise: 0.03, neighbour: 0.7 }],
+  ['sessions of a setting differ by 1 % for as long as they live', { noise: 0.03, luck: 0.01 }],
 ])('where nothing matters and %s, the defaults are kept in at least 95 of 100 searches', async (_, options) => {
   const all = await runs(200, { shape: [3, 2, 2], effect: 0, interaction: 0, noise: 0.05, ...options });
   const wrong = all.filter(({ world, found }) => keyOf(found.chosen) !== keyOf(world.space.defaults));
@@ -111,6 +120,7 @@ test('what is better only together is found', async () => {
         now: () => 0,
         random,
         rounds: ROUNDS,
+        renew,
       },
       ...{ budgetMs: 1, signal: NEVER, onProgress: () => undefined },
     },
@@ -139,6 +149,7 @@ test('twenty rounds tell a large difference in a small space, and five nothing, 
           measure: async ({ a }) => ({ ms: (a === 1 ? 1 : 2) + 0.02 * random(), cpuMs: null }),
           now: () => 0,
           random,
+          renew,
         },
         ...{ rounds, budgetMs: 1, signal: NEVER, onProgress: () => undefined },
       },
@@ -171,7 +182,14 @@ test('progress tells what is tried, how much is left at most, and what looks bes
 
 test('ends with what a measurement fails with, and with the reason of its signal', async () => {
   const world = landscape({ seed: 1, shape: [2, 2], effect: 0.5, interaction: 0, noise: 0.03 });
-  const rest = { now: world.now, random: seededRandom(1), rounds: ROUNDS, budgetMs: 1e9, onProgress: () => undefined };
+  const rest = {
+    renew,
+    now: world.now,
+    random: seededRandom(1),
+    rounds: ROUNDS,
+    budgetMs: 1e9,
+    onProgress: () => undefined,
+  };
   const failing = searchSettings(world.space, {
     ...rest,
     signal: NEVER,

@@ -15,6 +15,8 @@ import { logOfRatio, type Taken } from './work.js';
 export interface SearchOptions<S extends Setting> {
   /** The work that all settings are measured by. It may fail, and ends the search with that. */
   readonly measure: (setting: S) => Promise<Taken>;
+  /** What settings were measured with is made anew: sessions differ by where their weights lie, for as long as they live. */
+  readonly renew: () => Promise<void>;
   /** From 0 to 1. */
   readonly random: () => number;
   /** In ms. */
@@ -219,6 +221,8 @@ class Search<S extends Setting> {
     const pair = [candidate, this.#defaults];
     const ratios: number[] = [];
     while (ratios.length < MOST_COMPARED && this.#spent(pair) <= 1) {
+      // A session that is fast by luck is so for as long as it lives: it made its setting look fast, and would make it win.
+      await this.#options.renew();
       const taken = await this.#play(pair);
       if (taken === undefined) break;
       this.#learn(pair, taken);

@@ -40,7 +40,10 @@ export async function tuneModel(model: Model, options: TuneOptions): Promise<Tun
     signal.throwIfAborted();
     onStart(work.space, work.what);
     const left = Math.max(0, budgetMs - (now() - started));
-    const found = await searchSettings(work.space, { ...options, measure: work.measure, budgetMs: left });
+    const found = await searchSettings(work.space, {
+      ...options,
+      ...{ measure: work.measure, renew: work.renew, budgetMs: left },
+    });
     const better = found.end === 'better';
     const settings = better ? settingsOf(work.space, found.chosen) : {};
     const kept = {

@@ -37,5 +37,7 @@ export interface Work<S extends Setting> {
   readonly what: string;
   /** What it takes with a setting. What has to be loaded for that is not in it. */
   readonly measure: (setting: S) => Promise<Taken>;
+  /** Drops all sessions: what is measured from then on has others. */
+  readonly renew: () => Promise<void>;
   readonly close: () => Promise<void>;
 }

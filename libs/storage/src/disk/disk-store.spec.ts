@@ -224,6 +224,7 @@ describe('a folder that cannot be used is told as such:', () => {
     mkdirSync(folder);
     await expect(store.check()).rejects.toEqual(refused);
     await expect(store.size('a/b')).rejects.toEqual(refused);
+    for (const prefix of ['', 'a/', 'a/b']) await expect(keysOf(store, prefix)).rejects.toEqual(refused);
     await expect(store.write('a/b', text('x'))).rejects.toEqual(refused);
     expect(readdirSync(folder)).toEqual([]);
   });

@@ -3,7 +3,7 @@
  * name, so that whatever happens it is whole where it is. Several processes may share the folder.
  */
 import { randomUUID } from 'node:crypto';
-import { type BigIntStats, constants, type Dir } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, opendir, realpath, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { changed, invalid, unavailable } from '../failures.js';
@@ -108,6 +108,7 @@ class DiskStore implements Store {
     checkPrefix(prefix);
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     try {
+      await this.#mustBeThere();
       if (await this.#isFolder(folder.slice(0, -1))) yield* this.#listFolder(folder, prefix);
     } catch (error) {
       throw explainDisk(error);
@@ -195,14 +196,15 @@ class DiskStore implements Store {
     const found = (await this.#isFolder(dirname(key)))
       ? await unless(GONE, lstat(join(this.#root, key), { bigint: true }))
       : undefined;
-    if (found === undefined) {
-      // A disk that is not mounted any more is not one without blobs.
-      await lstat(this.#writing);
-      return undefined;
-    }
-    if (found.isDirectory()) return undefined;
+    if (found === undefined) await this.#mustBeThere();
+    if (found === undefined || found.isDirectory()) return undefined;
     refuseLink(found);
     return found;
+  }
+
+  /** A disk that is not mounted any more is not one without blobs. */
+  async #mustBeThere(): Promise<void> {
+    await lstat(this.#writing);
   }
 
   /** Whether all folders of a key are there. */
@@ -219,8 +221,7 @@ class DiskStore implements Store {
 
   async *#listFolder(folder: string, prefix: string): AsyncGenerator<Listed, void, undefined> {
     const path = join(this.#root, folder);
-    // The root itself is there, or the store is not.
-    const entries: Dir | undefined = folder === '' ? await opendir(path) : await unless(GONE, opendir(path));
+    const entries = await unless(GONE, opendir(path));
     for await (const entry of entries ?? []) {
       const key = `${folder}${entry.name}`;
       if (!isKey(key)) continue;

@@ -10,8 +10,8 @@ export interface Found {
   /** The whole key in the bucket. */
   readonly key: string;
   readonly bytes: number;
-  /** Of its contents: what is read is of these. */
-  readonly tag: string;
+  /** Of its contents: what is read is of these, where they are known. */
+  readonly tag: string | undefined;
 }
 
 /** @throws ShoalError `storage_unavailable`; the signal's reason */
@@ -59,7 +59,7 @@ async function ask(
   const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: range, IfMatch: tag });
   const answer = await client.send(command, signal === undefined ? {} : { abortSignal: signal }).catch((error) => {
     signal?.throwIfAborted();
-    throw isStatus(error, 404, 412) ? changed(error) : explainS3(error);
+    throw tag !== undefined && isStatus(error, 404, 412) ? changed(error) : explainS3(error);
   });
   const body = answer.Body;
   if (!(body instanceof Readable)) throw unavailable('does not answer as S3 does: a file has no contents');

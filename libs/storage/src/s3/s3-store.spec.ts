@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { openStore } from '../open-store.js';
 import { keysOf, s3Bench, text, textOf } from '../testing/bench.js';
-import { answerTo, refusal, refuse } from '../testing/s3-faults.js';
+import { answerTo, isGet, refusal, refuse } from '../testing/s3-faults.js';
 
 const MIB = 1024 * 1024;
 
@@ -120,7 +120,7 @@ describe('whoever runs it is told what to do:', () => {
       ({ method }) => method === 'PUT',
       (_, response) => void response.writeHead(200, { etag: '"x"' }).end(),
     );
-    await expect(store.check()).rejects.toEqual(refusal(/does not have what it has taken/));
+    await expect(store.check()).rejects.toEqual(refusal(/answers 404 \(NoSuchKey\)/));
   });
 });
 
@@ -132,4 +132,18 @@ test('removing asks nothing twice; a store that says 404 has nothing there', asy
   );
   await store.remove('a');
   expect(server.asked.map(({ method }) => method)).toEqual(['DELETE']);
+});
+
+test('the check takes two requests, and works while others do the same', async () => {
+  const { store, server, another } = await s3Bench();
+  await store.check();
+  expect(server.asked.map(({ method }) => method)).toEqual(['PUT', 'GET']);
+  const others = await Promise.all(Array.from({ length: 5 }, () => another()));
+  // Each writing has a tag of its own where a bucket is encrypted.
+  let count = 0;
+  server.intercept = answerTo(isGet, (request) => {
+    if (request.headers['if-match'] !== undefined) request.headers['if-match'] = `"${count++}"`;
+    return false;
+  });
+  await Promise.all(others.map((other) => other.check()));
 });
