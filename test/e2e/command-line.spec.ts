@@ -189,10 +189,19 @@ test('a text that is generated, and a model that is not there', async () => {
   const fleet = await openFleet({ model: 'wordnet-lm' });
   const [api] = await Promise.all([fleet.startApi(), fleet.startWorker()]);
   const parameters = ['--parameters', '{"temperature":0,"max_tokens":12}'];
-  const { code, out } = await run(api.url, ['predict', fleet.model, ...parameters, 'a small fish']);
-  const lines = await run(api.url, ['predict', fleet.model, ...parameters, '--json'], 'a small fish\n');
-  expect(code).toBe(0);
-  expect(jsonLines(lines.out)).toMatchObject([{ line: 1, output: { text: out.slice(0, -1) } }]);
+  const said = 'Define tree (noun).';
+  const body = { model: fleet.model, messages: [{ role: 'user', content: said }], temperature: 0, max_tokens: 12 };
+  const choiceOf = async (response: Response) =>
+    ((await response.json()) as { choices: [{ message: { content: string }; text: string }] }).choices[0];
+  const { message } = await choiceOf(await api.post('/v1/chat/completions', body));
+  const answered = await run(api.url, ['predict', fleet.model, ...parameters, said]);
+  expect(answered).toEqual({ code: 0, out: `${message.content}\n`, error: '' });
+  const lines = await run(api.url, ['predict', fleet.model, ...parameters, '--json'], `${said}\n`);
+  expect(jsonLines(lines.out)).toMatchObject([{ line: 1, output: { text: message.content } }]);
+  const prompt = { model: fleet.model, prompt: 'a small fish', temperature: 0, max_tokens: 12 };
+  const { text } = await choiceOf(await api.post('/v1/completions', prompt));
+  const goesOn = await run(api.url, ['predict', fleet.model, '--complete', ...parameters, '--json', prompt.prompt]);
+  expect(jsonLines(goesOn.out)).toMatchObject([{ output: { text } }]);
   expect(await run(api.url, ['predict', 'wordnet-ml', 'x'])).toMatchObject({
     ...{
       code: 1,

@@ -94,6 +94,7 @@ export const EXAMPLES = {
   npx shoal predict wordnet-lm 'Define otter (noun).'                         shown as it grows
   npx shoal predict wordnet-topic --url https://shoal.example.com --key-file ~/.shoal-key 'a large fish'
 
+  To a model that chats each text is said, as in a conversation; --complete has it go on with the text instead.
   A key is read from SHOAL_KEY or a file, never from the command line. Many inputs make jobs of up to 64, several of them
   under way at once; the jobs are deleted once their answers are read. Ctrl-C cancels what is under way. Without --json a
   vector is shown by its first values, and labels by the best three; an input that has no answer begins with "!".

@@ -20,6 +20,8 @@ export interface JobOptions {
   readonly task: Task;
   /** Of rerank: what each input, a text, is ranked for. */
   readonly query: string | undefined;
+  /** Of text generation: whether a text is what somebody says in a conversation; else it is what goes on. */
+  readonly chats: boolean;
   readonly parameters: Readonly<Record<string, unknown>> | undefined;
   readonly priority: Priority | undefined;
   readonly maxAccuracyLoss: number | undefined;
@@ -130,15 +132,21 @@ export class PredictJobs {
   }
 
   #submissionOf(inputs: readonly Input[]): Submission {
-    const { model, task, query, parameters, priority, maxAccuracyLoss, timeout } = this.#options;
+    const { model, task, parameters, priority, maxAccuracyLoss, timeout } = this.#options;
     this.#made += 1;
-    const input = inputs.map(({ value }) => (query === undefined ? value : { query, documents: [value] }));
+    const input = inputs.map(({ value }) => this.#inputOf(value));
     const body = {
       ...{ model, task, input, parameters, priority },
       ...{ max_accuracy_loss: maxAccuracyLoss, deadline: timeout },
     };
     // The same job, however often it is sent.
     return { body, headers: { 'idempotency-key': `shoal-predict-${this.#run}-${this.#made}` } };
+  }
+
+  #inputOf(value: unknown): unknown {
+    const { query, chats } = this.#options;
+    if (query !== undefined) return { query, documents: [value] };
+    return chats && typeof value === 'string' ? { messages: [{ role: 'user', content: value }] } : value;
   }
 
   /** @throws UserError where it is no input that is at fault */
@@ -210,13 +218,16 @@ function refusedFor(detail: string): Fault {
   return { code: 'invalid_request', detail: `the input ${detail}`, refused: true };
 }
 
+/** Where an input has a fault; what a text was put into is nothing that its reader has written. */
+const PLACE = /^input\[(\d+)\](?:\.documents\[0\]|\.messages\[0\]\.content)?\.?(.*)$/s;
+
 /** The inputs that are named as faulty, and what is said of each. */
 function faultsIn(body: unknown, inputs: readonly Input[]): (readonly [Input, string])[] {
   const { errors } = (body ?? {}) as { readonly errors?: unknown };
   if (!Array.isArray(errors)) return [];
   const told = new Map<Input, string>();
   for (const { path, message } of errors as readonly { readonly path?: unknown; readonly message?: unknown }[]) {
-    const [, place, field = ''] = /^input\[(\d+)\](?:\.documents\[0\])?\.?(.*)$/s.exec(String(path)) ?? [];
+    const [, place, field = ''] = PLACE.exec(String(path)) ?? [];
     const input = place === undefined ? undefined : inputs[Number(place)];
     if (input !== undefined && !told.has(input)) told.set(input, `${field === '' ? 'the input' : field} ${message}`);
   }

@@ -12,7 +12,9 @@ export function jsonLineOf({ input: { line }, output, fault }: Answer): string {
 
 /** `query`: whether the input is a document. What would move the cursor is left out. */
 export function lineOf({ input, output }: Answer, task: Task, query: boolean): string {
-  const shown = query ? `${sortable(scoreIn(output))}  ${String(input.value)}` : (SHOWN[task] ?? JSON.stringify)(output);
+  const shown = query
+    ? `${sortable(scoreIn(output))}  ${String(input.value)}`
+    : (SHOWN[task] ?? JSON.stringify)(output);
   return printable(shown).replaceAll('\n', '\\n');
 }
 

@@ -21,6 +21,8 @@ export interface PredictRequest extends ServerOptions {
   /** Of a CSV; undefined: `text`. */
   readonly column: string | undefined;
   readonly query: string | undefined;
+  /** Of a model that chats: texts go on, and are not answered. */
+  readonly complete: boolean;
   readonly parameters: Readonly<Record<string, unknown>> | undefined;
   readonly priority: Priority | undefined;
   /** A share. */
@@ -46,10 +48,10 @@ export async function predict(request: PredictRequest, config: Config): Promise<
     return new UserError('stopped');
   };
   await untilSignal(reasonOf, async (signal) => {
-    const task = await taskOf(server, request, signal);
+    const { task, chats } = await readCard(server, request, signal);
     const inputs = inputsOf(request);
     const writer = new Writer(request, task);
-    const jobs = new PredictJobs(server, optionsOf(request, task, writer), signal);
+    const jobs = new PredictJobs(server, { ...optionsOf(request, task, writer), chats }, signal);
     const abort = () => inputs.close();
     signal.addEventListener('abort', abort);
     try {
@@ -71,15 +73,24 @@ export async function predict(request: PredictRequest, config: Config): Promise<
   });
 }
 
-async function taskOf(server: Server, { model, query }: PredictRequest, signal: AbortSignal): Promise<Task> {
+/** What the model does, and whether the texts are said to it. */
+async function readCard(server: Server, { model, query, file, complete }: PredictRequest, signal: AbortSignal) {
   const path = `/v1/models/${encodeURIComponent(model)}`;
   const { body } = await server.ask('GET', path, { signal, patience: 'busy' });
-  const { task } = body as Partial<ModelCard>;
+  const { task, example } = body as Partial<ModelCard>;
   if (task === undefined) throw server.refusal({ status: 200, body: undefined });
   if (query !== undefined && task !== 'rerank') {
     throw new UserError(`--query is for models that rank documents; ${model} does ${task}.`);
   }
-  return task;
+  if (query === undefined && task === 'rerank' && !file?.toLowerCase().endsWith('.jsonl')) {
+    throw new UserError(
+      `${model} ranks documents: name by --query what for, or {"query", "documents"} in a .jsonl file.`,
+    );
+  }
+  // Its example is a conversation where it has a chat template.
+  const { input } = (example?.request ?? {}) as { readonly input?: unknown };
+  const chats = !complete && typeof input === 'object' && input !== null && 'messages' in input;
+  return { task, chats };
 }
 
 function inputsOf({ text, file, column }: PredictRequest): Inputs {
@@ -93,7 +104,7 @@ function inputsOf({ text, file, column }: PredictRequest): Inputs {
   return streamInputs(process.stdin, 'the input');
 }
 
-function optionsOf(request: PredictRequest, task: Task, writer: Writer): JobOptions {
+function optionsOf(request: PredictRequest, task: Task, writer: Writer): Omit<JobOptions, 'chats'> {
   const { n = 1 } = request.parameters ?? {};
   const one = request.text !== undefined && request.text !== '-';
   const grows = one && task === 'text-generation' && n === 1 && !request.json && process.stdout.isTTY;

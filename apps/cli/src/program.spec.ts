@@ -140,16 +140,25 @@ test('predict takes a model, what it is to answer, and how', async () => {
   const request = {
     ...{ model: 'm', text: undefined, file: undefined, column: undefined, query: undefined, parameters: undefined },
     ...{ priority: undefined, maxAccuracyLoss: undefined, timeout: undefined, url: undefined, keyFile: undefined },
-    ...{ json: false, keepGoing: false, keep: false },
+    ...{ complete: false, json: false, keepGoing: false, keep: false },
   };
   expect((await read('predict', 'm')).asked).toEqual(['predict', request]);
   expect((await read('predict', 'm', '-')).asked).toEqual(['predict', { ...request, text: '-' }]);
   const options = ['--file=a.csv', '--column', 'c', '--query=q', '--parameters={"top_k":2}', '--priority', 'low'];
-  const more = ['--max-accuracy-loss=1%', '--timeout=5m', '--url=http://a:1', '--key-file', 'k', '--json', '--keep'];
+  const more = [
+    '--max-accuracy-loss=1%',
+    '--timeout=5m',
+    '--url=http://a:1',
+    '--key-file',
+    'k',
+    '--json',
+    '--keep',
+    '--complete',
+  ];
   expect((await read('predict', 'm', ...options, ...more, '--keep-going')).asked[1]).toEqual({
     ...{ model: 'm', text: undefined, file: resolve('a.csv'), column: 'c', query: 'q', parameters: { top_k: 2 } },
     ...{ priority: 'low', maxAccuracyLoss: 0.01, timeout: 300, url: 'http://a:1', keyFile: resolve('k') },
-    ...{ json: true, keepGoing: true, keep: true },
+    ...{ complete: true, json: true, keepGoing: true, keep: true },
   });
 });
 

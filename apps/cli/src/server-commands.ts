@@ -22,6 +22,7 @@ interface PredictValues extends ServerOptions {
   readonly file?: string;
   readonly column?: string;
   readonly query?: string;
+  readonly complete?: boolean;
   readonly parameters?: Readonly<Record<string, unknown>>;
   readonly priority?: Priority;
   readonly maxAccuracyLoss?: number;
@@ -47,6 +48,7 @@ export function addServerCommands(program: Command, actions: ServerActions): voi
     )
     .option('--column <name>', 'of a CSV (default: text)')
     .option('--query <text>', 'of a model that ranks: each input is a document, and is scored for it')
+    .option('--complete', 'of a model that chats: have it go on with each text, instead of answering it')
     .option('--parameters <json>', `of the model's task: '{"top_k": 2}'`, jsonObject)
     .addOption(new Option('--priority <priority>', 'among your jobs (default: normal)').choices(PRIORITIES))
     .option('--max-accuracy-loss <share>', 'that a faster variant may have: 1% or 0.01', lossOf)
@@ -62,10 +64,10 @@ export function addServerCommands(program: Command, actions: ServerActions): voi
     .addHelpText('after', `\n${EXAMPLES.predict}`)
     .action((model: string, text: string | undefined, values: PredictValues) => {
       const { file, column, query, parameters, priority, maxAccuracyLoss, timeout, ...more } = values;
-      const { json = false, keepGoing = false, keep = false } = more;
+      const { complete = false, json = false, keepGoing = false, keep = false } = more;
       return actions.predict({
         ...{ model, text, file, column, query, parameters, priority, maxAccuracyLoss, timeout },
-        ...{ json, keepGoing, keep, ...serverOf(more) },
+        ...{ complete, json, keepGoing, keep, ...serverOf(more) },
       });
     });
   addJobsCommands(program, actions);

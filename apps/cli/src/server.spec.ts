@@ -84,7 +84,14 @@ test('what is wrong is told in a line', async () => {
 });
 
 const OPTIONS: JobOptions = {
-  ...{ model: 'm', task: 'text-classification', query: undefined, parameters: undefined, priority: undefined },
+  ...{
+    model: 'm',
+    task: 'text-classification',
+    query: undefined,
+    chats: false,
+    parameters: undefined,
+    priority: undefined,
+  },
   ...{ maxAccuracyLoss: undefined, timeout: undefined, keepGoing: true, keep: false, onText: undefined },
 };
 const inputs = (...values: readonly unknown[]): Input[] => values.map((value, n) => ({ line: n + 1, value, end: n }));
@@ -166,6 +173,27 @@ test('without keep-going what is before the first fault is answered, and a fault
   expect(answers.map(({ output, fault }) => output ?? fault?.detail)).toEqual(['A', 'the input is not valid JSON']);
   expect(sent).toEqual([['a']]);
   await expect(jobs.answer(inputs('odd'))).rejects.toThrow('parameters.top_k: must be.');
+});
+
+test('a text that is put into something is told of as a text', async () => {
+  const sent: (readonly unknown[])[] = [];
+  const url = await serve(async (request, response) => {
+    const { input } = await readBody(request);
+    sent.push(input);
+    const path = sent.length === 1 ? 'input[0].messages[0].content' : 'input[0].documents[0]';
+    response.writeHead(422).end(JSON.stringify({ errors: [{ path, message: 'must not be empty' }] }));
+  });
+  const told = async (options: Partial<JobOptions>) => {
+    const jobs = new PredictJobs(open({ SHOAL_URL: url }), { ...OPTIONS, ...options }, quiet);
+    return (await jobs.answer(inputs(''))).map(({ fault }) => fault?.detail);
+  };
+  expect(await told({ chats: true })).toEqual(['the input must not be empty']);
+  expect(await told({ query: 'q' })).toEqual(['the input must not be empty']);
+  expect(sent).toEqual([[{ messages: [{ role: 'user', content: '' }] }], [{ query: 'q', documents: [''] }]]);
+  const mixed = new PredictJobs(open({ SHOAL_URL: url }), { ...OPTIONS, query: 'q' }, quiet);
+  expect(await mixed.answer(inputs({ text: 'a' }))).toMatchObject([
+    { fault: { detail: 'the input must be a text, to go with --query' } },
+  ]);
 });
 
 test('what is under way is cancelled, also where the answer that would have told its id has not come', async () => {
