@@ -163,6 +163,14 @@ test('jobs are listed, followed through a restart of the API, and cancelled', as
     new RegExp(`^id .*\n${cancelled}  queued  wordnet-topic@1:fp32  0/1 .*\n${followed}  queued`),
   );
 
+  expect(await run(url, ['jobs', 'cancel', cancelled])).toEqual({
+    code: 0,
+    out: `${cancelled}  cancelled\n`,
+    error: '',
+  });
+  const ended = await run(url, ['jobs', 'get', cancelled, '--wait', '--quiet']);
+  expect(ended).toEqual({ code: 2, out: `${cancelled}\n`, error: `shoal: the job ${cancelled} is cancelled.\n` });
+
   const following = shoal(url, ['jobs', 'follow', followed, '--json']);
   const waiting = run(url, ['jobs', 'get', followed, '--wait', '--json']);
   await following.printed('job.queued');
@@ -178,7 +186,6 @@ test('jobs are listed, followed through a restart of the API, and cancelled', as
   const got = await waiting;
   expect(jsonLines(got.out)).toMatchObject([{ id: followed, status: 'completed' }]);
 
-  await run(url, ['jobs', 'get', cancelled, '--wait']);
   const none = `${cancelled.slice(0, -4)}aaaa`;
   const cancel = await run(url, ['jobs', 'cancel', followed, none]);
   expect(cancel).toMatchObject({ code: 1, out: `${followed}  had ended: completed\n` });

@@ -9,6 +9,7 @@ import { freePort } from '@shoal/tools/ports';
 import { expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from './config.js';
 import { followJob } from './follow-job.js';
+import { manageModels } from './models.js';
 import type { Input } from './predict-inputs.js';
 import { type JobOptions, PredictJobs } from './predict-jobs.js';
 import { openServer, type ServerOptions } from './server.js';
@@ -50,6 +51,11 @@ test('a key is that of the file, of SHOAL_KEY, or of this machine’s API, and n
   await ask(keys, { url });
   await ask(keys);
   expect(seen).toEqual(['Bearer of-file', 'Bearer mine', undefined, undefined, 'Bearer of-a']);
+  const said: string[] = [];
+  await manageModels({ what: 'load', name: 'm' }, loadConfig({ SHOAL_URL: url, SHOAL_KEY: 'mine' }), (line) =>
+    said.push(line),
+  );
+  expect([seen.at(-1), said]).toEqual(['Bearer mine', ['m takes jobs; workers load it within seconds.']]);
   writeFileSync(keyFile, 'canary two\n');
   expect(() => open(keys, { keyFile })).toThrow(`--key-file ${keyFile} has to hold one key, of printable`);
   expect(() => open(keys, { keyFile: join(folder, 'none') })).toThrow('/none cannot be read (ENOENT).');
