@@ -34,6 +34,8 @@ async function fetchedBy(command: readonly string[]): Promise<unknown> {
     optimizeModel: nothing,
     manageModels: nothing,
     tuneModel: nothing,
+    predict: nothing,
+    manageJobs: nothing,
     fetchModel,
   });
   await program.parseAsync(command, { from: 'user' });

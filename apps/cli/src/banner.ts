@@ -1,7 +1,7 @@
 /** What a terminal shows once everything runs. */
-import { callApi } from './call-api.js';
 import type { Config } from './config.js';
 import { addressOf } from './processes.js';
+import { localServer } from './server.js';
 
 /** Of the models that come with Shoal, the one with the most to show. */
 const BUNDLED_MODEL = 'wordnet-topic';
@@ -45,15 +45,13 @@ function quoted(value: string): string {
 /** The example of a model's own card: the bundled one's, else the first one's; undefined where there is none. */
 async function firstCall(config: Config, address: string): Promise<string | undefined> {
   try {
-    const { data } = (await callApi(config, 'GET', '/v1/models')) as {
-      readonly data: readonly { readonly id: string }[];
-    };
+    const api = localServer(config);
+    const listed = await api.ask('GET', '/v1/models', { patience: 'none' });
+    const { data } = listed.body as { readonly data: readonly { readonly id: string }[] };
     const model = data.find(({ id }) => id === BUNDLED_MODEL) ?? data[0];
     if (model === undefined) return undefined;
-    const card = (await callApi(config, 'GET', `/v1/models/${encodeURIComponent(model.id)}`)) as {
-      readonly example: { readonly curl: string };
-    };
-    return card.example.curl;
+    const card = await api.ask('GET', `/v1/models/${encodeURIComponent(model.id)}`, { patience: 'none' });
+    return (card.body as { readonly example: { readonly curl: string } }).example.curl;
   } catch {
     const key = config.SHOAL_API_KEYS === undefined ? '' : " -H 'authorization: Bearer <your key>'";
     return `curl -s '${address}/v1/models'${key}`;

@@ -49,6 +49,14 @@ const ACTIONS: Actions = {
     const place = { models: config.SHOAL_MODELS_DIR, to: optimizedDirOf(config) };
     await optimizeModel(request, { ...place, teacherKey: config.SHOAL_TEACHER_KEY });
   },
+  async predict(request) {
+    const { predict } = await import('./predict.js');
+    await predict(request, loadConfig());
+  },
+  async manageJobs(request) {
+    const { manageJobs } = await import('./jobs.js');
+    await manageJobs(request, loadConfig());
+  },
   manageModels: (request) => manageModels(request, loadConfig()),
   async tuneModel(request) {
     const config = loadConfig();

@@ -43,6 +43,9 @@ const Schema = z.object({
   SHOAL_API_KEYS: text().optional(),
   /** Of the API that `shoal optimize --teacher` names. */
   SHOAL_TEACHER_KEY: text().optional(),
+  /** The API that `shoal predict`, `jobs` and `models` call, and the caller's key there. */
+  SHOAL_URL: url().optional(),
+  SHOAL_KEY: text().optional(),
   /** Of `shoal models`, whose key is that of a tenant who may administer. */
   SHOAL_ADMINS: text().optional(),
   /** Threads of libuv's pool, where somebody has set it. */

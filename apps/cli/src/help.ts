@@ -13,6 +13,8 @@ export const ENVIRONMENT = `Environment:
   SHOAL_REDIS_FSYNC      everysec, or always: no job is lost         everysec
                          when the machine fails
   SHOAL_API_KEYS         who may call: tenant:key, comma-separated   everybody
+  SHOAL_URL              API that predict, jobs and models call      the one at PORT
+  SHOAL_KEY              your key there                              one of SHOAL_API_KEYS
   SHOAL_SECRET_KEY       seals the secrets of webhooks               kept in SHOAL_DATA_DIR
   SHOAL_WEBHOOK_ALLOW    networks webhooks may call beside the       none
                          public internet: 127.0.0.0/8:9000
@@ -84,12 +86,36 @@ export const EXAMPLES = {
   defaults for sure is kept in SHOAL_CACHE_DIR, for this model, processor, number of cores and runtime; workers that load the
   model after that take it, and log model.tuned. SHOAL_INTRA_OP_THREADS, SHOAL_CONCURRENT_RUNS and SHOAL_GENERATION_THREADS go
   before it, as limits in shoal.json do. docs/tuning.md tells what is tried, and how.`,
+  predict: `Examples:
+  npx shoal predict wordnet-topic 'a large fish'
+  npx shoal predict wordnet-topic --parameters '{"top_k": 1}' < texts.txt     one answer to each line
+  npx shoal predict wordnet-embed --file texts.csv --column title --json > vectors.jsonl
+  npx shoal predict my-reranker --query 'What do fish breathe with?' < documents.txt | sort -rn
+  npx shoal predict wordnet-lm 'Define otter (noun).'                         shown as it grows
+  npx shoal predict wordnet-topic --url https://shoal.example.com --key-file ~/.shoal-key 'a large fish'
+
+  To a model that chats each text is said, as in a conversation; --complete has it go on with the text instead.
+  A key is read from SHOAL_KEY or a file, never from the command line. Many inputs make jobs of up to 64, several of them
+  under way at once; the jobs are deleted once their answers are read. Ctrl-C cancels what is under way. Without --json a
+  vector is shown by its first values, and labels by the best three; an input that has no answer begins with "!".
+
+  Exit codes: 0 where every input has its answer; 1 where what was asked for is wrong or the server cannot answer, and at the
+  first input that is refused; 2 where a job failed, and with --keep-going where an input has no answer.`,
+  jobs: `Examples:
+  npx shoal jobs ls --status queued
+  npx shoal jobs get <id> --wait
+  npx shoal jobs follow <id>
+  npx shoal jobs ls --status queued --all --quiet | xargs npx shoal jobs cancel
+
+  They ask the API on this machine (PORT, SHOAL_HOST), or that of --url or SHOAL_URL, with the key of --key-file or SHOAL_KEY.
+  Exit codes: 0; 1 where what was asked for is wrong or the server cannot answer; 2 where the job that was asked for, or an
+  input of it, has failed, or was cancelled, expired or deleted.`,
   models: `Examples:
   npx shoal models ls
   npx shoal models unload wordnet-topic@1
   npx shoal models rm wordnet-topic@1
 
-  They ask the API on this machine (PORT, SHOAL_HOST), but for rm, which deletes in SHOAL_MODELS_DIR. A folder that is put
+  They ask the API on this machine (PORT, SHOAL_HOST) or that of SHOAL_URL, with SHOAL_KEY, but for rm, which deletes in SHOAL_MODELS_DIR. A folder that is put
   there is served within seconds: models/<name>/<version>/ with onnx/model.onnx or model.onnx, and for texts the tokenizer's
   files; versions are whole numbers. "npx shoal import" makes one of a checkpoint or a GGUF file, wherever that lies.`,
   fetchModel: `Example:

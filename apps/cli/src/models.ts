@@ -12,8 +12,10 @@ import {
 } from '@shoal/contracts';
 import type { Repository } from '@shoal/models';
 import { UserError } from '@shoal/tools/user-error';
-import { ApiAway, callApi } from './call-api.js';
 import type { Config } from './config.js';
+import { ApiAway } from './patient-api.js';
+import { openServer } from './server.js';
+import { table } from './table.js';
 
 /** What `shoal models` was asked for. */
 export type ModelsRequest =
@@ -40,7 +42,7 @@ export async function manageModels(request: ModelsRequest, config: Config, say: 
 /** Every version and variant, and where it is loaded. Without an API those of the folder. @throws ApiAway behind them */
 async function listModels(config: Config, say: Say): Promise<void> {
   try {
-    const { data } = (await callApi(config, 'GET', '/v1/models')) as { readonly data: readonly ListedModel[] };
+    const { data } = (await callServer(config, 'GET', '/v1/models')) as { readonly data: readonly ListedModel[] };
     const cards = await Promise.all(data.map(({ id }) => readCard(config, id)));
     const served = new Map(
       cards.flatMap(({ task, served }) => served.map((own) => [own.id, { ...own, task }] as const)),
@@ -103,7 +105,7 @@ async function showModel(config: Config, name: string, say: Say): Promise<void> 
 
 /** Leaves the wish for all workers. */
 async function wishModel(config: Config, name: string, wish: 'load' | 'unload', say: Say): Promise<void> {
-  const card = (await callApi(config, 'POST', `/v1/models/${encodeURIComponent(name)}/${wish}`)) as ModelCard;
+  const card = (await callServer(config, 'POST', `/v1/models/${encodeURIComponent(name)}/${wish}`)) as ModelCard;
   if (wish === 'load') return say(`${name} takes jobs; workers load it within seconds.`);
   // A name alone means every version of it.
   const meant = parseSelector(name);
@@ -153,8 +155,13 @@ async function removeModel(config: Config, asked: string, all: boolean, say: Say
   say(`${folder} is deleted; workers that have it end its jobs and unload it.`);
 }
 
+async function callServer(config: Config, method: 'GET' | 'POST', path: string): Promise<unknown> {
+  const { body } = await openServer(config).ask(method, path, { patience: 'none' });
+  return body;
+}
+
 async function readCard(config: Config, name: string): Promise<ModelCard> {
-  return (await callApi(config, 'GET', `/v1/models/${encodeURIComponent(name)}`)) as ModelCard;
+  return (await callServer(config, 'GET', `/v1/models/${encodeURIComponent(name)}`)) as ModelCard;
 }
 
 /** Why those of them that failed do. */
@@ -191,18 +198,4 @@ function standInsOf(all: readonly StandIn[]): string {
   const percent = (weight: number) => `${Number(((100 * weight) / sum).toPrecision(3))} %`;
   const parts = all.map(({ model, weight }) => (all.length === 1 ? model : `${model} (${percent(weight)})`));
   return `stands for ${parts.join(', ')}`;
-}
-
-/** Columns side by side. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [n, cell] of row.entries()) widths[n] = Math.max(widths[n] ?? 0, n === row.length - 1 ? 0 : cell.length);
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, n) => cell.padEnd(widths[n]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -65,3 +65,13 @@ export function size(value: string): number {
   if (digits === undefined) throw new InvalidArgumentError('It takes bytes, or a size such as 512Mi or 4Gi.');
   return Number(digits) * UNITS[unit as keyof typeof UNITS];
 }
+
+export function jsonObject(json: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Told below.
+  }
+  throw new InvalidArgumentError(`It takes a JSON object, such as '{"top_k": 2}'.`);
+}

@@ -18,21 +18,32 @@ export interface Reply {
   readonly status: number;
   /** What its JSON says; undefined where it is none. */
   readonly body: unknown;
+  /** What comes as it comes, where the call asked for it and the status is 200: to be read to its end, or cancelled. */
+  readonly stream?: ReadableStream<Uint8Array>;
 }
+
+/** Thrown where nobody answers, or cannot now, and that is not waited for. */
+export class ApiAway extends UserError {}
+
+export type Patience = 'all' | 'busy' | 'none';
 
 export interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   /** What is waited for; left out: all of it. */
-  readonly patience?: 'all' | 'busy' | 'none';
+  readonly patience?: Patience;
   /** Time in ms that it may take, with all that is waited for; left out: any. */
   readonly withinMs?: number;
+  /** The answer is left to be read by the caller. */
+  readonly streams?: boolean;
 }
 
 export interface PatientOptions {
   /** Tells that it is away, when that begins, and once for each reason that it takes no more. */
   readonly say?: (line: string) => void;
   readonly patienceMs?: number;
+  /** Whether a command that ended as it was away goes on where it was; left out: yes. */
+  readonly resumes?: boolean;
   /** In ms. */
   readonly now?: () => number;
 }
@@ -51,6 +62,7 @@ export class PatientApi {
   readonly #key: string | undefined;
   readonly #say: (line: string) => void;
   readonly #patienceMs: number;
+  readonly #resumes: boolean;
   readonly #now: () => number;
   /** Since when nothing but trouble comes, on the clock of `now`. */
   #since: number | undefined;
@@ -58,11 +70,12 @@ export class PatientApi {
 
   constructor(url: string, key: string | undefined, options: PatientOptions = {}) {
     const { origin, pathname } = new URL(url);
-    const { say = () => {}, patienceMs = PATIENCE_MS, now = () => performance.now() } = options;
+    const { say = () => {}, patienceMs = PATIENCE_MS, resumes = true, now = () => performance.now() } = options;
     this.url = `${origin}${pathname}`.replace(/\/+$/, '');
     this.#key = key;
     this.#say = say;
     this.#patienceMs = patienceMs;
+    this.#resumes = resumes;
     this.#now = now;
   }
 
@@ -105,7 +118,7 @@ export class PatientApi {
 
   /** @throws UserError where it has been away for too long */
   #bear(reason: string, patient: boolean): void {
-    if (!patient) throw new UserError(`${this.url} does not answer: ${reason}.`);
+    if (!patient) throw new ApiAway(`${this.url} does not answer: ${reason}.`);
     const minutes = `${Math.round(this.#patienceMs / 6000) / 10} min`;
     if (this.#since === undefined) {
       this.#since = this.#now();
@@ -113,11 +126,12 @@ export class PatientApi {
     }
     if (this.#now() - this.#since < this.#patienceMs) return;
     throw new UserError(
-      `${this.url} has not answered for ${minutes}: ${reason}; once it does, the same command goes on where it was.`,
+      `${this.url} has not answered for ${minutes}: ${reason}${this.#resumes ? '; once it does, the same command goes on where it was' : ''}.`,
     );
   }
 
-  async #once(method: string, path: string, signal: AbortSignal, { body, headers }: Call): Promise<Reply | Trouble> {
+  async #once(method: string, path: string, signal: AbortSignal, call: Call): Promise<Reply | Trouble> {
+    const { body, headers, streams = false } = call;
     try {
       const response = await fetch(`${this.url}${path}`, {
         method,
@@ -131,8 +145,10 @@ export class PatientApi {
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
-      const text = await response.text();
       const { status } = response;
+      if (streams && status === 200 && response.body !== null)
+        return { status, body: undefined, stream: response.body };
+      const text = await response.text();
       const pointsTo = response.headers.get('location');
       if (status >= 300 && status < 400 && pointsTo !== null) throw this.#elsewhere(path, pointsTo);
       const told = parsed(text);

@@ -20,6 +20,8 @@ async function read(...args: string[]) {
     optimizeModel: note('optimize'),
     manageModels: note('models'),
     tuneModel: note('tune'),
+    predict: note('predict'),
+    manageJobs: note('jobs'),
   });
   const write = (more: string) => {
     text += more;
@@ -134,8 +136,55 @@ test('optimize takes a model, examples, what may be lost, a time and methods', a
   }
 });
 
+test('predict takes a model, what it is to answer, and how', async () => {
+  const request = {
+    ...{ model: 'm', text: undefined, file: undefined, column: undefined, query: undefined, parameters: undefined },
+    ...{ priority: undefined, maxAccuracyLoss: undefined, timeout: undefined, url: undefined, keyFile: undefined },
+    ...{ complete: false, json: false, keepGoing: false, keep: false },
+  };
+  expect((await read('predict', 'm')).asked).toEqual(['predict', request]);
+  expect((await read('predict', 'm', '-')).asked).toEqual(['predict', { ...request, text: '-' }]);
+  const options = ['--file=a.csv', '--column', 'c', '--query=q', '--parameters={"top_k":2}', '--priority', 'low'];
+  const more = [
+    '--max-accuracy-loss=1%',
+    '--timeout=5m',
+    '--url=http://a:1',
+    '--key-file',
+    'k',
+    '--json',
+    '--keep',
+    '--complete',
+  ];
+  expect((await read('predict', 'm', ...options, ...more, '--keep-going')).asked[1]).toEqual({
+    ...{ model: 'm', text: undefined, file: resolve('a.csv'), column: 'c', query: 'q', parameters: { top_k: 2 } },
+    ...{ priority: 'low', maxAccuracyLoss: 0.01, timeout: 300, url: 'http://a:1', keyFile: resolve('k') },
+    ...{ complete: true, json: true, keepGoing: true, keep: true },
+  });
+});
+
+test('jobs takes what is to be done, and with which', async () => {
+  const common = { json: false, quiet: false, url: undefined, keyFile: undefined };
+  const list = { what: 'ls', status: undefined, model: undefined, limit: 20, all: false };
+  expect((await read('jobs', 'ls')).asked).toEqual(['jobs', { ...list, ...common }]);
+  const options = ['--status=failed', '--model=m', '--limit=3', '--all', '--quiet', '--url=http://a:1', '--key-file=k'];
+  expect((await read('jobs', 'ls', ...options)).asked[1]).toEqual({
+    ...{ what: 'ls', status: 'failed', model: 'm', limit: 3, all: true },
+    ...{ json: false, quiet: true, url: 'http://a:1', keyFile: resolve('k') },
+  });
+  const got = { what: 'get', id: 'a', wait: true, ...common, json: true };
+  expect((await read('jobs', 'get', 'a', '--wait', '--json')).asked).toEqual(['jobs', got]);
+  expect((await read('jobs', 'follow', 'a')).asked).toEqual(['jobs', { what: 'follow', id: 'a', ...common }]);
+  expect((await read('jobs', 'cancel', 'a', 'b')).asked).toEqual([
+    'jobs',
+    { what: 'cancel', ids: ['a', 'b'], ...common },
+  ]);
+  expect((await read('jobs', 'ls', '--json', '-q')).error).toBe('there is --json and --quiet: leave out one.');
+  expect((await read('jobs', 'cancel')).code).toBe(1);
+});
+
 test('each command has help of its own, with an example', async () => {
-  for (const command of ['start', 'import', 'pull', 'run', 'evaluate', 'optimize', 'tune', 'fetch-model']) {
+  const commands = ['start', 'import', 'pull', 'run', 'evaluate', 'optimize', 'tune', 'fetch-model', 'predict', 'jobs'];
+  for (const command of commands) {
     for (const args of [
       [command, '--help'],
       ['help', command],
@@ -200,6 +249,12 @@ describe('is refused in words that help', () => {
     [['optimize', 'a', '--data=c', '--time=0m'], 'It takes a time from 1s to 1000h, such as 90s or 5m.'],
     [['optimize', 'a', '--data=c', '--methods=int8,'], 'It takes names of methods, as --plan shows them: int8,int4.'],
     [['optimize', 'a', '--data=c', '--max-loss=half'], 'It takes a share such as 1% or 0.01.'],
+    [['predict'], "missing required argument 'model'"],
+    [['predict', 'm', '--parameters=[1]'], `It takes a JSON object, such as '{"top_k": 2}'.`],
+    [['predict', 'm', '--parameters={'], `It takes a JSON object, such as '{"top_k": 2}'.`],
+    [['predict', 'm', '--priority=urgent'], 'Allowed choices are low, normal, high.'],
+    [['predict', 'm', '--timeout=8d'], 'It takes a time from 1s to 168h'],
+    [['predict', 'm', '--key=canary'], "unknown option '--key=canary'"],
     [['fetch-model'], "required option '--url <url>' not specified"],
     [['fetch-model', '--url=https://a/b', '--sha256=abc', '--to=m'], 'It takes 64 hexadecimal digits.'],
     [['fetch-model', '--url=https://a/b', hash], "required option '--to <folder>' not specified"],

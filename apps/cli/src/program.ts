@@ -10,6 +10,7 @@ import type { ModelsRequest } from './models.js';
 import { listOf, lossOf, methodsOf, seconds, sha256, size, span, webAddress, whole } from './option-values.js';
 import type { RunRequest } from './run-model.js';
 import { type RunSettings, SETTINGS, withSetting } from './run-model-settings.js';
+import { addServerCommands, type ServerActions } from './server-commands.js';
 import type { TuneRequest } from './tune-model.js';
 
 /** What `shoal import` was asked for. */
@@ -72,7 +73,7 @@ export interface OptimizeOptions {
 }
 
 /** What the commands do. */
-export interface Actions {
+export interface Actions extends ServerActions {
   start(options: { readonly workers: number }): Promise<void>;
   fetchModel(request: FetchRequest): Promise<void>;
   importModel(options: ImportOptions): Promise<void>;
@@ -270,6 +271,7 @@ export function createProgram(version: string, actions: Actions): Command {
       actions.fetchModel({ url: webAddress(url), sha256, to, maxBytes: maxSize }),
     );
 
+  addServerCommands(program, actions);
   addModelCommands(program, actions);
   for (const command of program.commands) {
     command.helpOption('-h, --help', 'show this').showHelpAfterError(`See "npx shoal help ${command.name()}".`);
