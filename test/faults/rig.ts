@@ -120,7 +120,10 @@ export async function countersOf(rig: Pick<Rig, 'redis' | 'tag'>): Promise<Recor
 /** What may stand without a time to live when nothing is left to do (docs/redis.md): all else must go. */
 const OF_A_QUEUE = 'state|limits|coldstarts|speeds|working|chunks:(meta|id|pc|events|marker)';
 const OF_MODELS = 'wishes|processes|told|version';
-const LASTING = new RegExp(`^(shoal:queues|\\{shoal:models\\}:(${OF_MODELS})|\\{shoal:[^}]+\\}:(${OF_A_QUEUE}))$`);
+const OF_FILES = 'state|stores';
+const LASTING = new RegExp(
+  `^(shoal:queues|\\{shoal:models\\}:(${OF_MODELS})|\\{shoal:files\\}:(${OF_FILES})|\\{shoal:[^}]+\\}:(${OF_A_QUEUE}))$`,
+);
 
 export async function keysWithoutExpiry({ redis }: Pick<Rig, 'redis'>): Promise<string[]> {
   const keys = await redis.keys('*');

@@ -25,6 +25,7 @@ async function startReplica(store: JobStore, model: string): Promise<OpenAI> {
       ...{ store: new FakeWebhookStore(), box: null, allow: new AllowList([]), clock: Date.now },
       resolve: async () => [],
     },
+    files: { limits: { bytes: 2 ** 20, lines: 100 }, kept: null },
     catalog: new Catalog({ versions: [servedAlone(fakeGenerator(model))] }),
     ...{ keys: [], corsOrigins: [], maxBodyBytes: 2 ** 20, retentionMs: 60_000, clock: Date.now, tracer: undefined },
     ...{ callTimeoutMs: 60_000, generationTimeoutMs: 60_000 },

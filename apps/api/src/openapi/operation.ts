@@ -75,7 +75,9 @@ export function toOpenApi(operation: Operation) {
     summary,
     description,
     parameters: parameters.map((parameter) => ({ ...parameter, required: parameter.in === 'path' })),
-    ...(body && { requestBody: { required: true, content: { [body.mediaType ?? 'application/json']: contentOf(body) } } }),
+    ...(body && {
+      requestBody: { required: true, content: { [body.mediaType ?? 'application/json']: contentOf(body) } },
+    }),
     responses: { ...answersOf(operation), ...errorsOf(operation) },
   };
 }
