@@ -1,6 +1,8 @@
 /** Every answer and every event of OpenAI's paths against OpenAI's own schemas of them (test/fixtures/openai). */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { ROOT, startApi, startWorker } from '../support/processes.js';
@@ -11,17 +13,20 @@ const document = JSON.parse(readFileSync(join(ROOT, 'test/fixtures/openai/schema
 const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
 ajv.addSchema(document, 'openai');
 
+const files = mkdtempSync(join(tmpdir(), 'shoal-files-'));
 let api: Awaited<ReturnType<typeof startApi>>;
 let worker: Awaited<ReturnType<typeof startWorker>>;
 
 beforeAll(async () => {
   const redisUrl = inject('redisUrl');
   const env = { SHOAL_MODELS: 'wordnet-lm,wordnet-embed', SHOAL_GENERATION_THREADS: '1' };
-  [api, worker] = await Promise.all([startApi({ redisUrl }), startWorker({ redisUrl, env })]);
+  const kept = { SHOAL_STORE: pathToFileURL(files).href };
+  [api, worker] = await Promise.all([startApi({ redisUrl, env: kept }), startWorker({ redisUrl, env })]);
 });
 
 afterAll(async () => {
   await Promise.all([api?.stop(), worker?.stop()]);
+  rmSync(files, { recursive: true });
 });
 
 /** What `schema` finds wrong with `value`: one line per fault. */
@@ -118,6 +123,26 @@ test('models', async () => {
   expect(list.data.length).toBeGreaterThan(1);
   expect(faultsOf('ListModelsResponse', list)).toEqual([]);
   expect(faultsOf('Model', await (await fetch(`${api.url}/v1/models/wordnet-lm`)).json())).toEqual([]);
+});
+
+test('files', async () => {
+  const form = new FormData();
+  form.append('purpose', 'batch');
+  form.append('expires_after[anchor]', 'created_at');
+  form.append('expires_after[seconds]', '3600');
+  form.append('file', new Blob(['{}\n']), 'a.jsonl');
+  const none = await (await fetch(`${api.url}/v1/files`)).json();
+  const made = await (await fetch(`${api.url}/v1/files`, { method: 'POST', body: form })).json();
+  const { id } = made as { readonly id: string };
+  const list = await (await fetch(`${api.url}/v1/files`)).json();
+  const found = await (await fetch(`${api.url}/v1/files/${id}`)).json();
+  const deleted = await (await fetch(`${api.url}/v1/files/${id}`, { method: 'DELETE' })).json();
+  expect([none, list].flatMap((one) => faultsOf('ListFilesResponse', one))).toEqual([]);
+  expect([made, found].flatMap((one) => faultsOf('OpenAIFile', one))).toEqual([]);
+  expect(faultsOf('DeleteFileResponse', deleted)).toEqual([]);
+  const missing = await fetch(`${api.url}/v1/files/${id}`);
+  expect(missing.status).toBe(404);
+  expect(faultsOf('ErrorResponse', await missing.json())).toEqual([]);
 });
 
 test.each([
