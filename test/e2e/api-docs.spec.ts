@@ -1,15 +1,17 @@
-/** Every example of docs/api.md runs against a server with a model of each task, and is answered as the page says. */
+/** Every example of docs/api.md and docs/files.md runs against a server with a model of each task, and is answered as its page says. */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { startRedis } from '@shoal/tools/redis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { foreignEnvironment, ROOT, startApi, startWorker } from '../support/processes.js';
 
 const run = promisify(execFile);
-const PAGE = readFileSync(join(ROOT, 'docs/api.md'), 'utf8');
+const readPage = (name: string) => readFileSync(join(ROOT, 'docs', name), 'utf8');
+const PAGE = readPage('api.md');
 
 interface Example {
   readonly section: string;
@@ -35,6 +37,7 @@ function examplesOf(page: string): Example[] {
 /** How models for the examples are made, from the folder of the repository. */
 const IMPORTS = /^```sh\n(npx shoal import [\s\S]*?)^```$/m.exec(PAGE)![1]!;
 const EXAMPLES = examplesOf(PAGE);
+const EXAMPLES_OF_FILES = examplesOf(readPage('files.md'));
 
 const dir = mkdtempSync(join(tmpdir(), 'shoal-docs-'));
 const models = join(dir, 'models');
@@ -51,7 +54,8 @@ beforeAll(async () => {
   const redis = await startRedis({ dir });
   ended.unshift(() => redis.stop());
   const shared = { SHOAL_MODELS_DIR: models, SHOAL_CACHE_DIR: join(dir, 'cache'), SHOAL_API_KEYS: 'acme:acme-key' };
-  const api = await startApi({ redisUrl: redis.url, env: shared });
+  const files = pathToFileURL(join(dir, 'files')).href;
+  const api = await startApi({ redisUrl: redis.url, env: { ...shared, SHOAL_STORE: files } });
   ended.unshift(() => api.stop());
   const worker = await startWorker({ redisUrl: redis.url, env: shared });
   ended.unshift(() => worker.stop());
@@ -91,6 +95,15 @@ function expectLike(actual: unknown, documented: unknown, path = 'answer'): void
   }
 }
 
+const numbered = (examples: readonly Example[]) =>
+  examples.map((example, n) => [`${n + 1}, ${example.section}`, example] as const);
+
+async function expectDocumented(example: Example): Promise<void> {
+  const output = await outputOf(example);
+  expect(output).not.toBe('');
+  if (example.answer !== undefined) expectLike(JSON.parse(output.split('\n').at(-1)!), example.answer);
+}
+
 const eventsIn = (output: string) => [...output.matchAll(/^event: (.*)$/gm)].map(([, type]) => type);
 
 describe('docs/api.md', () => {
@@ -101,14 +114,7 @@ describe('docs/api.md', () => {
     }
   });
 
-  test.each(EXAMPLES.map((example, n) => [`${n + 1}, ${example.section}`, example] as const))(
-    'example %s',
-    async (_, example) => {
-      const output = await outputOf(example);
-      expect(output).not.toBe('');
-      if (example.answer !== undefined) expectLike(JSON.parse(output.split('\n').at(-1)!), example.answer);
-    },
-  );
+  test.each(numbered(EXAMPLES))('example %s', (_, example) => expectDocumented(example));
 
   test('a chat is streamed to its end, and OpenAI’s client shows the same text', async () => {
     const [stream, client] = EXAMPLES.filter(({ code }) => /["']?stream["']?: ?true/.test(code));
@@ -150,4 +156,8 @@ describe('docs/api.md', () => {
     const example = EXAMPLES.find(({ section }) => section === 'Cancel and erase')!;
     expect(await outputOf(example)).toBe('200 204');
   });
+});
+
+describe('docs/files.md', () => {
+  test.each(numbered(EXAMPLES_OF_FILES))('example %s', (_, example) => expectDocumented(example));
 });
