@@ -45,7 +45,8 @@ describe.each([
   };
 
   test('are variables that it reads', async () => {
-    const known = read(`apps/${app}/src/config.ts`) + read('libs/config/src/redis.ts');
+    const files = [`apps/${app}/src/config.ts`, 'libs/config/src/redis.ts', 'libs/config/src/store.ts'];
+    const known = files.map(read).join('\n');
     for (const variable of Object.keys((await variablesOf()).variables)) {
       expect(known).toMatch(new RegExp(`^ {2}${variable.replace(/_FILE$/, '')}:`, 'm'));
     }

@@ -22,17 +22,18 @@ describe('an upload', () => {
 
   test('survives a server that fails, breaks off and is silent for a moment', async () => {
     const { store, server } = await s3Bench({ headMs: 5000 });
-    const faults: readonly Answer[] = [
-      (_, response) => refuse(response, 500, 'InternalError'),
-      (_, response) => refuse(response, 503, 'SlowDown'),
-      (_, response) => void response.destroy(),
-      () => undefined,
+    // One request of so many is answered so; each silence takes all of the patience.
+    const faults: readonly (readonly [number, Answer])[] = [
+      [3, (_, response) => refuse(response, 500, 'InternalError')],
+      [3, (_, response) => refuse(response, 503, 'SlowDown')],
+      [3, (_, response) => void response.destroy()],
+      [8, () => undefined],
     ];
-    for (const fault of faults) {
+    for (const [of, fault] of faults) {
       let count = 0;
       server.intercept = answerTo(
         ({ method }) => method !== 'GET',
-        (...asked) => (count++ % 3 === 0 ? fault(...asked) : false),
+        (...asked) => (count++ % of === 0 ? fault(...asked) : false),
       );
       const bytes = noise(11 * MIB, count);
       await store.write('large', chunked(bytes));
