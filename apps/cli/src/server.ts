@@ -19,7 +19,7 @@ type Settings = Pick<Config, 'SHOAL_HOST' | 'PORT' | 'SHOAL_API_KEYS' | 'SHOAL_A
 const MAX_KEY = 4096;
 
 export interface Asked extends Call {
-  /** Statuses that are answers; the others are thrown. Left out: 200. */
+  /** Statuses that are answers; the others are thrown. Left out: all that tell of success. */
   readonly good?: readonly number[];
   /** Left out: it is waited for as `patience` and `withinMs` say. */
   readonly signal?: AbortSignal;
@@ -46,15 +46,16 @@ export class Server {
 
   /** @throws UserError with what is wrong in one line, ApiAway where nobody answers and that is not waited for */
   async ask(method: 'GET' | 'POST' | 'DELETE', path: string, asked: Asked = {}): Promise<Reply> {
-    const { good = [200], signal = new AbortController().signal, ...call } = asked;
+    const { good, signal = new AbortController().signal, ...call } = asked;
     const reply = await this.#place.api.call(method, path, signal, call).catch((error: unknown) => {
       if (!(error instanceof ApiAway) || !this.#place.local) throw error;
       throw new ApiAway(
         `no API answers on ${this.url}: "npm start" starts it; where it is elsewhere, ${this.#advice}.`,
       );
     });
-    if (!good.includes(reply.status)) throw this.refusal(reply);
-    if (reply.status !== 204 && reply.stream === undefined && !isObject(reply.body)) throw this.#foreign(reply);
+    const { status } = reply;
+    if (!(good?.includes(status) ?? (status >= 200 && status < 300))) throw this.refusal(reply);
+    if (status !== 204 && reply.stream === undefined && !isObject(reply.body)) throw this.#foreign(reply);
     return reply;
   }
 
