@@ -111,7 +111,7 @@ describe('embeddings through the openai client', () => {
     expect((await chat('wordnet-lm')).choices).toHaveLength(1);
     const response = client.responses.create({ model: 'wordnet-lm', input: 'hello' });
     expect(await messageOf(response)).toContain('POST /v1/chat/completions');
-    expect(await messageOf(client.files.list())).toContain('/v1/jobs/bulk');
+    expect(await messageOf(client.batches.list())).toContain('/v1/jobs/bulk');
     const lost = new OpenAI({ baseURL: url, apiKey: 'acme-key', maxRetries: 0 });
     expect(await messageOf(lost.models.list())).toContain('ends with /v1, once');
   });
