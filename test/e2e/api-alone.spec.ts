@@ -163,7 +163,9 @@ describe('a misspelt variable', () => {
       redisUrl: redis.url,
       env: { SHOAL_API_KEY: 'acme:canary' },
     });
-    await expect(start).rejects.toThrow(/exit code 1.*\n(.*\n)*SHOAL_API_KEY: is not .* did you mean SHOAL_API_KEYS or SHOAL_KEY\?/);
+    await expect(start).rejects.toThrow(
+      /exit code 1.*\n(.*\n)*SHOAL_API_KEY: is not .* did you mean SHOAL_API_KEYS or SHOAL_KEY\?/,
+    );
     await expect(start).rejects.not.toThrow(/canary/);
   });
 });

@@ -237,7 +237,10 @@ describe('one clear line and an exit code for', () => {
 
   test('a misspelt variable that would leave the API open', async () => {
     const env = { PORT: String(await freePort()), SHOAL_API_KEY: 'acme:canary' };
-    await expectOneLine(env, /^shoal: SHOAL_API_KEY: is not a variable of Shoal; did you mean SHOAL_API_KEYS or SHOAL_KEY\?\n$/);
+    await expectOneLine(
+      env,
+      /^shoal: SHOAL_API_KEY: is not a variable of Shoal; did you mean SHOAL_API_KEYS or SHOAL_KEY\?\n$/,
+    );
   });
 
   test('a metrics port that is taken', async () => {

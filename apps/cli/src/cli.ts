@@ -5,6 +5,7 @@ import { UserError } from '@shoal/tools/user-error';
 import { CommanderError } from 'commander';
 import { cacheDirOf, loadConfig, loadSourceSettings, optimizedDirOf, pulledDirOf } from './config.js';
 import { manageModels } from './models.js';
+import { printable } from './printable.js';
 import { type Actions, createProgram, runProgram } from './program.js';
 import { Refused } from './refused.js';
 import { runAgain, withPool } from './run-again.js';
@@ -88,7 +89,8 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has said it, in its own words.
     if (error instanceof CommanderError) return error.exitCode;
-    console.error(`shoal: ${describe(error)}`);
+    // It may hold what a server or a file says.
+    console.error(`shoal: ${printable(describe(error))}`);
     return error instanceof Interrupted || error instanceof Refused ? error.exitCode : 1;
   }
 }

@@ -105,7 +105,7 @@ export const EXAMPLES = {
   npx shoal jobs ls --status queued
   npx shoal jobs get <id> --wait
   npx shoal jobs follow <id>
-  npx shoal jobs ls --status queued --all --quiet | xargs npx shoal jobs cancel
+  npx shoal jobs ls --status queued --all --quiet | xargs -r npx shoal jobs cancel
 
   They ask the API on this machine (PORT, SHOAL_HOST), or that of --url or SHOAL_URL, with the key of --key-file or SHOAL_KEY.
   Exit codes: 0; 1 where what was asked for is wrong or the server cannot answer; 2 where the job that was asked for, or an

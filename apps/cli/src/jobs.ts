@@ -4,7 +4,7 @@ import { isTerminal, type JobState, type JobSummary, type JobView } from '@shoal
 import { UserError } from '@shoal/tools/user-error';
 import type { Config } from './config.js';
 import { followJob } from './follow-job.js';
-import { printable } from './predict-shown.js';
+import { jsonOf, printable } from './printable.js';
 import { Refused } from './refused.js';
 import { openServer, type Server, type ServerOptions } from './server.js';
 import { Interrupted, untilSignal } from './signals.js';
@@ -66,20 +66,22 @@ async function listJobs(server: Server, request: Of<'ls'>, signal: AbortSignal, 
     const { data, next_cursor: next } = reply.body as { data: readonly JobSummary[]; next_cursor: string | null };
     for (const line of linesOf(data, request, cursor === undefined)) say(line);
     left -= data.length;
+    // A page that does not lead on is the last one, whatever it says.
+    if (data.length === 0 || next === cursor) break;
     cursor = next;
   } while (cursor !== null && left > 0);
 }
 
 function linesOf(jobs: readonly JobSummary[], { json, quiet }: JobsRequest, first: boolean): readonly string[] {
-  if (quiet) return jobs.map(({ id }) => id);
-  if (json) return jobs.map((job) => JSON.stringify(job));
+  if (quiet) return jobs.map(({ id }) => printable(id));
+  if (json) return jobs.map(jsonOf);
   if (jobs.length === 0) return first ? ['no jobs'] : [];
   const header = first ? [['id', 'status', 'model', 'done', 'failed', 'created', 'took']] : [];
   const rows = jobs.map((job) => [
     ...[job.id, job.status, modelOf(job), `${job.items.done}/${job.items.total}`, String(job.items.failed)],
     ...[job.created_at, tookOf(job)],
   ]);
-  return table([...header, ...rows]);
+  return table([...header, ...rows.map((row) => row.map(printable))]);
 }
 
 async function showJob(server: Server, request: Of<'get'>, signal: AbortSignal, say: Say): Promise<void> {
@@ -94,7 +96,7 @@ async function showJob(server: Server, request: Of<'get'>, signal: AbortSignal, 
     job = await read(`?wait=${WAIT}`);
   }
   if (request.quiet) say(job.id);
-  else if (request.json) say(JSON.stringify(job));
+  else if (request.json) say(jsonOf(job));
   else for (const line of table(rowsOf(job))) say(line);
   refuseFailed(job);
 }
@@ -137,8 +139,8 @@ async function followEvents(server: Server, request: Of<'follow'>, signal: Abort
   for await (const { type, data, lastId } of followJob(server, request.id, signal)) {
     last = data;
     if (request.quiet) continue;
-    if (request.json) say(JSON.stringify({ event: type, id: lastId, data }));
-    else say(`${type}  ${printable(wordsOf(type, data))}`);
+    if (request.json) say(jsonOf({ event: type, id: lastId, data }));
+    else say(`${printable(type)}  ${printable(wordsOf(type, data))}`);
   }
   if (request.quiet) say(request.id);
   const job = last as Partial<JobView> | undefined;
@@ -172,7 +174,7 @@ async function cancelJobs(server: Server, request: Of<'cancel'>, signal: AbortSi
     }
     const job = reply.body as JobView;
     if (request.quiet) say(id);
-    else if (request.json) say(JSON.stringify(job));
+    else if (request.json) say(jsonOf(job));
     else say(`${id}  ${job.status === 'cancelled' ? 'cancelled' : `had ended: ${job.status}`}`);
   }
   if (missing > 0) throw new UserError(`${missing} of ${request.ids.length} are no jobs.`);

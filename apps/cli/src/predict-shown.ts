@@ -1,13 +1,14 @@
 /** Answers of a model as a line each: for people, or as JSON. */
 import type { Task } from '@shoal/contracts';
 import type { Answer } from './predict-jobs.js';
+import { jsonOf, printable } from './printable.js';
 
 /** Labels and values of one answer that are shown. */
 const [LABELS, VALUES] = [3, 4];
 
 export function jsonLineOf({ input: { line }, output, fault }: Answer): string {
-  if (fault === undefined) return JSON.stringify({ line, output });
-  return JSON.stringify({ line, error: { code: fault.code, detail: fault.detail } });
+  if (fault === undefined) return jsonOf({ line, output });
+  return jsonOf({ line, error: { code: fault.code, detail: fault.detail } });
 }
 
 /** `query`: whether the input is a document. What would move the cursor is left out. */
@@ -16,11 +17,6 @@ export function lineOf({ input, output }: Answer, task: Task, query: boolean): s
     ? `${sortable(scoreIn(output))}  ${String(input.value)}`
     : (SHOWN[task] ?? JSON.stringify)(output);
   return printable(shown).replaceAll('\n', '\\n');
-}
-
-/** A text as a terminal may have it. */
-export function printable(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, '');
 }
 
 export function textIn(output: unknown): string {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { UserError } from '@shoal/tools/user-error';
 import type { Config } from './config.js';
 import { ApiAway, type Call, detailOf, PatientApi, type Reply } from './patient-api.js';
+import { printable } from './printable.js';
 import { addressOf } from './processes.js';
 
 /** Which server a command is for, beside what the environment says. */
@@ -88,7 +89,10 @@ export function openServer(settings: Settings, options: ServerOptions = {}, say?
   const named = options.url ?? settings.SHOAL_URL;
   const own = keyOf(settings, options, named === undefined);
   const address = named ?? addressOf(settings);
-  const api = new PatientApi(address, own?.key, { ...(say && { say }), resumes: false });
+  const api = new PatientApi(address, own?.key, {
+    ...(say && { say: (line: string) => say(printable(line)) }),
+    resumes: false,
+  });
   return new Server({ api, key: own?.from, local: named === undefined });
 }
 

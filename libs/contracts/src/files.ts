@@ -23,7 +23,7 @@ const PURPOSES = [
 /** `batch`: uploaded, the requests of a batch. `batch_output`: written by the service, what became of them. */
 export type FilePurpose = 'batch' | 'batch_output';
 
-const PURPOSE_FAULT = 'must be batch: files for anything else have no use here';
+const PURPOSE_FAULT = 'must be batch; other purposes are not supported';
 
 /** The fields of an upload, beside the file itself. */
 export const FileFields = z.strictObject({

@@ -49,11 +49,15 @@ export async function contentOf(
     begin: Reading | undefined,
   ): AsyncGenerator<Uint8Array, void> {
     const pace = new Pace(() => reply.raw.destroy());
+    // Time that the store takes is none of the caller's.
+    pace.pause();
     try {
       for (const [n, part] of all.entries()) {
         const { stream: bytes } = n === 0 && begin ? begin : await open(store, part, gone.signal);
         for await (const chunk of bytes) {
+          pace.resume();
           yield chunk;
+          pace.pause();
           pace.move(chunk.length);
         }
       }

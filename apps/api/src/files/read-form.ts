@@ -75,7 +75,8 @@ export async function readForm<Taken>(
     if (taken !== undefined) return fail(fault(field, 'send one file'));
     if (!filename) return fail(fault(field, 'send a file that has a name'));
     stream = bytes;
-    taken = take({ field, filename, bytes, fields, signal: failed.signal });
+    // Halves of characters, which a name in UTF-16 may have, can be written nowhere.
+    taken = take({ field, filename: Buffer.from(filename).toString(), bytes, fields, signal: failed.signal });
     taken.catch(fail);
   });
   for (const limit of ['fieldsLimit', 'partsLimit'] as const) {

@@ -40,9 +40,11 @@ export class FileSweeper {
   }
 
   async sweep(): Promise<void> {
-    for (const id of await this.#records.sweep()) {
-      for await (const { key } of this.#store.list(filePrefix(id))) await this.#store.remove(key);
-      await this.#records.erased(id);
-    }
+    for (const id of await this.#records.sweep()) await this.#erase(id).catch(this.#onError);
+  }
+
+  async #erase(id: string): Promise<void> {
+    for await (const { key } of this.#store.list(filePrefix(id))) await this.#store.remove(key);
+    await this.#records.erased(id);
   }
 }

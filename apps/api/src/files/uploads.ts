@@ -126,7 +126,7 @@ async function* withinLimits(
 
 /** `expires_after[seconds]` of a form is a field of `expires_after`. */
 function nested(fields: ReadonlyMap<string, string>): Record<string, unknown> {
-  const expiry: Record<string, string> = {};
+  const expiry: Record<string, string> = Object.create(null);
   const rest: Record<string, unknown> = Object.create(null);
   for (const [name, value] of fields) {
     const inner = /^expires_after\[(\w+)\]$/.exec(name)?.[1];

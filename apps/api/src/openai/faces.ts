@@ -7,7 +7,8 @@ export type Face = 'native' | 'openai' | 'texts';
 
 const NATIVE = /^\/v1\/(jobs|webhook-endpoints|webhook-secret)(\/|$)/;
 const OTHER_TEXTS = /^\/v1\/(chat|responses|messages|assistants|threads)(\/|$)/;
-const BATCHES = /^\/v1\/(uploads|batches)(\/|$)/;
+const UPLOADS = /^\/v1\/uploads(\/|$)/;
+const BATCHES = /^\/v1\/batches(\/|$)/;
 /** What an OpenAI client asks for whose base URL lacks the `/v1`, or has it twice. */
 const WRONG_BASE =
   /^(\/v1\/v1\/.*|\/(chat\/completions|completions|embeddings|models|responses|files|batches)(\/.*)?)$/;
@@ -28,6 +29,7 @@ export function takesCalls(route: string | undefined): boolean {
 export function absenceOf(path: string): string {
   if (WRONG_BASE.test(path)) return `${NOTHING} The base URL of an OpenAI client ends with /v1, once.`;
   if (OTHER_TEXTS.test(path)) return `${NOTHING} ${TEXTS} ${THERE_IS}`;
+  if (UPLOADS.test(path)) return `Files are not taken in parts; POST /v1/files takes them whole. ${THERE_IS}`;
   if (BATCHES.test(path)) return `Batches are not served yet. ${MANY} ${THERE_IS}`;
   return faceOf(path) === 'openai' ? `${NOTHING} ${THERE_IS}` : `${NOTHING} GET /docs has every path.`;
 }
